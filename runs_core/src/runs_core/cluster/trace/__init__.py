@@ -1,0 +1,1 @@
+"""The trace simulator: a virtual clock, as fast as it goes."""

@@ -1,0 +1,114 @@
+"""What a trace gives the simulator: a fleet, runs with their arrivals and durations, and what was odd in the files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import attrs
+
+from runs_core.errors import InvalidInput, Problem
+from runs_core.values.budget import Budget, Namespace
+from runs_core.values.meta import SIMULATED, Meta, Pairs, pairs
+from runs_core.values.node import Node
+from runs_core.values.quantity import format_duration
+from runs_core.values.run import Run
+
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""Where every trace starts: published ones count from an unnamed moment, and a fixed one keeps results equal."""
+
+DURATION = f"{SIMULATED}duration"
+MICROSECOND = timedelta(microseconds=1)
+_SHOWN = 5
+
+
+@attrs.frozen(kw_only=True)
+class BadRow:
+    """A row that was left out. source: the file as it was named; line: from 1, where the row begins."""
+
+    source: str
+    line: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}: {self.why}"
+
+
+@attrs.frozen(kw_only=True)
+class Arrival:
+    """A run is submitted `at` (UTC) and, once its pods run, takes `duration`."""
+
+    at: datetime
+    run: Run
+    duration: timedelta
+
+
+@attrs.frozen(kw_only=True)
+class TraceInput:
+    """Nodes by name and arrivals by (at, key), so that the order of rows never matters.
+
+    skipped: tasks that ask for no GPU; rounded: tasks that ask for part of a GPU and get a whole one; skipped_nodes:
+    nodes without GPUs.
+    """
+
+    nodes: tuple[Node, ...]
+    arrivals: tuple[Arrival, ...]
+    namespaces: tuple[Namespace, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    skipped: int = 0
+    rounded: int = 0
+    skipped_nodes: int = 0
+    bad_rows: tuple[BadRow, ...] = ()
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the fleet."""
+        return sum(node.gpus for node in self.nodes)
+
+    @property
+    def span(self) -> timedelta:
+        """From the first arrival to the last."""
+        return self.arrivals[-1].at - self.arrivals[0].at if self.arrivals else timedelta()
+
+    @property
+    def demand(self) -> int:
+        """GPU-microseconds that all runs ask for, each its GPUs times its duration."""
+        return sum(arrival.run.gpus * (arrival.duration // MICROSECOND) for arrival in self.arrivals)
+
+
+def in_order(arrivals: Iterable[Arrival]) -> tuple[Arrival, ...]:
+    """By arrival, then key."""
+    return tuple(sorted(arrivals, key=lambda arrival: (arrival.at, arrival.run.key)))
+
+
+def simulated_meta(namespace: str, name: str, *, at: datetime, duration: timedelta) -> Meta:
+    """The metadata of a run made from a trace; its uid comes from its name alone."""
+    return Meta(
+        name=name,
+        namespace=namespace,
+        uid=uid_of("Run", namespace, name),
+        created=at,
+        annotations=with_duration((), duration),
+    )
+
+
+def uid_of(kind: str, namespace: str, name: str) -> str:
+    """A UUID that depends on nothing but what the object is called."""
+    digest = hashlib.sha256(f"runs.dev/trace|{kind}|{namespace}|{name}".encode()).digest()
+    return str(UUID(bytes=digest[:16], version=5))
+
+
+def with_duration(annotations: Pairs, duration: timedelta) -> Pairs:
+    """The annotations, and in them how long the simulated kubelet lets the run's pods run."""
+    return pairs({**dict(annotations), DURATION: format_duration(duration)})
+
+
+def refuse_if_too_bad(bad_rows: Sequence[BadRow], most: int) -> None:
+    """InvalidInput that names the first few bad rows, when there are more than `most`."""
+    if len(bad_rows) <= most:
+        return
+    first = [Problem(f"{row.source}:{row.line}", row.why) for row in bad_rows[:_SHOWN]]
+    summary = f"{len(bad_rows)} bad rows, and at most {most} are left out; mend them or raise --max-bad-rows"
+    raise InvalidInput([*first, Problem("", summary)])

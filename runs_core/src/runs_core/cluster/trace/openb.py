@@ -1,0 +1,174 @@
+"""The Alibaba GPU trace of 2023 (`openb_node_list_*.csv`, `openb_pod_list_*.csv`) as it is published.
+
+Each task is one pod, so each becomes a run of one pod. The fleet has one flavor, `gpu`; the model is a label of the
+node, and the alternatives of `gpu_spec` (`V100M16|V100M32`) are required node affinity. Nodes take 110 pods, the
+kubelet's default; the trace says nothing of ephemeral storage, so nodes have none and tasks ask for none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+from runs_core.cluster.trace.input import (
+    EPOCH,
+    Arrival,
+    BadRow,
+    TraceInput,
+    in_order,
+    refuse_if_too_bad,
+    simulated_meta,
+    uid_of,
+)
+from runs_core.cluster.trace.rows import BadCell, Row, read_rows
+from runs_core.values.meta import pairs
+from runs_core.values.node import MOST_NODE_GPUS, Node
+from runs_core.values.run import LABEL_VALUE, NAME, Resources, Run, RunSpec
+from runs_core.values.template import Operator, PodTemplate, Requests, Requirement
+
+FLAVOR = "gpu"
+NAMESPACE = "openb"
+MODEL_LABEL = "runs.dev/gpu-model"
+PODS_PER_NODE = 110
+
+_NODE_COLUMNS = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
+_TASK_COLUMNS = (
+    *("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec", "qos", "pod_phase"),
+    *("creation_time", "deletion_time", "scheduled_time"),
+)
+_MIB = 2**20
+_WHOLE = 1000
+_MOST_NAME = 253
+_MOST_LABEL = 63
+T = TypeVar("T")
+
+
+class _Named(NamedTuple, Generic[T]):
+    """content: all cells, so that two rows of one name have an order that is not that of the file."""
+
+    name: str
+    content: tuple[tuple[str, str], ...]
+    line: int
+    value: T
+
+
+class _Task(NamedTuple):
+    """arrival None: asks for no GPU. rounded: asks for part of one."""
+
+    arrival: Arrival | None
+    rounded: bool
+
+
+def read_openb(nodes: Path, tasks: Path, *, max_bad_rows: int = 100) -> TraceInput:
+    """Both files; bad rows are left out and named.
+
+    InvalidInput: a file cannot be read, its header lacks a column, or more than `max_bad_rows` rows are bad.
+    """
+    bad: list[BadRow] = []
+    machines = [n.value for n in _unique(nodes, read_rows(nodes, _NODE_COLUMNS, _machine, bad), bad)]
+    read = [n.value for n in _unique(tasks, read_rows(tasks, _TASK_COLUMNS, _task, bad), bad)]
+    refuse_if_too_bad(bad, max_bad_rows)
+    return TraceInput(
+        nodes=tuple(node for node in machines if node.gpus),
+        arrivals=in_order(task.arrival for task in read if task.arrival is not None),
+        skipped=sum(task.arrival is None for task in read),
+        rounded=sum(task.rounded for task in read),
+        skipped_nodes=sum(not node.gpus for node in machines),
+        bad_rows=tuple(sorted(bad, key=lambda row: (row.source != str(nodes), row.source, row.line))),
+    )
+
+
+def _unique(source: Path, read: Iterable[_Named[T]], bad: list[BadRow]) -> list[_Named[T]]:
+    """By name, the first of each name in order of content; the others are bad rows."""
+    kept: list[_Named[T]] = []
+    for row in sorted(read, key=lambda row: row[:3]):
+        if kept and kept[-1].name == row.name:
+            why = f"{row.name} is a duplicate; line {kept[-1].line} is kept"
+            bad.append(BadRow(source=str(source), line=row.line, why=why))
+        else:
+            kept.append(row)
+    return kept
+
+
+def _machine(row: Row) -> _Named[Node]:
+    name = _name(row, "sn")
+    gpus = row.whole("gpu", MOST_NODE_GPUS)
+    if gpus and not row["model"]:
+        raise BadCell("model: is missing, want the GPU model of a node with GPUs")
+    node = Node(
+        name=name,
+        uid=uid_of("Node", "", name),
+        flavor=FLAVOR,
+        gpus=gpus,
+        cpu_milli=row.whole("cpu_milli"),
+        memory_bytes=row.whole("memory_mib") * _MIB,
+        pods=PODS_PER_NODE,
+        labels=pairs({MODEL_LABEL: _model("model", row["model"]), "runs.dev/gpu-flavor": FLAVOR}),
+    )
+    return _Named(name, tuple(row.items()), row.line, node)
+
+
+def _task(row: Row) -> _Named[_Task]:
+    name = _name(row, "name")
+    requests = Requests(cpu_milli=row.whole("cpu_milli"), memory_bytes=row.whole("memory_mib") * _MIB)
+    gpus, part = row.whole("num_gpu", MOST_NODE_GPUS), row.whole("gpu_milli")
+    created, duration = _times(row)
+    models = tuple(sorted({_model("gpu_spec", model) for model in row["gpu_spec"].split("|") if model}))
+    if not gpus:
+        if part:
+            raise BadCell(f"gpu_milli: got {part} with num_gpu 0, want 0")
+        return _Named(name, tuple(row.items()), row.line, _Task(arrival=None, rounded=False))
+    if not 0 < part <= _WHOLE:
+        raise BadCell(f"gpu_milli: got {part}, want 1 to {_WHOLE} for a task with GPUs")
+    at = EPOCH + created
+    run = Run(meta=simulated_meta(NAMESPACE, name, at=at, duration=duration), spec=_spec(gpus, requests, models))
+    task = _Task(arrival=Arrival(at=at, run=run, duration=duration), rounded=part < _WHOLE)
+    return _Named(name, tuple(row.items()), row.line, task)
+
+
+def _times(row: Row) -> tuple[timedelta, timedelta]:
+    """Creation, and how long the task ran: to its deletion, from its scheduling or, never scheduled, its creation."""
+    created, deleted = row.seconds("creation_time"), row.seconds("deletion_time")
+    begin = "scheduled_time" if row["scheduled_time"].strip() else "creation_time"
+    duration = deleted - row.seconds(begin)
+    if duration <= timedelta():
+        raise BadCell(f"deletion_time: is not after {begin}, so the task takes no time")
+    return created, duration
+
+
+def _name(row: Row, column: str) -> str:
+    name = row[column]
+    if len(name) > _MOST_NAME or re.fullmatch(NAME, name) is None:
+        raise BadCell(f"{column}: got {name[:40]!r}, want a name of small letters, digits, '-' and '.'")
+    return name
+
+
+def _model(column: str, text: str) -> str:
+    if len(text) > _MOST_LABEL or re.fullmatch(LABEL_VALUE, text) is None:
+        raise BadCell(f"{column}: got {text[:40]!r}, want a GPU model that can be a label's value")
+    return text
+
+
+@cache
+def _spec(gpus: int, requests: Requests, models: tuple[str, ...]) -> RunSpec:
+    """One value for all tasks of one shape, so that long traces stay small in memory."""
+    terms = ((Requirement(key=MODEL_LABEL, operator=Operator.IN, values=models),),) if models else ()
+    template = PodTemplate(text=_text(requests, models), requests=requests, terms=terms)
+    return RunSpec(resources=Resources(flavor=FLAVOR, gpus=gpus, gpus_per_pod=gpus), template=template)
+
+
+def _text(requests: Requests, models: tuple[str, ...]) -> str:
+    """The same template as a PodTemplateSpec, in canonical JSON."""
+    amounts = {"cpu": f"{requests.cpu_milli}m", "memory": f"{requests.memory_bytes // _MIB}Mi"}
+    spec: dict[str, object] = {"containers": [{"name": "task", "resources": {"requests": amounts}}]}
+    if models:
+        expression = {"key": MODEL_LABEL, "operator": "In", "values": list(models)}
+        terms = [{"matchExpressions": [expression]}]
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+        spec["affinity"] = {"nodeAffinity": required}
+    return json.dumps({"spec": spec}, sort_keys=True, separators=(",", ":"))

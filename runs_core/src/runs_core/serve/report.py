@@ -1,0 +1,193 @@
+"""The statistics of a simulation, taken from what the cluster shows and what the loop writes.
+
+Memory: a few numbers per unfinished run and per open lease, sixteen bytes per wait; nothing else per finished run.
+
+Definitions. A wait lasts from when a run stands in line (its arrival, or the moment that it is no longer held) until
+GPUs are leased to it; the delay of its pods is not part of it, and a run that is requeued waits anew.
+Utilisation: leased GPUs ÷ the fleet's GPUs. Fragmentation: the part of the free GPUs that lies on nodes some GPUs of
+which are leased (1 - GPUs of wholly free nodes ÷ free GPUs; 0 when none is free): what a gang of whole-node pods cannot
+use. Both are weighted by time: over the arrival span (first arrival to last), over all (to the last end), and
+utilisation also over the time in which some run waited that the empty fleet could take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from fractions import Fraction
+
+from runs_core.cluster.trace.input import EPOCH, TraceInput
+from runs_core.cluster.trace.scale import load_inside, load_of
+from runs_core.serve.measure import MICROSECOND, Mean, Timeline, Waits, seconds
+from runs_core.serve.standing import MILLION, SIZES, Leased, Line
+from runs_core.values.change import Change, RunGone, RunSeen
+from runs_core.values.effect import CloseLease, Effect, OpenLease, SetRunStatus
+from runs_core.values.record import Record
+
+Json = dict[str, "Json"] | list["Json"] | str | int | float | None
+
+SHOWN = 100
+"""Runs that can never fit are all counted, and so many are listed, by name."""
+
+_BUCKETS = 200
+_GPU_HOUR = 3600 * MILLION
+_HELD, _FRAGMENTATION, _WAITING = range(3)
+
+
+class Report:
+    """Told everything in order, through `saw` and `wrote`."""
+
+    def __init__(self, trace: TraceInput) -> None:
+        self._trace = trace
+        self._first = trace.arrivals[0].at if trace.arrivals else EPOCH
+        self._last = trace.arrivals[-1].at if trace.arrivals else EPOCH
+        self._now = self._first
+        self._leased = Leased({node.name: node.gpus for node in trace.nodes})
+        self._line = Line()
+        self._over_span = (Mean(), Mean(), Mean())
+        self._over_all = (Mean(), Mean(), Mean())
+        self._while_waiting = Mean()
+        self._timeline = Timeline(self._first, trace.span / _BUCKETS)
+        self.decisions = 0
+
+    @property
+    def finished(self) -> int:
+        """Runs that ended so far."""
+        return self._line.finished
+
+    def saw(self, now: datetime, changes: Iterable[Change]) -> None:
+        """It is `now`, and others did this."""
+        self._pass(now)
+        for change in changes:
+            match change:
+                case RunSeen(run):
+                    self._line.seen(run, now)
+                case RunGone(key):
+                    self._line.gone(key)
+                case _:
+                    pass
+
+    def wrote(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
+        """The loop did this, at the time last seen."""
+        owners = {e.lease.spec.run_ref.uid: e.lease.spec.owner for e in effects if isinstance(e, OpenLease)}
+        for effect in effects:
+            match effect:
+                case OpenLease(lease):
+                    self._leased.open(lease)
+                case CloseLease(lease):
+                    self._leased.close(lease)
+                case SetRunStatus(run):
+                    self._line.wrote(run, self._now, owners.get(run.uid))
+                case _:
+                    pass
+        for record in records:
+            self._line.decided(record)
+        self.decisions += len(records)
+
+    def _pass(self, now: datetime) -> None:
+        """Time passes with everything as it stands; what comes after the last end does not count."""
+        start, self._now = self._now, max(now, self._now)
+        levels = (self._leased.held, self._leased.fragmentation, self._line.waiting)
+        if start >= self._last and not self._leased.held and not self._line.waiting:
+            return
+        inside = min(self._now, self._last) - min(start, self._last)
+        for means, span in ((self._over_all, self._now - start), (self._over_span, inside)):
+            for mean, level in zip(means, levels, strict=True):
+                mean.add(level, span // MICROSECOND)
+        if self._line.waiting:
+            self._while_waiting.add(self._leased.held, (self._now - start) // MICROSECOND)
+        if self._line.waiting or start < self._last:
+            self._timeline.add(self._now, levels)
+
+    def summary(self) -> dict[str, Json]:
+        """The view's keys but `cpuSeconds`; the same for the same trace and settings, whatever the order of rows."""
+        return {
+            "input": self._input(),
+            "runs": self._runs(),
+            "neverFit": self._never_fit(),
+            "waitSeconds": self._wait_seconds(),
+            "utilisation": self._utilisation(),
+            "fragmentation": self._fragmentation(),
+            "queue": {"max": self._over_all[_WAITING].highest, "mean": self._over_span[_WAITING].over(1)},
+            "gpuHours": {
+                "leased": round(self._over_all[_HELD].total / _GPU_HOUR, 6),
+                "demanded": round(self._trace.demand / _GPU_HOUR, 6),
+                "byClass": None,
+            },
+            "series": self._series(),
+            "decisions": self.decisions,
+            "preemptions": None,
+            "forecastErrorSeconds": None,
+        }
+
+    def _input(self) -> Json:
+        trace = self._trace
+        return {
+            "nodes": len(trace.nodes),
+            "gpus": trace.gpus,
+            "runs": len(trace.arrivals),
+            "skipped": trace.skipped,
+            "skippedNodes": trace.skipped_nodes,
+            "rounded": trace.rounded,
+            "badRows": len(trace.bad_rows),
+            "arrivalSpanSeconds": seconds(trace.span),
+            "load": _part(load_of(trace)),
+            "loadInsideSpan": _part(load_inside(trace)),
+        }
+
+    def _runs(self) -> Json:
+        line = self._line
+        return {
+            "started": line.started,
+            "finished": line.finished,
+            "failed": line.failed,
+            "running": line.running,
+            "waiting": line.waiting,
+            "held": line.held,
+            "neverFit": len(line.never),
+        }
+
+    def _never_fit(self) -> Json:
+        listed = sorted(self._line.never.items())[:SHOWN]
+        return [{"run": str(key), "gpus": never.gpus, "why": never.why} for key, never in listed]
+
+    def _wait_seconds(self) -> Json:
+        line = self._line
+        owners = sorted(line.by_owner, key=lambda owner: (owner is not None, owner or ""))
+        sizes = [size for size in SIZES if size in line.by_size]
+        return {
+            **Waits.of(line.by_size.values()).summary(),
+            "byOwner": [{"owner": owner, **line.by_owner[owner].summary()} for owner in owners],
+            "bySize": [{"gpus": size, **line.by_size[size].summary()} for size in sizes],
+            "byClass": None,
+        }
+
+    def _utilisation(self) -> Json:
+        gpus = self._leased.gpus
+        return {
+            "arrivalSpan": self._over_span[_HELD].over(gpus),
+            "all": self._over_all[_HELD].over(gpus),
+            "whileWaiting": self._while_waiting.over(gpus),
+            "peak": round(self._over_all[_HELD].highest / gpus, 6) if gpus else None,
+        }
+
+    def _fragmentation(self) -> Json:
+        return {
+            "arrivalSpan": self._over_span[_FRAGMENTATION].over(MILLION),
+            "all": self._over_all[_FRAGMENTATION].over(MILLION),
+            "peak": self._over_all[_FRAGMENTATION].highest / MILLION,
+        }
+
+    def _series(self) -> Json:
+        line = self._timeline
+        return {
+            "startSeconds": seconds(self._first - EPOCH),
+            "stepSeconds": seconds(line.step),
+            "utilisation": [*line.means(_HELD, self._leased.gpus)],
+            "fragmentation": [*line.means(_FRAGMENTATION, MILLION)],
+            "waiting": [*line.means(_WAITING, 1)],
+        }
+
+
+def _part(load: Fraction | None) -> float | None:
+    return None if load is None else round(float(load), 6)
