@@ -1,0 +1,142 @@
+"""The simulated kubelet of the local cluster and of the trace simulator: it plays pods by their annotations.
+
+Everything it needs stands in the pods themselves, so that it goes on after a restart where it was.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import attrs
+
+from runs_core.settings import LocalSettings
+from runs_core.values.change import PodGone, PodSeen
+from runs_core.values.meta import SIMULATED, Key
+from runs_core.values.pod import Pod, PodPhase
+from runs_core.values.quantity import parse_duration
+
+NEVER = "Never"
+Answers = Callable[[str], bool]
+"""Whether the kubelet of that node still answers."""
+
+
+class Kubelet:
+    """One kubelet for all nodes. `seen` and `gone` tell it of pods, `play` lets time pass for them."""
+
+    def __init__(self, settings: LocalSettings, answers: Answers) -> None:
+        self._settings = settings
+        self._answers = answers
+        self._pods: dict[Key, Pod] = {}
+        self._queue: list[tuple[datetime, Key, int]] = []
+        self._turn: dict[Key, int] = {}
+        self._turns = 0
+
+    def seen(self, pod: Pod) -> None:
+        """The pod is now so; what was planned for it before is forgotten."""
+        if pod.node is None:
+            return
+        self._pods[pod.key] = pod
+        self._plan(pod)
+
+    def gone(self, key: Key) -> None:
+        """The pod's object was taken away."""
+        self._pods.pop(key, None)
+        self._turn.pop(key, None)
+
+    def replan(self, node: str) -> None:
+        """The node answers again: its pods go on."""
+        for key in sorted(self._pods):
+            if self._pods[key].node == node:
+                self._plan(self._pods[key])
+
+    def next_moment(self) -> datetime | None:
+        """When the next pod changes."""
+        while self._queue and self._turn.get(self._queue[0][1]) != self._queue[0][2]:
+            heapq.heappop(self._queue)
+        return self._queue[0][0] if self._queue else None
+
+    def play(self, now: datetime) -> list[PodSeen | PodGone]:
+        """What happened to pods until now, in order of time, then name."""
+        happened: list[PodSeen | PodGone] = []
+        while (when := self.next_moment()) is not None and when <= now:
+            _, key, _ = heapq.heappop(self._queue)
+            pod = self._pods[key]
+            if pod.node is None or not self._answers(pod.node):
+                self._turn.pop(key, None)
+                continue
+            happened.append(self._step(pod, when))
+        return happened
+
+    def _step(self, pod: Pod, when: datetime) -> PodSeen | PodGone:
+        if pod.deleting is not None:
+            self.gone(pod.key)
+            return PodGone(pod.key)
+        if pod.phase is PodPhase.RUNNING:
+            changed = ended(pod)
+        else:
+            changed = attrs.evolve(pod, phase=PodPhase.RUNNING, started=when)
+        self._pods[pod.key] = changed
+        self._plan(changed)
+        return PodSeen(changed)
+
+    def _plan(self, pod: Pod) -> None:
+        self._turns += 1
+        when = next_change(pod, self._settings)
+        if when is None:
+            self._turn.pop(pod.key, None)
+            return
+        self._turn[pod.key] = self._turns
+        heapq.heappush(self._queue, (when, pod.key, self._turns))
+
+
+def next_change(pod: Pod, settings: LocalSettings) -> datetime | None:
+    """When the pod changes by itself next; None: never."""
+    if pod.deleting is not None:
+        if pod.phase.ended:
+            return pod.deleting
+        wanted = _duration(pod, "shutdown", settings.pod_stop)
+        return pod.deleting + (wanted if pod.grace is None else min(wanted, pod.grace))
+    if pod.phase is PodPhase.PENDING:
+        if _said(pod, "start") == NEVER or pod.created is None:
+            return None
+        return pod.created + _duration(pod, "start", settings.pod_start)
+    if pod.phase is PodPhase.RUNNING and pod.started is not None and _said(pod, "duration") is not None:
+        return pod.started + _duration(pod, "duration", timedelta())
+    return None
+
+
+def ended(pod: Pod) -> Pod:
+    """How a pod that ran its time ends: `simulated-exit-code`, for all ranks or `simulated-failing-ranks`, for all tries
+
+    or the first `simulated-failures`.
+    """
+    code = _said(pod, "exit-code") or ("1" if _said(pod, "failing-ranks") or _said(pod, "failures") else "0")
+    if code == "0" or not _fails(pod):
+        return attrs.evolve(pod, phase=PodPhase.SUCCEEDED)
+    return attrs.evolve(pod, phase=PodPhase.FAILED, message=f"exit code {code}")
+
+
+def _fails(pod: Pod) -> bool:
+    rank = pod.rank
+    if rank is None:
+        return True
+    ranks, failures = _said(pod, "failing-ranks"), _said(pod, "failures")
+    if ranks is not None and str(rank.rank) not in [part.strip() for part in ranks.split(",")]:
+        return False
+    return failures is None or not failures.isdecimal() or rank.attempt - 1 + rank.retry < int(failures)
+
+
+def _said(pod: Pod, what: str) -> str | None:
+    name = SIMULATED + what
+    return next((value for key, value in pod.annotations if key == name), None)
+
+
+def _duration(pod: Pod, what: str, default: timedelta) -> timedelta:
+    """The annotation as a duration. One that cannot be read counts as not said: `submit` refuses it where it can."""
+    text = _said(pod, what)
+    try:
+        return default if text is None else parse_duration(text)
+    except ValueError:
+        return default

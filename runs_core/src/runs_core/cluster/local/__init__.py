@@ -1,0 +1,1 @@
+"""The embedded cluster: SQLite and a simulated kubelet."""

@@ -1,0 +1,85 @@
+"""The trace simulator's cluster: in memory, a virtual clock that jumps from one event to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import assert_never
+
+from runs_core.cluster.kubelet import Kubelet
+from runs_core.settings import Settings
+from runs_core.values import effect as e
+from runs_core.values.change import Change, NodeGone, NodeSeen
+from runs_core.values.effect import Effect
+from runs_core.values.node import Node
+from runs_core.values.record import Record
+
+Told = Callable[[Sequence[Record]], None]
+
+
+class TraceCluster:
+    """changes: (moment, change) in order of time, drawn one by one, so that a trace of any length fits.
+
+    told: gets the records of each batch as it is committed.
+    """
+
+    def __init__(
+        self, changes: Iterator[tuple[datetime, Change]], settings: Settings, *, begin: datetime, told: Told
+    ) -> None:
+        self.now = begin
+        self._changes = changes
+        self._next = next(changes, None)
+        self._lost: set[str] = set()
+        self._told = told
+        self._seen: list[Change] = []
+        self.kubelet = Kubelet(settings.local, lambda node: node not in self._lost)
+        self._draw()
+
+    def observe(self) -> tuple[datetime, Sequence[Change]]:
+        """The present time and what happened up to it."""
+        seen, self._seen = self._seen, []
+        return self.now, seen
+
+    def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
+        """Pods are all that needs a memory here; the world has the rest."""
+        for effect in effects:
+            match effect:
+                case e.MakePod(pod, _) | e.EndPod(pod):
+                    self.kubelet.seen(pod)
+                case e.RemovePod(key):
+                    self.kubelet.gone(key)
+                case e.OpenLease() | e.CloseLease() | e.SetRunStatus() | e.RemoveRun() | e.SetBudgetStatus() | e.Emit():
+                    pass
+                case _:
+                    assert_never(effect)
+        self._told(records)
+
+    def advance(self, deadline: datetime | None) -> bool:
+        """Jump to the next arrival, pod change or deadline. False: nothing will ever happen again."""
+        arrival = self._next[0] if self._next else None
+        moments = [when for when in (arrival, self.kubelet.next_moment(), deadline) if when is not None]
+        if not moments:
+            return False
+        self.now = max(self.now, min(moments))
+        self._draw()
+        return True
+
+    def _draw(self) -> None:
+        while self._next is not None and self._next[0] <= self.now:
+            change = self._next[1]
+            self._seen.append(change)
+            self._note(change)
+            self._next = next(self._changes, None)
+        self._seen = list(chain(self._seen, self.kubelet.play(self.now)))
+
+    def _note(self, change: Change) -> None:
+        if isinstance(change, NodeGone):
+            self._lost.add(change.name)
+        elif isinstance(change, NodeSeen) and isinstance(change.node, Node):
+            was_lost = change.node.name in self._lost
+            self._lost.discard(change.node.name)
+            if change.node.lost:
+                self._lost.add(change.node.name)
+            elif was_lost:
+                self.kubelet.replan(change.node.name)

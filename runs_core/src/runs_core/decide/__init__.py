@@ -1,0 +1,1 @@
+"""Pure decisions: a world, settings and now in; decisions out."""

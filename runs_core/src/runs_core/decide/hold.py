@@ -1,0 +1,123 @@
+"""Why a run must not stand in line: core's reasons and the plugins'. All are found, not only the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from runs_core.decide.advice import Advice
+from runs_core.settings import Unbudgeted
+from runs_core.values.decision import Held, Hold, Reason
+from runs_core.values.meta import Key
+from runs_core.values.run import OnUpstreamFailure, Phase, Run
+from runs_core.world.world import World
+
+CORE = "core"
+
+
+def holds(world: World, run: Run, advice: Advice) -> Held | None:
+    """Every reason, or None. `until` is the earliest moment at which time alone may lift or harden one of them."""
+    found = [(CORE, hold) for hold in core_holds(world, run)]
+    found += advice.holds(run, world, world.now)
+    if not found:
+        return None
+    times = [hold.until for _, hold in found if hold.until is not None and hold.until > world.now]
+    if any(by != CORE and hold.until is None for by, hold in found):
+        times.append(world.now + world.settings.hooks.recheck)
+    reasons = tuple(Reason(by, hold.code, hold.message) for by, hold in found)
+    return Held(reasons=reasons, until=min(times, default=None))
+
+
+def core_holds(world: World, run: Run) -> list[Hold]:
+    """Core's own reasons."""
+    found: list[Hold] = []
+    if run.spec.suspend:
+        found.append(Hold("Suspended", f"suspended; `runs resume {run.meta.name}` puts it back in line"))
+    found += _owner(world, run)
+    found += _upstreams(world, run)
+    not_before = run.status.not_before
+    if not_before is not None and not_before > world.now:
+        message = f"start {run.status.start_timeouts} did not come up in {run.spec.start_timeout}; tried again later"
+        found.append(Hold("StartBackOff", message, not_before))
+    return found
+
+
+def owner_of(world: World, run: Run) -> str | None:
+    """Who spends for this run; None: nobody, or not to be told."""
+    owners = world.owners(run.key.namespace)
+    wanted = run.spec.owner
+    if wanted is not None:
+        return wanted if wanted in owners else None
+    return owners[0] if len(owners) == 1 else None
+
+
+def _owner(world: World, run: Run) -> Sequence[Hold]:
+    owners, wanted, namespace = world.owners(run.key.namespace), run.spec.owner, run.key.namespace
+    if wanted is not None and wanted not in owners:
+        can = f"it may spend for {', '.join(owners)}" if owners else "no Budget lists it"
+        return [Hold("OwnerUnknown", f"namespace {namespace} may not spend for {wanted}: {can}")]
+    if wanted is None and len(owners) > 1:
+        return [Hold("OwnerAmbiguous", f"set spec.owner to one of {', '.join(owners)}")]
+    if not owners and world.settings.unbudgeted is Unbudgeted.DENY:
+        return [Hold("Unbudgeted", f"no Budget lists namespace {namespace}, and runs without an owner are denied")]
+    return ()
+
+
+def _upstreams(world: World, run: Run) -> list[Hold]:
+    found: list[Hold] = []
+    for name in run.spec.after:
+        upstream = world.run(Key(run.key.namespace, name))
+        if upstream is None:
+            found.append(Hold("UpstreamMissing", f"waits for run {name}, which does not exist; submit it"))
+        elif upstream.status.phase is Phase.FAILED:
+            found.append(_after_failure(run, upstream))
+        elif upstream.status.phase is not Phase.SUCCEEDED:
+            found.append(Hold("UpstreamUnfinished", f"waits for run {name}, which is {upstream.status.phase}"))
+    if run.spec.after and (cycle := _cycle(world, run)):
+        path = " -> ".join(cycle)
+        found.append(Hold("UpstreamCycle", f"waits for itself: {path}; cancel one of them"))
+    return found
+
+
+def _after_failure(run: Run, upstream: Run) -> Hold:
+    until = given_up_at(run, upstream)
+    name = upstream.meta.name
+    return Hold("UpstreamFailed", f"run {name} failed; submit it again under that name, or this one fails too", until)
+
+
+def given_up_at(run: Run, upstream: Run) -> datetime:
+    """When this run fails because its upstream did."""
+    policy = run.spec.after_failure
+    failed = upstream.status.finished_at
+    assert failed is not None
+    return failed + (policy.grace if policy.policy is OnUpstreamFailure.WAIT else timedelta())
+
+
+def failed_upstream(world: World, run: Run) -> Run | None:
+    """The first upstream whose failure this run does not survive any longer."""
+    for name in run.spec.after:
+        upstream = world.run(Key(run.key.namespace, name))
+        if upstream is not None and upstream.status.phase is Phase.FAILED and given_up_at(run, upstream) <= world.now:
+            return upstream
+    return None
+
+
+def _cycle(world: World, run: Run) -> list[str]:
+    """A way from the run back to itself, by names; empty if there is none. Depth first, in the listed order."""
+    path = [run.meta.name]
+    stack = [iter(run.spec.after)]
+    seen: set[str] = set()
+    while stack:
+        name = next(stack[-1], None)
+        if name is None:
+            stack.pop()
+            path.pop()
+        elif name == run.meta.name:
+            return [*path, name]
+        elif name not in seen:
+            seen.add(name)
+            upstream = world.run(Key(run.key.namespace, name))
+            if upstream is not None and not upstream.status.phase.terminal:
+                path.append(name)
+                stack.append(iter(upstream.spec.after))
+    return []

@@ -1,0 +1,190 @@
+"""What happens next to a run that holds GPUs, or is being undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import assert_never
+
+from runs_core.decide.pods import make_pods, seats_of
+from runs_core.decide.release import Cause, end_pods, is_lost, release, resume_release
+from runs_core.decide.standing import stand
+from runs_core.values.decision import Decision, Moves
+from runs_core.values.effect import Effect, Emit, SetRunStatus
+from runs_core.values.lease import Closed
+from runs_core.values.node import Node
+from runs_core.values.pod import Pod, PodPhase
+from runs_core.values.run import OnLoss, OnPodFailure, Phase, Run
+from runs_core.world.world import World
+
+
+def lifecycle(world: World, run: Run) -> Decision | None:
+    """The next step, None while there is nothing to do. Wakes the run by itself when time alone will give it something."""
+    if run.status.ending is not None:
+        return resume_release(world, run)
+    cause = unwanted(run) or _node_loss(world, run)
+    if cause is not None:
+        return release(world, run, cause)
+    return _gang(world, run)
+
+
+def unwanted(run: Run) -> Cause | None:
+    """Somebody asked for its end: deleted before canceled before suspended."""
+    if run.meta.deleting is not None:
+        return Cause(closure=Closed.DELETED, reason="Deleted", message="the run was deleted", then=Phase.FAILED)
+    if run.spec.canceled:
+        return Cause(closure=Closed.CANCELED, reason="Canceled", message="the run was canceled", then=Phase.FAILED)
+    if run.spec.suspend:
+        message = f"suspended; `runs resume {run.meta.name}` puts it back in line"
+        return Cause(closure=Closed.SUSPENDED, reason="Suspended", message=message, then=Phase.HELD)
+    return None
+
+
+def _node_loss(world: World, run: Run) -> Cause | None:
+    nodes = sorted({slots.node for lease in world.leases_of(run.key) for slots in lease.spec.slots})
+    lost = [node for node in nodes if is_lost(world, node)]
+    if not lost:
+        return None
+    then = Phase.QUEUED if run.spec.on_node_loss is OnLoss.REQUEUE else Phase.FAILED
+    word = "node" if len(lost) == 1 else "nodes"
+    return Cause(closure=Closed.NODE_LOST, reason="NodeLost", message=f"lost {word} {', '.join(lost)}", then=then)
+
+
+def _gang(world: World, run: Run) -> Decision | None:
+    status = run.status
+    tally = world.gangs.tally(run.uid, status.attempt, status.retries)
+    if status.retried_at is not None and not tally.seen:
+        return _retry(world, run, status.retried_at)
+    ranks = _ranks(world, run) if tally.failed or tally.seen < run.pods else ()
+    failed = [pod for pod in ranks if pod.phase is PodPhase.FAILED and pod.deleting is None]
+    if failed and run.spec.on_pod_failure.policy is not OnPodFailure.IGNORE:
+        return _failed(world, run, failed)
+    if tally.seen < run.pods:
+        return _evicted(world, run, ranks)
+    ignores = run.spec.on_pod_failure.policy is OnPodFailure.IGNORE
+    if tally.succeeded == run.pods or (ignores and tally.ended == run.pods):
+        told = f"{tally.failed} of {run.pods} ranks failed and were ignored" if tally.failed else "all ranks succeeded"
+        return release(
+            world, run, Cause(closure=Closed.SUCCEEDED, reason="Succeeded", message=told, then=Phase.SUCCEEDED)
+        )
+    if status.phase is Phase.STARTING:
+        return _running(world, run) if not tally.pending else _timeout(world, run)
+    return None
+
+
+def _ranks(world: World, run: Run) -> Sequence[Pod]:
+    """The pods of the present try."""
+    this = (run.uid, run.status.attempt, run.status.retries)
+    return [
+        pod
+        for pod in world.pods_of(run.key)
+        if pod.rank is not None and (pod.rank.uid, pod.rank.attempt, pod.rank.retry) == this
+    ]
+
+
+def _running(world: World, run: Run) -> Decision:
+    message = f"all {run.pods} pods run"
+    stands = stand(run, world.now, phase=Phase.RUNNING, reason="PodsReady", message=message, start_timeouts=0)
+    emit = Emit("Run", run.key, "PodsReady", message, world.now)
+    return _moves(run, "PodsReady", message, (SetRunStatus(stands), emit))
+
+
+def _timeout(world: World, run: Run) -> Decision | None:
+    status = run.status
+    since = status.retried_at or status.started_at or world.now
+    due = since + run.spec.start_timeout
+    if world.now < due:
+        world.wake_at(due, run.key)
+        return None
+    starts = world.settings.starts
+    count = status.start_timeouts + 1
+    message = f"not all pods ran within {run.spec.start_timeout} of the start (start {count})"
+    if count > starts.tries:
+        cause = Cause(closure=Closed.RUN_FAILED, reason="StartTimeout", message=message, then=Phase.FAILED)
+        return release(world, run, cause)
+    cause = Cause(closure=Closed.RUN_FAILED, reason="StartTimeout", message=message, then=Phase.QUEUED)
+    return release(world, _backing_off(world, run, count), cause)
+
+
+def _backing_off(world: World, run: Run, count: int) -> Run:
+    """Doubles from one timed-out start to the next."""
+    pause = world.settings.starts.backoff * 2 ** (count - 1)
+    status = run.status
+    return stand(
+        run,
+        world.now,
+        phase=status.phase,
+        reason=status.reason,
+        message=status.message,
+        start_timeouts=count,
+        not_before=world.now + pause,
+    )
+
+
+def _failed(world: World, run: Run, failed: Sequence[Pod]) -> Decision:
+    policy, status = run.spec.on_pod_failure, run.status
+    ranks = ", ".join(str(pod.rank.rank) for pod in failed if pod.rank is not None)
+    word = "rank" if len(failed) == 1 else "ranks"
+    message = f"{word} {ranks} failed" + (f": {failed[0].message}" if failed[0].message else "")
+    match policy.policy:
+        case OnPodFailure.RETRY if status.retries < policy.limit:
+            return _begin_retry(world, run, message)
+        case OnPodFailure.RETRY:
+            message += f" after {status.retries} retries"
+        case OnPodFailure.FAIL | OnPodFailure.IGNORE:
+            pass
+        case _:
+            assert_never(policy.policy)
+    return release(world, run, Cause(closure=Closed.RUN_FAILED, reason="PodFailed", message=message, then=Phase.FAILED))
+
+
+def _begin_retry(world: World, run: Run, message: str) -> Decision:
+    """The gang restarts on the same slots: the leases stay open, whoever still runs is ended."""
+    policy, status = run.spec.on_pod_failure, run.status
+    told = f"{message}; retry {status.retries + 1} of {policy.limit}"
+    stands = stand(
+        run,
+        world.now,
+        phase=Phase.STARTING,
+        reason="Retrying",
+        message=told,
+        retries=status.retries + 1,
+        retried_at=world.now + policy.backoff,
+    )
+    ended = end_pods(world, run, world.pods_of(run.key))
+    emit = Emit("Run", run.key, "Retrying", told, world.now, warning=True)
+    return _moves(run, "Retrying", told, (*ended.effects, SetRunStatus(stands), emit))
+
+
+def _retry(world: World, run: Run, due: datetime) -> Decision | None:
+    if world.gangs.live.get(run.key):
+        return None
+    if world.now < due:
+        world.wake_at(due, run.key)
+        return None
+    status = run.status
+    made = make_pods(
+        run, list(seats_of(run, world.leases_of(run.key))), world.now, attempt=status.attempt, retry=status.retries
+    )
+    return _moves(run, "Retried", f"retry {status.retries} starts on the same slots", made)
+
+
+def _evicted(world: World, run: Run, ranks: Sequence[Pod]) -> Decision | None:
+    """Pods went that nobody here asked to go: the same ranks again, or, where a node takes nothing new, the gang elsewhere."""
+    there = {pod.rank.rank for pod in ranks if pod.rank is not None}
+    missing = [seat for seat in seats_of(run, world.leases_of(run.key)) if seat.rank not in there]
+    told = f"ranks {', '.join(str(seat.rank) for seat in missing)} were evicted"
+    for seat in missing:
+        node = world.node(seat.node)
+        if not isinstance(node, Node) or node.cordoned or not node.ready:
+            message = f"{told}, and node {seat.node} takes nothing new"
+            return release(
+                world, run, Cause(closure=Closed.EVICTED, reason="Evicted", message=message, then=Phase.QUEUED)
+            )
+    made = make_pods(run, missing, world.now, attempt=run.status.attempt, retry=run.status.retries)
+    emit = Emit("Run", run.key, "Evicted", f"{told} and start again", world.now, warning=True)
+    return _moves(run, "Evicted", told, (*made, emit))
+
+
+def _moves(run: Run, reason: str, message: str, effects: Sequence[Effect]) -> Decision:
+    return Decision(run=run.key, uid=run.uid, outcome=Moves(reason=reason, message=message), effects=tuple(effects))

@@ -1,0 +1,66 @@
+"""From leases to the pods that their ranks are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from runs_core.values.effect import MakePod
+from runs_core.values.lease import Lease, Role
+from runs_core.values.meta import SIMULATED, Pairs, pairs
+from runs_core.values.pod import Pod, RankOf, pod_name
+from runs_core.values.run import Run
+from runs_core.values.template import Requests
+
+
+class Seat(NamedTuple):
+    """Where a rank runs."""
+
+    rank: int
+    group: int
+    node: str
+
+
+def seats_of(run: Run, leases: Sequence[Lease]) -> Iterator[Seat]:
+    """Each rank's node: a lease's ranks, ascending, fill its nodes in the order of their names."""
+    per_pod = run.spec.resources.gpus_per_pod
+    for lease in leases:
+        if lease.spec.role is not Role.ACTIVE:
+            continue
+        ranks = iter(lease.spec.ranks)
+        for slots in sorted(lease.spec.slots, key=lambda slots: slots.node):
+            for _ in range(len(slots.ordinals) // per_pod):
+                yield Seat(next(ranks), lease.spec.group, slots.node)
+
+
+def make_pods(run: Run, seats: Sequence[Seat], now: datetime, *, attempt: int, retry: int) -> tuple[MakePod, ...]:
+    """One pod for each seat."""
+    template = run.spec.template
+    text = template.text if template else None
+    requests = template.requests if template else Requests()
+    annotations = _annotations(run)
+    namespace, name = run.key
+    return tuple(
+        MakePod(
+            Pod(
+                namespace=namespace,
+                name=pod_name(name, attempt=attempt, retry=retry, rank=seat.rank),
+                node=seat.node,
+                rank=RankOf(run=run.key, uid=run.uid, attempt=attempt, retry=retry, rank=seat.rank, group=seat.group),
+                gpus=run.spec.resources.gpus_per_pod,
+                requests=requests,
+                created=now,
+                annotations=annotations,
+            ),
+            text,
+        )
+        for seat in seats
+    )
+
+
+def _annotations(run: Run) -> Pairs:
+    """The template's; what is to be simulated is read from the run where the template says nothing of it."""
+    own = dict(run.spec.template.annotations) if run.spec.template else {}
+    simulated = {key: value for key, value in run.meta.annotations if key.startswith(SIMULATED)}
+    return pairs({**simulated, **own})

@@ -1,0 +1,146 @@
+"""The one way out: every terminal edge, and every way back to the line, closes all leases and ends all pods here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import attrs
+
+from runs_core.decide.standing import stand
+from runs_core.values.decision import Decision, Ends, Outcome, Released
+from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
+from runs_core.values.lease import Closed, Lease, LeaseStatus
+from runs_core.values.node import Node
+from runs_core.values.pod import Pod
+from runs_core.values.run import Ending, Phase, Run
+from runs_core.world.world import World
+
+DEFAULT_GRACE = timedelta(seconds=30)
+
+
+@attrs.frozen(kw_only=True)
+class Cause:
+    """Why an attempt ends. reason, message: what the run's status says afterwards. then: the phase that follows."""
+
+    closure: Closed
+    reason: str
+    message: str
+    then: Phase
+
+
+def release(world: World, run: Run, cause: Cause) -> Decision:
+    """End what still lives; once nothing does, close the leases and let the run stand where `cause.then` says.
+
+    Asked again whenever a pod of the run goes; the cause is kept in the run's status, so any scheduler can finish it.
+    """
+    pods = end_pods(world, run, world.pods_of(run.key))
+    if pods.living:
+        return _ending(world, run, cause, pods.effects)
+    return _released(world, run, cause, pods.effects)
+
+
+def resume_release(world: World, run: Run) -> Decision:
+    """Go on with a release that was begun. A run that was canceled or deleted meanwhile will not come back."""
+    ending = run.status.ending
+    assert ending is not None
+    cause = Cause(
+        closure=Closed(ending.reason), reason=run.status.reason, message=ending.detail, then=Phase(ending.then)
+    )
+    if run.meta.deleting is not None and ending.then in (Phase.QUEUED, Phase.HELD):
+        cause = attrs.evolve(cause, then=Phase.FAILED, reason="Deleted")
+    elif run.spec.canceled and ending.then in (Phase.QUEUED, Phase.HELD):
+        cause = attrs.evolve(cause, then=Phase.FAILED, reason="Canceled")
+    return release(world, run, cause)
+
+
+def orphaned(world: World, leases: Sequence[Lease]) -> tuple[Effect, ...]:
+    """Close what a run left that is gone: nobody else will. Empty while its pods still live."""
+    run = leases[0].run
+    pods = end_pods(world, None, world.pods_of(run))
+    if pods.living:
+        return pods.effects
+    closed = [_closed(lease, world.now, Closed.DELETED, "the run was deleted") for lease in leases]
+    return (*pods.effects, *(CloseLease(lease) for lease in closed))
+
+
+@attrs.frozen(kw_only=True)
+class EndedPods:
+    """living: how many pods still hold their GPUs once the effects are written."""
+
+    effects: tuple[Effect, ...]
+    living: int
+
+
+def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
+    """Ask the living to go, once; take away what lies on a lost node, where nobody would answer."""
+    effects: list[Effect] = []
+    living = 0
+    for pod in pods:
+        if pod.phase.ended:
+            continue
+        if pod.node is not None and is_lost(world, pod.node):
+            effects.append(RemovePod(pod.key))
+            continue
+        living += 1
+        if pod.deleting is None:
+            effects.append(EndPod(attrs.evolve(pod, deleting=world.now, grace=grace_of(world, run))))
+    return EndedPods(effects=tuple(effects), living=living)
+
+
+def is_lost(world: World, node: str) -> bool:
+    """Deleted, or declared out of service. A node that is only not Ready, or set aside, is not lost."""
+    known = world.node(node)
+    return known is None or (isinstance(known, Node) and known.lost)
+
+
+def grace_of(world: World, run: Run | None) -> timedelta:
+    """From SIGTERM to the kill."""
+    own = DEFAULT_GRACE if run is None or run.spec.template is None else run.spec.template.grace
+    wanted = own if run is None else max(own, run.spec.runtime.checkpoint_grace)
+    return min(wanted, world.settings.checkpoint_grace_cap)
+
+
+def _ending(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -> Decision:
+    ending = Ending(
+        reason=cause.closure.value,
+        detail=cause.message,
+        then=cause.then,
+        since=run.status.ending.since if run.status.ending else world.now,
+    )
+    stands = stand(
+        run, world.now, phase=run.status.phase, reason=cause.reason, message=f"ending: {cause.message}", ending=ending
+    )
+    if stands != run:
+        effects = (*effects, SetRunStatus(stands))
+    outcome = Ends(closure=cause.closure, detail=cause.message, then=cause.then)
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=effects)
+
+
+def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -> Decision:
+    now = world.now
+    closed = [CloseLease(_closed(lease, now, cause.closure, cause.message)) for lease in world.leases_of(run.key)]
+    if run.meta.deleting is not None:
+        last: tuple[Effect, ...] = (RemoveRun(run.key),)
+    else:
+        after = _afterwards(run, cause, now)
+        kind = "Warning" if cause.then is Phase.FAILED else "Normal"
+        emit = Emit("Run", run.key, cause.reason, cause.message, now, warning=kind == "Warning")
+        last = (SetRunStatus(after), emit)
+    outcome: Outcome = Released(closure=cause.closure, detail=cause.message, then=cause.then)
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(*effects, *closed, *last))
+
+
+def _afterwards(run: Run, cause: Cause, now: datetime) -> Run:
+    free = {"ending": None, "width": 0, "pending_gpus": run.gpus, "retries": 0, "retried_at": None}
+    said = {"phase": cause.then, "reason": cause.reason, "message": cause.message}
+    if cause.then.terminal:
+        return stand(run, now, **said, **{**free, "pending_gpus": 0, "finished_at": now})  # type: ignore[arg-type]  # closed set of keys
+    if cause.then is Phase.HELD:
+        return stand(run, now, **said, **free, admitted_at=None, queued_since=None, started_at=None)  # type: ignore[arg-type]  # closed set of keys
+    return stand(run, now, **said, **free, queued_since=now, started_at=None)  # type: ignore[arg-type]  # closed set of keys
+
+
+def _closed(lease: Lease, now: datetime, reason: Closed, detail: str) -> Lease:
+    end = max(now, lease.spec.start)
+    return attrs.evolve(lease, status=LeaseStatus(closed=True, end=end, closure_reason=reason, closure_detail=detail))

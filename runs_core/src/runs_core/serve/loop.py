@@ -1,0 +1,111 @@
+"""The loop: observe, decide, commit, tell. It does not know which cluster it has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from runs_core.cluster.port import Cluster
+from runs_core.decide.advice import Advice, Silent
+from runs_core.decide.budget import budget_effects
+from runs_core.decide.cycle import Batch, Clock, cycle
+from runs_core.errors import Conflict
+from runs_core.settings import Settings
+from runs_core.values.change import TimePassed
+from runs_core.values.decision import Decision
+from runs_core.values.effect import Effect, SetRunStatus
+from runs_core.values.record import Record
+from runs_core.values.run import Phase
+from runs_core.world.world import World
+
+Told = Callable[[Record], None]
+MOST_CONFLICTS = 100
+
+
+def _untold(_: Record) -> None:
+    return None
+
+
+class Loop:
+    """told: gets each record once it is committed. clock: seconds, for timings only."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: Settings | None = None,
+        advice: Advice | None = None,
+        *,
+        told: Told = _untold,
+        clock: Clock = time.perf_counter,
+    ) -> None:
+        self.cluster = cluster
+        self.advice: Advice = advice or Silent()
+        self.world = World(settings)
+        self.world.rank = lambda run: self.advice.rank(run, self.world)
+        self.cycles = 0
+        self._told = told
+        self._clock = clock
+        self._moment: datetime | None = None
+
+    def cycle(self) -> int:
+        """One turn; how many decisions were committed. Conflict: nothing was, and the world is as it was observed."""
+        now, changes = self.cluster.observe()
+        world = self.world
+        for change in changes:
+            world.apply(change)
+        world.apply(TimePassed(now))
+        if self._moment is not None and self._moment <= now:
+            world.touch(*(run.key for run in world.runs() if run.status.phase is Phase.HELD))
+        batch = cycle(world, self.advice, self._clock)
+        effects = [effect for decision in batch.decisions for effect in decision.effects]
+        effects += budget_effects(world, batch)
+        if effects:
+            self.cycles += 1
+            self._commit(batch, effects)
+        self._moment = self.advice.moment(world, now)
+        return len(batch.decisions)
+
+    def settle(self) -> int:
+        """Cycles until nothing is left to do at the present time; how many decisions that took."""
+        total = conflicts = 0
+        while True:
+            try:
+                made = self.cycle()
+            except Conflict:
+                conflicts += 1
+                if conflicts > MOST_CONFLICTS:
+                    raise
+                continue
+            total += made
+            if not made:
+                return total
+
+    def next_moment(self) -> datetime | None:
+        """When time alone gives the loop something to do."""
+        moments = [when for when in (self.world.next_deadline(), self._moment) if when is not None]
+        return min(moments, default=None)
+
+    def _commit(self, batch: Batch, effects: Sequence[Effect]) -> None:
+        records = [self._record(decision) for decision in batch.decisions]
+        try:
+            self.cluster.commit(effects, records)
+        except BaseException:
+            batch.undo()
+            raise
+        for record in records:
+            self._told(record)
+
+    def _record(self, decision: Decision) -> Record:
+        run = next((effect.run for effect in reversed(decision.effects) if isinstance(effect, SetRunStatus)), None)
+        run = run or self.world.run(decision.run)
+        return Record(
+            cycle=self.cycles,
+            at=self.world.now,
+            run=decision.run,
+            uid=decision.uid,
+            outcome=decision.outcome,
+            phase=run.status.phase if run else Phase.FAILED,
+            width=run.status.width if run else 0,
+            seconds=decision.seconds,
+        )

@@ -1,0 +1,110 @@
+"""Everything an administrator can set. One frozen tree; `runs_core.schema.settings` reads it from YAML and RUNS_* variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from runs_core.values.fields import Fact, field
+from runs_core.values.meta import Pairs
+
+
+class Unbudgeted(StrEnum):
+    """Whether a run without an owner may run."""
+
+    ALLOW = "Allow"
+    DENY = "Deny"
+
+
+@attrs.frozen(kw_only=True)
+class FleetSettings:
+    """How nodes say what they are."""
+
+    flavor_labels: tuple[str, ...] = field(
+        Fact(doc="Node labels that name the GPU flavor; the first one present counts."),
+        default=("runs.dev/gpu-flavor", "nvidia.com/gpu.product"),
+    )
+    region_label: str = field(Fact(doc="Node label of the region."), default="topology.kubernetes.io/region")
+    cluster_label: str = field(Fact(doc="Node label of the cluster."), default="runs.dev/cluster")
+    domain_label: str = field(Fact(doc="Node label of the fabric domain."), default="runs.dev/fabric-domain")
+    resource: str = field(
+        Fact(doc="Extended resource of a flavor without an entry in resources."), default="nvidia.com/gpu"
+    )
+    resources: Pairs = field(Fact(doc="Extended resource by flavor."), default=())
+    tolerated: tuple[str, ...] = field(
+        Fact(doc="Taint keys that every pod of a run tolerates, beside its flavor's own resource."), default=()
+    )
+
+    def resource_of(self, flavor: str) -> str:
+        """The extended resource that this flavor's nodes offer."""
+        return dict(self.resources).get(flavor, self.resource)
+
+
+@attrs.frozen(kw_only=True)
+class StartSettings:
+    """Starts that do not come up."""
+
+    tries: int = field(Fact(doc="Starts in a row that may time out before the run fails.", minimum=1), default=3)
+    backoff: timedelta = field(
+        Fact(doc="Pause after the first start that timed out; doubles."), default=timedelta(minutes=1)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class RetentionSettings:
+    """How long what is over stays readable."""
+
+    runs: timedelta = field(Fact(doc="Finished runs."), default=timedelta(days=7))
+    leases: timedelta = field(Fact(doc="Closed leases, and the records of decisions."), default=timedelta(days=30))
+    archive: str | None = field(
+        Fact(doc="Folder that closed leases are appended to, as JSON lines, before they go."), default=None
+    )
+
+
+@attrs.frozen(kw_only=True)
+class HookSettings:
+    """How plugins are asked."""
+
+    recheck: timedelta = field(
+        Fact(doc="A hold of a plugin that names no time is asked again after this long."), default=timedelta(minutes=1)
+    )
+    timeout: timedelta = field(
+        Fact(doc="A plugin's answer that takes longer counts as a failure."), default=timedelta(seconds=2)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class LocalSettings:
+    """The simulated kubelet of the embedded cluster and of the trace simulator."""
+
+    pod_start: timedelta = field(
+        Fact(doc="From bound to running, for pods that say nothing else."), default=timedelta(seconds=2)
+    )
+    pod_stop: timedelta = field(
+        Fact(doc="From SIGTERM to gone, for pods that say nothing else."), default=timedelta(seconds=1)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """plugins: each enabled plugin's own settings, by plugin name, as the class that it declared.
+
+    rank: the plugin that replaces admission time in the line; None: admission time.
+    """
+
+    fleet: FleetSettings = field(Fact(doc="How nodes say what they are."), factory=FleetSettings)
+    unbudgeted: Unbudgeted = field(Fact(doc="Whether a run without an owner may run."), default=Unbudgeted.ALLOW)
+    checkpoint_grace_cap: timedelta = field(
+        Fact(doc="Most that a pod gets between SIGTERM and the kill."), default=timedelta(minutes=10)
+    )
+    starts: StartSettings = field(Fact(doc="Starts that do not come up."), factory=StartSettings)
+    retention: RetentionSettings = field(Fact(doc="How long what is over stays readable."), factory=RetentionSettings)
+    hooks: HookSettings = field(Fact(doc="How plugins are asked."), factory=HookSettings)
+    local: LocalSettings = field(Fact(doc="The simulated kubelet."), factory=LocalSettings)
+    rank: str | None = field(Fact(doc="The plugin that orders the line, in place of admission time."), default=None)
+    plugins: Mapping[str, Any] = attrs.field(factory=lambda: MappingProxyType({}))

@@ -1,0 +1,1 @@
+"""The frozen nouns of runs. Nothing here knows a cluster, a file or a clock."""

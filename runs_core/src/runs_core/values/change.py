@@ -1,0 +1,130 @@
+"""All that the scheduler can learn. `World.apply` is the only reader, and every change has an exact inverse."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+
+from runs_core.values.budget import Budget, Namespace
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.node import MalformedNode, Node
+from runs_core.values.pod import Pod
+from runs_core.values.run import Run
+
+
+@attrs.frozen
+class NodeSeen:
+    """A node as it is now, in place of what was known of that name."""
+
+    node: Node | MalformedNode
+
+
+@attrs.frozen
+class NodeGone:
+    """The node object was deleted (not merely: has not been seen yet)."""
+
+    name: str
+
+
+@attrs.frozen
+class RunSeen:
+    """A run as it is now."""
+
+    run: Run
+
+
+@attrs.frozen
+class RunGone:
+    """The run object was deleted."""
+
+    key: Key
+
+
+@attrs.frozen
+class BudgetSeen:
+    """A budget as it is now."""
+
+    budget: Budget
+
+
+@attrs.frozen
+class BudgetGone:
+    """The budget object was deleted."""
+
+    name: str
+
+
+@attrs.frozen
+class NamespaceSeen:
+    """A namespace as it is now."""
+
+    namespace: Namespace
+
+
+@attrs.frozen
+class NamespaceGone:
+    """The namespace was deleted."""
+
+    name: str
+
+
+@attrs.frozen
+class LeaseSeen:
+    """A lease as it is now, open or closed."""
+
+    lease: Lease
+
+
+@attrs.frozen
+class LeaseGone:
+    """A lease's record was removed; only a closed one may be."""
+
+    key: Key
+
+
+@attrs.frozen
+class PodSeen:
+    """A pod as it is now."""
+
+    pod: Pod
+
+
+@attrs.frozen
+class PodGone:
+    """The pod object was deleted."""
+
+    key: Key
+
+
+@attrs.frozen
+class HeadSeen:
+    """The ledger's head is this number: what a cluster kept of the leases whose records are gone."""
+
+    head: int
+
+
+@attrs.frozen
+class TimePassed:
+    """It is now this late (UTC). Time never runs backwards: an earlier moment than the known one changes nothing."""
+
+    now: datetime
+
+
+Change = (
+    NodeSeen
+    | NodeGone
+    | RunSeen
+    | RunGone
+    | BudgetSeen
+    | BudgetGone
+    | NamespaceSeen
+    | NamespaceGone
+    | LeaseSeen
+    | LeaseGone
+    | PodSeen
+    | PodGone
+    | HeadSeen
+    | TimePassed
+)

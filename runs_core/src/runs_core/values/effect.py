@@ -1,0 +1,108 @@
+"""All that the scheduler can do. Each effect is one write of the cluster, and `expected` is the change that it comes back as."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+import attrs
+
+from runs_core.values.budget import Budget
+from runs_core.values.change import BudgetSeen, Change, LeaseSeen, PodGone, PodSeen, RunGone, RunSeen
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.pod import Pod
+from runs_core.values.run import Run
+
+
+@attrs.frozen
+class OpenLease:
+    """Mint a lease. Meeting one of that name, open and equal, counts as done."""
+
+    lease: Lease
+
+
+@attrs.frozen
+class CloseLease:
+    """Stamp a lease closed. lease: as it will stand."""
+
+    lease: Lease
+
+
+@attrs.frozen
+class MakePod:
+    """Make a rank's pod on its node. template: canonical JSON of the PodTemplateSpec, None on clusters that only simulate."""
+
+    pod: Pod
+    template: str | None
+
+
+@attrs.frozen
+class EndPod:
+    """SIGTERM now, the kill after its grace. pod: as it will stand, with `deleting` and `grace` set."""
+
+    pod: Pod
+
+
+@attrs.frozen
+class RemovePod:
+    """Take a pod's object away at once: it has ended, or its node is lost and nothing on it runs any more."""
+
+    key: Key
+
+
+@attrs.frozen
+class SetRunStatus:
+    """Write a run's status. run: as it will stand; only its status is written."""
+
+    run: Run
+
+
+@attrs.frozen
+class RemoveRun:
+    """Let a run's object go: it was deleted and holds nothing any more, or it finished long ago."""
+
+    key: Key
+
+
+@attrs.frozen
+class SetBudgetStatus:
+    """Write a budget's status. budget: as it will stand; only its status is written."""
+
+    budget: Budget
+
+
+@attrs.frozen
+class Emit:
+    """Tell a person, on the object meant. Repeated ones are counted, not listed again."""
+
+    kind: str
+    key: Key
+    reason: str
+    message: str
+    at: datetime
+    warning: bool = False
+
+
+Effect = OpenLease | CloseLease | MakePod | EndPod | RemovePod | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
+
+
+def expected(effect: Effect) -> Change | None:
+    """What will be observed once the effect is written; None: nothing that a decision reads."""
+    match effect:
+        case OpenLease(lease) | CloseLease(lease):
+            return LeaseSeen(lease)
+        case MakePod(pod, _) | EndPod(pod):
+            return PodSeen(pod)
+        case RemovePod(key):
+            return PodGone(key)
+        case SetRunStatus(run):
+            return RunSeen(run)
+        case RemoveRun(key):
+            return RunGone(key)
+        case SetBudgetStatus(budget):
+            return BudgetSeen(budget)
+        case Emit():
+            return None
+        case _:
+            assert_never(effect)

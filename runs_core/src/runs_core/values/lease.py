@@ -1,0 +1,122 @@
+"""The GPULease: the immutable fact that these GPU slots served this run, for this payer, from then to then."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import attrs
+
+from runs_core.values.fields import Fact, field
+from runs_core.values.meta import Key, Meta
+
+
+class Role(StrEnum):
+    """Whether the slots run a rank or wait to replace one."""
+
+    ACTIVE = "Active"
+    SPARE = "Spare"
+
+
+class Opened(StrEnum):
+    """Why a lease was minted."""
+
+    START = "Start"
+    REQUEUE = "Requeue"
+
+
+class Closed(StrEnum):
+    """Why a lease was closed."""
+
+    SUCCEEDED = "Succeeded"
+    RUN_FAILED = "RunFailed"
+    CANCELED = "Canceled"
+    DELETED = "Deleted"
+    SUSPENDED = "Suspended"
+    NODE_LOST = "NodeLost"
+    EVICTED = "Evicted"
+
+
+@attrs.frozen(kw_only=True)
+class RunRef:
+    """The run that holds the slots; the uid tells it from a later one of the same name."""
+
+    name: str = field(Fact(doc="The run, in the lease's namespace."))
+    uid: str = field(Fact(doc="Its uid."))
+
+
+@attrs.frozen(kw_only=True)
+class Payer:
+    """Whose quota pays."""
+
+    budget: str = field(Fact(doc="The Budget."))
+    envelope: str = field(Fact(doc="Its envelope."))
+
+
+@attrs.frozen(kw_only=True)
+class NodeSlots:
+    """The ledger's places on one node (not device indexes), ascending."""
+
+    node: str = field(Fact(doc="The node."))
+    ordinals: tuple[int, ...] = field(Fact(doc="Places on it, from 0."))
+
+    @property
+    def mask(self) -> int:
+        """The same as a bit mask."""
+        return sum(1 << ordinal for ordinal in self.ordinals)
+
+
+@attrs.frozen(kw_only=True)
+class LeaseSpec:
+    """Never changes once made. start: UTC."""
+
+    run_ref: RunRef = field(Fact(doc="The run that holds the slots."))
+    owner: str | None = field(Fact(doc="The run's owner when it started."), default=None)
+    group: int = field(Fact(doc="The placement group, from 0.", minimum=0))
+    part: int = field(Fact(doc="Counts the leases of one group and role.", minimum=0), default=0)
+    role: Role = field(Fact(doc="Active: runs a rank. Spare: waits to replace one."), default=Role.ACTIVE)
+    slots: tuple[NodeSlots, ...] = field(Fact(doc="The places held, by node."))
+    ranks: tuple[int, ...] = field(Fact(doc="The ranks that run there, ascending."), default=())
+    attempt: int = field(Fact(doc="The run's attempt.", minimum=1))
+    payer: Payer | None = field(Fact(doc="Whose quota pays; none: unfunded."), default=None)
+    start: datetime = field(Fact(doc="Held from then on."))
+    reason: Opened = field(Fact(doc="Why it was minted."))
+
+
+@attrs.frozen(kw_only=True)
+class LeaseStatus:
+    """Stamped once, when the lease closes. end: UTC."""
+
+    closed: bool = field(Fact(doc="True once the slots are free."), default=False)
+    end: datetime | None = field(Fact(doc="Held until then."), default=None)
+    closure_reason: Closed | None = field(Fact(doc="Why it closed."), default=None)
+    closure_detail: str = field(Fact(doc="What exactly happened."), default="")
+
+
+@attrs.frozen(kw_only=True)
+class Lease:
+    """One placement group, or a part of it, in one role, with one payer."""
+
+    meta: Meta
+    spec: LeaseSpec
+    status: LeaseStatus = LeaseStatus()
+
+    @property
+    def key(self) -> Key:
+        return self.meta.key
+
+    @property
+    def run(self) -> Key:
+        return Key(self.meta.namespace, self.spec.run_ref.name)
+
+    @property
+    def gpus(self) -> int:
+        return sum(len(slots.ordinals) for slots in self.spec.slots)
+
+
+def lease_name(run: str, uid: str, *, attempt: int, group: int, role: Role, part: int) -> str:
+    """The identity as a name, so that a second try at the same start meets the first: at most 253 characters.
+
+    Unlike runs of one name at different times, by the uid's last eight characters.
+    """
+    return f"{run[:190]}-{uid[-8:]}-{attempt}-{group}-{role.value.lower()}-{part}"

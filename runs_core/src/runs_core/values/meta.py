@@ -1,0 +1,52 @@
+"""What every object has: who it is, and when it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import attrs
+
+Pairs = tuple[tuple[str, str], ...]
+"""A map of strings as a sorted tuple: frozen, hashable, and the same whatever the order it was written in."""
+
+SIMULATED = "runs.dev/simulated-"
+
+
+def pairs(mapping: Mapping[str, str]) -> Pairs:
+    """Sorted by key."""
+    return tuple(sorted(mapping.items()))
+
+
+class Key(NamedTuple):
+    """namespace/name of a namespaced object; orders as text does."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@attrs.frozen(kw_only=True)
+class Meta:
+    """The part of Kubernetes' ObjectMeta that runs reads. created, deleting: UTC; deleting: since when it is asked to go."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    created: datetime | None = None
+    generation: int = 1
+    resource_version: str = ""
+    labels: Pairs = ()
+    annotations: Pairs = ()
+    deleting: datetime | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.namespace, self.name)
+
+    def annotation(self, name: str) -> str | None:
+        """The annotation's text, None without it."""
+        return next((value for key, value in self.annotations if key == name), None)

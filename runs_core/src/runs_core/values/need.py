@@ -1,0 +1,40 @@
+"""What a gang asks of the fleet, without its name: two runs of equal need have the same answer."""
+
+from __future__ import annotations
+
+import attrs
+
+from runs_core.values.meta import Pairs
+from runs_core.values.template import Requests, Requirement, Toleration
+
+
+@attrs.frozen(kw_only=True, cache_hash=True)
+class NodeFilter:
+    """Which nodes will do. selector, node_selector: labels wanted; terms: any of them, each all of its requirements.
+
+    tolerations: what the pods tolerate; tolerated: taint keys that every pod of ours tolerates. location_only: of all this only selector counts.
+    """
+
+    selector: Pairs = ()
+    node_selector: Pairs = ()
+    terms: tuple[tuple[Requirement, ...], ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    tolerated: tuple[str, ...] = ()
+    location_only: bool = False
+
+
+@attrs.frozen(kw_only=True, cache_hash=True)
+class Need:
+    """pods of gpus_per_pod each. group_pods: ranks that must share a domain; None: no groups wanted."""
+
+    flavor: str
+    pods: int
+    gpus_per_pod: int
+    group_pods: int | None = None
+    single_domain: bool = False
+    filter: NodeFilter = NodeFilter()
+    requests: Requests = Requests()
+
+    @property
+    def gpus(self) -> int:
+        return self.pods * self.gpus_per_pod

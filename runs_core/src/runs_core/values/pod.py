@@ -1,0 +1,70 @@
+"""A pod: a rank of ours, or somebody else's that takes room on a node."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import attrs
+
+from runs_core.values.meta import Key, Pairs
+from runs_core.values.template import Requests
+
+
+class PodPhase(StrEnum):
+    """As Kubernetes says; Unknown counts as still there."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+    @property
+    def ended(self) -> bool:
+        return self in (PodPhase.SUCCEEDED, PodPhase.FAILED)
+
+
+@attrs.frozen(kw_only=True)
+class RankOf:
+    """Which rank of which start of which run this pod is. retry counts the gang's restarts within the attempt."""
+
+    run: Key
+    uid: str
+    attempt: int
+    retry: int
+    rank: int
+    group: int
+
+
+@attrs.frozen(kw_only=True)
+class Pod:
+    """rank None: not a rank of ours. gpus: of the node's flavor. Times in UTC.
+
+    deleting: when it was asked to go, and grace: how long it then has. started: when its containers came up.
+    """
+
+    namespace: str
+    name: str
+    uid: str = ""
+    node: str | None = None
+    rank: RankOf | None = None
+    gpus: int = 0
+    requests: Requests = Requests()
+    phase: PodPhase = PodPhase.PENDING
+    message: str = ""
+    created: datetime | None = None
+    started: datetime | None = None
+    deleting: datetime | None = None
+    grace: timedelta | None = None
+    annotations: Pairs = ()
+
+    @property
+    def key(self) -> Key:
+        return Key(self.namespace, self.name)
+
+
+def pod_name(run: str, *, attempt: int, retry: int, rank: int) -> str:
+    """One name for each rank of each try, so that making it twice meets the first. At most 63 characters, as a hostname."""
+    tail = f"-{attempt}-{rank}" if not retry else f"-{attempt}r{retry}-{rank}"
+    return f"{run[: 63 - len(tail)].rstrip('-.')}{tail}"

@@ -1,0 +1,27 @@
+"""What is kept of a decision after it was carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+import attrs
+
+from runs_core.values.decision import Outcome
+from runs_core.values.meta import Key
+from runs_core.values.run import Phase
+
+
+@attrs.frozen(kw_only=True)
+class Record:
+    """at: the cycle's `now` (UTC). phase, width: the run's after it. seconds: by stage; not part of equality."""
+
+    cycle: int
+    at: datetime
+    run: Key
+    uid: str
+    outcome: Outcome
+    phase: Phase
+    width: int
+    seconds: Mapping[str, float] = attrs.field(factory=lambda: MappingProxyType({}), eq=False)

@@ -1,0 +1,279 @@
+"""The Run: a gang of GPUs wanted, with its pod template, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from runs_core.values.fields import Fact, Rule, field, rules
+from runs_core.values.meta import Key, Meta, Pairs
+from runs_core.values.template import PodTemplate
+
+NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
+LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
+MOST_GPUS = 1_000_000
+
+
+class Spread(StrEnum):
+    """Whether a run's groups may lie in different fabric domains."""
+
+    ALLOWED = "Allowed"
+    SINGLE_DOMAIN = "SingleDomain"
+
+
+class OnPodFailure(StrEnum):
+    """What a failed rank does to its gang."""
+
+    FAIL = "Fail"
+    RETRY = "Retry"
+    IGNORE = "Ignore"
+
+
+class OnLoss(StrEnum):
+    """What the loss of a node does to a run that cannot go on without it."""
+
+    REQUEUE = "Requeue"
+    FAIL = "Fail"
+
+
+class OnUpstreamFailure(StrEnum):
+    """What a failed upstream does to a run that waits for it."""
+
+    WAIT = "Wait"
+    FAIL = "Fail"
+
+
+@rules(
+    Rule(
+        cel="self.gpus % (has(self.gpusPerPod) ? self.gpusPerPod : 1) == 0",
+        message="must be a multiple of gpusPerPod",
+        field="gpus",
+        check=lambda r: r.gpus % r.gpus_per_pod == 0,
+    ),
+)
+@attrs.frozen(kw_only=True)
+class Resources:
+    """What the gang holds at once."""
+
+    flavor: str | None = field(
+        Fact(
+            doc="GPU flavor, as the nodes' flavor label names it; without it, the one flavor of the cluster.",
+            pattern=LABEL_VALUE,
+            max_length=63,
+        ),
+        default=None,
+    )
+    gpus: int = field(Fact(doc="GPUs of the whole gang.", minimum=1, maximum=MOST_GPUS))
+    gpus_per_pod: int = field(
+        Fact(doc="GPUs of each pod; a pod never spans nodes.", minimum=1, maximum=1024), default=1
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Topology:
+    """Where the gang may lie."""
+
+    group_gpus: int | None = field(
+        Fact(
+            doc="GPUs that must share one fabric domain; only the last group may be short.",
+            minimum=1,
+            maximum=MOST_GPUS,
+        ),
+        default=None,
+    )
+    spread: Spread = field(Fact(doc="Whether groups may lie in different domains."), default=Spread.ALLOWED)
+    selector: Pairs = field(Fact(doc="Node labels wanted, such as region, cluster or domain."), default=())
+
+
+@attrs.frozen(kw_only=True)
+class Runtime:
+    """How long, and how it is stopped."""
+
+    expected_duration: timedelta | None = field(
+        Fact(doc="A hint for forecasts; nothing is killed for exceeding it."), default=None
+    )
+    checkpoint_grace: timedelta = field(
+        Fact(doc="Least time between SIGTERM and the kill when pods are ended; a cluster setting caps it."),
+        default=timedelta(),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class PodFailure:
+    """policy Retry restarts the whole gang on the same slots, `limit` times, `backoff` after each failure."""
+
+    policy: OnPodFailure = field(Fact(doc="What a failed rank does to its gang."), default=OnPodFailure.FAIL)
+    limit: int = field(Fact(doc="Restarts allowed with Retry.", minimum=0, maximum=1000), default=3)
+    backoff: timedelta = field(Fact(doc="Pause before each restart."), default=timedelta(seconds=10))
+
+
+@attrs.frozen(kw_only=True)
+class AfterFailure:
+    """policy Wait: an upstream that failed has `grace` to be submitted anew before this run fails too."""
+
+    policy: OnUpstreamFailure = field(
+        Fact(doc="What a failed upstream does to this run."), default=OnUpstreamFailure.WAIT
+    )
+    grace: timedelta = field(
+        Fact(doc="With Wait: how long a failed upstream is waited for."), default=timedelta(minutes=30)
+    )
+
+
+@rules(
+    Rule(
+        cel="!has(self.topology) || !has(self.topology.groupGPUs) || "
+        "self.topology.groupGPUs % (has(self.resources.gpusPerPod) ? self.resources.gpusPerPod : 1) == 0",
+        message="must be a multiple of resources.gpusPerPod",
+        field="topology.groupGPUs",
+        check=lambda s: s.topology.group_gpus is None or s.topology.group_gpus % s.resources.gpus_per_pod == 0,
+    ),
+    Rule(
+        cel="!(has(oldSelf.canceled) && oldSelf.canceled) || (has(self.canceled) && self.canceled)",
+        message="a canceled run stays canceled; submit a new one",
+        field="canceled",
+    ),
+)
+@attrs.frozen(kw_only=True)
+class RunSpec:
+    """What the researcher wants. sections: a plugin's part of the spec, by the class that the plugin declared."""
+
+    owner: str | None = field(
+        Fact(doc="Who spends; needed where the namespace may spend for several owners.", pattern=r".+", max_length=253),
+        default=None,
+    )
+    resources: Resources = field(Fact(doc="What the gang holds at once."))
+    topology: Topology = field(Fact(doc="Where the gang may lie."), factory=Topology)
+    runtime: Runtime = field(Fact(doc="How long, and how it is stopped."), factory=Runtime)
+    after: tuple[str, ...] = field(
+        Fact(doc="Runs of the same namespace that must succeed first.", pattern=NAME, max_length=253, max_items=100),
+        default=(),
+    )
+    after_failure: AfterFailure = field(Fact(doc="What a failed upstream does."), factory=AfterFailure)
+    on_pod_failure: PodFailure = field(Fact(doc="What a failed rank does."), factory=PodFailure)
+    on_node_loss: OnLoss = field(Fact(doc="What the loss of a node does."), default=OnLoss.REQUEUE)
+    start_timeout: timedelta = field(
+        Fact(doc="A gang not all running by then is undone and tried again, three times at most."),
+        default=timedelta(minutes=15),
+    )
+    canceled: bool = field(Fact(doc="True, for ever: ends the run and keeps its record."), default=False)
+    suspend: bool = field(
+        Fact(doc="True: gives the GPUs back and keeps the run; false again: a new place in line."), default=False
+    )
+    template: PodTemplate | None = field(
+        Fact(doc="The pod to run, a PodTemplateSpec. nodeName, schedulerName and restartPolicy are the scheduler's."),
+        default=None,
+    )
+    sections: Mapping[type, Any] = attrs.field(factory=lambda: MappingProxyType({}))
+
+
+class Phase(StrEnum):
+    """Where a run stands; derived from its conditions."""
+
+    HELD = "Held"
+    QUEUED = "Queued"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+    @property
+    def terminal(self) -> bool:
+        return self in (Phase.SUCCEEDED, Phase.FAILED)
+
+
+@attrs.frozen(kw_only=True)
+class Condition:
+    """One of Admitted, PodsReady, Finished, Held, as Kubernetes conditions are."""
+
+    type: str = field(Fact(doc="Admitted, PodsReady, Finished or Held."))
+    status: str = field(Fact(doc="True or False."))
+    reason: str = field(Fact(doc="A single word."))
+    message: str = field(Fact(doc="A sentence."), default="")
+    last_transition_time: datetime = field(Fact(doc="When the status last changed."))
+
+
+@attrs.frozen(kw_only=True)
+class Ending:
+    """An attempt that is being undone: no pod of it may start again, and its leases close when its pods are gone.
+
+    then: the phase that follows once nothing is held: Failed, Succeeded, Queued (again) or Held.
+    """
+
+    reason: str = field(Fact(doc="Why its leases will close."))
+    detail: str = field(Fact(doc="What exactly happened."), default="")
+    then: Phase = field(Fact(doc="The phase that follows."))
+    since: datetime = field(Fact(doc="When it was decided."))
+
+
+@attrs.frozen(kw_only=True)
+class RunStatus:
+    """Written by the scheduler only, when it changes. width, pending_gpus: GPUs. Times in UTC."""
+
+    phase: Phase = field(Fact(doc="Where the run stands."), default=Phase.QUEUED)
+    reason: str = field(Fact(doc="Why, in one word."), default="")
+    message: str = field(Fact(doc="Why, in a sentence, with what would help."), default="")
+    conditions: tuple[Condition, ...] = field(Fact(doc="Admitted, PodsReady, Finished, Held."), default=())
+    observed_generation: int = field(Fact(doc="The generation of the spec that this answers."), default=0)
+    admitted_at: datetime | None = field(Fact(doc="First moment not Held; its place in line."), default=None)
+    queued_since: datetime | None = field(Fact(doc="Start of the present wait."), default=None)
+    started_at: datetime | None = field(Fact(doc="Start of the present attempt."), default=None)
+    finished_at: datetime | None = field(Fact(doc="When it succeeded or failed."), default=None)
+    attempt: int = field(Fact(doc="Starts so far."), default=0)
+    retries: int = field(Fact(doc="Restarts of the gang within this attempt."), default=0)
+    retried_at: datetime | None = field(Fact(doc="When the pods of this retry may start."), default=None)
+    start_timeouts: int = field(Fact(doc="Starts in a row that did not come up in time."), default=0)
+    not_before: datetime | None = field(Fact(doc="Back-off after a start that did not come up."), default=None)
+    width: int = field(Fact(doc="GPUs held."), default=0)
+    pending_gpus: int = field(Fact(doc="GPUs wanted and not held.", name="pendingGPUs"), default=0)
+    ending: Ending | None = field(Fact(doc="Set while the attempt is being undone."), default=None)
+
+
+@rules(
+    Rule(
+        cel="!has(self.spec.after) || !(self.metadata.name in self.spec.after)",
+        message="a run cannot wait for itself",
+        field="spec.after",
+        check=lambda run: run.meta.name not in run.spec.after,
+    ),
+    Rule(
+        cel="!has(oldSelf.status) || !has(oldSelf.status.admittedAt) || self.spec.resources == oldSelf.spec.resources",
+        message="cannot change once the run is admitted; submit a new run",
+        field="spec.resources",
+    ),
+    Rule(
+        cel="!has(oldSelf.status) || !has(oldSelf.status.admittedAt) || "
+        "(has(self.spec.topology) == has(oldSelf.spec.topology) && "
+        "(!has(self.spec.topology) || self.spec.topology == oldSelf.spec.topology))",
+        message="cannot change once the run is admitted; submit a new run",
+        field="spec.topology",
+    ),
+)
+@attrs.frozen(kw_only=True)
+class Run:
+    """One gang of GPUs."""
+
+    meta: Meta
+    spec: RunSpec
+    status: RunStatus = RunStatus()
+
+    @property
+    def key(self) -> Key:
+        return self.meta.key
+
+    @property
+    def uid(self) -> str:
+        return self.meta.uid
+
+    @property
+    def gpus(self) -> int:
+        return self.spec.resources.gpus
+
+    @property
+    def pods(self) -> int:
+        """Ranks of the gang."""
+        return self.spec.resources.gpus // self.spec.resources.gpus_per_pod

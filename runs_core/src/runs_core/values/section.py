@@ -1,0 +1,29 @@
+"""A plugin's part of a kind's spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class Section:
+    """Fields of `spec.<name>` (name empty: of `spec` itself) of one kind (`Run` or `Budget`), as the attrs class `cls`.
+
+    Several plugins may add fields to one section; the same field twice is a start-up error.
+    """
+
+    plugin: str
+    kind: str
+    name: str
+    cls: type
+
+
+def section(sections: Mapping[type, Any], cls: type[T]) -> T | None:
+    """That plugin's part of a spec; None where the manifest has none of it."""
+    found: T | None = sections.get(cls)
+    return found

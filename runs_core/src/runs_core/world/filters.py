@@ -1,0 +1,78 @@
+"""Whether a node will do for a pod, by its labels and taints, as Kubernetes' own scheduler judges.
+
+Source: Kubernetes documentation, "Assigning Pods to Nodes" and "Taints and Tolerations".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from runs_core.values.need import NodeFilter
+from runs_core.values.node import Node, Taint
+from runs_core.values.template import Operator, Requirement, Toleration
+
+
+def allows(wanted: NodeFilter, node: Node) -> bool:
+    """All of it: location, nodeSelector, required node affinity, taints."""
+    return located(wanted, node) and (wanted.location_only or (matches(wanted, node) and not repels(wanted, node)))
+
+
+def located(wanted: NodeFilter, node: Node) -> bool:
+    """Whether the node lies where topology.selector wants the gang."""
+    labels = dict(node.labels)
+    return all(labels.get(key) == value for key, value in wanted.selector)
+
+
+def matches(wanted: NodeFilter, node: Node) -> bool:
+    """nodeSelector, and any one of the terms of required node affinity; no terms: any node."""
+    labels = dict(node.labels)
+    if not all(labels.get(key) == value for key, value in wanted.node_selector):
+        return False
+    return not wanted.terms or any(
+        bool(term) and all(_meets(requirement, labels, node.name) for requirement in term) for term in wanted.terms
+    )
+
+
+def repels(wanted: NodeFilter, node: Node) -> bool:
+    """Whether some taint of the node keeps the pod away. A taint named after the flavor's own resource never does."""
+    return any(
+        taint.effect in ("NoSchedule", "NoExecute")
+        and taint.key != node.resource
+        and taint.key not in wanted.tolerated
+        and not any(_tolerates(toleration, taint) for toleration in wanted.tolerations)
+        for taint in node.taints
+    )
+
+
+def _tolerates(toleration: Toleration, taint: Taint) -> bool:
+    return (
+        toleration.key in (None, taint.key)
+        and toleration.value in (None, taint.value)
+        and toleration.effect in (None, taint.effect)
+    )
+
+
+def _meets(requirement: Requirement, labels: Mapping[str, str], name: str) -> bool:
+    value = name if requirement.on_name else labels.get(requirement.key)
+    match requirement.operator:
+        case Operator.IN:
+            return value in requirement.values
+        case Operator.NOT_IN:
+            return value not in requirement.values
+        case Operator.EXISTS:
+            return value is not None
+        case Operator.DOES_NOT_EXIST:
+            return value is None
+        case Operator.GT | Operator.LT:
+            return _compares(requirement, value)
+        case _:
+            assert_never(requirement.operator)
+
+
+def _compares(requirement: Requirement, value: str | None) -> bool:
+    try:
+        have, bound = int(value or ""), int(requirement.values[0])
+    except (ValueError, IndexError):
+        return False
+    return have > bound if requirement.operator is Operator.GT else have < bound

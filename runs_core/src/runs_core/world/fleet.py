@@ -1,0 +1,391 @@
+"""Free GPUs by flavor, domain and node, as bit masks, so that best fit is two lowest-set-bit operations.
+
+A node is one bit of its domain, in the order of names. `levels[n]` is the mask of the usable nodes with n free GPUs.
+Usable: present, ready, not cordoned, not lost, not set aside. Everything is kept by differences; `oracle.fleet` recomputes it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+
+from runs_core.values.lease import Lease, Role
+from runs_core.values.need import Need, NodeFilter
+from runs_core.values.node import Domain, MalformedNode, Node
+from runs_core.values.pod import Pod
+from runs_core.values.template import Requests
+from runs_core.world.filters import allows
+
+MOST_FILTERS = 1024
+"""Filters and pod shapes remembered for each domain; past it the memory starts anew."""
+MOST_EMPTY_SEATS = 64
+
+
+class NodeState:
+    """One node name: what is known of it and what lies on it. Outlives the Node object while something holds it.
+
+    active, spare: masks of held places. The others are sums over pods on it that have not ended; foreign_gpus: of pods not ours.
+    """
+
+    __slots__ = (
+        "active",
+        "bit",
+        "cpu",
+        "domain",
+        "ephemeral",
+        "foreign_gpus",
+        "level",
+        "memory",
+        "name",
+        "node",
+        "pods",
+        "spare",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.node: Node | None = None
+        self.domain: DomainFleet | None = None
+        self.bit = 0
+        self.level = -1
+        self.active = self.spare = 0
+        self.cpu = self.memory = self.ephemeral = self.pods = self.foreign_gpus = 0
+
+    @property
+    def held(self) -> int:
+        """GPUs with an open lease."""
+        return (self.active | self.spare).bit_count()
+
+    @property
+    def shrunk(self) -> bool:
+        """Offers fewer GPUs than its open leases hold: it takes nothing new until they close or it recovers."""
+        return self.node is not None and (self.active | self.spare) >> self.node.gpus != 0
+
+    @property
+    def usable(self) -> bool:
+        node = self.node
+        return node is not None and node.ready and not node.cordoned and not node.lost and not self.shrunk
+
+    def free(self) -> int:
+        """GPUs that something new could take here, were the node usable."""
+        if self.node is None:
+            return 0
+        return max(0, self.node.gpus - self.held - self.foreign_gpus)
+
+    def places(self, count: int, but: int = 0) -> tuple[int, ...]:
+        """The lowest `count` free places, leaving out the mask `but`."""
+        assert self.node is not None
+        mask = ((1 << self.node.gpus) - 1) & ~(self.active | self.spare | but)
+        found = []
+        for _ in range(count):
+            low = mask & -mask
+            found.append(low.bit_length() - 1)
+            mask ^= low
+        return tuple(found)
+
+    def room(self, requests: Requests, *, empty: bool = False) -> int:
+        """How many pods of these requests fit beside what is there, or as if nothing were; GPUs aside."""
+        node = self.node
+        assert node is not None
+        used = 0 if empty else 1
+        most = node.pods - used * self.pods
+        if requests.cpu_milli:
+            most = min(most, (node.cpu_milli - used * self.cpu) // requests.cpu_milli)
+        if requests.memory_bytes:
+            most = min(most, (node.memory_bytes - used * self.memory) // requests.memory_bytes)
+        if requests.ephemeral_bytes:
+            most = min(most, (node.ephemeral_bytes - used * self.ephemeral) // requests.ephemeral_bytes)
+        return max(0, most)
+
+    def idle(self) -> bool:
+        """Nothing is known of it: the name can be forgotten."""
+        return self.node is None and not (self.active or self.spare or self.pods or self.foreign_gpus)
+
+
+class DomainFleet:
+    """One flavor's nodes in one fabric domain. free: usable free GPUs; levels, counts: by free GPUs of a node."""
+
+    __slots__ = ("bits", "counts", "empty", "filtered", "free", "key", "levels", "names", "short", "states")
+
+    def __init__(self, key: Domain) -> None:
+        self.key = key
+        self.names: list[str] = []
+        self.states: list[NodeState] = []
+        self.bits: dict[str, int] = {}
+        self.levels: list[int] = [0]
+        self.counts: list[int] = [0]
+        self.free = 0
+        self.filtered: dict[NodeFilter, int] = {}
+        self.short: dict[Requests, int] = {}
+        self.empty: list[int] | None = None
+
+    def empty_levels(self) -> list[int]:
+        """Nodes by all the GPUs they have, as if nothing ran and none were cordoned; lost ones are not there.
+
+        O(nodes) after a node changed, O(1) until the next does.
+        """
+        if self.empty is None:
+            self.empty = [0]
+            for state in self.states:
+                node = state.node
+                if node is not None and not node.lost:
+                    if node.gpus >= len(self.empty):
+                        self.empty.extend([0] * (node.gpus + 1 - len(self.empty)))
+                    self.empty[node.gpus] |= 1 << state.bit
+        return self.empty
+
+    def eligible(self, filter_: NodeFilter) -> int:
+        """Mask of the nodes, usable or not, that the filter allows. O(nodes) the first time, O(1) then."""
+        mask = self.filtered.get(filter_)
+        if mask is None:
+            if len(self.filtered) >= MOST_FILTERS:
+                self.filtered.clear()
+            mask = 0
+            for state in self.states:
+                if state.node is not None and allows(filter_, state.node):
+                    mask |= 1 << state.bit
+            self.filtered[filter_] = mask
+        return mask
+
+    def remember_short(self, requests: Requests, bit: int) -> None:
+        """That node has no room for even one such pod; forgotten as soon as something on it ends."""
+        if requests not in self.short and len(self.short) >= MOST_FILTERS:
+            self.short.clear()
+        self.short[requests] = self.short.get(requests, 0) | bit
+
+    def nodes(self, mask: int) -> Iterator[NodeState]:
+        """The nodes of a mask, by name."""
+        while mask:
+            low = mask & -mask
+            yield self.states[low.bit_length() - 1]
+            mask ^= low
+
+
+class FlavorFleet:
+    """One flavor. counts: usable nodes by free GPUs; free: their sum; order: domains by (free, key); nodes, gpus: of present ones.
+
+    never: needs that the fleet could not take even empty, as of `changed`.
+
+    freed counts up whenever the flavor may take more than before, changed whenever its nodes change.
+    """
+
+    __slots__ = ("changed", "counts", "domains", "free", "freed", "gpus", "never", "nodes", "order")
+
+    def __init__(self) -> None:
+        self.domains: dict[Domain, DomainFleet] = {}
+        self.counts: list[int] = [0]
+        self.order: list[tuple[int, Domain]] = []
+        self.nodes = self.gpus = 0
+        self.free = 0
+        self.never: dict[Need, bool] = {}
+        self.freed = 0
+        self.changed = 0
+
+    def pods(self, gpus: int) -> int:
+        """Most pods of that many GPUs that free GPUs alone would take."""
+        return sum(count * (level // gpus) for level, count in enumerate(self.counts) if level >= gpus and count)
+
+
+class Fleet:
+    """All flavors, and the nodes that were set aside."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, NodeState] = {}
+        self.flavors: dict[str, FlavorFleet] = {}
+        self.malformed: dict[str, MalformedNode] = {}
+        self.nodes_visited = 0
+        self.rebuilds = 0
+
+    def state(self, name: str) -> NodeState:
+        """The node's state, made when it is first heard of."""
+        found = self.states.get(name)
+        if found is None:
+            found = self.states[name] = NodeState(name)
+        return found
+
+    # -- what changes -----------------------------------------------------------------------------------------------
+
+    def replace_node(self, name: str, new: Node | MalformedNode | None) -> None:
+        """The node is now `new`; None: it is gone."""
+        self.malformed.pop(name, None)
+        state = self.state(name)
+        old = state.node
+        if isinstance(new, MalformedNode):
+            self.malformed[name] = new
+            new = None
+        if old is not None and (new is None or (new.flavor, new.domain) != (old.flavor, old.domain)):
+            self._relevel(state, -1)
+            self._leave(state, old)
+        state.node = new
+        if new is not None:
+            self._join(state, new)
+            self._refresh(state)
+        for node in (old, new):
+            if node is not None:
+                flavor = self.flavors[node.flavor]
+                flavor.changed += 1
+                flavor.freed += 1
+                flavor.never.clear()
+                if (domain := flavor.domains.get(node.domain)) is not None:
+                    domain.empty = None
+        if old is not None:
+            self.flavors[old.flavor].gpus -= old.gpus
+        if new is not None:
+            self.flavors[new.flavor].gpus += new.gpus
+        self._forget(state)
+
+    def hold(self, lease: Lease, *, opened: bool) -> None:
+        """The lease's places are taken, or free again."""
+        active = lease.spec.role is Role.ACTIVE
+        for slots in lease.spec.slots:
+            state = self.state(slots.node)
+            if active:
+                state.active = state.active | slots.mask if opened else state.active & ~slots.mask
+            else:
+                state.spare = state.spare | slots.mask if opened else state.spare & ~slots.mask
+            self._refresh(state)
+            if not opened:
+                self._freed(state)
+                self._forget(state)
+
+    def load(self, pod: Pod, *, there: bool) -> None:
+        """A pod that has not ended is, or is no longer, on its node."""
+        if pod.node is None:
+            return
+        sign = 1 if there else -1
+        state = self.state(pod.node)
+        requests = pod.requests
+        state.cpu += sign * requests.cpu_milli
+        state.memory += sign * requests.memory_bytes
+        state.ephemeral += sign * requests.ephemeral_bytes
+        state.pods += sign
+        if pod.rank is None and pod.gpus:
+            state.foreign_gpus += sign * pod.gpus
+            self._refresh(state)
+        if not there:
+            self._freed(state)
+            self._forget(state)
+
+    # -- bookkeeping ------------------------------------------------------------------------------------------------
+
+    def _join(self, state: NodeState, node: Node) -> None:
+        flavor = self.flavors.setdefault(node.flavor, FlavorFleet())
+        domain = flavor.domains.get(node.domain)
+        if domain is None:
+            domain = flavor.domains[node.domain] = DomainFleet(node.domain)
+            insort(flavor.order, (0, node.domain))
+        if state.domain is None:
+            flavor.nodes += 1
+            state.domain = domain
+            self._seat(domain, state)
+        domain.empty = None
+        clear = ~(1 << state.bit)
+        for filter_ in domain.filtered:
+            allowed = allows(filter_, node)
+            domain.filtered[filter_] = domain.filtered[filter_] & clear | (allowed << state.bit)
+        for requests in domain.short:
+            domain.short[requests] &= clear
+
+    def _seat(self, domain: DomainFleet, state: NodeState) -> None:
+        """Give the node its bit: its old one, the next one, or, out of order, a place among the others."""
+        bit = domain.bits.get(state.name)
+        if bit is None:
+            self._compact(domain)
+            bit = bisect_left(domain.names, state.name)
+            if bit == len(domain.names):
+                domain.names.append(state.name)
+                domain.states.append(state)
+                domain.bits[state.name] = bit
+            else:
+                domain.names.insert(bit, state.name)
+                domain.states.insert(bit, state)
+                self._renumber(domain, bit)
+        state.bit = bit
+        domain.states[bit] = state
+
+    def _compact(self, domain: DomainFleet) -> None:
+        """Drop the seats of nodes that left, once most are empty: names that never come back must not add up."""
+        kept = [state for state in domain.states if state.node is not None]
+        if len(domain.states) < MOST_EMPTY_SEATS or 2 * len(kept) > len(domain.states):
+            return
+        self.rebuilds += 1
+        levels = [state.level for state in kept]
+        domain.states, domain.names = kept, [state.name for state in kept]
+        domain.bits = {state.name: bit for bit, state in enumerate(kept)}
+        domain.levels = [0] * len(domain.levels)
+        domain.filtered.clear()
+        domain.short.clear()
+        for bit, (state, level) in enumerate(zip(kept, levels, strict=True)):
+            state.bit = bit
+            if level >= 0:
+                domain.levels[level] |= 1 << bit
+
+    def _renumber(self, domain: DomainFleet, bit: int) -> None:
+        """A name came in between: all masks open a gap at `bit`. Happens as nodes are discovered, never while deciding."""
+        low = (1 << bit) - 1
+
+        def gap(mask: int) -> int:
+            return (mask & low) | ((mask & ~low) << 1)
+
+        domain.empty = None
+        domain.levels = [gap(mask) for mask in domain.levels]
+        domain.filtered = {filter_: gap(mask) for filter_, mask in domain.filtered.items()}
+        domain.short = {requests: gap(mask) for requests, mask in domain.short.items()}
+        for at in range(bit, len(domain.names)):
+            domain.bits[domain.names[at]] = at
+            domain.states[at].bit = at
+
+    def _leave(self, state: NodeState, node: Node) -> None:
+        """The seat stays, empty, so that the same node comes back to it (a what-if does so at once)."""
+        domain = state.domain
+        assert domain is not None
+        for filter_ in domain.filtered:
+            domain.filtered[filter_] &= ~(1 << state.bit)
+        domain.states[state.bit] = empty = NodeState(state.name)
+        empty.bit = state.bit
+        self.flavors[node.flavor].nodes -= 1
+        state.domain = None
+
+    def _forget(self, state: NodeState) -> None:
+        if state.idle():
+            self.states.pop(state.name, None)
+
+    def _freed(self, state: NodeState) -> None:
+        if state.node is not None and state.domain is not None:
+            self.flavors[state.node.flavor].freed += 1
+            short = state.domain.short
+            for requests in short:
+                short[requests] &= ~(1 << state.bit)
+
+    def _refresh(self, state: NodeState) -> None:
+        """Bring the masks and sums in step with what the node now has free."""
+        usable = state.domain is not None and state.usable
+        self._relevel(state, state.free() if usable else -1)
+
+    def _relevel(self, state: NodeState, level: int) -> None:
+        """level: usable free GPUs; -1: not usable."""
+        old = state.level
+        if old == level:
+            return
+        domain, node = state.domain, state.node
+        assert domain is not None
+        assert node is not None
+        flavor = self.flavors[node.flavor]
+        if old >= 0:
+            domain.levels[old] ^= 1 << state.bit
+            domain.counts[old] -= 1
+            flavor.counts[old] -= 1
+        if level >= 0:
+            for counts in (domain.levels, domain.counts, flavor.counts):
+                if level >= len(counts):
+                    counts.extend([0] * (level + 1 - len(counts)))
+            domain.levels[level] ^= 1 << state.bit
+            domain.counts[level] += 1
+            flavor.counts[level] += 1
+        state.level = level
+        difference = max(level, 0) - max(old, 0)
+        if difference:
+            flavor.free += difference
+            del flavor.order[bisect_left(flavor.order, (domain.free, domain.key))]
+            domain.free += difference
+            insort(flavor.order, (domain.free, domain.key))

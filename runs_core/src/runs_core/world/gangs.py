@@ -1,0 +1,94 @@
+"""Pods by run, and how many ranks of each try are in which phase, kept by differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runs_core.values.meta import Key
+from runs_core.values.pod import Pod, PodPhase, RankOf
+
+Try = tuple[str, int, int]
+"""Run uid, attempt, retry."""
+
+
+class Tally:
+    """Ranks of one try by phase. A pod that is asked to go still counts where it is."""
+
+    __slots__ = ("failed", "pending", "running", "succeeded")
+
+    def __init__(self) -> None:
+        self.pending = self.running = self.succeeded = self.failed = 0
+
+    @property
+    def ended(self) -> int:
+        return self.succeeded + self.failed
+
+    @property
+    def seen(self) -> int:
+        return self.pending + self.running + self.succeeded + self.failed
+
+    def add(self, phase: PodPhase, sign: int) -> None:
+        match phase:
+            case PodPhase.SUCCEEDED:
+                self.succeeded += sign
+            case PodPhase.FAILED:
+                self.failed += sign
+            case PodPhase.RUNNING:
+                self.running += sign
+            case PodPhase.PENDING | PodPhase.UNKNOWN:
+                self.pending += sign
+
+
+NOBODY = Tally()
+
+
+class Gangs:
+    """pods: every known pod. Ours are found by run; `live` counts those of a run that have not ended."""
+
+    def __init__(self) -> None:
+        self.pods: dict[Key, Pod] = {}
+        self.by_run: dict[Key, dict[Key, Pod]] = {}
+        self.live: dict[Key, int] = {}
+        self.tallies: dict[Try, Tally] = {}
+
+    def of(self, run: Key) -> Sequence[Pod]:
+        """The run's pods of every try, by name."""
+        found = self.by_run.get(run, {})
+        return [found[key] for key in sorted(found)]
+
+    def tally(self, uid: str, attempt: int, retry: int) -> Tally:
+        """Read-only."""
+        return self.tallies.get((uid, attempt, retry), NOBODY)
+
+    def replace(self, key: Key, new: Pod | None) -> Pod | None:
+        """The pod is now `new`; None: it is gone. Returns what it was."""
+        old = self.pods.pop(key, None)
+        if old is not None and old.rank is not None:
+            self._count(old, old.rank, -1)
+        if new is not None:
+            self.pods[key] = new
+            if new.rank is not None:
+                self._count(new, new.rank, 1)
+        return old
+
+    def _count(self, pod: Pod, rank: RankOf, sign: int) -> None:
+        of_run = self.by_run.setdefault(rank.run, {})
+        if sign > 0:
+            of_run[pod.key] = pod
+        else:
+            del of_run[pod.key]
+            if not of_run:
+                del self.by_run[rank.run]
+        if not pod.phase.ended:
+            live = self.live.get(rank.run, 0) + sign
+            if live:
+                self.live[rank.run] = live
+            else:
+                del self.live[rank.run]
+        this = (rank.uid, rank.attempt, rank.retry)
+        tally = self.tallies.get(this)
+        if tally is None:
+            tally = self.tallies[this] = Tally()
+        tally.add(pod.phase, sign)
+        if not tally.seen:
+            del self.tallies[this]

@@ -1,0 +1,32 @@
+"""From a run's spec to its need."""
+
+from __future__ import annotations
+
+from runs_core.settings import FleetSettings
+from runs_core.values.need import Need, NodeFilter
+from runs_core.values.run import RunSpec, Spread
+from runs_core.values.template import PodTemplate
+
+_BARE = PodTemplate()
+
+
+def need_of(spec: RunSpec, fleet: FleetSettings) -> Need:
+    """flavor is empty where the run names none: then the one flavor of the fleet is meant."""
+    template = spec.template or _BARE
+    per_pod = spec.resources.gpus_per_pod
+    group = spec.topology.group_gpus
+    return Need(
+        flavor=spec.resources.flavor or "",
+        pods=spec.resources.gpus // per_pod,
+        gpus_per_pod=per_pod,
+        group_pods=None if group is None else group // per_pod,
+        single_domain=spec.topology.spread is Spread.SINGLE_DOMAIN,
+        filter=NodeFilter(
+            selector=spec.topology.selector,
+            node_selector=template.node_selector,
+            terms=template.terms,
+            tolerations=template.tolerations,
+            tolerated=fleet.tolerated,
+        ),
+        requests=template.requests,
+    )

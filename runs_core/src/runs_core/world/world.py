@@ -1,0 +1,402 @@
+"""The state of the cluster as known, and its indexes. `apply` is the only way in."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar, assert_never
+
+from runs_core.settings import Settings
+from runs_core.values import change as c
+from runs_core.values.budget import Budget, Namespace
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.need import Need
+from runs_core.values.node import MalformedNode, Node
+from runs_core.values.pod import Pod
+from runs_core.values.run import Phase, Run
+from runs_core.world.fleet import Fleet
+from runs_core.world.gangs import Gangs
+from runs_core.world.ledger import Ledger, entry, fold
+from runs_core.world.line import Line, Order
+from runs_core.world.needs import need_of
+from runs_core.world.view import Index
+
+I = TypeVar("I")
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+Rank = Callable[[Run], Order | None]
+
+
+def _no_rank(_: Run) -> None:
+    return None
+
+
+class World:
+    """Implements View. touched: runs that a change may have given something to do; the cycle empties it."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self._now = BEGINNING
+        self._runs: dict[Key, Run] = {}
+        self._budgets: dict[str, Budget] = {}
+        self._namespaces: dict[str, Namespace] = {}
+        self._owners: dict[str, tuple[str, ...]] = {}
+        self._dependents: dict[Key, set[Key]] = {}
+        self._unstarted: dict[str, set[Key]] = {}
+        self._indexes: dict[type, Index] = {}
+        self._deadlines: list[tuple[datetime, Key]] = []
+        self._due: dict[Key, datetime] = {}
+        self.rank: Rank = _no_rank
+        self.fleet = Fleet()
+        self.ledger = Ledger()
+        self.gangs = Gangs()
+        self.line = Line()
+        self.touched: set[Key] = set()
+        self.touched_budgets: set[str] = set()
+        self.applied = 0
+        self._supposed = 0
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    def run(self, key: Key) -> Run | None:
+        return self._runs.get(key)
+
+    def runs(self) -> Sequence[Run]:
+        """All runs, by key."""
+        return [self._runs[key] for key in sorted(self._runs)]
+
+    def node(self, name: str) -> Node | MalformedNode | None:
+        state = self.fleet.states.get(name)
+        return (state.node if state else None) or self.fleet.malformed.get(name)
+
+    def nodes(self) -> Sequence[Node]:
+        """All nodes that are not set aside, by name."""
+        states = self.fleet.states
+        return [node for name in sorted(states) if (node := states[name].node) is not None]
+
+    def budget(self, name: str) -> Budget | None:
+        return self._budgets.get(name)
+
+    def budgets(self) -> Sequence[Budget]:
+        return [self._budgets[name] for name in sorted(self._budgets)]
+
+    def namespace(self, name: str) -> Namespace | None:
+        return self._namespaces.get(name)
+
+    def namespaces(self) -> Sequence[Namespace]:
+        return [self._namespaces[name] for name in sorted(self._namespaces)]
+
+    def owners(self, namespace: str) -> Sequence[str]:
+        """The owners of the Budgets that list this namespace, sorted."""
+        found = self._owners.get(namespace)
+        if found is None:
+            known = self._namespaces.get(namespace)
+            labels = dict(known.labels) if known else {}
+            found = tuple(sorted({b.spec.owner for b in self._budgets.values() if _lists(b, namespace, labels)}))
+            self._owners[namespace] = found
+        return found
+
+    def leases_of(self, key: Key) -> Sequence[Lease]:
+        return self.ledger.leases_of(key)
+
+    def pods_of(self, key: Key) -> Sequence[Pod]:
+        return self.gangs.of(key)
+
+    def flavors(self) -> Sequence[str]:
+        """Flavors of the present nodes, sorted."""
+        return sorted(name for name, flavor in self.fleet.flavors.items() if flavor.nodes)
+
+    def sole_flavor(self) -> str | None:
+        """The one flavor of the fleet; None where it has none or several."""
+        flavors = self.flavors() if len(self.fleet.flavors) > 1 else list(self.fleet.flavors)
+        return flavors[0] if len(flavors) == 1 else None
+
+    def need(self, run: Run) -> Need:
+        """What the run asks of the fleet."""
+        return need_of(run.spec, self.settings.fleet)
+
+    def dependents(self, key: Key) -> Sequence[Key]:
+        """Unfinished runs that name this one in `after`, sorted."""
+        return sorted(self._dependents.get(key, ()))
+
+    def free_gpus(self, flavor: str) -> int:
+        found = self.fleet.flavors.get(flavor)
+        return found.free if found else 0
+
+    def index(self, cls: type[I]) -> I:
+        """The index that was attached as this class. KeyError: none was."""
+        found: Any = self._indexes[cls]
+        return found  # type: ignore[no-any-return]  # keyed by its own class in attach
+
+    # -- attention --------------------------------------------------------------------------------------------------
+
+    def attach(self, cls: type, index: Index) -> None:
+        """Feed a plugin's index with all that is known, and from now on with every change."""
+        self._indexes[cls] = index
+        for change in self.everything():
+            index.apply(change)
+
+    def wake_at(self, when: datetime, key: Key) -> None:
+        """Touch this run once time has come that far. The earliest asked for counts."""
+        due = self._due.get(key)
+        if due is None or when < due:
+            self._due[key] = when
+            heapq.heappush(self._deadlines, (when, key))
+
+    def next_deadline(self) -> datetime | None:
+        """When a run is next to be touched by time alone."""
+        while self._deadlines and self._due.get(self._deadlines[0][1]) != self._deadlines[0][0]:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def touch(self, *keys: Key) -> None:
+        if not self._supposed:
+            self.touched.update(keys)
+
+    # -- changing ---------------------------------------------------------------------------------------------------
+
+    def apply(self, change: c.Change) -> c.Change | None:
+        """Take it up. Returns its inverse; None where it says nothing new."""
+        match change:
+            case c.TimePassed(now):
+                return self._pass(now) if now > self._now else None
+            case c.RunSeen(run):
+                old = self._runs.get(run.key)
+                return None if old == run else self._put(change, c.RunSeen(old) if old else c.RunGone(run.key))
+            case c.RunGone(key):
+                gone = self._runs.get(key)
+                return self._put(change, c.RunSeen(gone)) if gone else None
+            case c.NodeSeen(node):
+                known = self.node(node.name)
+                return (
+                    None if known == node else self._put(change, c.NodeSeen(known) if known else c.NodeGone(node.name))
+                )
+            case c.NodeGone(name):
+                known = self.node(name)
+                return self._put(change, c.NodeSeen(known)) if known else None
+            case c.PodSeen(pod):
+                was = self.gangs.pods.get(pod.key)
+                return None if was == pod else self._put(change, c.PodSeen(was) if was else c.PodGone(pod.key))
+            case c.PodGone(key):
+                was = self.gangs.pods.get(key)
+                return self._put(change, c.PodSeen(was)) if was else None
+            case c.LeaseSeen(lease):
+                held = self.ledger.open.get(lease.key)
+                if held == lease or (held is None and lease.status.closed):
+                    return None
+                return self._put(change, c.LeaseSeen(held) if held else c.LeaseGone(lease.key))
+            case c.LeaseGone(key):
+                held = self.ledger.open.get(key)
+                return self._put(change, c.LeaseSeen(held)) if held else None
+            case c.HeadSeen(head):
+                return self._put(change, c.HeadSeen(self.ledger.head)) if head != self.ledger.head else None
+            case c.BudgetSeen(budget):
+                b = self._budgets.get(budget.name)
+                return None if b == budget else self._put(change, c.BudgetSeen(b) if b else c.BudgetGone(budget.name))
+            case c.BudgetGone(name):
+                b = self._budgets.get(name)
+                return self._put(change, c.BudgetSeen(b)) if b else None
+            case c.NamespaceSeen(ns):
+                n = self._namespaces.get(ns.name)
+                return None if n == ns else self._put(change, c.NamespaceSeen(n) if n else c.NamespaceGone(ns.name))
+            case c.NamespaceGone(name):
+                n = self._namespaces.get(name)
+                return self._put(change, c.NamespaceSeen(n)) if n else None
+            case _:
+                assert_never(change)
+
+    @contextmanager
+    def supposing(self, changes: Iterable[c.Change]) -> Iterator[None]:
+        """What if: inside, the world is as after the changes; afterwards everything is exactly as before."""
+        undo: list[c.Change] = []
+        head = self.ledger.head
+        self._supposed += 1
+        try:
+            for change in changes:
+                inverse = self.apply(change)
+                if inverse is not None:
+                    undo.append(inverse)
+            yield
+        finally:
+            for inverse in reversed(undo):
+                self.revert(inverse)
+            self.ledger.head = head
+            self._supposed -= 1
+
+    def revert(self, inverse: c.Change) -> None:
+        """Apply an inverse that `apply` returned; time may run backwards here, and nowhere else."""
+        if isinstance(inverse, c.TimePassed):
+            self._pass(inverse.now)
+        else:
+            self.apply(inverse)
+
+    def everything(self) -> Iterator[c.Change]:
+        """Changes that would build this world from nothing, in an order of their own."""
+        yield c.TimePassed(self._now)
+        yield from (c.NamespaceSeen(namespace) for namespace in self.namespaces())
+        yield from (c.BudgetSeen(budget) for budget in self.budgets())
+        yield from (c.NodeSeen(node) for node in self.nodes())
+        yield from (c.NodeSeen(self.fleet.malformed[name]) for name in sorted(self.fleet.malformed))
+        yield from (c.RunSeen(run) for run in self.runs())
+        yield from (c.LeaseSeen(self.ledger.open[key]) for key in sorted(self.ledger.open))
+        yield from (c.PodSeen(self.gangs.pods[key]) for key in sorted(self.gangs.pods))
+        yield c.HeadSeen(self.ledger.head)
+
+    # -- one handler for each kind ------------------------------------------------------------------------------------
+
+    def _put(self, change: c.Change, inverse: c.Change) -> c.Change:
+        self.applied += 1
+        for index in self._indexes.values():
+            self.touch(*index.apply(change))
+        match change:
+            case c.RunSeen(run):
+                self._put_run(run.key, run)
+            case c.RunGone(key):
+                self._put_run(key, None)
+            case c.NodeSeen(node):
+                self._put_node(node.name, node)
+            case c.NodeGone(name):
+                self._put_node(name, None)
+            case c.PodSeen(pod):
+                self._put_pod(pod.key, pod)
+            case c.PodGone(key):
+                self._put_pod(key, None)
+            case c.LeaseSeen(lease):
+                self._put_lease(lease.key, lease)
+            case c.LeaseGone(key):
+                self._put_lease(key, None)
+            case c.HeadSeen(head):
+                self.ledger.head = head
+            case c.BudgetSeen(budget):
+                self._put_budget(budget.name, budget)
+            case c.BudgetGone(name):
+                self._put_budget(name, None)
+            case c.NamespaceSeen(namespace):
+                self._namespaces[namespace.name] = namespace
+                self._owners_changed()
+            case c.NamespaceGone(name):
+                del self._namespaces[name]
+                self._owners_changed()
+            case c.TimePassed():
+                raise AssertionError("time is handled by _pass")
+            case _:
+                assert_never(change)
+        return inverse
+
+    def _pass(self, now: datetime) -> c.Change:
+        inverse = c.TimePassed(self._now)
+        for index in self._indexes.values():
+            self.touch(*index.apply(c.TimePassed(now)))
+        self._now = now
+        if not self._supposed:
+            while (when := self.next_deadline()) is not None and when <= now:
+                _, key = heapq.heappop(self._deadlines)
+                del self._due[key]
+                self.touched.add(key)
+        return inverse
+
+    def _put_run(self, key: Key, run: Run | None) -> None:
+        old = self._runs.pop(key, None)
+        if run is not None:
+            self._runs[key] = run
+        self._depend(key, old, run)
+        self._stand(key, old, run)
+        if old is None or run is None or old.status.phase is not run.status.phase:
+            self.touch(*self._dependents.get(key, ()))
+        self.touch(key)
+
+    def _depend(self, key: Key, old: Run | None, run: Run | None) -> None:
+        before = old.spec.after if old is not None and not old.status.phase.terminal else ()
+        after = run.spec.after if run is not None and not run.status.phase.terminal else ()
+        if before == after:
+            return
+        for name in before:
+            upstream = Key(key.namespace, name)
+            waiting = self._dependents[upstream]
+            waiting.discard(key)
+            if not waiting:
+                del self._dependents[upstream]
+        for name in after:
+            self._dependents.setdefault(Key(key.namespace, name), set()).add(key)
+
+    def _stand(self, key: Key, old: Run | None, run: Run | None) -> None:
+        """Keep the line, and the runs that have not started, in step."""
+        phase = None if run is None or run.status.ending is not None else run.status.phase
+        if phase in (Phase.QUEUED, Phase.HELD):
+            self._unstarted.setdefault(key.namespace, set()).add(key)
+        elif (unstarted := self._unstarted.get(key.namespace)) is not None:
+            unstarted.discard(key)
+            if not unstarted:
+                del self._unstarted[key.namespace]
+        if run is None or phase is not Phase.QUEUED or run.meta.deleting or run.spec.suspend or run.spec.canceled:
+            self.line.replace(key, None, None)
+            return
+        if old is not None and old.spec is run.spec and (entry_ := self.line.entries.get(key)) is not None:
+            need = entry_[1].need
+        else:
+            need = need_of(run.spec, self.settings.fleet)
+        rank = self.rank(run)
+        admitted = run.status.admitted_at or self._now
+        order: Order = (0.0, *rank) if rank is not None else (1.0, admitted.timestamp())
+        self.line.replace(key, (*order, *key), need)
+
+    def _put_node(self, name: str, node: Node | MalformedNode | None) -> None:
+        old = self.node(name)
+        flavors = self.flavors() if not isinstance(old, Node) or not isinstance(node, Node) else None
+        self.fleet.replace_node(name, node)
+        lost = node is None or (isinstance(node, Node) and node.lost)
+        if lost or (isinstance(old, Node) and old.lost):
+            self.touch(*sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}))
+        if flavors is not None and flavors != self.flavors():
+            for shape in self.line.shapes.values():
+                shape.failed = shape.answered = -1
+
+    def _put_pod(self, key: Key, pod: Pod | None) -> None:
+        old = self.gangs.replace(key, pod)
+        for other, there in ((old, False), (pod, True)):
+            if other is not None and not other.phase.ended:
+                self.fleet.load(other, there=there)
+            if other is not None and other.rank is not None:
+                self.touch(other.rank.run)
+
+    def _put_lease(self, key: Key, lease: Lease | None) -> None:
+        old = self.ledger.open.get(key)
+        if old is not None:
+            self.ledger.remove(old)
+            self.fleet.hold(old, opened=False)
+        if lease is not None and not lease.status.closed:
+            self.ledger.add(lease)
+            self.fleet.hold(lease, opened=True)
+        if lease is not None and (old is None or lease.status.closed):
+            self.ledger.head = fold(self.ledger.head, entry(lease, closing=lease.status.closed))
+        for known in (old, lease):
+            if known is not None:
+                self.touch(known.run)
+
+    def _put_budget(self, name: str, budget: Budget | None) -> None:
+        old = self._budgets.pop(name, None)
+        if budget is not None:
+            self._budgets[name] = budget
+        if not self._supposed:
+            self.touched_budgets.add(name)
+        if old is None or budget is None or old.spec != budget.spec:
+            self._owners_changed()
+
+    def _owners_changed(self) -> None:
+        before, self._owners = self._owners, {}
+        for namespace in sorted(self._unstarted):
+            if before.get(namespace) != self.owners(namespace):
+                self.touch(*self._unstarted[namespace])
+
+
+def _lists(budget: Budget, namespace: str, labels: dict[str, str]) -> bool:
+    wanted = budget.spec.namespaces
+    if namespace in wanted.names:
+        return True
+    return bool(wanted.match_labels) and all(labels.get(key) == value for key, value in wanted.match_labels)
