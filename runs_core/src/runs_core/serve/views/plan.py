@@ -1,0 +1,146 @@
+"""What would happen to a run now: the answer of `plan`, and the first half of `explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+
+import attrs
+
+from runs_core.errors import Problem
+from runs_core.values.decision import Held, Placement, Reason, Starts, Waits
+from runs_core.values.lease import Lease, Role
+from runs_core.values.meta import Key
+from runs_core.values.pod import Pod
+from runs_core.values.run import Phase, Run
+from runs_core.world.world import World
+
+
+class Verdict(StrEnum):
+    """What is decided now. The interface also knows Reserve, which nothing here can decide."""
+
+    START = "Start"
+    WAIT = "Wait"
+    HELD = "Held"
+    REFUSED = "Refused"
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """One node's share of one group. ranks: empty once its pods are gone."""
+
+    node: str
+    ordinals: tuple[int, ...]
+    role: Role
+    group: int
+    ranks: tuple[int, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Pays:
+    """Who pays for how many GPUs. class_: None where nothing classifies claims."""
+
+    budget: str
+    envelope: str
+    class_: str | None
+    gpus: int
+
+
+@attrs.frozen(kw_only=True)
+class Remedy:
+    """A change after which it would start, found by trying it. command: None where no one command makes it."""
+
+    change: str
+    command: str | None
+    starts_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """verdict None: the run is over, or is being undone, and nothing is to be decided.
+
+    cuts, forecast: keys of the interface that stay empty where nobody is cut and nothing is forecast.
+    """
+
+    run: Key
+    verdict: Verdict | None
+    reasons: tuple[Reason, ...] = ()
+    placement: tuple[Place, ...] = ()
+    payers: tuple[Pays, ...] = ()
+    cuts: tuple[()] = ()
+    forecast: None = None
+    remedies: tuple[Remedy, ...] = ()
+
+
+def of_outcome(run: Key, outcome: Held | Waits | Starts, remedies: Sequence[Remedy] = ()) -> Plan:
+    """The plan for a run that has not started."""
+    match outcome:
+        case Held(reasons=reasons):
+            return Plan(run=run, verdict=Verdict.HELD, reasons=reasons, remedies=tuple(remedies))
+        case Waits(reasons=reasons):
+            return Plan(run=run, verdict=Verdict.WAIT, reasons=reasons, remedies=tuple(remedies))
+        case Starts(placement=placement):
+            return Plan(run=run, verdict=Verdict.START, placement=_intended(placement))
+
+
+def of_standing(world: World, run: Run) -> Plan:
+    """The plan for a run that has started, is being undone, or is over: what it holds, and its status as the reason."""
+    started = run.status.phase in (Phase.STARTING, Phase.RUNNING) and run.status.ending is None
+    leases = world.leases_of(run.key)
+    return Plan(
+        run=run.key,
+        verdict=Verdict.START if started else None,
+        reasons=(Reason("core", run.status.reason, run.status.message),),
+        placement=tuple(_held(leases, world.pods_of(run.key))),
+        payers=_payers(leases),
+    )
+
+
+def refused(run: Key, problems: Iterable[Problem]) -> Plan:
+    """The plan for what would not be accepted."""
+    reasons = tuple(Reason("core", "Invalid", str(problem)) for problem in problems)
+    return Plan(run=run, verdict=Verdict.REFUSED, reasons=reasons)
+
+
+def _intended(placement: Placement) -> tuple[Place, ...]:
+    places = []
+    for group in placement.groups:
+        for node in sorted({pod.node for pod in group.pods}):
+            pods = [pod for pod in group.pods if pod.node == node]
+            places.append(
+                Place(
+                    node=node,
+                    ordinals=tuple(sorted(ordinal for pod in pods for ordinal in pod.ordinals)),
+                    role=Role.ACTIVE,
+                    group=group.group,
+                    ranks=tuple(sorted(pod.rank for pod in pods)),
+                )
+            )
+    return tuple(places)
+
+
+def _held(leases: Sequence[Lease], pods: Sequence[Pod]) -> Iterable[Place]:
+    where = {(pod.rank.attempt, pod.rank.rank): pod.node for pod in pods if pod.rank is not None}
+    for lease in leases:
+        for slots in lease.spec.slots:
+            ranks = (rank for rank in lease.spec.ranks if where.get((lease.spec.attempt, rank)) == slots.node)
+            yield Place(
+                node=slots.node,
+                ordinals=slots.ordinals,
+                role=lease.spec.role,
+                group=lease.spec.group,
+                ranks=tuple(sorted(ranks)),
+            )
+
+
+def _payers(leases: Sequence[Lease]) -> tuple[Pays, ...]:
+    held: dict[tuple[str, str], int] = {}
+    for lease in leases:
+        if (payer := lease.spec.payer) is not None:
+            key = (payer.budget, payer.envelope)
+            held[key] = held.get(key, 0) + lease.gpus
+    return tuple(
+        Pays(budget=budget, envelope=envelope, class_=None, gpus=gpus)
+        for (budget, envelope), gpus in sorted(held.items())
+    )
