@@ -11,7 +11,7 @@ import attrs
 
 from runs_core.errors import InvalidInput, Problem
 from runs_core.values.budget import Budget, Namespace
-from runs_core.values.meta import SIMULATED, Meta, Pairs, pairs
+from runs_core.values.meta import SIMULATED, Meta, pairs
 from runs_core.values.node import Node
 from runs_core.values.quantity import format_duration
 from runs_core.values.run import Run
@@ -20,6 +20,7 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """Where every trace starts: published ones count from an unnamed moment, and a fixed one keeps results equal."""
 
 DURATION = f"{SIMULATED}duration"
+START = f"{SIMULATED}start"
 MICROSECOND = timedelta(microseconds=1)
 _SHOWN = 5
 
@@ -84,13 +85,16 @@ def in_order(arrivals: Iterable[Arrival]) -> tuple[Arrival, ...]:
 
 
 def simulated_meta(namespace: str, name: str, *, at: datetime, duration: timedelta) -> Meta:
-    """The metadata of a run made from a trace; its uid comes from its name alone."""
+    """The metadata of a run made from a trace whose durations begin with scheduling, so that its pods start at once.
+
+    Its uid comes from its name alone.
+    """
     return Meta(
         name=name,
         namespace=namespace,
         uid=uid_of("Run", namespace, name),
         created=at,
-        annotations=with_duration((), duration),
+        annotations=pairs({DURATION: format_duration(duration), START: "0s"}),
     )
 
 
@@ -98,11 +102,6 @@ def uid_of(kind: str, namespace: str, name: str) -> str:
     """A UUID that depends on nothing but what the object is called."""
     digest = hashlib.sha256(f"runs.dev/trace|{kind}|{namespace}|{name}".encode()).digest()
     return str(UUID(bytes=digest[:16], version=5))
-
-
-def with_duration(annotations: Pairs, duration: timedelta) -> Pairs:
-    """The annotations, and in them how long the simulated kubelet lets the run's pods run."""
-    return pairs({**dict(annotations), DURATION: format_duration(duration)})
 
 
 def refuse_if_too_bad(bad_rows: Sequence[BadRow], most: int) -> None:

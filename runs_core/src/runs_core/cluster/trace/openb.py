@@ -26,9 +26,9 @@ from runs_core.cluster.trace.input import (
     uid_of,
 )
 from runs_core.cluster.trace.rows import BadCell, Row, read_rows
-from runs_core.values.meta import pairs
+from runs_core.values.meta import DNS_NAME, LABEL_VALUE, pairs
 from runs_core.values.node import MOST_NODE_GPUS, Node
-from runs_core.values.run import LABEL_VALUE, NAME, Resources, Run, RunSpec
+from runs_core.values.run import MOST_NAME, Resources, Run, RunSpec
 from runs_core.values.template import Operator, PodTemplate, Requests, Requirement
 
 FLAVOR = "gpu"
@@ -43,7 +43,7 @@ _TASK_COLUMNS = (
 )
 _MIB = 2**20
 _WHOLE = 1000
-_MOST_NAME = 253
+_MOST_NODE_NAME = 253
 _MOST_LABEL = 63
 T = TypeVar("T")
 
@@ -96,7 +96,7 @@ def _unique(source: Path, read: Iterable[_Named[T]], bad: list[BadRow]) -> list[
 
 
 def _machine(row: Row) -> _Named[Node]:
-    name = _name(row, "sn")
+    name = _name(row, "sn", _MOST_NODE_NAME)
     gpus = row.whole("gpu", MOST_NODE_GPUS)
     if gpus and not row["model"]:
         raise BadCell("model: is missing, want the GPU model of a node with GPUs")
@@ -114,7 +114,7 @@ def _machine(row: Row) -> _Named[Node]:
 
 
 def _task(row: Row) -> _Named[_Task]:
-    name = _name(row, "name")
+    name = _name(row, "name", MOST_NAME)
     requests = Requests(cpu_milli=row.whole("cpu_milli"), memory_bytes=row.whole("memory_mib") * _MIB)
     gpus, part = row.whole("num_gpu", MOST_NODE_GPUS), row.whole("gpu_milli")
     created, duration = _times(row)
@@ -141,9 +141,11 @@ def _times(row: Row) -> tuple[timedelta, timedelta]:
     return created, duration
 
 
-def _name(row: Row, column: str) -> str:
+def _name(row: Row, column: str, most: int) -> str:
     name = row[column]
-    if len(name) > _MOST_NAME or re.fullmatch(NAME, name) is None:
+    if len(name) > most:
+        raise BadCell(f"{column}: got {len(name)} characters, want at most {most}")
+    if re.fullmatch(DNS_NAME, name) is None:
         raise BadCell(f"{column}: got {name[:40]!r}, want a name of small letters, digits, '-' and '.'")
     return name
 

@@ -11,6 +11,7 @@ import attrs
 from runs_core.cluster.trace.input import MICROSECOND, Arrival, TraceInput, in_order, uid_of
 from runs_core.errors import InvalidInput, Problem
 from runs_core.values.node import Node
+from runs_core.values.run import MOST_NAME
 
 
 def load_of(trace: TraceInput) -> Fraction | None:
@@ -63,7 +64,7 @@ def _moved(arrival: Arrival, first: datetime, factor: Fraction) -> Arrival:
 def copied(trace: TraceInput, copies: int) -> TraceInput:
     """N fleets' worth of nodes and runs; the copies' names end in -2, -3, …, and arrive with the original.
 
-    What runs wait for (`after`) stays inside each copy. InvalidInput where a suffixed name is another object's already.
+    What runs wait for (`after`) stays inside each copy. InvalidInput where a suffixed name is too long, or taken.
     """
     if copies < 1:
         raise InvalidInput([Problem("--copies", f"got {copies}, want at least 1")])
@@ -73,6 +74,9 @@ def copied(trace: TraceInput, copies: int) -> TraceInput:
     arrivals = in_order(arrival for n in range(1, copies + 1) for arrival in _arrivals(trace, n))
     names = {node.name for node in nodes}
     runs = {arrival.run.key for arrival in arrivals}
+    longest = max((len(key.name) for key in runs), default=0)
+    if longest > MOST_NAME:
+        raise InvalidInput([Problem("--copies", f"a copy's name has {longest} characters, want at most {MOST_NAME}")])
     if len(names) < len(nodes) or len(runs) < len(arrivals):
         raise InvalidInput([Problem("--copies", "a name of the trace ends as a copy's would (-2, -3, …); rename it")])
     return attrs.evolve(

@@ -1,0 +1,284 @@
+"""The embedded cluster as the loop sees it: one transaction for each batch, refused if anybody wrote since it was observed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import assert_never
+from uuid import NAMESPACE_OID, uuid5
+
+from runs_core.cluster.kubelet import Kubelet
+from runs_core.cluster.local.store import Object, Row, Store
+from runs_core.errors import Conflict, InvalidInput
+from runs_core.schema.convert import from_object, node_from_object, pod_from_object, record_to_object, to_object
+from runs_core.settings import Settings
+from runs_core.values import change as c
+from runs_core.values import effect as e
+from runs_core.values.budget import Budget, Namespace
+from runs_core.values.effect import Effect
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.node import Node
+from runs_core.values.pod import Pod
+from runs_core.values.quantity import format_time, parse_time
+from runs_core.values.record import Record
+from runs_core.values.run import Run
+from runs_core.values.section import Section
+from runs_core.world.ledger import entry, fold
+
+ORDER = ("Namespace", "Budget", "Node", "Run", "GPULease", "Pod")
+SWEEP_EVERY = timedelta(hours=1)
+GONE_KEPT = 10_000
+"""Revisions for which what is gone is remembered; who looked longer ago reads everything anew."""
+
+
+class LocalCluster:
+    """Implements Cluster on one file. Any number of processes may have it open."""
+
+    def __init__(self, store: Store, settings: Settings, sections: Sequence[Section] = ()) -> None:
+        self.store = store
+        self._settings = settings
+        self._sections = sections
+        self._seen = -1
+        self._nodes: dict[str, bool] = {}
+        self._aside: dict[Key, str] = {}
+        self._swept: datetime | None = None
+        self.kubelet = Kubelet(settings.local, lambda node: self._nodes.get(node, False))
+
+    # -- the port ---------------------------------------------------------------------------------------------------
+
+    def observe(self) -> tuple[datetime, Sequence[c.Change]]:
+        """All that others wrote, and what the simulated kubelet did up to now, which is written here."""
+        with self.store.reading():
+            now = self.now
+            changes = self._read()
+        moment = self.kubelet.next_moment()
+        if moment is None or moment > now:
+            return now, changes
+        with self.store.writing():
+            changes += self._read()
+            for played in self.kubelet.play(now):
+                self._write_played(played)
+                changes.append(played)
+            self._seen = self.store.revision
+        return now, changes
+
+    def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
+        """One transaction. Conflict: somebody wrote since `observe`."""
+        with self.store.writing():
+            if self.store.revision != self._seen:
+                raise Conflict(f"{self.store.path} was written since it was read")
+            for effect in effects:
+                self._write(effect)
+            for record in records:
+                body = record_to_object(record)
+                self.store.add_record(format_time(record.at), *record.run, record.uid, body)
+            self._sweep()
+            revision = self.store.revision
+        self._seen = revision
+        for effect in effects:
+            self._tell_kubelet(effect)
+
+    # -- the clock --------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> datetime:
+        return parse_time(self.store.get_meta("now"))
+
+    def advance_to(self, moment: datetime) -> None:
+        """The virtual clock goes on to that moment; never back."""
+        with self.store.writing():
+            if moment > self.now:
+                self.store.set_meta("now", format_time(moment))
+
+    def next_moment(self) -> datetime | None:
+        """When the kubelet will next do something by itself."""
+        return self.kubelet.next_moment()
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> list[c.Change]:
+        first = self._seen < int(self.store.get_meta("pruned"))
+        rows = self.store.since(-1 if first else self._seen)
+        if first:
+            rows = sorted((row for row in rows if row.body is not None), key=lambda row: ORDER.index(row.kind))
+        self._seen = self.store.revision
+        changes = [change for row in rows if (change := self._change(row)) is not None]
+        if first:
+            changes = [*changes, c.HeadSeen(int(self.store.get_meta("head"), 16))]
+        for change in changes:
+            self._note(change)
+        return changes
+
+    def _change(self, row: Row) -> c.Change | None:
+        if row.body is None:
+            return _gone(row)
+        key = Key(row.namespace, row.name)
+        try:
+            if row.kind == "Node":
+                return c.NodeSeen(node_from_object(row.body, self._settings.fleet))
+            if row.kind == "Pod":
+                return c.PodSeen(pod_from_object(row.body, self._settings.fleet))
+            value = from_object(row.body, self._sections)
+        except InvalidInput as error:
+            self._aside[key] = str(error)
+            return None
+        return _seen(value)
+
+    def _note(self, change: c.Change) -> None:
+        """What the kubelet must know."""
+        match change:
+            case c.NodeSeen(Node() as node):
+                silent = not self._nodes.get(node.name, False)
+                self._nodes[node.name] = not node.lost
+                if silent and not node.lost:
+                    self.kubelet.replan(node.name)
+            case c.NodeGone(name):
+                self._nodes.pop(name, None)
+            case c.PodSeen(pod):
+                self.kubelet.seen(pod)
+            case c.PodGone(key):
+                self.kubelet.gone(key)
+            case _:
+                pass
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def _write(self, effect: Effect) -> None:
+        match effect:
+            case e.OpenLease(lease):
+                self._open(lease)
+            case e.CloseLease(lease):
+                self._put_status("GPULease", to_object(lease), lease.key)
+                self._count(lease, closing=True)
+            case e.MakePod(pod, _) | e.EndPod(pod):
+                self._put("Pod", to_object(pod))
+            case e.RemovePod(key):
+                self.store.remove("Pod", *key)
+            case e.SetRunStatus(run):
+                self._put_status("Run", to_object(run), run.key)
+            case e.RemoveRun(key):
+                self._remove_run(key)
+            case e.SetBudgetStatus(budget):
+                self._put_status("Budget", to_object(budget), Key("", budget.name))
+            case e.Emit(kind, key, reason, message, at, warning):
+                self.store.add_event(kind, key.namespace, key.name, reason, message, format_time(at), warning=warning)
+            case _:
+                assert_never(effect)
+
+    def _open(self, lease: Lease) -> None:
+        if self.store.get("GPULease", *lease.key) is not None:
+            raise Conflict(f"lease {lease.key} exists already")
+        self._put("GPULease", to_object(lease))
+        self._count(lease, closing=False)
+
+    def _count(self, lease: Lease, *, closing: bool) -> None:
+        head = int(self.store.get_meta("head"), 16)
+        self.store.set_meta("head", format(fold(head, entry(lease, closing=closing)), "x"))
+
+    def _put(self, kind: str, body: Object) -> None:
+        meta = body["metadata"]
+        meta.setdefault("uid", self.mint(kind, meta.get("namespace", ""), meta["name"]))
+        meta.setdefault("creationTimestamp", self.store.get_meta("now"))
+        self.store.put(kind, body)
+
+    def _put_status(self, kind: str, body: Object, key: Key) -> None:
+        stored = self.store.get(kind, *key)
+        if stored is not None:
+            stored["status"] = body.get("status", {})
+            self.store.put(kind, stored)
+
+    def _remove_run(self, key: Key) -> None:
+        stored = self.store.get("Run", *key)
+        if stored is None:
+            return
+        for pod in self.store.find("Pod", key.namespace):
+            if pod["metadata"].get("labels", {}).get("runs.dev/run-uid") == stored["metadata"]["uid"]:
+                self.store.remove("Pod", key.namespace, pod["metadata"]["name"])
+        self.store.remove("Run", *key)
+
+    def _write_played(self, change: c.PodSeen | c.PodGone) -> None:
+        match change:
+            case c.PodSeen(pod):
+                self._put_status("Pod", to_object(pod), pod.key)
+            case c.PodGone(key):
+                self.store.remove("Pod", *key)
+            case _:
+                assert_never(change)
+
+    def _tell_kubelet(self, effect: Effect) -> None:
+        match effect:
+            case e.MakePod(pod, _) | e.EndPod(pod):
+                self.kubelet.seen(pod)
+            case e.RemovePod(key):
+                self.kubelet.gone(key)
+            case _:
+                pass
+
+    def mint(self, kind: str, namespace: str, name: str) -> str:
+        """A uid that no other object of this cluster has, and that the same history gives again."""
+        return str(uuid5(NAMESPACE_OID, f"{kind}/{namespace}/{name}/{self.store.revision}"))
+
+    # -- retention --------------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """Once an hour of cluster time: closed leases and records whose time is over go, archived first if so set."""
+        now = self.now
+        if self._swept is not None and now < self._swept + SWEEP_EVERY:
+            return
+        self._swept = now
+        before = format_time(now - self._settings.retention.leases)
+        old = [
+            body
+            for body in self.store.find("GPULease")
+            if body.get("status", {}).get("closed") and parse_time(body["status"]["end"]) < parse_time(before)
+        ]
+        if old and self._settings.retention.archive is not None:
+            _archive(Path(self._settings.retention.archive), old)
+        for body in old:
+            self.store.remove("GPULease", body["metadata"]["namespace"], body["metadata"]["name"])
+        self.store.prune(before, gone_up_to=self.store.revision - GONE_KEPT)
+
+
+def _archive(folder: Path, leases: Sequence[Object]) -> None:
+    """Append as JSON lines. A lease may stand twice after a crash in between; its uid tells."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "leases.jsonl").open("a", encoding="utf-8") as out:
+        out.writelines(json.dumps(lease, sort_keys=True) + "\n" for lease in leases)
+
+
+def _seen(value: object) -> c.Change | None:
+    match value:
+        case Run():
+            return c.RunSeen(value)
+        case Lease():
+            return c.LeaseSeen(value)
+        case Budget():
+            return c.BudgetSeen(value)
+        case Namespace():
+            return c.NamespaceSeen(value)
+        case Pod():
+            return c.PodSeen(value)
+        case _:
+            return None
+
+
+def _gone(row: Row) -> c.Change | None:
+    key = Key(row.namespace, row.name)
+    match row.kind:
+        case "Run":
+            return c.RunGone(key)
+        case "GPULease":
+            return c.LeaseGone(key)
+        case "Budget":
+            return c.BudgetGone(row.name)
+        case "Namespace":
+            return c.NamespaceGone(row.name)
+        case "Node":
+            return c.NodeGone(row.name)
+        case "Pod":
+            return c.PodGone(key)
+        case _:
+            return None
