@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runs_core.serve.measure import Mean, Timeline, Waits, nearest_rank
+from runs_core.serve.summary import Waited
 
 START = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -19,18 +20,18 @@ def test_waits_are_summed_up_by_nearest_rank() -> None:
     waits = Waits()
     for seconds in (30, 0, 10, 20):
         waits.add(timedelta(seconds=seconds))
-    assert waits.summary() == {"runs": 4, "mean": 15.0, "p50": 10.0, "p90": 30.0, "p99": 30.0, "max": 30.0}
+    assert waits.summary() == Waited(starts=4, mean=15.0, p50=10.0, p90=30.0, p99=30.0, max=30.0)
 
 
 def test_no_waits_have_no_mean() -> None:
-    assert Waits().summary() == {"runs": 0, "mean": None, "p50": None, "p90": None, "p99": None, "max": None}
+    assert Waits().summary() == Waited(starts=0, mean=None, p50=None, p90=None, p99=None, max=None)
 
 
 def test_waits_of_several_kinds_add_up() -> None:
     one, other = Waits(), Waits()
     one.add(timedelta(seconds=1))
     other.add(timedelta(seconds=3))
-    assert Waits.of([one, other]).summary()["mean"] == 2.0
+    assert Waits.of([one, other]).summary().mean == 2.0
 
 
 @pytest.mark.parametrize(("percent", "value"), [(1, 1), (50, 50), (90, 90), (99, 99), (100, 100)])

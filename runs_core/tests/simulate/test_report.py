@@ -12,6 +12,8 @@ import pytest
 from runs_core.cluster.trace.input import EPOCH, Arrival, TraceInput, simulated_meta
 from runs_core.serve.report import Report
 from runs_core.serve.standing import size_class
+from runs_core.serve.summary import Utilisation
+from runs_core.serve.views.plain import plain
 from runs_core.values.change import RunSeen
 from runs_core.values.decision import Outcome, Reason, Waits
 from runs_core.values.effect import CloseLease, Effect, OpenLease, SetRunStatus
@@ -73,7 +75,10 @@ class History:
         self.report.wrote([], [record])
 
     def summary(self) -> dict[str, Any]:
-        return dict(self.report.summary())
+        """As JSON."""
+        found = plain(self.report.summary())
+        assert isinstance(found, dict)
+        return found
 
     def _status(self, name: str, phase: Phase) -> SetRunStatus:
         run = self.arrivals[name].run
@@ -103,7 +108,7 @@ def history() -> History:
 
 def test_a_wait_lasts_from_arrival_to_the_lease(history: History) -> None:
     waits = history.summary()["waitSeconds"]
-    assert (waits["runs"], waits["mean"], waits["p50"], waits["max"]) == (2, 25.0, 0.0, 50.0)
+    assert (waits["starts"], waits["mean"], waits["p50"], waits["max"]) == (2, 25.0, 0.0, 50.0)
 
 
 def test_waits_are_told_by_owner_and_by_size(history: History) -> None:
@@ -207,8 +212,8 @@ def test_the_timeline_shows_what_was_leased_when(history: History) -> None:
 
 
 def test_a_trace_without_runs_has_a_report() -> None:
-    summary = Report(TraceInput(nodes=(), arrivals=())).summary()
-    assert summary["utilisation"] == {"arrivalSpan": None, "all": None, "whileWaiting": None, "peak": None}
+    found = Report(TraceInput(nodes=(), arrivals=())).summary().utilisation
+    assert found == Utilisation(arrival_span=None, all=None, while_waiting=None, peak=None)
 
 
 @pytest.mark.parametrize(

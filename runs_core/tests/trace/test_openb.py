@@ -95,6 +95,7 @@ def test_a_task_that_names_no_model_may_use_any(read: Read) -> None:
         ("t,1,1,1,0,,LS,Running,0,9,0", "gpu_milli: got 0, want 1 to 1000 for a task with GPUs"),
         ("t,1,1,0,500,,LS,Running,0,9,0", "gpu_milli: got 500 with num_gpu 0, want 0"),
         (",1,1,1,1000,,LS,Running,0,9,0", "name: got '', want a name of small letters, digits, '-' and '.'"),
+        ("a" * 64 + ",1,1,1,1000,,LS,Running,0,9,0", "name: got 64 characters, want at most 63"),
         ("t,1,1,1,1000,A 10,LS,Running,0,9,0", "gpu_spec: got 'A 10', want a GPU model that can be a label's value"),
         ("t,1,1,1,1000,,LS", "has 7 cells, and the header 11"),
     ],

@@ -75,6 +75,11 @@ def test_a_copy_never_takes_the_name_of_another_run(read: Read) -> None:
         copied(read("a,1,1,1,1000,,LS,Running,1,6,", "a-2,1,1,1,1000,,LS,Running,1,6,"), 2)
 
 
+def test_a_copy_never_has_a_longer_name_than_a_run_may_have(read: Read) -> None:
+    with pytest.raises(InvalidInput, match="65 characters, want at most 63"):
+        copied(read("a" * 63 + ",1,1,1,1000,,LS,Running,1,6,"), 2)
+
+
 def test_fewer_than_one_copy_is_refused(trace: TraceInput) -> None:
     with pytest.raises(InvalidInput, match="got 0, want at least 1"):
         copied(trace, 0)

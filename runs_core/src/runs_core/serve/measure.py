@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from runs_core.serve.summary import Waited
+
 MICROSECOND = timedelta(microseconds=1)
 _SECOND = 1_000_000
 
@@ -36,17 +38,14 @@ class Waits:
     def add(self, wait: timedelta) -> None:
         self._micros.append(wait // MICROSECOND)
 
-    def summary(self) -> dict[str, float | int | None]:
-        """Seconds. A percentile is the least wait that at least so many percent of the runs did not exceed."""
+    def summary(self) -> Waited:
+        """Seconds. A percentile is the least wait that at least so many percent of the starts did not exceed."""
         ordered = sorted(self._micros)
         if not ordered:
-            return {"runs": 0, "mean": None, "p50": None, "p90": None, "p99": None, "max": None}
-        return {
-            "runs": len(ordered),
-            "mean": round(sum(ordered) / len(ordered) / _SECOND, 6),
-            **{f"p{percent}": nearest_rank(ordered, percent) / _SECOND for percent in (50, 90, 99)},
-            "max": ordered[-1] / _SECOND,
-        }
+            return Waited(starts=0)
+        p50, p90, p99 = (nearest_rank(ordered, percent) / _SECOND for percent in (50, 90, 99))
+        mean = round(sum(ordered) / len(ordered) / _SECOND, 6)
+        return Waited(starts=len(ordered), mean=mean, p50=p50, p90=p90, p99=p99, max=ordered[-1] / _SECOND)
 
 
 def nearest_rank(ordered: Sequence[int], percent: int) -> int:

@@ -15,16 +15,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from fractions import Fraction
+from typing import Any
+
+import attrs
 
 from runs_core.cluster.trace.input import EPOCH, TraceInput
 from runs_core.cluster.trace.scale import load_inside, load_of
 from runs_core.serve.measure import MICROSECOND, Mean, Timeline, Waits, seconds
 from runs_core.serve.standing import MILLION, SIZES, Leased, Line
+from runs_core.serve.summary import (
+    AllWaited,
+    Counts,
+    Fragmentation,
+    GpuHours,
+    Input,
+    NeverFit,
+    OwnerWaited,
+    Queue,
+    Series,
+    SizeWaited,
+    Summary,
+    Utilisation,
+)
 from runs_core.values.change import Change, RunGone, RunSeen
 from runs_core.values.effect import CloseLease, Effect, OpenLease, SetRunStatus
 from runs_core.values.record import Record
-
-Json = dict[str, "Json"] | list["Json"] | str | int | float | None
 
 SHOWN = 100
 """Runs that can never fit are all counted, and so many are listed, by name."""
@@ -51,9 +66,14 @@ class Report:
         self.decisions = 0
 
     @property
-    def finished(self) -> int:
-        """Runs that ended so far."""
-        return self._line.finished
+    def left(self) -> int:
+        """Runs that are yet to arrive or to end, and could."""
+        return len(self._trace.arrivals) - self._line.finished - len(self._line.never)
+
+    @property
+    def last_arrival(self) -> datetime:
+        """When the last run is submitted."""
+        return self._last
 
     def saw(self, now: datetime, changes: Iterable[Change]) -> None:
         """It is `now`, and others did this."""
@@ -99,95 +119,94 @@ class Report:
         if self._line.waiting or start < self._last:
             self._timeline.add(self._now, levels)
 
-    def summary(self) -> dict[str, Json]:
-        """The view's keys but `cpuSeconds`; the same for the same trace and settings, whatever the order of rows."""
-        return {
-            "input": self._input(),
-            "runs": self._runs(),
-            "neverFit": self._never_fit(),
-            "waitSeconds": self._wait_seconds(),
-            "utilisation": self._utilisation(),
-            "fragmentation": self._fragmentation(),
-            "queue": {"max": self._over_all[_WAITING].highest, "mean": self._over_span[_WAITING].over(1)},
-            "gpuHours": {
-                "leased": round(self._over_all[_HELD].total / _GPU_HOUR, 6),
-                "demanded": round(self._trace.demand / _GPU_HOUR, 6),
-                "byClass": None,
-            },
-            "series": self._series(),
-            "decisions": self.decisions,
-            "preemptions": None,
-            "forecastErrorSeconds": None,
-        }
+    def summary(self) -> Summary:
+        """What is known so far; at the end, the answer."""
+        means = self._over_all
+        return Summary(
+            input=self._input(),
+            runs=self._counts(),
+            never_fit=self._never_fit(),
+            wait_seconds=self._wait_seconds(),
+            utilisation=self._utilisation(),
+            fragmentation=self._fragmentation(),
+            queue=Queue(max=means[_WAITING].highest, mean=self._over_span[_WAITING].over(1)),
+            gpu_hours=GpuHours(
+                leased=round(means[_HELD].total / _GPU_HOUR, 6), demanded=round(self._trace.demand / _GPU_HOUR, 6)
+            ),
+            series=self._series(),
+            decisions=self.decisions,
+        )
 
-    def _input(self) -> Json:
+    def _input(self) -> Input:
         trace = self._trace
-        return {
-            "nodes": len(trace.nodes),
-            "gpus": trace.gpus,
-            "runs": len(trace.arrivals),
-            "skipped": trace.skipped,
-            "skippedNodes": trace.skipped_nodes,
-            "rounded": trace.rounded,
-            "badRows": len(trace.bad_rows),
-            "arrivalSpanSeconds": seconds(trace.span),
-            "load": _part(load_of(trace)),
-            "loadInsideSpan": _part(load_inside(trace)),
-        }
+        return Input(
+            nodes=len(trace.nodes),
+            gpus=trace.gpus,
+            runs=len(trace.arrivals),
+            skipped=trace.skipped,
+            skipped_nodes=trace.skipped_nodes,
+            rounded=trace.rounded,
+            bad_rows=len(trace.bad_rows),
+            arrival_span_seconds=seconds(trace.span),
+            load=_rounded(load_of(trace)),
+            load_inside_span=_rounded(load_inside(trace)),
+        )
 
-    def _runs(self) -> Json:
+    def _counts(self) -> Counts:
         line = self._line
-        return {
-            "started": line.started,
-            "finished": line.finished,
-            "failed": line.failed,
-            "running": line.running,
-            "waiting": line.waiting,
-            "held": line.held,
-            "neverFit": len(line.never),
-        }
+        return Counts(
+            started=line.started,
+            finished=line.finished,
+            failed=line.failed,
+            running=line.running,
+            waiting=line.waiting,
+            held=line.held,
+            never_fit=len(line.never),
+        )
 
-    def _never_fit(self) -> Json:
+    def _never_fit(self) -> tuple[NeverFit, ...]:
         listed = sorted(self._line.never.items())[:SHOWN]
-        return [{"run": str(key), "gpus": never.gpus, "why": never.why} for key, never in listed]
+        return tuple(NeverFit(run=key, gpus=never.gpus, why=never.why) for key, never in listed)
 
-    def _wait_seconds(self) -> Json:
-        line = self._line
-        owners = sorted(line.by_owner, key=lambda owner: (owner is not None, owner or ""))
-        sizes = [size for size in SIZES if size in line.by_size]
-        return {
-            **Waits.of(line.by_size.values()).summary(),
-            "byOwner": [{"owner": owner, **line.by_owner[owner].summary()} for owner in owners],
-            "bySize": [{"gpus": size, **line.by_size[size].summary()} for size in sizes],
-            "byClass": None,
-        }
+    def _wait_seconds(self) -> AllWaited:
+        owners, sizes = self._line.by_owner, self._line.by_size
+        named = sorted(owners, key=lambda owner: (owner is not None, owner or ""))
+        return AllWaited(
+            **_fields(Waits.of(sizes.values())),
+            by_owner=tuple(OwnerWaited(owner=owner, **_fields(owners[owner])) for owner in named),
+            by_size=tuple(SizeWaited(gpus=size, **_fields(sizes[size])) for size in SIZES if size in sizes),
+        )
 
-    def _utilisation(self) -> Json:
+    def _utilisation(self) -> Utilisation:
         gpus = self._leased.gpus
-        return {
-            "arrivalSpan": self._over_span[_HELD].over(gpus),
-            "all": self._over_all[_HELD].over(gpus),
-            "whileWaiting": self._while_waiting.over(gpus),
-            "peak": round(self._over_all[_HELD].highest / gpus, 6) if gpus else None,
-        }
+        return Utilisation(
+            arrival_span=self._over_span[_HELD].over(gpus),
+            all=self._over_all[_HELD].over(gpus),
+            while_waiting=self._while_waiting.over(gpus),
+            peak=round(self._over_all[_HELD].highest / gpus, 6) if gpus else None,
+        )
 
-    def _fragmentation(self) -> Json:
-        return {
-            "arrivalSpan": self._over_span[_FRAGMENTATION].over(MILLION),
-            "all": self._over_all[_FRAGMENTATION].over(MILLION),
-            "peak": self._over_all[_FRAGMENTATION].highest / MILLION,
-        }
+    def _fragmentation(self) -> Fragmentation:
+        return Fragmentation(
+            arrival_span=self._over_span[_FRAGMENTATION].over(MILLION),
+            all=self._over_all[_FRAGMENTATION].over(MILLION),
+            peak=self._over_all[_FRAGMENTATION].highest / MILLION,
+        )
 
-    def _series(self) -> Json:
+    def _series(self) -> Series:
         line = self._timeline
-        return {
-            "startSeconds": seconds(self._first - EPOCH),
-            "stepSeconds": seconds(line.step),
-            "utilisation": [*line.means(_HELD, self._leased.gpus)],
-            "fragmentation": [*line.means(_FRAGMENTATION, MILLION)],
-            "waiting": [*line.means(_WAITING, 1)],
-        }
+        return Series(
+            start_seconds=seconds(self._first - EPOCH),
+            step_seconds=seconds(line.step),
+            utilisation=line.means(_HELD, self._leased.gpus),
+            fragmentation=line.means(_FRAGMENTATION, MILLION),
+            waiting=line.means(_WAITING, 1),
+        )
 
 
-def _part(load: Fraction | None) -> float | None:
+def _rounded(load: Fraction | None) -> float | None:
     return None if load is None else round(float(load), 6)
+
+
+def _fields(waits: Waits) -> dict[str, Any]:
+    return attrs.asdict(waits.summary())

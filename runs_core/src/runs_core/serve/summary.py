@@ -1,0 +1,157 @@
+"""What a simulation answers: frozen values that `views.plain.plain` turns into the JSON of the view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from runs_core.values.meta import Key
+
+
+@attrs.frozen(kw_only=True)
+class Input:
+    """What was simulated. load: demanded GPU-time ÷ (the fleet's GPUs times the arrival span).
+
+    load_inside_span: of it, what falls inside that span if every run starts on arrival: the most that can be utilised.
+    """
+
+    nodes: int
+    gpus: int
+    runs: int
+    skipped: int
+    skipped_nodes: int
+    rounded: int
+    bad_rows: int
+    arrival_span_seconds: float
+    load: float | None
+    load_inside_span: float | None
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """Runs by where they stand at the end. started: at least once; finished: succeeded or failed."""
+
+    started: int
+    finished: int
+    failed: int
+    running: int
+    waiting: int
+    held: int
+    never_fit: int
+
+
+@attrs.frozen(kw_only=True)
+class NeverFit:
+    """A run that the fleet could not take even if it were empty."""
+
+    run: Key
+    gpus: int
+    why: str
+
+
+@attrs.frozen(kw_only=True)
+class Waited:
+    """Seconds in line of so many starts. Percentiles are nearest-rank; None where nothing started."""
+
+    starts: int
+    mean: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class OwnerWaited(Waited):
+    """Starts of one owner's runs; None: of runs without an owner."""
+
+    owner: str | None
+
+
+@attrs.frozen(kw_only=True)
+class SizeWaited(Waited):
+    """Starts of runs of one size, in GPUs: `1`, `2-7`, `8`, `9-64` or `>64`."""
+
+    gpus: str
+
+
+@attrs.frozen(kw_only=True)
+class AllWaited(Waited):
+    """Starts of all runs. by_class: None where nothing classifies claims."""
+
+    by_owner: tuple[OwnerWaited, ...]
+    by_size: tuple[SizeWaited, ...]
+    by_class: None = None
+
+
+@attrs.frozen(kw_only=True)
+class Utilisation:
+    """Parts of the fleet's GPUs, from 0 to 1; None where no time passed. peak: the highest that lasted."""
+
+    arrival_span: float | None
+    all: float | None
+    while_waiting: float | None
+    peak: float | None
+
+
+@attrs.frozen(kw_only=True)
+class Fragmentation:
+    """Parts of the free GPUs, from 0 to 1; None where no time passed. peak: the highest that lasted."""
+
+    arrival_span: float | None
+    all: float | None
+    peak: float
+
+
+@attrs.frozen(kw_only=True)
+class Queue:
+    """Runs in line that the empty fleet could take. mean: over the arrival span."""
+
+    max: int
+    mean: float | None
+
+
+@attrs.frozen(kw_only=True)
+class GpuHours:
+    """by_class: None where nothing classifies claims."""
+
+    leased: float
+    demanded: float
+    by_class: None = None
+
+
+@attrs.frozen(kw_only=True)
+class Series:
+    """Means over steps of equal length, while runs still arrive or wait; the last step may be shorter.
+
+    start_seconds: of the first step, from the trace's start.
+    """
+
+    start_seconds: float
+    step_seconds: float
+    utilisation: Sequence[float]
+    fragmentation: Sequence[float]
+    waiting: Sequence[float]
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    """The same for the same trace, settings and plugins, whatever the order of rows: CPU time is kept elsewhere.
+
+    never_fit: the first of them by name. preemptions, forecast_error_seconds: None, since nobody is cut and nothing is
+    forecast.
+    """
+
+    input: Input
+    runs: Counts
+    never_fit: tuple[NeverFit, ...]
+    wait_seconds: AllWaited
+    utilisation: Utilisation
+    fragmentation: Fragmentation
+    queue: Queue
+    gpu_hours: GpuHours
+    series: Series
+    decisions: int
+    preemptions: None = None
+    forecast_error_seconds: None = None
