@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from runs_core.values.fields import Fact, Rule, field, rules
-from runs_core.values.meta import Meta, Pairs
+from runs_core.values.meta import DNS_LABEL, LABEL_KEY, LABEL_VALUE, Meta, Pairs
 from runs_core.values.run import Condition
 
 
@@ -18,17 +18,27 @@ class Namespaces:
     """Namespaces by name, or by labels: a namespace is meant when its name is listed or all labels match."""
 
     names: tuple[str, ...] = field(
-        Fact(doc="Namespaces by name.", pattern=r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", max_length=63, max_items=10_000),
+        Fact(doc="Namespaces by name.", pattern=DNS_LABEL, max_length=63, max_items=10_000, unique=True),
         default=(),
     )
-    match_labels: Pairs = field(Fact(doc="Namespaces that have all of these labels; none: no namespace."), default=())
+    match_labels: Pairs = field(
+        Fact(
+            doc="Namespaces that have all of these labels; none: no namespace.",
+            keys=LABEL_KEY,
+            pattern=LABEL_VALUE,
+            max_length=63,
+            max_items=32,
+        ),
+        default=(),
+    )
 
 
 @rules(
     Rule(
         cel="self.owner == oldSelf.owner",
-        message="cannot change; make a new Budget",
+        message="want no change; make a new Budget",
         field="owner",
+        change=lambda old, new: new.owner == old.owner,
     ),
 )
 @attrs.frozen(kw_only=True)
@@ -44,7 +54,7 @@ class BudgetSpec:
 class BudgetStatus:
     """Written by the scheduler only."""
 
-    conditions: tuple[Condition, ...] = field(Fact(doc="Ready."), default=())
+    conditions: tuple[Condition, ...] = field(Fact(doc="Ready.", unique_by="type"), default=())
     observed_generation: int = field(Fact(doc="The generation of the spec that this answers."), default=0)
 
 

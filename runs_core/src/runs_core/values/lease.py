@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from runs_core.values.fields import Fact, field
+from runs_core.values.fields import Fact, Rule, field, rules
 from runs_core.values.meta import Key, Meta
 
 
@@ -75,24 +75,57 @@ class LeaseSpec:
     group: int = field(Fact(doc="The placement group, from 0.", minimum=0))
     part: int = field(Fact(doc="Counts the leases of one group and role.", minimum=0), default=0)
     role: Role = field(Fact(doc="Active: runs a rank. Spare: waits to replace one."), default=Role.ACTIVE)
-    slots: tuple[NodeSlots, ...] = field(Fact(doc="The places held, by node."))
-    ranks: tuple[int, ...] = field(Fact(doc="The ranks that run there, ascending."), default=())
+    slots: tuple[NodeSlots, ...] = field(Fact(doc="The places held, by node.", min_items=1))
+    ranks: tuple[int, ...] = field(Fact(doc="The ranks that run there, ascending.", max_items=100_000), default=())
     attempt: int = field(Fact(doc="The run's attempt.", minimum=1))
     payer: Payer | None = field(Fact(doc="Whose quota pays; none: unfunded."), default=None)
     start: datetime = field(Fact(doc="Held from then on."))
     reason: Opened = field(Fact(doc="Why it was minted."))
 
 
+@rules(
+    Rule(
+        cel="(has(self.closed) && self.closed) == has(self.end)",
+        message="want it set where closed is true, and only there",
+        field="end",
+        check=lambda status: status.closed == (status.end is not None),
+    ),
+    Rule(
+        cel="(has(self.closed) && self.closed) == has(self.closureReason)",
+        message="want it set where closed is true, and only there",
+        field="closureReason",
+        check=lambda status: status.closed == (status.closure_reason is not None),
+    ),
+    Rule(
+        cel="!has(oldSelf.closed) || !oldSelf.closed || self == oldSelf",
+        message="want no change: a closed lease stays as it is",
+        change=lambda old, new: not old.closed or new == old,
+    ),
+)
 @attrs.frozen(kw_only=True)
 class LeaseStatus:
     """Stamped once, when the lease closes. end: UTC."""
 
-    closed: bool = field(Fact(doc="True once the slots are free."), default=False)
+    closed: bool = field(Fact(doc="True once the slots are free.", always=True), default=False)
     end: datetime | None = field(Fact(doc="Held until then."), default=None)
     closure_reason: Closed | None = field(Fact(doc="Why it closed."), default=None)
     closure_detail: str = field(Fact(doc="What exactly happened."), default="")
 
 
+@rules(
+    Rule(
+        cel="self.spec == oldSelf.spec",
+        message="want no change: what a lease says was so; make a new one",
+        field="spec",
+        change=lambda old, new: new.spec == old.spec,
+    ),
+    Rule(
+        cel="!has(self.status) || !has(self.status.end) || self.status.end >= self.spec.start",
+        message="want no earlier than spec.start",
+        field="status.end",
+        check=lambda lease: lease.status.end is None or lease.status.end >= lease.spec.start,
+    ),
+)
 @attrs.frozen(kw_only=True)
 class Lease:
     """One placement group, or a part of it, in one role, with one payer."""

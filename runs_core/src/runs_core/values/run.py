@@ -11,12 +11,12 @@ from typing import Any
 import attrs
 
 from runs_core.values.fields import Fact, Rule, field, rules
-from runs_core.values.meta import Key, Meta, Pairs
+from runs_core.values.meta import DNS_NAME, LABEL_KEY, LABEL_VALUE, Key, Meta, Pairs
 from runs_core.values.template import PodTemplate
 
-NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
-LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
+NAME = DNS_NAME
 MOST_GPUS = 1_000_000
+MOST_NAME = 63
 
 
 class Spread(StrEnum):
@@ -51,7 +51,7 @@ class OnUpstreamFailure(StrEnum):
 @rules(
     Rule(
         cel="self.gpus % (has(self.gpusPerPod) ? self.gpusPerPod : 1) == 0",
-        message="must be a multiple of gpusPerPod",
+        message="want a multiple of gpusPerPod",
         field="gpus",
         check=lambda r: r.gpus % r.gpus_per_pod == 0,
     ),
@@ -87,7 +87,16 @@ class Topology:
         default=None,
     )
     spread: Spread = field(Fact(doc="Whether groups may lie in different domains."), default=Spread.ALLOWED)
-    selector: Pairs = field(Fact(doc="Node labels wanted, such as region, cluster or domain."), default=())
+    selector: Pairs = field(
+        Fact(
+            doc="Node labels wanted, such as region, cluster or domain.",
+            keys=LABEL_KEY,
+            pattern=LABEL_VALUE,
+            max_length=63,
+            max_items=32,
+        ),
+        default=(),
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -128,14 +137,15 @@ class AfterFailure:
     Rule(
         cel="!has(self.topology) || !has(self.topology.groupGPUs) || "
         "self.topology.groupGPUs % (has(self.resources.gpusPerPod) ? self.resources.gpusPerPod : 1) == 0",
-        message="must be a multiple of resources.gpusPerPod",
+        message="want a multiple of resources.gpusPerPod",
         field="topology.groupGPUs",
         check=lambda s: s.topology.group_gpus is None or s.topology.group_gpus % s.resources.gpus_per_pod == 0,
     ),
     Rule(
         cel="!(has(oldSelf.canceled) && oldSelf.canceled) || (has(self.canceled) && self.canceled)",
-        message="a canceled run stays canceled; submit a new one",
+        message="want true: a canceled run stays canceled; submit a new one",
         field="canceled",
+        change=lambda old, new: new.canceled or not old.canceled,
     ),
 )
 @attrs.frozen(kw_only=True)
@@ -150,7 +160,13 @@ class RunSpec:
     topology: Topology = field(Fact(doc="Where the gang may lie."), factory=Topology)
     runtime: Runtime = field(Fact(doc="How long, and how it is stopped."), factory=Runtime)
     after: tuple[str, ...] = field(
-        Fact(doc="Runs of the same namespace that must succeed first.", pattern=NAME, max_length=253, max_items=100),
+        Fact(
+            doc="Runs of the same namespace that must succeed first.",
+            pattern=DNS_NAME,
+            max_length=63,
+            max_items=100,
+            unique=True,
+        ),
         default=(),
     )
     after_failure: AfterFailure = field(Fact(doc="What a failed upstream does."), factory=AfterFailure)
@@ -190,7 +206,7 @@ class Phase(StrEnum):
 class Condition:
     """One of Admitted, PodsReady, Finished, Held, as Kubernetes conditions are."""
 
-    type: str = field(Fact(doc="Admitted, PodsReady, Finished or Held."))
+    type: str = field(Fact(doc="Admitted, PodsReady, Finished, Held; of a Budget, Ready."))
     status: str = field(Fact(doc="True or False."))
     reason: str = field(Fact(doc="A single word."))
     message: str = field(Fact(doc="A sentence."), default="")
@@ -214,10 +230,14 @@ class Ending:
 class RunStatus:
     """Written by the scheduler only, when it changes. width, pending_gpus: GPUs. Times in UTC."""
 
-    phase: Phase = field(Fact(doc="Where the run stands."), default=Phase.QUEUED)
-    reason: str = field(Fact(doc="Why, in one word."), default="")
+    phase: Phase = field(Fact(doc="Where the run stands.", always=True), default=Phase.QUEUED)
+    reason: str = field(
+        Fact(doc="Why, in one word; Submitted: nobody has looked yet.", always=True), default="Submitted"
+    )
     message: str = field(Fact(doc="Why, in a sentence, with what would help."), default="")
-    conditions: tuple[Condition, ...] = field(Fact(doc="Admitted, PodsReady, Finished, Held."), default=())
+    conditions: tuple[Condition, ...] = field(
+        Fact(doc="Admitted, PodsReady, Finished, Held.", unique_by="type"), default=()
+    )
     observed_generation: int = field(Fact(doc="The generation of the spec that this answers."), default=0)
     admitted_at: datetime | None = field(Fact(doc="First moment not Held; its place in line."), default=None)
     queued_since: datetime | None = field(Fact(doc="Start of the present wait."), default=None)
@@ -228,29 +248,53 @@ class RunStatus:
     retried_at: datetime | None = field(Fact(doc="When the pods of this retry may start."), default=None)
     start_timeouts: int = field(Fact(doc="Starts in a row that did not come up in time."), default=0)
     not_before: datetime | None = field(Fact(doc="Back-off after a start that did not come up."), default=None)
-    width: int = field(Fact(doc="GPUs held."), default=0)
-    pending_gpus: int = field(Fact(doc="GPUs wanted and not held.", name="pendingGPUs"), default=0)
+    width: int = field(Fact(doc="GPUs held.", always=True), default=0)
+    pending_gpus: int = field(Fact(doc="GPUs wanted and not held."), default=0)
     ending: Ending | None = field(Fact(doc="Set while the attempt is being undone."), default=None)
+
+
+_NOT_ADMITTED = "!has(oldSelf.status) || !has(oldSelf.status.admittedAt)"
+_SHAPE_STAYS = "want no change once the run is admitted; submit a new run"
+
+
+def _same(part: str) -> str:
+    """CEL: spec.part is as it was, also where it was not there."""
+    return (
+        f"(has(self.spec.{part}) == has(oldSelf.spec.{part}) && "
+        f"(!has(self.spec.{part}) || self.spec.{part} == oldSelf.spec.{part}))"
+    )
 
 
 @rules(
     Rule(
+        cel="size(self.metadata.name) <= 63",
+        message="want at most 63 characters: the pods of a run carry its name as a label",
+        field="metadata.name",
+        check=lambda run: len(run.meta.name) <= MOST_NAME,
+    ),
+    Rule(
         cel="!has(self.spec.after) || !(self.metadata.name in self.spec.after)",
-        message="a run cannot wait for itself",
+        message="want other runs only: a run cannot wait for itself",
         field="spec.after",
         check=lambda run: run.meta.name not in run.spec.after,
     ),
     Rule(
-        cel="!has(oldSelf.status) || !has(oldSelf.status.admittedAt) || self.spec.resources == oldSelf.spec.resources",
-        message="cannot change once the run is admitted; submit a new run",
+        cel=f"{_NOT_ADMITTED} || self.spec.resources == oldSelf.spec.resources",
+        message=_SHAPE_STAYS,
         field="spec.resources",
+        change=lambda old, new: old.status.admitted_at is None or new.spec.resources == old.spec.resources,
     ),
     Rule(
-        cel="!has(oldSelf.status) || !has(oldSelf.status.admittedAt) || "
-        "(has(self.spec.topology) == has(oldSelf.spec.topology) && "
-        "(!has(self.spec.topology) || self.spec.topology == oldSelf.spec.topology))",
-        message="cannot change once the run is admitted; submit a new run",
+        cel=f"{_NOT_ADMITTED} || {_same('topology')}",
+        message=_SHAPE_STAYS,
         field="spec.topology",
+        change=lambda old, new: old.status.admitted_at is None or new.spec.topology == old.spec.topology,
+    ),
+    Rule(
+        cel=f"{_NOT_ADMITTED} || {_same('template')}",
+        message=_SHAPE_STAYS,
+        field="spec.template",
+        change=lambda old, new: old.status.admitted_at is None or new.spec.template == old.spec.template,
     ),
 )
 @attrs.frozen(kw_only=True)

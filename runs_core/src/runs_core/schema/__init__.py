@@ -1,0 +1,1 @@
+"""attrs classes to CRDs, JSON Schema, defaults and validation; the only (de)serialiser."""

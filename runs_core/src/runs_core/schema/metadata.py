@@ -1,0 +1,65 @@
+"""ObjectMeta: the part that runs reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from runs_core.schema.say import got
+from runs_core.values.meta import Meta, Pairs, pairs
+from runs_core.values.quantity import format_time, parse_time
+
+
+def meta_from(metadata: Mapping[str, Any]) -> Meta:
+    """ValueError, TypeError, KeyError or AttributeError: it is not Kubernetes' ObjectMeta."""
+    return Meta(
+        name=_text(metadata["name"]),
+        namespace=_text(metadata.get("namespace") or ""),
+        uid=_text(metadata.get("uid") or ""),
+        created=moment(metadata, "creationTimestamp"),
+        generation=metadata.get("generation") or 1,
+        resource_version=_text(metadata.get("resourceVersion") or ""),
+        labels=strings(metadata.get("labels")),
+        annotations=strings(metadata.get("annotations")),
+        deleting=asked_to_go(metadata),
+    )
+
+
+def meta_to(meta: Meta) -> dict[str, Any]:
+    """What is empty is left out."""
+    found = {
+        "name": meta.name,
+        "namespace": meta.namespace,
+        "uid": meta.uid,
+        "resourceVersion": meta.resource_version,
+        "generation": meta.generation if meta.generation != 1 else None,
+        "creationTimestamp": meta.created and format_time(meta.created),
+        "deletionTimestamp": meta.deleting and format_time(meta.deleting),
+        "labels": dict(meta.labels),
+        "annotations": dict(meta.annotations),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def strings(mapping: Mapping[str, Any] | None) -> Pairs:
+    """A map of labels or annotations."""
+    return pairs({_text(key): _text(value) for key, value in mapping.items()}) if mapping else ()
+
+
+def moment(metadata: Mapping[str, Any], name: str) -> datetime | None:
+    """A time; None where it is not set."""
+    text = metadata.get(name)
+    return None if text is None else parse_time(_text(text))
+
+
+def asked_to_go(metadata: Mapping[str, Any]) -> datetime | None:
+    """Kubernetes says when the grace ends; a person asked for it that much earlier."""
+    end = moment(metadata, "deletionTimestamp")
+    return end and end - timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"got {got(value)}, want text")
+    return value

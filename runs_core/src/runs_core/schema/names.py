@@ -1,0 +1,94 @@
+"""What things are called in manifests: fields in camelCase, kinds with their group, plural and short name."""
+
+from __future__ import annotations
+
+import attrs
+
+from runs_core.values.budget import Budget, BudgetSpec, BudgetStatus
+from runs_core.values.fields import Fact
+from runs_core.values.lease import Lease, LeaseSpec, LeaseStatus
+from runs_core.values.run import Run, RunSpec, RunStatus
+
+GROUP = "runs.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+_CAPITALS = {"gpu": "GPU", "gpus": "GPUs"}
+
+
+@attrs.frozen(kw_only=True)
+class Kind:
+    """A kind of ours. columns: name, type and JSONPath of what `kubectl get` prints, each filled in every phase."""
+
+    name: str
+    plural: str
+    short: str
+    namespaced: bool
+    doc: str
+    value: type
+    spec: type
+    status: type
+    columns: tuple[tuple[str, str, str], ...]
+
+
+_AGE = ("Age", "date", ".metadata.creationTimestamp")
+RUN = Kind(
+    name="Run",
+    plural="runs",
+    short="rn",
+    namespaced=True,
+    doc="A gang of GPUs wanted, with its pod template.",
+    value=Run,
+    spec=RunSpec,
+    status=RunStatus,
+    columns=(
+        ("Phase", "string", ".status.phase"),
+        ("Reason", "string", ".status.reason"),
+        ("GPUs", "integer", ".spec.resources.gpus"),
+        ("Flavor", "string", ".spec.resources.flavor"),
+        ("Width", "integer", ".status.width"),
+        _AGE,
+    ),
+)
+BUDGET = Kind(
+    name="Budget",
+    plural="budgets",
+    short="bgt",
+    namespaced=False,
+    doc="Who an owner is, and which namespaces spend for it.",
+    value=Budget,
+    spec=BudgetSpec,
+    status=BudgetStatus,
+    columns=(("Owner", "string", ".spec.owner"), _AGE),
+)
+LEASE = Kind(
+    name="GPULease",
+    plural="gpuleases",
+    short="gl",
+    namespaced=True,
+    doc="The immutable fact: these GPU slots, this run, this payer, from then to then.",
+    value=Lease,
+    spec=LeaseSpec,
+    status=LeaseStatus,
+    columns=(
+        ("Run", "string", ".spec.runRef.name"),
+        ("Role", "string", ".spec.role"),
+        ("Group", "integer", ".spec.group"),
+        ("Slots", "string", ".spec.slots"),
+        ("Reason", "string", ".spec.reason"),
+        ("Start", "date", ".spec.start"),
+        ("Closed", "boolean", ".status.closed"),
+        _AGE,
+    ),
+)
+KINDS = {kind.name: kind for kind in (RUN, BUDGET, LEASE)}
+
+
+def camel(name: str) -> str:
+    """group_gpus → groupGPUs, gpus_per_pod → gpusPerPod."""
+    first, *rest = name.split("_")
+    return first + "".join(_CAPITALS.get(word, word.capitalize()) for word in rest)
+
+
+def manifest_name(attribute: str, fact: Fact) -> str:
+    """What the field is called in manifests."""
+    return fact.name or camel(attribute)

@@ -1,0 +1,104 @@
+"""From a pod's spec as it is written to what scheduling reads of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+from runs_core.schema.podspec import Container, ContainerResources, Match, PodSpec, PodTemplateSpec, Term, Tolerated
+from runs_core.values.quantity import parse_count, parse_milli, parse_quantity
+from runs_core.values.template import PodTemplate, Requests, Requirement, Toleration
+
+_GRACE = timedelta(seconds=30)
+_WHOLE_POD = ("cpu", "memory", "hugepages-")
+
+
+def template_of(written: PodTemplateSpec, text: str) -> PodTemplate:
+    """text: the same template as canonical JSON."""
+    spec = written.spec
+    seconds = spec.termination_grace_period_seconds
+    return PodTemplate(
+        text=text,
+        requests=requests_of(spec),
+        node_selector=spec.node_selector,
+        terms=tuple(_term(term) for term in _terms(spec)),
+        tolerations=tuple(_toleration(written) for written in spec.tolerations),
+        grace=_GRACE if seconds is None else timedelta(seconds=seconds),
+        annotations=written.metadata.annotations,
+    )
+
+
+def requests_of(spec: PodSpec) -> Requests:
+    """What the pod takes of its node beside GPUs."""
+    return Requests(
+        cpu_milli=parse_milli(str(_asked(spec, "cpu"))),
+        memory_bytes=parse_count(str(_asked(spec, "memory"))),
+        ephemeral_bytes=parse_count(str(_asked(spec, "ephemeral-storage"))),
+    )
+
+
+def gpus_of(spec: PodSpec, resources: Iterable[str]) -> int:
+    """The sum of these extended resources."""
+    return sum(parse_count(str(_asked(spec, resource))) for resource in sorted(set(resources)))
+
+
+def _asked(spec: PodSpec, resource: str) -> Decimal:
+    """What Kubernetes' scheduler counts: all containers with their sidecars at once, or the most that any step of initialising
+    takes, whichever is more; and the overhead. A request of the pod as a whole replaces what its containers ask for.
+
+    Source: Kubernetes documentation, "Init Containers" and "Sidecar Containers", resource sharing; "Pod-level resources".
+    """
+    running = sum((_request(container.resources, resource) for container in spec.containers), Decimal())
+    beside = most = Decimal()
+    for container in spec.init_containers:
+        request = _request(container.resources, resource)
+        if container.restart_policy == "Always":
+            beside += request
+            most = max(most, beside)
+        else:
+            most = max(most, beside + request)
+    total = max(running + beside, most)
+    if spec.resources is not None and resource.startswith(_WHOLE_POD):
+        total = _whole(spec, spec.resources, resource, total)
+    return total + parse_quantity(spec.overhead.get(resource, 0))
+
+
+def _whole(spec: PodSpec, whole: ContainerResources, resource: str, total: Decimal) -> Decimal:
+    if resource in whole.requests:
+        return parse_quantity(whole.requests[resource])
+    containers: Sequence[Container] = spec.containers + spec.init_containers
+    if any(
+        resource in part
+        for container in containers
+        for part in (container.resources.requests, container.resources.limits)
+    ):
+        return total
+    return parse_quantity(whole.limits.get(resource, 0))
+
+
+def _request(resources: ContainerResources, resource: str) -> Decimal:
+    found = resources.requests.get(resource, resources.limits.get(resource, 0))
+    return parse_quantity(found)
+
+
+def _terms(spec: PodSpec) -> tuple[Term, ...]:
+    affinity = spec.affinity.node_affinity if spec.affinity else None
+    required = affinity.required_during_scheduling_ignored_during_execution if affinity else None
+    return required.node_selector_terms if required else ()
+
+
+def _term(term: Term) -> tuple[Requirement, ...]:
+    return tuple(
+        Requirement(key=expression.key, operator=expression.operator, values=expression.values, on_name=on_name)
+        for expressions, on_name in ((term.match_expressions, False), (term.match_fields, True))
+        for expression in expressions
+    )
+
+
+def _toleration(written: Tolerated) -> Toleration:
+    return Toleration(
+        key=written.key or None,
+        value=None if written.operator is Match.EXISTS else written.value,
+        effect=written.effect or None,
+    )

@@ -1,0 +1,129 @@
+"""Pods: ranks of ours, told by their labels, and other people's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from runs_core.schema.convert import UNREADABLE, Object, converter, unreadable
+from runs_core.schema.metadata import meta_from
+from runs_core.schema.podread import gpus_of, requests_of
+from runs_core.schema.podspec import PodSpec
+from runs_core.settings import FleetSettings
+from runs_core.values.meta import Key
+from runs_core.values.pod import Pod, PodPhase, RankOf
+from runs_core.values.quantity import format_time, parse_time
+
+RUN_LABEL = "runs.dev/run"
+UID_LABEL = "runs.dev/run-uid"
+ATTEMPT_LABEL = "runs.dev/attempt"
+RETRY_LABEL = "runs.dev/retry"
+RANK_LABEL = "runs.dev/rank"
+GROUP_LABEL = "runs.dev/group"
+_NUMBERS = (ATTEMPT_LABEL, RETRY_LABEL, RANK_LABEL, GROUP_LABEL)
+SCHEDULER = "runs"
+_PHASES: dict[object, PodPhase] = {phase.value: phase for phase in PodPhase}
+
+
+def pod_from_object(obj: Mapping[str, Any], fleet: FleetSettings) -> Pod:
+    """gpus: of all the extended resources that the settings name. InvalidInput names a pod that cannot be read."""
+    try:
+        return _pod(obj, fleet)
+    except UNREADABLE as error:
+        raise unreadable("Pod", obj, error) from error
+
+
+def _pod(obj: Mapping[str, Any], fleet: FleetSettings) -> Pod:
+    meta = meta_from(obj["metadata"])
+    spec: PodSpec = converter().structure(obj["spec"], PodSpec)
+    status = obj.get("status") or {}
+    return Pod(
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        node=obj["spec"].get("nodeName") or None,
+        rank=_rank(meta.namespace, dict(meta.labels)),
+        gpus=gpus_of(spec, (fleet.resource, *(resource for _, resource in fleet.resources))),
+        requests=requests_of(spec),
+        phase=_phase(status.get("phase")),
+        message=status.get("message") or "",
+        created=meta.created,
+        started=None if (started := status.get("startTime")) is None else parse_time(started),
+        deleting=meta.deleting,
+        grace=_grace(obj["metadata"]),
+        annotations=meta.annotations,
+    )
+
+
+def _grace(metadata: Mapping[str, Any]) -> timedelta | None:
+    seconds = metadata.get("deletionGracePeriodSeconds")
+    return timedelta(seconds=seconds) if isinstance(seconds, int) else None
+
+
+def _rank(namespace: str, labels: Mapping[str, str]) -> RankOf | None:
+    """None where any label is missing or is not a number: whoever edits them takes the pod away from its run."""
+    run, uid = labels.get(RUN_LABEL), labels.get(UID_LABEL)
+    numbers = [labels.get(label, "") for label in _NUMBERS]
+    if not run or not uid or not all(number.isascii() and number.isdigit() for number in numbers):
+        return None
+    attempt, retry, rank, group = (int(number) for number in numbers)
+    return RankOf(run=Key(namespace, run), uid=uid, attempt=attempt, retry=retry, rank=rank, group=group)
+
+
+def _phase(text: object) -> PodPhase:
+    return PodPhase.PENDING if text is None else _PHASES.get(text, PodPhase.UNKNOWN)
+
+
+def pod_to_object(pod: Pod, *, resource: str = FleetSettings().resource) -> Object:
+    """resource: the extended resource of the node's flavor.
+
+    One container asks for all that the pod asks for: a pod made from a template is the template's, not this.
+    """
+    requests = {
+        resource: str(pod.gpus) if pod.gpus else "",
+        "cpu": f"{pod.requests.cpu_milli}m" if pod.requests.cpu_milli else "",
+        "memory": str(pod.requests.memory_bytes or ""),
+        "ephemeral-storage": str(pod.requests.ephemeral_bytes or ""),
+    }
+    asked = {name: amount for name, amount in requests.items() if amount}
+    container: Object = {"name": "main", **({"resources": {"requests": asked}} if asked else {})}
+    spec = {"containers": [container], "nodeName": pod.node, "schedulerName": SCHEDULER if pod.rank else None}
+    started = None if pod.started is None else format_time(pod.started)
+    status = {"phase": pod.phase.value, "message": pod.message, "startTime": started}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": _metadata(pod),
+        "spec": {name: value for name, value in spec.items() if value},
+        "status": {name: value for name, value in status.items() if value},
+    }
+
+
+def _metadata(pod: Pod) -> Object:
+    found: Object = {
+        "name": pod.name,
+        "namespace": pod.namespace,
+        "uid": pod.uid,
+        "creationTimestamp": None if pod.created is None else format_time(pod.created),
+        "labels": rank_labels(pod.rank) if pod.rank else {},
+        "annotations": dict(pod.annotations),
+    }
+    if pod.deleting is not None:
+        seconds = math.ceil((pod.grace or timedelta()).total_seconds())
+        found["deletionTimestamp"] = format_time(pod.deleting + timedelta(seconds=seconds))
+        found["deletionGracePeriodSeconds"] = seconds
+    return {name: value for name, value in found.items() if value or name == "deletionGracePeriodSeconds"}
+
+
+def rank_labels(rank: RankOf) -> dict[str, str]:
+    """What tells a pod as this rank."""
+    return {
+        RUN_LABEL: rank.run.name,
+        UID_LABEL: rank.uid,
+        ATTEMPT_LABEL: str(rank.attempt),
+        RETRY_LABEL: str(rank.retry),
+        RANK_LABEL: str(rank.rank),
+        GROUP_LABEL: str(rank.group),
+    }
