@@ -11,7 +11,7 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.decide.hold import failed_upstream, holds
 from runs_core.decide.lifecycle import lifecycle, unwanted
-from runs_core.decide.match import no_flavor, no_place
+from runs_core.decide.match import NEVER_CODES, WAIT_CODES, no_flavor, no_place
 from runs_core.decide.place import fits_when_empty, place
 from runs_core.decide.release import Cause, orphaned, release
 from runs_core.decide.standing import joined, stand
@@ -193,7 +193,8 @@ def _let_in(world: World, run: Run) -> Decision:
 def _ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float], clock: Clock) -> None:
     """Fresh runs get their answer; of each need that may have come within reach, the first runs start while they fit."""
     entries = world.line.entries
-    queue: list[tuple[Order, Key]] = [(entries[key][0], key) for key in fresh if key in entries]
+    fresh = {key: seconds for key, seconds in fresh.items() if key in entries and not _answered(world, key)}
+    queue: list[tuple[Order, Key]] = [(entries[key][0], key) for key in fresh]
     queue += _woken(world, fresh, queue)
     heapq.heapify(queue)
     asked: set[Key] = set()
@@ -216,18 +217,38 @@ def _woken(world: World, fresh: dict[Key, float], queue: list[tuple[Order, Key]]
     """The first run of each need whose answer may have changed."""
     for shape in list(world.line.shapes.values()):
         found = find_flavor(world, shape.need)
-        if found is None or shape.failed == found[1].freed:
+        if found is not None and shape.failed == found[1].freed:
             continue
-        flavor, need = found[1], shape.need
-        if shape.answer is not None and shape.never == fits_when_empty(world.fleet, flavor, need):
+        if shape.answer is not None and shape.never != _never(world, shape.need):
             for key in world.line.members(shape):
                 if key not in fresh:
                     fresh[key] = 0.0
                     queue.append((world.line.entries[key][0], key))
+        if found is None:
+            continue
+        flavor, need = found[1], shape.need
         if flavor.pods(need.gpus_per_pod) < need.pods:
             shape.failed = flavor.freed
         elif (head := world.line.head(shape)) is not None:
             yield head
+
+
+def _answered(world: World, key: Key) -> bool:
+    """Whether the run's status still says why it waits. Counts in its message are of the day it was answered.
+
+    This, not what a process remembers, decides who is answered again, so that a restart changes nothing.
+    """
+    run = world.run(key)
+    assert run is not None
+    status = run.status
+    if status.reason not in WAIT_CODES or status.observed_generation != run.meta.generation:
+        return False
+    return (status.reason in NEVER_CODES) == _never(world, world.line.entries[key][1].need)
+
+
+def _never(world: World, need: Need) -> bool:
+    found = find_flavor(world, need)
+    return found is None or not fits_when_empty(world.fleet, found[1], need)
 
 
 def _ask(
@@ -251,7 +272,8 @@ def _answer(world: World, advice: Advice, shape: Shape, *, explain: bool) -> Pla
     """Where the first run of the shape goes, or why nowhere; None: nowhere, and nobody asked why."""
     found = find_flavor(world, shape.need)
     if found is None:
-        return no_flavor(world, shape.need)
+        shape.answer, shape.answered, shape.never = no_flavor(world, shape.need), -1, True
+        return shape.answer
     name, flavor = found
     if shape.failed != flavor.freed:
         placement = place(world.fleet, flavor, shape.need, advice=advice, view=world)

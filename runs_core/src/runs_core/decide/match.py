@@ -13,6 +13,8 @@ from runs_core.world.fleet import DomainFleet, FlavorFleet
 from runs_core.world.world import World
 
 CORE = "core"
+NEVER_CODES = frozenset({"FlavorUnknown", "FlavorAmbiguous", "NeverFits"})
+WAIT_CODES = NEVER_CODES | {"NoSuchLocation", "NoNodeAllowed", "NotEnoughGPUs", "NoRoomForPod", "Fragmented"}
 
 
 def no_place(world: World, flavor: FlavorFleet, name: str, need: Need) -> NoPlace:

@@ -12,7 +12,10 @@ from uuid import NAMESPACE_OID, uuid5
 from runs_core.cluster.kubelet import Kubelet
 from runs_core.cluster.local.store import Object, Row, Store
 from runs_core.errors import Conflict, InvalidInput
-from runs_core.schema.convert import from_object, node_from_object, pod_from_object, record_to_object, to_object
+from runs_core.schema.convert import from_object, to_object
+from runs_core.schema.nodes import node_from_object
+from runs_core.schema.pods import pod_from_object, pod_to_object
+from runs_core.schema.record import record_to_object
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values import effect as e
@@ -154,11 +157,11 @@ class LocalCluster:
                 self._put_status("GPULease", to_object(lease), lease.key)
                 self._count(lease, closing=True)
             case e.MakePod(pod, _) | e.EndPod(pod):
-                self._put("Pod", to_object(pod))
+                self._put("Pod", pod_to_object(pod))
             case e.RemovePod(key):
                 self.store.remove("Pod", *key)
             case e.SetRunStatus(run):
-                self._put_status("Run", to_object(run), run.key)
+                self._put_status("Run", to_object(run, self._sections), run.key)
             case e.RemoveRun(key):
                 self._remove_run(key)
             case e.SetBudgetStatus(budget):
@@ -202,7 +205,7 @@ class LocalCluster:
     def _write_played(self, change: c.PodSeen | c.PodGone) -> None:
         match change:
             case c.PodSeen(pod):
-                self._put_status("Pod", to_object(pod), pod.key)
+                self._put_status("Pod", pod_to_object(pod), pod.key)
             case c.PodGone(key):
                 self.store.remove("Pod", *key)
             case _:

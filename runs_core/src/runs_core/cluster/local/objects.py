@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import timedelta
 
 from runs_core.cluster.local.cluster import LocalCluster
 from runs_core.cluster.local.store import Object
 from runs_core.errors import Conflict, NotFound
 from runs_core.values.meta import Key
+from runs_core.values.quantity import format_time
 
 NAMESPACED = frozenset({"Run", "GPULease", "Pod"})
 Edit = Callable[[Object], None]
@@ -81,11 +83,12 @@ class Objects:
 
     def _ask_to_go(self, kind: str, old: Object) -> None:
         meta = old["metadata"]
-        if "deletionTimestamp" not in meta:
-            meta["deletionTimestamp"] = self._store.get_meta("now")
-            if kind == "Pod":
-                meta.setdefault("deletionGracePeriodSeconds", old.get("spec", {}).get("terminationGracePeriodSeconds", 30))
-            self._store.put(kind, old)
+        if "deletionTimestamp" in meta:
+            return
+        grace = old.get("spec", {}).get("terminationGracePeriodSeconds", 30) if kind == "Pod" else 0
+        meta["deletionTimestamp"] = format_time(self._cluster.now + timedelta(seconds=grace))
+        meta["deletionGracePeriodSeconds"] = grace
+        self._store.put(kind, old)
 
     def _create(self, body: Object) -> Object:
         kind, key = body["kind"], _key(body)
