@@ -100,7 +100,6 @@ class Loop:
         run = next((effect.run for effect in reversed(decision.effects) if isinstance(effect, SetRunStatus)), None)
         run = run or self.world.run(decision.run)
         return Record(
-            cycle=self.cycles,
             at=self.world.now,
             run=decision.run,
             uid=decision.uid,

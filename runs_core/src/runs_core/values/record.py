@@ -15,9 +15,8 @@ from runs_core.values.run import Phase
 
 @attrs.frozen(kw_only=True)
 class Record:
-    """at: the cycle's `now` (UTC). phase, width: the run's after it. seconds: by stage; not part of equality."""
+    """at: `now` when it was decided (UTC). phase, width: the run's after it. seconds: by stage; not part of equality."""
 
-    cycle: int
     at: datetime
     run: Key
     uid: str
