@@ -155,6 +155,10 @@ class World:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
+    def deadlines(self) -> Sequence[tuple[datetime, Key]]:
+        """Every run that time alone will touch, soonest first. O(n log n): for people, not for decisions."""
+        return sorted((when, key) for key, when in self._due.items())
+
     def touch(self, *keys: Key) -> None:
         if not self._supposed:
             self.touched.update(keys)

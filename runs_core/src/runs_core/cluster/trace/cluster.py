@@ -10,7 +10,7 @@ from typing import assert_never
 from runs_core.cluster.kubelet import Kubelet
 from runs_core.settings import Settings
 from runs_core.values import effect as e
-from runs_core.values.change import Change, NodeGone, NodeSeen
+from runs_core.values.change import Change, NodeGone, NodeSeen, PodGone, PodSeen
 from runs_core.values.effect import Effect
 from runs_core.values.node import Node
 from runs_core.values.record import Record
@@ -65,6 +65,11 @@ class TraceCluster:
         self._draw()
         return True
 
+    def inject(self, change: Change) -> None:
+        """Let this happen now, beside what the trace says."""
+        self._seen.append(change)
+        self._note(change)
+
     def _draw(self) -> None:
         while self._next is not None and self._next[0] <= self.now:
             change = self._next[1]
@@ -76,6 +81,10 @@ class TraceCluster:
     def _note(self, change: Change) -> None:
         if isinstance(change, NodeGone):
             self._lost.add(change.name)
+        elif isinstance(change, PodSeen):
+            self.kubelet.seen(change.pod)
+        elif isinstance(change, PodGone):
+            self.kubelet.gone(change.key)
         elif isinstance(change, NodeSeen) and isinstance(change.node, Node):
             was_lost = change.node.name in self._lost
             self._lost.discard(change.node.name)
