@@ -6,9 +6,42 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import attrs
+
 from runs_core.schema.say import got
-from runs_core.values.meta import Meta, Pairs, pairs
+from runs_core.values.fields import Fact, Rule, field, rules
+from runs_core.values.meta import DNS_LABEL, DNS_NAME, LABEL_KEY, LABEL_VALUE, Meta, Pairs, pairs
 from runs_core.values.quantity import format_time, parse_time
+
+UNREAD = ("finalizers", "generateName", "managedFields", "ownerReferences", "selfLink")
+"""What else Kubernetes keeps there; runs does not look at it."""
+_MOST_ANNOTATIONS = 256 * 1024
+
+
+@rules(
+    Rule(
+        cel="",
+        message=f"want at most {_MOST_ANNOTATIONS} bytes in all",
+        field="annotations",
+        check=lambda meta: sum(len(f"{key}{text}".encode()) for key, text in meta.annotations) <= _MOST_ANNOTATIONS,
+    ),
+)
+@attrs.frozen(kw_only=True)
+class ObjectMeta:
+    """What a person may write. The API server itself holds it to the same: no CRD declares it."""
+
+    name: str = field(Fact(doc="Unlike others' of its kind.", pattern=DNS_NAME, max_length=253))
+    namespace: str | None = field(Fact(doc="Where it is.", pattern=DNS_LABEL, max_length=63), default=None)
+    uid: str | None = field(Fact(doc="Unlike any other's, ever."), default=None)
+    generation: int | None = field(Fact(doc="Counts the edits of spec.", minimum=0), default=None)
+    resource_version: str | None = field(Fact(doc="Counts the writes."), default=None)
+    creation_timestamp: datetime | None = field(Fact(doc="When it was made."), default=None)
+    deletion_timestamp: datetime | None = field(Fact(doc="When it will be gone."), default=None)
+    deletion_grace_period_seconds: int | None = field(Fact(doc="Seconds that it has for going."), default=None)
+    labels: Pairs = field(
+        Fact(doc="To select by.", keys=LABEL_KEY, pattern=LABEL_VALUE, max_length=63, max_items=1000), default=()
+    )
+    annotations: Pairs = field(Fact(doc="Anything else.", keys=LABEL_KEY, max_length=_MOST_ANNOTATIONS), default=())
 
 
 def meta_from(metadata: Mapping[str, Any]) -> Meta:

@@ -6,8 +6,17 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from runs_core.values.meta import DNS_LABEL, DNS_NAME, LABEL_KEY, LABEL_VALUE
+
 Path = tuple[str | int, ...]
 _MOST = 40
+_SPELLINGS = {
+    DNS_LABEL: "lower-case letters, digits and - between them",
+    DNS_NAME: "lower-case letters, digits, and - or . between them",
+    LABEL_KEY: "a label key such as team or example.com/team",
+    LABEL_VALUE: "letters, digits, and -, _ or . between them",
+    ".+": "one line of text",
+}
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -51,3 +60,8 @@ def guess(name: str, known: Iterable[str]) -> str:
 def one_of(names: Sequence[str]) -> str:
     """`a`, `a or b`, `one of a, b, c`."""
     return " or ".join(names) if len(names) <= 2 else f"one of {', '.join(names)}"  # noqa: PLR2004 - two read better so
+
+
+def spelling(pattern: str) -> str:
+    """What a pattern asks for, in words where it is a common one."""
+    return _SPELLINGS.get(pattern, f"text that matches {pattern}")

@@ -5,6 +5,7 @@ One declaration serves the Python validators, the CRD's OpenAPI schema, its CEL 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import attrs
 
 T = TypeVar("T")
+Validator = Callable[[Any, attrs.Attribute[Any], Any], None]
 KEY = "runs"
 RULES = "__runs_rules__"
 
@@ -85,13 +87,33 @@ def field(fact: Fact, *, default: Any = attrs.NOTHING, factory: Any = None) -> A
     elif default is not attrs.NOTHING:
         options["default"] = default
     if _bounded(fact):
-        options["validator"] = _bounds
+        options["validator"] = _counted(fact) if _only_numbers(fact) else _bounds
     return attrs.field(**options)
 
 
 def _bounded(fact: Fact) -> bool:
     limits = (fact.minimum, fact.maximum, fact.pattern, fact.keys, fact.max_length, fact.min_items, fact.max_items)
     return fact.unique or any(limit is not None for limit in limits)
+
+
+def _only_numbers(fact: Fact) -> bool:
+    """min_items alone is one, too: of how many entries there are."""
+    limits = (fact.pattern, fact.keys, fact.max_length, fact.max_items)
+    return not fact.unique and all(limit is None for limit in limits)
+
+
+def _counted(fact: Fact) -> Validator:
+    """As `_bounds`, with the good case first and cheap: leases and pods are built for every start."""
+    least = fact.minimum if fact.minimum is not None else -math.inf
+    most = fact.maximum if fact.maximum is not None else math.inf
+    fewest = fact.min_items or 0
+
+    def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        good = least <= value <= most if type(value) is int else type(value) is tuple and len(value) >= fewest
+        if not good:
+            _bounds(instance, attribute, value)
+
+    return check
 
 
 def _bounds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:

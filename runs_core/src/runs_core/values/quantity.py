@@ -43,7 +43,7 @@ _QUANTITY = re.compile(
     re.ASCII,
 )
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_LARGEST_DURATION = timedelta(hours=2_562_047)
+LARGEST_DURATION = timedelta(hours=2_562_047)
 """Go's int64 nanoseconds end here; a longer duration could not be read back by Kubernetes' own tools."""
 
 
@@ -56,8 +56,8 @@ def parse_duration(text: str) -> timedelta:
     if not parts or "".join(part.group() for part in parts) != unsigned:
         raise ValueError(f"got {text!r}, want a duration such as 90s, 30m or 1h30m")
     total = sum((Decimal(part["count"]) * _MICROSECONDS[part["unit"]] for part in parts), Decimal())
-    if total > _LARGEST_DURATION / timedelta(microseconds=1):
-        raise ValueError(f"got {text!r}, want a duration of at most {_LARGEST_DURATION // timedelta(hours=1)}h")
+    if total > LARGEST_DURATION / timedelta(microseconds=1):
+        raise ValueError(f"got {text!r}, want a duration of at most {LARGEST_DURATION // timedelta(hours=1)}h")
     return timedelta(microseconds=int(total))
 
 
@@ -119,4 +119,5 @@ def parse_time(text: str) -> datetime:
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with `Z`; microseconds only where there are any."""
-    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat().removesuffix("+00:00") + "Z"

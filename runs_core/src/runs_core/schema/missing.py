@@ -1,0 +1,28 @@
+"""Fields of first-party plugins that are not installed: whose they are, and how to get them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runs_core.schema.names import BUDGET, RUN
+
+_PLUGINS = {
+    (RUN.name, "funding"): "borrowing",
+    (RUN.name, "malleable"): "elasticity",
+    (RUN.name, "spares"): "spares",
+    (BUDGET.name, "parents"): "budgets",
+    (BUDGET.name, "envelopes"): "budgets",
+    (BUDGET.name, "aggregateCaps"): "budgets",
+}
+TREE = Path(__file__).resolve().parents[4]
+"""The source tree, where this module lies in one."""
+
+
+def whose(kind: str, field: str, tree: Path = TREE) -> str | None:
+    """The refusal of a plugin's field of this kind's spec; None for any other field."""
+    plugin = _PLUGINS.get((kind, field))
+    if plugin is None:
+        return None
+    if (tree / "runs_plugins" / plugin / "pyproject.toml").is_file():
+        return f"got a field of the plugin {plugin}, which is not on: install it with `pip install -e runs_plugins/{plugin}`"
+    return f"got a field of the plugin {plugin}, which this release does not contain; remove the field"
