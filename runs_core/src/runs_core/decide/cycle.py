@@ -13,7 +13,7 @@ from runs_core.decide.hold import failed_upstream, holds
 from runs_core.decide.lifecycle import lifecycle, unwanted
 from runs_core.decide.match import NEVER_CODES, WAIT_CODES, no_flavor, no_place
 from runs_core.decide.place import fits_when_empty, place
-from runs_core.decide.release import Cause, orphaned, release
+from runs_core.decide.release import Cause, orphaned, release, removal
 from runs_core.decide.standing import joined, stand
 from runs_core.decide.start import start
 from runs_core.errors import RunsError
@@ -30,7 +30,7 @@ from runs_core.values.decision import (
     Starts,
     Waits,
 )
-from runs_core.values.effect import Effect, Emit, RemoveRun, SetRunStatus, expected
+from runs_core.values.effect import Effect, Emit, SetRunStatus, expected
 from runs_core.values.lease import Closed
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
@@ -123,7 +123,7 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
 def _over(world: World, run: Run) -> Decision | None:
     """A finished run is kept for a while, and as long as another waits for it by name."""
     if run.meta.deleting is not None:
-        return Decision(run=run.key, uid=run.uid, outcome=Removed(reason="Deleted"), effects=(RemoveRun(run.key),))
+        return Decision(run=run.key, uid=run.uid, outcome=Removed(reason="Deleted"), effects=removal(world, run))
     finished = run.status.finished_at
     if finished is None or world.dependents(run.key):
         return None
@@ -131,7 +131,7 @@ def _over(world: World, run: Run) -> Decision | None:
     if world.now < due:
         world.wake_at(due, run.key)
         return None
-    return Decision(run=run.key, uid=run.uid, outcome=Removed(reason="Retention"), effects=(RemoveRun(run.key),))
+    return Decision(run=run.key, uid=run.uid, outcome=Removed(reason="Retention"), effects=removal(world, run))
 
 
 def _unstarted(world: World, run: Run, advice: Advice) -> Decision | None:

@@ -121,7 +121,7 @@ def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...])
     now = world.now
     closed = [CloseLease(_closed(lease, now, cause.closure, cause.message)) for lease in world.leases_of(run.key)]
     if run.meta.deleting is not None:
-        last: tuple[Effect, ...] = (RemoveRun(run.key),)
+        last = removal(world, run)
     else:
         after = _afterwards(run, cause, now)
         kind = "Warning" if cause.then is Phase.FAILED else "Normal"
@@ -129,6 +129,11 @@ def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...])
         last = (SetRunStatus(after), emit)
     outcome: Outcome = Released(closure=cause.closure, detail=cause.message, then=cause.then)
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(*effects, *closed, *last))
+
+
+def removal(world: World, run: Run) -> tuple[Effect, ...]:
+    """The run's object goes, and what is left of its pods with it; its leases outlive it."""
+    return (*(RemovePod(pod.key) for pod in world.pods_of(run.key)), RemoveRun(run.key))
 
 
 def _afterwards(run: Run, cause: Cause, now: datetime) -> Run:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from runs_core.cluster.port import Cluster
 from runs_core.decide.advice import Advice, Silent
+from runs_core.decide.aside import aside_effects
 from runs_core.decide.budget import budget_effects
 from runs_core.decide.cycle import Batch, Clock, cycle
 from runs_core.errors import Conflict
@@ -60,6 +61,7 @@ class Loop:
         batch = cycle(world, self.advice, self._clock)
         effects = [effect for decision in batch.decisions for effect in decision.effects]
         effects += budget_effects(world, batch)
+        effects += aside_effects(world, batch)
         if effects:
             self.cycles += 1
             self._commit(batch, effects)

@@ -74,7 +74,10 @@ class SetBudgetStatus:
 
 @attrs.frozen
 class Emit:
-    """Tell a person, on the object meant. Repeated ones are counted, not listed again."""
+    """Tell a person, on the object meant. Repeated ones are counted, not listed again.
+
+    once: it says what goes on being so, and a second telling does not count.
+    """
 
     kind: str
     key: Key
@@ -82,6 +85,7 @@ class Emit:
     message: str
     at: datetime
     warning: bool = False
+    once: bool = False
 
 
 Effect = OpenLease | CloseLease | MakePod | EndPod | RemovePod | SetRunStatus | RemoveRun | SetBudgetStatus | Emit

@@ -55,6 +55,7 @@ class World:
         self.line = Line()
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
+        self.touched_nodes: set[str] = set()
         self.applied = 0
         self._supposed = 0
 
@@ -354,6 +355,8 @@ class World:
         old = self.node(name)
         flavors = self.flavors() if not isinstance(old, Node) or not isinstance(node, Node) else None
         self.fleet.replace_node(name, node)
+        if not self._supposed:
+            self.touched_nodes.add(name)
         lost = node is None or (isinstance(node, Node) and node.lost)
         if lost or (isinstance(old, Node) and old.lost):
             self.touch(*sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}))

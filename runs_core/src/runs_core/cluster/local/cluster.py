@@ -38,7 +38,10 @@ GONE_KEPT = 10_000
 
 
 class LocalCluster:
-    """Implements Cluster on one file. Any number of processes may have it open."""
+    """Implements Cluster on one file. Any number of processes may have it open.
+
+    aside: stored objects that cannot be read, by kind and key, with the reason; the rest of the cluster goes on.
+    """
 
     def __init__(self, store: Store, settings: Settings, sections: Sequence[Section] = ()) -> None:
         self.store = store
@@ -46,8 +49,8 @@ class LocalCluster:
         self._sections = sections
         self._seen = -1
         self._nodes: dict[str, bool] = {}
-        self._aside: dict[Key, str] = {}
-        self._swept: datetime | None = None
+        self.aside: dict[tuple[str, Key], str] = {}
+        self._known: set[tuple[str, str, str]] = set()
         self.kubelet = Kubelet(settings.local, lambda node: self._nodes.get(node, False))
 
     # -- the port ---------------------------------------------------------------------------------------------------
@@ -106,7 +109,9 @@ class LocalCluster:
         first = self._seen < int(self.store.get_meta("pruned"))
         rows = self.store.since(-1 if first else self._seen)
         if first:
-            rows = sorted((row for row in rows if row.body is not None), key=lambda row: ORDER.index(row.kind))
+            rows = self._all(rows)
+        for row in rows:
+            (self._known.add if row.body is not None else self._known.discard)(row[:3])
         self._seen = self.store.revision
         changes = [change for row in rows if (change := self._change(row)) is not None]
         if first:
@@ -114,6 +119,12 @@ class LocalCluster:
         for change in changes:
             self._note(change)
         return changes
+
+    def _all(self, rows: Sequence[Row]) -> list[Row]:
+        """Everything that there is, in an order that builds up; and what was known and is not there is gone."""
+        live = sorted((row for row in rows if row.body is not None), key=lambda row: ORDER.index(row.kind))
+        gone = self._known - {row[:3] for row in live}
+        return [*(Row(*name, 0, None) for name in sorted(gone)), *live]
 
     def _change(self, row: Row) -> c.Change | None:
         if row.body is None:
@@ -126,7 +137,7 @@ class LocalCluster:
                 return c.PodSeen(pod_from_object(row.body, self._settings.fleet))
             value = from_object(row.body, self._sections)
         except InvalidInput as error:
-            self._aside[key] = str(error)
+            self.aside[row.kind, key] = str(error)
             return None
         return _seen(value)
 
@@ -163,11 +174,11 @@ class LocalCluster:
             case e.SetRunStatus(run):
                 self._put_status("Run", to_object(run, self._sections), run.key)
             case e.RemoveRun(key):
-                self._remove_run(key)
+                self.store.remove("Run", *key)
             case e.SetBudgetStatus(budget):
                 self._put_status("Budget", to_object(budget), Key("", budget.name))
-            case e.Emit(kind, key, reason, message, at, warning):
-                self.store.add_event(kind, key.namespace, key.name, reason, message, format_time(at), warning=warning)
+            case e.Emit():
+                self.store.add_event(effect)
             case _:
                 assert_never(effect)
 
@@ -192,15 +203,6 @@ class LocalCluster:
         if stored is not None:
             stored["status"] = body.get("status", {})
             self.store.put(kind, stored)
-
-    def _remove_run(self, key: Key) -> None:
-        stored = self.store.get("Run", *key)
-        if stored is None:
-            return
-        for pod in self.store.find("Pod", key.namespace):
-            if pod["metadata"].get("labels", {}).get("runs.dev/run-uid") == stored["metadata"]["uid"]:
-                self.store.remove("Pod", key.namespace, pod["metadata"]["name"])
-        self.store.remove("Run", *key)
 
     def _write_played(self, change: c.PodSeen | c.PodGone) -> None:
         match change:
@@ -229,9 +231,9 @@ class LocalCluster:
     def _sweep(self) -> None:
         """Once an hour of cluster time: closed leases and records whose time is over go, archived first if so set."""
         now = self.now
-        if self._swept is not None and now < self._swept + SWEEP_EVERY:
+        if now < parse_time(self.store.get_meta("swept")) + SWEEP_EVERY:
             return
-        self._swept = now
+        self.store.set_meta("swept", format_time(now))
         before = format_time(now - self._settings.retention.leases)
         old = [
             body

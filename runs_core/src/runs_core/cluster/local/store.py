@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runs_core.errors import Unavailable
+from runs_core.values.effect import Emit
+from runs_core.values.quantity import format_time
 
 VERSION = "1"
 BUSY_SECONDS = 30.0
@@ -65,7 +67,7 @@ class Store:
                     store.execute(statement)
             except sqlite3.OperationalError as error:
                 raise Unavailable(f"{path} exists already; choose another name, or remove it") from error
-            for key, value in (("version", VERSION), ("revision", "0"), ("head", "0"), ("pruned", "0"), ("now", now)):
+            for key, value in (("version", VERSION), ("revision", "0"), ("head", "0"), ("pruned", "0"), ("swept", now), ("now", now)):
                 store.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
         return store
 
@@ -194,12 +196,13 @@ class Store:
         query = "SELECT body FROM records WHERE namespace = ? AND name = ? ORDER BY number"
         return [json.loads(row[0]) for row in self.execute(query, (namespace, name))]
 
-    def add_event(self, kind: str, namespace: str, name: str, reason: str, message: str, at: str, *, warning: bool) -> None:
-        """A repeated one is counted."""
+    def add_event(self, event: Emit) -> None:
+        """A repeated one is counted, unless it says what goes on being so."""
+        at = format_time(event.at)
+        again = "NOTHING" if event.once else "UPDATE SET count = count + 1, last = excluded.last"
         self.execute(
-            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?) "
-            "ON CONFLICT DO UPDATE SET count = count + 1, last = excluded.last",
-            (kind, namespace, name, reason, message, int(warning), at, at),
+            f"INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT DO {again}",  # noqa: S608  # two constants
+            (event.kind, *event.key, event.reason, event.message, int(event.warning), at, at),
         )
 
     def events(self, kind: str, namespace: str, name: str) -> list[Object]:

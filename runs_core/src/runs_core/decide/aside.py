@@ -1,0 +1,32 @@
+"""Nodes that take nothing until somebody mends them: each is named in an event, and spoils nothing else."""
+
+from __future__ import annotations
+
+from runs_core.decide.cycle import Batch
+from runs_core.values.effect import Effect, Emit
+from runs_core.values.meta import Key
+from runs_core.values.node import MalformedNode, Node
+from runs_core.world.world import World
+
+
+def aside_effects(world: World, batch: Batch) -> list[Effect]:
+    """One event for each node that was touched and is set aside."""
+    names, world.touched_nodes = sorted(world.touched_nodes), set()
+    found: list[Effect] = []
+    for name in names:
+        why = why_aside(world, name)
+        if why is not None:
+            found.append(Emit("Node", Key("", name), "SetAside", why, world.now, warning=True, once=True))
+    batch.add(found)
+    return found
+
+
+def why_aside(world: World, name: str) -> str | None:
+    """Why the node takes nothing, where it is neither its health nor somebody's wish; None: it is not set aside."""
+    node = world.node(name)
+    if isinstance(node, MalformedNode):
+        return node.why
+    state = world.fleet.states.get(name)
+    if isinstance(node, Node) and state is not None and state.shrunk:
+        return f"offers {node.gpus} GPUs, fewer than its open leases hold places on; it takes nothing new until they close"
+    return None
