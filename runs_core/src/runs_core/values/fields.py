@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import attrs
 
 T = TypeVar("T")
-Validator = Callable[[Any, attrs.Attribute[Any], Any], None]
+Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 KEY = "runs"
 RULES = "__runs_rules__"
 

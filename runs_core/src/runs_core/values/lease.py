@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 import attrs
 
@@ -60,7 +61,7 @@ class NodeSlots:
     node: str = field(Fact(doc="The node."))
     ordinals: tuple[int, ...] = field(Fact(doc="Places on it, from 0."))
 
-    @property
+    @cached_property
     def mask(self) -> int:
         """The same as a bit mask."""
         return sum(1 << ordinal for ordinal in self.ordinals)
@@ -138,7 +139,7 @@ class Lease:
     def key(self) -> Key:
         return self.meta.key
 
-    @property
+    @cached_property
     def run(self) -> Key:
         return Key(self.meta.namespace, self.spec.run_ref.name)
 

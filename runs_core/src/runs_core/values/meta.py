@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 import attrs
@@ -49,7 +50,7 @@ class Meta:
     annotations: Pairs = ()
     deleting: datetime | None = None
 
-    @property
+    @cached_property
     def key(self) -> Key:
         return Key(self.namespace, self.name)
 

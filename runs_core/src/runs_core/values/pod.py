@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 import attrs
 
@@ -22,7 +23,7 @@ class PodPhase(StrEnum):
 
     @property
     def ended(self) -> bool:
-        return self in (PodPhase.SUCCEEDED, PodPhase.FAILED)
+        return self is PodPhase.SUCCEEDED or self is PodPhase.FAILED
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +60,7 @@ class Pod:
     grace: timedelta | None = None
     annotations: Pairs = ()
 
-    @property
+    @cached_property
     def key(self) -> Key:
         return Key(self.namespace, self.name)
 
