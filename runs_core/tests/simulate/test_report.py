@@ -70,7 +70,7 @@ class History:
     def decide(self, name: str, seconds: float, outcome: Outcome) -> None:
         run = self.arrivals[name].run
         phase = Phase.QUEUED
-        record = Record(cycle=1, at=at(seconds), run=run.key, uid=run.uid, outcome=outcome, phase=phase, width=0)
+        record = Record(at=at(seconds), run=run.key, uid=run.uid, outcome=outcome, phase=phase, width=0)
         self.report.saw(at(seconds), [])
         self.report.wrote([], [record])
 

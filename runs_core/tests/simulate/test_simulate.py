@@ -73,7 +73,7 @@ def test_nothing_to_simulate_is_a_report_of_nothing() -> None:
     assert simulate(TraceInput(nodes=(), arrivals=())).summary.runs.started == 0
 
 
-def test_progress_ends_with_what_is_done() -> None:
+def test_progress_is_told_from_the_start() -> None:
     told: list[tuple[int, datetime]] = []
     simulate(a_trace(("a", 0, 8, 100)), progress=lambda done, now: told.append((done, now)))
     assert told[0] == (0, EPOCH)

@@ -128,7 +128,13 @@ class Timeline:
 
     @property
     def step(self) -> timedelta:
+        """How long a bucket is; the last may be shorter."""
         return self._step * MICROSECOND
+
+    @property
+    def end(self) -> datetime:
+        """Up to when levels are known."""
+        return self.start + self._end * MICROSECOND
 
     def means(self, level: int, unit: int) -> list[float]:
         """One level's mean in each bucket, as a part of `unit`."""

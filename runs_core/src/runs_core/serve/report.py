@@ -197,6 +197,7 @@ class Report:
         line = self._timeline
         return Series(
             start_seconds=seconds(self._first - EPOCH),
+            end_seconds=seconds(line.end - EPOCH),
             step_seconds=seconds(line.step),
             utilisation=line.means(_HELD, self._leased.gpus),
             fragmentation=line.means(_FRAGMENTATION, MILLION),

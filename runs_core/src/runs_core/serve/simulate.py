@@ -12,6 +12,7 @@ from runs_core.cluster.port import Cluster
 from runs_core.cluster.trace.cluster import TraceCluster
 from runs_core.cluster.trace.input import EPOCH, TraceInput
 from runs_core.decide.advice import Advice
+from runs_core.hooks.ask import PluginAdvice
 from runs_core.serve.loop import Loop
 from runs_core.serve.report import Report
 from runs_core.serve.summary import Summary
@@ -46,14 +47,14 @@ def simulate(
 ) -> Simulation:
     """Until every run has ended or nothing can happen any more.
 
-    The virtual clock starts at `EPOCH` and jumps from event to event. Memory grows with what waits, runs or is retained
-    (`retention` in the settings), not with what has been.
+    advice: of plugins, fresh, since it serves one world; None: the bare core. The virtual clock starts at `EPOCH` and
+    jumps from event to event. Memory grows with what waits, runs or is retained (`retention` in the settings).
     """
     began = time.process_time()
     settings = settings or Settings()
     report = Report(trace)
     cluster = TraceCluster(changes_of(trace), settings, begin=EPOCH, told=_nobody)
-    loop = Loop(_Watched(cluster, report), settings, advice)
+    loop = _loop(_Watched(cluster, report), settings, advice)
     tell = _Teller(progress)
     lately = cluster.now
     while report.left and cluster.now - lately <= STANDSTILL:
@@ -64,6 +65,14 @@ def simulate(
         if not cluster.advance(deadline if deadline is not None and deadline > cluster.now else None):
             break
     return Simulation(summary=report.summary(), cpu_seconds=time.process_time() - began)
+
+
+def _loop(cluster: Cluster, settings: Settings, advice: Advice | None) -> Loop:
+    if not isinstance(advice, PluginAdvice):
+        return Loop(cluster, settings, advice)
+    loop = Loop(cluster, settings, advice, told=advice.recorded)
+    advice.attach(loop.world, loop.world)
+    return loop
 
 
 def changes_of(trace: TraceInput) -> Iterator[tuple[datetime, Change]]:

@@ -125,10 +125,11 @@ class GpuHours:
 class Series:
     """Means over steps of equal length, while runs still arrive or wait; the last step may be shorter.
 
-    start_seconds: of the first step, from the trace's start.
+    start_seconds, end_seconds: of the whole series, from the trace's start.
     """
 
     start_seconds: float
+    end_seconds: float
     step_seconds: float
     utilisation: Sequence[float]
     fragmentation: Sequence[float]
@@ -137,10 +138,10 @@ class Series:
 
 @attrs.frozen(kw_only=True)
 class Summary:
-    """The same for the same trace, settings and plugins, whatever the order of rows: CPU time is kept elsewhere.
+    """The same for the same trace, settings and plugins, whatever the order of rows, but for cpu_seconds.
 
     never_fit: the first of them by name. preemptions, forecast_error_seconds: None, since nobody is cut and nothing is
-    forecast.
+    forecast. cpu_seconds: of this process; None where the rest is to be compared.
     """
 
     input: Input
@@ -155,3 +156,4 @@ class Summary:
     decisions: int
     preemptions: None = None
     forecast_error_seconds: None = None
+    cpu_seconds: float | None = None
