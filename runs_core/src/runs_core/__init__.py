@@ -1,0 +1,112 @@
+"""runs: a scheduler for GPU fleets. The names a plugin may import stand here; each is loaded when it is first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runs_core.decide.advice import Rank as Rank
+    from runs_core.errors import PluginError as PluginError
+    from runs_core.errors import RunsError as RunsError
+    from runs_core.hooks.permission import Permission as Permission
+    from runs_core.hooks.specs import HOOK_API as HOOK_API
+    from runs_core.hooks.specs import hookimpl as hookimpl
+    from runs_core.settings import Settings as Settings
+    from runs_core.values.budget import Budget as Budget
+    from runs_core.values.budget import BudgetSpec as BudgetSpec
+    from runs_core.values.budget import Namespace as Namespace
+    from runs_core.values.change import BudgetGone as BudgetGone
+    from runs_core.values.change import BudgetSeen as BudgetSeen
+    from runs_core.values.change import Change as Change
+    from runs_core.values.change import HeadSeen as HeadSeen
+    from runs_core.values.change import LeaseGone as LeaseGone
+    from runs_core.values.change import LeaseSeen as LeaseSeen
+    from runs_core.values.change import NamespaceGone as NamespaceGone
+    from runs_core.values.change import NamespaceSeen as NamespaceSeen
+    from runs_core.values.change import NodeGone as NodeGone
+    from runs_core.values.change import NodeSeen as NodeSeen
+    from runs_core.values.change import PodGone as PodGone
+    from runs_core.values.change import PodSeen as PodSeen
+    from runs_core.values.change import RunGone as RunGone
+    from runs_core.values.change import RunSeen as RunSeen
+    from runs_core.values.change import TimePassed as TimePassed
+    from runs_core.values.decision import Ends as Ends
+    from runs_core.values.decision import Held as Held
+    from runs_core.values.decision import Hold as Hold
+    from runs_core.values.decision import Moves as Moves
+    from runs_core.values.decision import Outcome as Outcome
+    from runs_core.values.decision import Reason as Reason
+    from runs_core.values.decision import Released as Released
+    from runs_core.values.decision import Removed as Removed
+    from runs_core.values.decision import Starts as Starts
+    from runs_core.values.decision import Waits as Waits
+    from runs_core.values.fields import Fact as Fact
+    from runs_core.values.fields import Rule as Rule
+    from runs_core.values.fields import fact_of as fact_of
+    from runs_core.values.fields import field as field
+    from runs_core.values.fields import rules as rules
+    from runs_core.values.lease import Closed as Closed
+    from runs_core.values.lease import Lease as Lease
+    from runs_core.values.lease import Opened as Opened
+    from runs_core.values.lease import Role as Role
+    from runs_core.values.meta import Key as Key
+    from runs_core.values.meta import Meta as Meta
+    from runs_core.values.meta import Pairs as Pairs
+    from runs_core.values.need import Need as Need
+    from runs_core.values.need import NodeFilter as NodeFilter
+    from runs_core.values.node import Domain as Domain
+    from runs_core.values.node import MalformedNode as MalformedNode
+    from runs_core.values.node import Node as Node
+    from runs_core.values.node import Taint as Taint
+    from runs_core.values.pod import Pod as Pod
+    from runs_core.values.pod import PodPhase as PodPhase
+    from runs_core.values.record import Record as Record
+    from runs_core.values.run import Phase as Phase
+    from runs_core.values.run import Resources as Resources
+    from runs_core.values.run import Run as Run
+    from runs_core.values.run import RunSpec as RunSpec
+    from runs_core.values.run import RunStatus as RunStatus
+    from runs_core.values.run import Topology as Topology
+    from runs_core.values.section import Section as Section
+    from runs_core.values.section import section as section
+    from runs_core.world.view import Index as Index
+    from runs_core.world.view import View as View
+
+_HOME = {
+    "decide.advice": "Rank",
+    "errors": "PluginError RunsError",
+    "hooks.permission": "Permission",
+    "hooks.specs": "HOOK_API hookimpl",
+    "settings": "Settings",
+    "values.budget": "Budget BudgetSpec Namespace",
+    "values.change": "BudgetGone BudgetSeen Change HeadSeen LeaseGone LeaseSeen NamespaceGone NamespaceSeen NodeGone "
+    "NodeSeen PodGone PodSeen RunGone RunSeen TimePassed",
+    "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
+    "values.fields": "Fact Rule fact_of field rules",
+    "values.lease": "Closed Lease Opened Role",
+    "values.meta": "Key Meta Pairs",
+    "values.need": "Need NodeFilter",
+    "values.node": "Domain MalformedNode Node Taint",
+    "values.pod": "Pod PodPhase",
+    "values.record": "Record",
+    "values.run": "Phase Resources Run RunSpec RunStatus Topology",
+    "values.section": "Section section",
+    "world.view": "Index View",
+}
+"""Module → the names in it. Loaded one by one: a command of a plugin needs few of them, and a person waits for it."""
+
+_MODULE = {name: f"runs_core.{module}" for module, names in _HOME.items() for name in names.split()}
+__all__ = tuple(sorted(_MODULE))
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'runs_core' has no attribute {name!r}")
+    found: object = getattr(import_module(_MODULE[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE})

@@ -1,0 +1,181 @@
+"""Asks the plugins, and merges what they answer as the contracts say. Nothing else in core calls a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from runs_core.decide.advice import Rank
+from runs_core.errors import PluginError
+from runs_core.hooks import answers
+from runs_core.hooks.contract import CONTRACTS
+from runs_core.hooks.loading import Impl, told
+from runs_core.hooks.question import Failed, Question, Tally
+from runs_core.hooks.registry import Registry
+from runs_core.hooks.sight import Attachable, GuardedIndex, Sight, sight
+from runs_core.hooks.watchdog import WATCHDOG, Late
+from runs_core.settings import Settings
+from runs_core.values.decision import Hold
+from runs_core.values.need import Need
+from runs_core.values.node import Domain
+from runs_core.values.record import Record
+from runs_core.values.run import Run
+from runs_core.world.view import Index, View
+
+FAILED = "PluginFailed"
+
+
+class PluginAdvice:
+    """Implements Advice from the enabled plugins of a sound registry; PluginError where it is not sound.
+
+    Settings are those that the registry's settings classes were read into. One advice serves one world.
+    """
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        registry.sound()
+        self._settings = settings
+        self._recheck = settings.hooks.recheck
+        self._defaults = {name: cls() for name, cls in registry.settings_classes.items()}
+        self._questions: list[Question[Any]] = []
+        self._indexing = registry.implementing("runs_index")
+        self._holding = self._resolve(registry.implementing("runs_hold"))
+        self._scoring = self._resolve(registry.implementing("runs_score"))
+        self._timing = self._resolve(registry.implementing("runs_moments"))
+        self._listening = self._resolve(registry.implementing("runs_recorded"))
+        self._explaining = self._resolve(registry.implementing("runs_explained"))
+        ranking = registry.ranking(settings.rank)
+        self._ranking = self._resolve([ranking] if ranking else [])
+        self._guards: dict[str, GuardedIndex] = {}
+        self._seen: Sight | None = None
+
+    def attach(self, world: Attachable, view: View) -> None:
+        """Give the world each plugin's index to feed. view: the same world. Once, at start.
+
+        PluginError: an index cannot be had.
+        """
+        taken: dict[type, str] = {}
+        for impl in self._indexing:
+            index = self._index(impl, view)
+            if (other := taken.setdefault(type(index), impl.plugin)) != impl.plugin:
+                raise PluginError(
+                    f"plugins {other} and {impl.plugin} have an index of one class; switch one of them off"
+                )
+            guard = self._guards[impl.plugin] = GuardedIndex(index, self._question(impl, index.apply), view)
+            world.attach(type(index), guard)
+
+    # -- the questions of Advice --------------------------------------------------------------------------------------
+
+    def holds(self, run: Run, view: View, now: datetime) -> Sequence[tuple[str, Hold]]:
+        """Every plugin's reasons, by plugin name; a plugin that failed to answer is a reason of its own."""
+        found: list[tuple[str, Hold]] = []
+        for question in self._holding:
+            guard = self._guards.get(question.plugin)
+            if guard is not None and guard.why is not None:
+                answer: tuple[Hold, ...] | Failed = question.failed(Failed(guard.why))
+            else:
+                answer = question.ask((run, self._sight(view), now), partial(answers.holds, now=now))
+            if isinstance(answer, Failed):
+                answer = (self._failure(question.plugin, answer, now),)
+            found += [(question.plugin, hold) for hold in answer]
+        return found
+
+    def scores(self, domains: Sequence[Domain], need: Need, view: View) -> Sequence[float] | None:
+        """The sum, domain by domain, over the plugins that have an opinion; None: none has."""
+        wanted = tuple(domains)
+        fit = partial(answers.scores, wanted=len(wanted))
+        asked = [question.ask((wanted, need, self._sight(view)), fit) for question in self._scoring]
+        given = [answer for answer in asked if answer is not None and not isinstance(answer, Failed)]
+        return [sum(column) for column in zip(*given, strict=True)] if given else None
+
+    def rank(self, run: Run, view: View) -> Rank | None:
+        """The key of the plugin that the setting `rank` names."""
+        for question in self._ranking:
+            answer = question.ask((run, self._sight(view)), answers.rank)
+            return None if isinstance(answer, Failed) else answer
+        return None
+
+    def moment(self, view: View, now: datetime) -> datetime | None:
+        """The earliest of all plugins."""
+        fit = partial(answers.moments, now=now)
+        asked = [question.ask((self._sight(view), now), fit) for question in self._timing]
+        return min((moment for moment in asked if isinstance(moment, datetime)), default=None)
+
+    @property
+    def scoring(self) -> bool:
+        return bool(self._scoring)
+
+    # -- told, and told about -----------------------------------------------------------------------------------------
+
+    def recorded(self, record: Record) -> None:
+        """Tell every plugin that listens."""
+        for question in self._listening:
+            question.ask((record,), answers.nothing)
+
+    def explained(self, run: Run, view: View, now: datetime) -> Sequence[tuple[str, str]]:
+        """Every plugin's lines for a person, each with the plugin's name."""
+        found: list[tuple[str, str]] = []
+        for question in self._explaining:
+            answer = question.ask((run, self._sight(view), now), answers.lines)
+            if not isinstance(answer, Failed):
+                found += [(question.plugin, line) for line in answer]
+        return found
+
+    @property
+    def tallies(self) -> tuple[Tally, ...]:
+        """By plugin, then hook."""
+        return tuple(sorted((question.tally for question in self._questions), key=lambda one: (one.plugin, one.hook)))
+
+    @staticmethod
+    def overdue() -> tuple[Late, ...]:
+        """Calls of plugins, in any thread, that are past their time and could not be broken yet; for a health check."""
+        return WATCHDOG.overdue()
+
+    # -- resolving ----------------------------------------------------------------------------------------------------
+
+    def _resolve(self, impls: Sequence[Impl]) -> tuple[Question[Any], ...]:
+        return tuple(self._question(impl) for impl in impls)
+
+    def _question(self, impl: Impl, function: Callable[..., object] | None = None) -> Question[Any]:
+        """function: in place of the hook's own, one that takes the hook's first argument alone."""
+        order = CONTRACTS[impl.hook].arguments
+        question: Question[Any] = Question(
+            impl.plugin,
+            impl.hook,
+            function or impl.function,
+            picks=[0] if function else [order.index(argument) for argument in impl.arguments],
+            settings=self._settings_of(impl.plugin),
+            timeout=self._settings.hooks.timeout.total_seconds(),
+        )
+        self._questions.append(question)
+        return question
+
+    def _settings_of(self, plugin: str) -> object:
+        return self._settings.plugins.get(plugin, self._defaults.get(plugin))
+
+    def _index(self, impl: Impl, view: View) -> Index:
+        given = {"view": sight(view), "settings": self._settings_of(impl.plugin)}
+        try:
+            index: Index = impl.function(**{name: given[name] for name in impl.arguments})
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"plugin {impl.plugin} failed in runs_index: {told(error)}; {_remedy(impl.plugin)}"
+            ) from error
+        if not callable(getattr(index, "apply", None)):
+            raise PluginError(f"plugin {impl.plugin} has an index without apply(change); {_remedy(impl.plugin)}")
+        return index
+
+    def _sight(self, view: View) -> Sight:
+        seen = self._seen
+        if seen is None or seen.of is not view:
+            seen = self._seen = sight(view)
+        return seen
+
+    def _failure(self, plugin: str, failure: Failed, now: datetime) -> Hold:
+        message = f"plugin {plugin} failed to answer whether this run may start ({failure.why}); {_remedy(plugin)}"
+        return Hold(FAILED, message, now + self._recheck)
+
+
+def _remedy(plugin: str) -> str:
+    return f"mend it, or switch it off with `plugins: {{{plugin}: {{enabled: false}}}}`"

@@ -1,0 +1,70 @@
+"""What each hook promises: how answers merge, and what a failure means. `ask` acts by it, the reference prints it."""
+
+from __future__ import annotations
+
+import inspect
+from enum import Enum
+
+import attrs
+
+from runs_core.hooks import specs
+
+
+class Merge(Enum):
+    """How the answers of several plugins become one. None of them depends on the order of the plugins."""
+
+    DECLARED = "each plugin's stands; two that contradict each other refuse to start"
+    VETO = "all reasons count; one is enough"
+    SUM = "summed, element by element"
+    OWNER = "one plugin answers, the one that the setting `rank` names"
+    EARLIEST = "the earliest counts"
+    UNION = "all lines, by plugin name"
+    TOLD = "nothing is returned"
+
+
+class Failure(Enum):
+    """What it means that a plugin raised, took too long, or answered what it must not. Each one is counted."""
+
+    REFUSES = "the scheduler does not start until the plugin is mended or switched off"
+    HOLDS = "the run is held with reason PluginFailed, and asked again after `hooks.recheck`"
+    NO_OPINION = "as if the plugin had returned None"
+    ADMISSION_TIME = "the run stands in line by its admission time, behind the runs that have a rank"
+    SILENCE = "nothing is said; only the counter tells"
+
+
+@attrs.frozen
+class Contract:
+    """since: the first HOOK_API that has the hook."""
+
+    hook: str
+    merge: Merge
+    failure: Failure
+    since: int = 1
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """All that an implementation may name, in order."""
+        return tuple(inspect.signature(getattr(specs, self.hook)).parameters)
+
+    @property
+    def asked(self) -> str:
+        """The docstring of the hook: the contract as a plugin's author reads it."""
+        return inspect.getdoc(getattr(specs, self.hook)) or ""
+
+
+CONTRACTS = {
+    contract.hook: contract
+    for contract in (
+        Contract("runs_settings", Merge.DECLARED, Failure.REFUSES),
+        Contract("runs_sections", Merge.DECLARED, Failure.REFUSES),
+        Contract("runs_permissions", Merge.DECLARED, Failure.REFUSES),
+        Contract("runs_index", Merge.DECLARED, Failure.REFUSES),
+        Contract("runs_hold", Merge.VETO, Failure.HOLDS),
+        Contract("runs_score", Merge.SUM, Failure.NO_OPINION),
+        Contract("runs_rank", Merge.OWNER, Failure.ADMISSION_TIME),
+        Contract("runs_moments", Merge.EARLIEST, Failure.NO_OPINION),
+        Contract("runs_recorded", Merge.TOLD, Failure.SILENCE),
+        Contract("runs_explained", Merge.UNION, Failure.SILENCE),
+    )
+}
+"""By hook name, in the order of the reference."""

@@ -1,0 +1,141 @@
+"""One plugin, from its entry point to the hooks that it implements, or the reason why it cannot be used."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pluggy
+
+from runs_core.hooks import declared, specs
+from runs_core.hooks.contract import CONTRACTS
+from runs_core.hooks.permission import Permission
+from runs_core.values.section import Section
+
+MOST_TOLD = 300
+
+
+class Unusable(Exception):
+    """Why a plugin cannot be used, as the end of a sentence that its name begins."""
+
+
+@attrs.frozen(kw_only=True)
+class Impl:
+    """One plugin's implementation of one hook. arguments: the names that it wants."""
+
+    plugin: str
+    hook: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Loaded:
+    """What came out of one plugin."""
+
+    api: tuple[int, int]
+    impls: tuple[Impl, ...]
+    settings: type | None
+    sections: tuple[Section, ...]
+    permissions: tuple[Permission, ...]
+
+
+def loaded(name: str, load: Callable[[], object]) -> Loaded:
+    """Import it, check it, ask it what it declares. Raises Unusable."""
+    plugin = _guarded("cannot be imported", load)
+    api = _api(plugin)
+    impls = _impls(name, plugin)
+    by_hook = {impl.hook: impl.function for impl in impls}
+    try:
+        return Loaded(
+            api=api,
+            impls=impls,
+            settings=declared.settings_class(_ask(by_hook, "runs_settings")) if "runs_settings" in by_hook else None,
+            sections=declared.sections(_ask(by_hook, "runs_sections"), name) if "runs_sections" in by_hook else (),
+            permissions=declared.permissions(_ask(by_hook, "runs_permissions"))
+            if "runs_permissions" in by_hook
+            else (),
+        )
+    except declared.Undeclarable as error:
+        raise Unusable(str(error)) from error
+
+
+def _ask(by_hook: dict[str, Callable[..., Any]], hook: str) -> object:
+    return _guarded(f"failed in {hook}", by_hook[hook])
+
+
+def _guarded(what: str, function: Callable[[], object]) -> object:
+    try:
+        return function()
+    except (Exception, SystemExit) as error:  # whatever a plugin raises must not take the others with it
+        raise Unusable(f"{what}: {told(error)}") from error
+
+
+def told(error: BaseException) -> str:
+    """Kind and text of an error in one line of at most MOST_TOLD characters, whatever its __str__ does."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - an error that cannot even say what it is still has a name
+        text = ""
+    text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = "".join(letter if letter.isprintable() else "?" for letter in text[: MOST_TOLD + 1])
+    return text if len(text) <= MOST_TOLD else f"{text[: MOST_TOLD - 3]}..."
+
+
+def _api(plugin: object) -> tuple[int, int]:
+    match getattr(plugin, "RUNS_HOOK_API", None):
+        case (int() as low, int() as high) if low <= high:
+            if not low <= specs.HOOK_API <= high:
+                remedy = "install a newer release of it" if high < specs.HOOK_API else "install a newer runs-core"
+                raise Unusable(f"was written for HOOK_API {low} to {high}, and this is {specs.HOOK_API}; {remedy}")
+            return low, high
+        case None:
+            raise Unusable(f"does not say RUNS_HOOK_API = (low, high); this is HOOK_API {specs.HOOK_API}")
+        case other:
+            raise Unusable(f"says RUNS_HOOK_API = {str(other)[:60]}, want two whole numbers such as (1, 1)")
+
+
+def _impls(name: str, plugin: object) -> tuple[Impl, ...]:
+    if isinstance(plugin, type):
+        raise Unusable(f"is the class {plugin.__name__}; let the entry point name an instance, or a module")
+    manager = pluggy.PluginManager(specs.PROJECT)
+    manager.add_hookspecs(specs)
+    try:
+        manager.register(plugin, name)
+    except pluggy.PluginValidationError as error:
+        raise Unusable(" ".join(str(error).split())) from error
+    found = []
+    for caller in sorted(manager.get_hookcallers(plugin) or (), key=lambda caller: caller.name):
+        for impl in caller.get_hookimpls():
+            if caller.name in CONTRACTS:
+                found.append(_impl(name, caller.name, impl))
+            elif not impl.optionalhook:
+                raise Unusable(f"implements {caller.name}, which is no hook{_like(caller.name)}")
+    _unmarked(plugin, {impl.hook for impl in found})
+    if not found:
+        raise Unusable("implements no hook; mark its functions with @hookimpl")
+    return tuple(found)
+
+
+def _impl(name: str, hook: str, impl: pluggy.HookImpl) -> Impl:
+    if impl.wrapper or impl.hookwrapper or impl.tryfirst or impl.trylast:
+        raise Unusable(
+            f"asks for an order or a wrapper in {hook}; answers merge in any order, so use a plain @hookimpl"
+        )
+    if inspect.iscoroutinefunction(impl.function) or inspect.isasyncgenfunction(impl.function):
+        raise Unusable(f"implements {hook} as an async function; a question is answered at once, so use a plain one")
+    return Impl(plugin=name, hook=hook, function=impl.function, arguments=tuple(impl.argnames))
+
+
+def _unmarked(plugin: object, marked: set[str]) -> None:
+    for hook in CONTRACTS:
+        if hook not in marked and inspect.isroutine(inspect.getattr_static(plugin, hook, None)):
+            raise Unusable(f"has a function {hook} without @hookimpl, so it would never be asked; mark or rename it")
+
+
+def _like(hook: str) -> str:
+    near = difflib.get_close_matches(hook, CONTRACTS, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; the hooks are {', '.join(CONTRACTS)}"

@@ -1,0 +1,92 @@
+"""What plugins see of the world, and what they keep of it: read-only, and a broken index harms only its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import attrs
+
+from runs_core.hooks import answers
+from runs_core.hooks.question import Failed, Question
+from runs_core.values.budget import Budget, Namespace
+from runs_core.values.change import Change
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.node import MalformedNode, Node
+from runs_core.values.run import Phase, Run
+from runs_core.world.view import Index, View
+
+I = TypeVar("I")  # noqa: E741 - as in View
+
+
+class Attachable(Protocol):
+    """A world that feeds indexes."""
+
+    def attach(self, cls: type, index: Index) -> None: ...
+
+
+class IndexUnusable(Exception):
+    """An index was asked for that is broken, or that no enabled plugin has."""
+
+
+class GuardedIndex:
+    """A plugin's index as the world feeds it. Never raises: its first failure breaks it until a new start."""
+
+    def __init__(self, inner: Index, question: Question[Sequence[Key]], view: View) -> None:
+        self.inner = inner
+        self.why: str | None = None
+        self._question = question
+        self._view = view
+
+    def apply(self, change: Change) -> Sequence[Key]:
+        """The runs whose hold may change; when the index breaks, all that have not started: they are held now."""
+        if self.why is not None:
+            return ()
+        answer = self._question.ask((change,), answers.keys)
+        if not isinstance(answer, Failed):
+            return answer
+        self.why = f"its index is broken since it failed to take up {type(change).__name__}: {answer.why}"
+        return [run.key for run in self._view.runs() if run.status.phase in (Phase.HELD, Phase.QUEUED)]
+
+
+@attrs.frozen
+class Sight:
+    """The View that plugins get: what View has, and nothing else of the world; indexes come without their guards."""
+
+    of: View = attrs.field(repr=False)
+    run: Callable[[Key], Run | None]
+    runs: Callable[[], Sequence[Run]]
+    node: Callable[[str], Node | MalformedNode | None]
+    nodes: Callable[[], Sequence[Node]]
+    budgets: Callable[[], Sequence[Budget]]
+    namespace: Callable[[str], Namespace | None]
+    owners: Callable[[str], Sequence[str]]
+    leases_of: Callable[[Key], Sequence[Lease]]
+    flavors: Callable[[], Sequence[str]]
+    free_gpus: Callable[[str], int]
+
+    @property
+    def now(self) -> datetime:
+        return self.of.now
+
+    def index(self, cls: type[I]) -> I:
+        """The plugin's own object. IndexUnusable: it is broken, or nobody has one of this class."""
+        try:
+            found: Any = self.of.index(cls)
+        except KeyError:
+            raise IndexUnusable(f"no enabled plugin has an index of class {cls.__name__}") from None
+        if not isinstance(found, GuardedIndex):
+            return found  # type: ignore[no-any-return]  # a view without guards hands out the class asked for
+        if found.why is not None:
+            raise IndexUnusable(f"the index {cls.__name__} is broken")
+        return found.inner  # type: ignore[return-value]  # attached under its own class
+
+
+def sight(view: View) -> Sight:
+    """The same view for plugins."""
+    if isinstance(view, Sight):
+        return view
+    names = [field.name for field in attrs.fields(Sight) if field.name != "of"]
+    return Sight(view, *(getattr(view, name) for name in names))

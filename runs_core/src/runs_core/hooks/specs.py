@@ -1,0 +1,174 @@
+"""The hooks: each is a question, and its docstring is the contract. A plugin implements those that it has an answer to.
+
+An implementation names only the arguments that it wants. `settings` is the plugin's own, as the class that its
+`runs_settings` returned; None without one. `view` is the world, read-only; keep neither it nor what it returned: ask
+again.
+"""
+
+# ruff: noqa: D400 - a hook is a question, and ends like one
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pluggy
+
+from runs_core.decide.advice import Rank
+from runs_core.hooks.permission import Permission
+from runs_core.values.decision import Hold
+from runs_core.values.need import Need
+from runs_core.values.node import Domain
+from runs_core.values.record import Record
+from runs_core.values.run import Run
+from runs_core.values.section import Section
+from runs_core.world.view import Index, View
+
+HOOK_API = 1
+"""Counts the changes of meaning below. A plugin states the range it was written for: RUNS_HOOK_API = (low, high)."""
+
+PROJECT = "runs"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def runs_settings() -> type:
+    """Which settings do you have?
+
+    Asked: once, at start, before the settings are read.
+    Returns: a frozen attrs class, every field with a default. Administrators write it as `plugins: {NAME: {…}}`.
+    Answers merge: each plugin's stands; two that contradict each other refuse to start.
+    A failure: the scheduler does not start until the plugin is mended or switched off.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_sections() -> Sequence[Section]:
+    """Which fields do you add to the specs of Run and Budget?
+
+    Asked: once, at start.
+    Returns: sections; each names its kind, its place in the spec, and a frozen attrs class with the fields. Read one
+    with `section(run.spec.sections, YourClass)`: None where the manifest has none of it.
+    Answers merge: each plugin's stands; two that contradict each other refuse to start.
+    A failure: the scheduler does not start until the plugin is mended or switched off.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_permissions() -> Sequence[Permission]:
+    """What must you be allowed to do in the cluster, beyond what core may?
+
+    Asked: once, at start, and by `runs plugins show`.
+    Returns: API groups, resources and verbs.
+    Answers merge: each plugin's stands; two that contradict each other refuse to start.
+    A failure: the scheduler does not start until the plugin is mended or switched off.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_index(view: View, settings: object) -> Index:
+    """What do you keep count of?
+
+    Asked: once, at start, with the world as it stands then.
+    Returns: an object with `apply(change)`. It is fed with all that is known and then with each change, before the
+    world takes it up, and returns the keys of the runs whose hold may change by it. In a what-if it gets the inverse of
+    each change as well, last first, and must then be exactly as before. `view.index(YourClass)` hands it to your other
+    hooks; one class, one index.
+    Answers merge: each plugin's stands; two that contradict each other refuse to start.
+    A failure: the scheduler does not start until the plugin is mended or switched off. If `apply` fails later, the
+    index is broken until the next start, and with it each answer of yours that would need it: `runs_hold` holds, the
+    others have no opinion.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_hold(run: Run, view: View, now: datetime, settings: object) -> Sequence[Hold] | None:
+    """Which reasons does this run have to wait?
+
+    Asked: whenever a run that has not started could start: when it or what it waits for changed, when your index named
+    it, when the `until` of a reason has come. Never of a run that runs.
+    Returns: at most 16 reasons; none, or None, lets it pass. `code` is one word, such as OutsideOfficeHours; `message`
+    one line of at most 1000 characters that says what would help; `until` (with its zone, after now) when time alone
+    may lift it. Without `until` it is asked again after `hooks.recheck`.
+    Answers merge: all reasons count; one is enough.
+    A failure: the run is held with reason PluginFailed, and asked again after `hooks.recheck`.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_score(domains: Sequence[Domain], need: Need, view: View, settings: object) -> Sequence[float] | None:
+    """Among domains that would serve this need equally well, which would you rather use?
+
+    Asked: while a run is placed, for the domains that tie.
+    Returns: one number for each domain, in the order given; lower is better. Finite and within ±1e9. By custom 0 is
+    neutral and 1 a strong dislike, so that the sum over plugins means something. None: no opinion.
+    Answers merge: summed, element by element.
+    A failure: as if the plugin had returned None.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_rank(run: Run, view: View, settings: object) -> Rank | None:
+    """Where in the line does this run stand?
+
+    Asked: each time a waiting run changes, if the setting `rank` names your plugin.
+    Returns: at most 8 numbers or texts; the line is sorted by them, ascending, then by the run's name. It must follow
+    from the run alone: it is not asked again because something else changed. None: by admission time, behind the runs
+    that have a rank.
+    Answers merge: one plugin answers, the one that the setting `rank` names.
+    A failure: the run stands in line by its admission time, behind the runs that have a rank.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_moments(view: View, now: datetime, settings: object) -> Sequence[datetime] | None:
+    """When will time alone change an answer of yours?
+
+    Asked: when the scheduler has nothing left to do and looks for the next thing to wake up for.
+    Returns: at most 1000 moments, with their zone, all after now. The `until` of a hold need not be repeated here.
+    Answers merge: the earliest counts.
+    A failure: as if the plugin had returned None.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_recorded(record: Record, settings: object) -> None:
+    """What do you make of what was decided and carried out?
+
+    Asked: after the writes of a cycle, once for each decision.
+    Returns: nothing.
+    Answers merge: nothing is returned.
+    A failure: nothing is said; only the counter tells.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_explained(run: Run, view: View, now: datetime, settings: object) -> Sequence[str] | None:
+    """What do you want to tell a person who asks why this run is where it is?
+
+    Asked: by `runs explain`.
+    Returns: at most 50 lines of at most 1000 characters, as plain text; they are shown under your plugin's name.
+    Answers merge: all lines, by plugin name.
+    A failure: nothing is said; only the counter tells.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError

@@ -1,0 +1,1 @@
+"""House rules: office hours, team caps, tickets for big runs."""
