@@ -50,10 +50,10 @@ def spell(path: Path) -> str:
     return text
 
 
-def guess(name: str, known: Iterable[str]) -> str:
-    """` (did you mean x?)`, or nothing where no known name is near."""
+def guess(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """` (did you mean x?)`, or nothing where no known name is as near as cutoff, from 0 to 1."""
     by_small = {one.lower(): one for one in known}
-    near = get_close_matches(name.lower(), list(by_small), n=1, cutoff=0.6)
+    near = get_close_matches(name.lower(), list(by_small), n=1, cutoff=cutoff)
     return f" (did you mean {by_small[near[0]]}?)" if near else ""
 
 
