@@ -28,15 +28,14 @@ class Tally:
         return self.pending + self.running + self.succeeded + self.failed
 
     def add(self, phase: PodPhase, sign: int) -> None:
-        match phase:
-            case PodPhase.SUCCEEDED:
-                self.succeeded += sign
-            case PodPhase.FAILED:
-                self.failed += sign
-            case PodPhase.RUNNING:
-                self.running += sign
-            case PodPhase.PENDING | PodPhase.UNKNOWN:
-                self.pending += sign
+        if phase is PodPhase.RUNNING:
+            self.running += sign
+        elif phase is PodPhase.SUCCEEDED:
+            self.succeeded += sign
+        elif phase is PodPhase.FAILED:
+            self.failed += sign
+        else:
+            self.pending += sign
 
 
 NOBODY = Tally()
@@ -63,6 +62,10 @@ class Gangs:
     def replace(self, key: Key, new: Pod | None) -> Pod | None:
         """The pod is now `new`; None: it is gone. Returns what it was."""
         old = self.pods.pop(key, None)
+        if old is not None and new is not None and new.rank is not None and old.rank == new.rank:
+            self.pods[key] = new
+            self._recount(old, new, new.rank)
+            return old
         if old is not None and old.rank is not None:
             self._count(old, old.rank, -1)
         if new is not None:
@@ -70,6 +73,24 @@ class Gangs:
             if new.rank is not None:
                 self._count(new, new.rank, 1)
         return old
+
+    def _recount(self, old: Pod, new: Pod, rank: RankOf) -> None:
+        """The same rank of the same try: only its phase can have changed what is counted."""
+        self.by_run[rank.run][new.key] = new
+        if old.phase is new.phase:
+            return
+        if old.phase.ended is not new.phase.ended:
+            self._live(rank.run, -1 if new.phase.ended else 1)
+        tally = self.tallies[rank.uid, rank.attempt, rank.retry]
+        tally.add(old.phase, -1)
+        tally.add(new.phase, 1)
+
+    def _live(self, run: Key, sign: int) -> None:
+        live = self.live.get(run, 0) + sign
+        if live:
+            self.live[run] = live
+        else:
+            del self.live[run]
 
     def _count(self, pod: Pod, rank: RankOf, sign: int) -> None:
         of_run = self.by_run.setdefault(rank.run, {})
@@ -80,11 +101,7 @@ class Gangs:
             if not of_run:
                 del self.by_run[rank.run]
         if not pod.phase.ended:
-            live = self.live.get(rank.run, 0) + sign
-            if live:
-                self.live[rank.run] = live
-            else:
-                del self.live[rank.run]
+            self._live(rank.run, sign)
         this = (rank.uid, rank.attempt, rank.retry)
         tally = self.tallies.get(this)
         if tally is None:

@@ -366,8 +366,9 @@ class World:
 
     def _put_pod(self, key: Key, pod: Pod | None) -> None:
         old = self.gangs.replace(key, pod)
+        moved = old is None or pod is None or not _weighs_the_same(old, pod)
         for other, there in ((old, False), (pod, True)):
-            if other is not None and not other.phase.ended:
+            if moved and other is not None and not other.phase.ended:
                 self.fleet.load(other, there=there)
             if other is not None and other.rank is not None:
                 self.touch(other.rank.run)
@@ -400,6 +401,18 @@ class World:
         for namespace in sorted(self._unstarted):
             if before.get(namespace) != self.owners(namespace):
                 self.touch(*self._unstarted[namespace])
+
+
+def _weighs_the_same(old: Pod, new: Pod) -> bool:
+    """Whether the pod takes of its node what it took before."""
+    return (
+        not old.phase.ended
+        and not new.phase.ended
+        and old.node == new.node
+        and (old.rank is None) is (new.rank is None)
+        and old.gpus == new.gpus
+        and old.requests == new.requests
+    )
 
 
 def _lists(budget: Budget, namespace: str, labels: dict[str, str]) -> bool:
