@@ -115,6 +115,13 @@ def test_more_bad_lines_than_allowed_are_refused(read: Read) -> None:
         read("{", "{", max_bad_rows=1)
 
 
+def test_a_node_is_ready_unless_its_conditions_say_otherwise(read: Read) -> None:
+    silent, sick = a_node("n-1"), a_node("n-2")
+    del silent["status"]["conditions"]
+    sick["status"]["conditions"][0]["status"] = "False"
+    assert [node.ready for node in read(silent, sick).nodes] == [True, True, False]
+
+
 def test_one_file_may_hold_everything(tmp_path: Path) -> None:
     file = tmp_path / "all.jsonl"
     file.write_text("\n".join([json.dumps(a_node()), "", json.dumps(a_run())]), encoding="utf-8")

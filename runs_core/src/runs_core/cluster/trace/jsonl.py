@@ -2,7 +2,7 @@
 
 `runs.dev/simulated-arrival`: when it is submitted, as a duration from the trace's start. `runs.dev/simulated-duration`:
 how long its pods run, read from the pod template's annotations, else from the Run's. Nodes, Runs, Budgets and
-Namespaces may stand in either file, in any order.
+Namespaces may stand in either file, in any order. A node of which no conditions are told is ready.
 """
 
 from __future__ import annotations
@@ -155,7 +155,8 @@ def _node(obj: Object, fleet: FleetSettings) -> Node:
     node = node_from_object(obj, fleet)
     if isinstance(node, MalformedNode):
         raise _BadLine(node.why)
-    return attrs.evolve(node, uid=uid_of("Node", "", node.name))
+    said = (obj.get("status") or {}).get("conditions")
+    return attrs.evolve(node, uid=uid_of("Node", "", node.name), ready=node.ready or not said)
 
 
 def _ours(obj: Object, sections: Sequence[Section]) -> Arrival | Budget:

@@ -1,0 +1,137 @@
+"""`runs simulate` reads a trace, simulates it, and says what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runs_cli.main import root
+
+NODES = "sn,cpu_milli,memory_mib,gpu,model\nn-0,64000,262144,8,A10\n"
+HEADER = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time"
+ROWS = ("a,1,1,8,1000,,LS,Running,0,100,0", "b,1,1,8,1000,,LS,Running,40,50,", "c,1,1,9,1000,,LS,Running,45,50,")
+BAD = "d,1,1,8,1000,,LS,Running,9,9,"
+Simulate = Callable[..., int]
+PICTURES = ("utilisation", "fragmentation", "queue", "waits")
+
+
+@pytest.fixture
+def simulate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulate:
+    """The exit code of the command on two runs that fit one after the other, one that never does, and more rows."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNS_PLUGINS", "")
+
+    def _simulate(*options: str, rows: tuple[str, ...] = ROWS) -> int:
+        Path("nodes.csv").write_text(NODES, encoding="utf-8")
+        Path("tasks.csv").write_text("\n".join([HEADER, *rows]), encoding="utf-8")
+        with pytest.raises(SystemExit) as ended:
+            root.main(["simulate", "--nodes", "nodes.csv", "--runs", "tasks.csv", *options])
+        return int(ended.value.code or 0)
+
+    return _simulate
+
+
+def test_a_table_shows_waits_utilisation_and_what_never_fits(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate() == 0
+    said = capsys.readouterr().out
+    assert "8 GPUs on 1 nodes" in said
+    assert "2 started, 2 finished, 1 never fit" in said
+    assert [line.split()[:2] for line in said.splitlines() if line.startswith("openb/")] == [["openb/c", "9"]]
+    assert next(line.split()[-1] for line in said.splitlines() if line.startswith("all ")) == "1m"
+
+
+def test_json_has_the_keys_of_the_interface(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate("-o", "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"input", "runs", "waitSeconds", "utilisation", "fragmentation", "gpuHours", "decisions"} < set(found)
+    assert {"nodes", "gpus", "runs", "skipped", "rounded", "badRows"} < set(found["input"])
+    assert {"started", "finished", "neverFit", "waiting"} < set(found["runs"])
+    assert {"mean", "p50", "p90", "p99", "max", "byOwner", "bySize", "byClass"} < set(found["waitSeconds"])
+    assert (found["preemptions"], found["forecastErrorSeconds"]) == (None, None)
+    assert (found["waitSeconds"]["max"], found["cpuSeconds"] > 0) == (60.0, True)
+
+
+def test_names_are_those_of_runs_that_never_fit(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate("-o", "name") == 0
+    assert capsys.readouterr().out == "openb/c\n"
+
+
+def test_a_report_and_charts_are_the_same_bytes_each_time(simulate: Simulate) -> None:
+    pytest.importorskip("matplotlib")
+    assert simulate("--out", "one") == simulate("--out", "two", rows=ROWS[::-1]) == 0
+    names = ["report.json", *(f"{name}.png" for name in PICTURES)]
+    assert sorted(path.name for path in Path("one").iterdir()) == sorted(names)
+    assert [name for name in names if Path("one", name).read_bytes() != Path("two", name).read_bytes()] == []
+    assert Path("one", "waits.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads(Path("one", "report.json").read_text(encoding="utf-8"))["cpuSeconds"] is None
+
+
+def test_no_charts_writes_the_report_alone(simulate: Simulate) -> None:
+    assert simulate("--out", "report", "--no-charts") == 0
+    assert [path.name for path in Path("report").iterdir()] == ["report.json"]
+
+
+def test_charts_without_matplotlib_are_refused_before_anything_is_simulated(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(__import__("sys").modules, "runs_cli.charts", raising=False)
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    assert simulate("--out", "report") == 2
+    assert "pip install 'runs-cli[charts]'" in capsys.readouterr().err
+
+
+def test_bad_rows_are_named_on_stderr_and_kept_with_the_report(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate("--out", "report", "--no-charts", rows=(*ROWS, BAD)) == 0
+    named = "tasks.csv:5: deletion_time: is not after creation_time, so the task takes no time\n"
+    assert capsys.readouterr().err == f"Left out: {named}"
+    assert Path("report", "bad-rows.txt").read_text(encoding="utf-8") == named
+
+
+def test_too_many_bad_rows_are_refused(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate("--max-bad-rows", "0", rows=(*ROWS, BAD)) == 2
+    assert "1 bad rows, and at most 0 are left out" in capsys.readouterr().err
+
+
+def test_load_and_copies_change_what_is_simulated(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate("--load", "0.5", "--copies", "2", "-o", "json") == 0
+    found = json.loads(capsys.readouterr().out)["input"]
+    assert (found["gpus"], found["runs"], found["load"]) == (16, 6, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--load", "much"), "got 'much', want a number such as 0.95"),
+        (("--load", "0"), "--load: got 0, want a number above 0"),
+        (("--copies", "0"), "--copies: got 0, want at least 1"),
+        (("--format", "philly"), "'philly' is not one of 'openb', 'jsonl'"),
+        (("--out", "tasks.csv/report"), "--out tasks.csv/report: cannot be written"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], why: str
+) -> None:
+    assert simulate(*options) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_json_lines_are_read_too(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n"},
+        "status": {"allocatable": {"cpu": "64", "memory": "1Ti", "pods": "110", "nvidia.com/gpu": "8"}},
+    }
+    said = {"runs.dev/simulated-arrival": "0s", "runs.dev/simulated-duration": "1h"}
+    metadata = {"name": "train", "namespace": "vision", "annotations": said}
+    run = {"apiVersion": "runs.dev/v1alpha1", "kind": "Run", "metadata": metadata, "spec": {"resources": {"gpus": 8}}}
+    Path("all.jsonl").write_text(f"{json.dumps(node)}\n{json.dumps(run)}\n", encoding="utf-8")
+    assert simulate("--format", "jsonl", "--nodes", "all.jsonl", "--runs", "all.jsonl", "-o", "json") == 0
+    assert json.loads(capsys.readouterr().out)["runs"]["finished"] == 1
