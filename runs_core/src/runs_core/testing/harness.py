@@ -44,6 +44,7 @@ from runs_core.values.quantity import format_duration
 from runs_core.values.record import Record
 from runs_core.values.run import Phase, Run, RunStatus
 from runs_core.world.invariants import Witness, breaches
+from runs_core.world.oracle import differences
 from runs_core.world.world import World
 
 Name = Key | str
@@ -317,6 +318,7 @@ class Harness:
         found = [f"invariant {number}: {what}" for number, what in breaches(self.world, opened)]
         found += [f"invariant {number}: {what}" for number, what in self.witness.breaches(self.world)]
         found += self._rebuilt()
+        found += differences(self.world) if self.oracles else []
         if found:
             raise AssertionError(f"at {self.now}: " + "; ".join(found))
         self._count()
