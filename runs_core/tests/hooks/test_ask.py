@@ -316,7 +316,7 @@ def test_who_fails_to_explain_is_silent(answer: Callable[[], Any]) -> None:
 
 
 def test_calls_failures_hangs_and_time_are_counted_by_plugin_and_hook() -> None:
-    turns = [hangs, raises, lambda: None]
+    turns: list[Callable[[], Any]] = [hangs, raises, lambda: None]
 
     def runs_hold() -> Any:
         return turns.pop()()

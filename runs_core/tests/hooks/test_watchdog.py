@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -45,7 +46,13 @@ def broken_after(function: Callable[[], None]) -> float:
     return perf_counter() - began
 
 
-@pytest.mark.parametrize("hangs", [spins, spins_whatever_is_thrown, blocks, waits_for_a_lock])
+def waits_for_the_network() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        here.recv(1)
+
+
+@pytest.mark.parametrize("hangs", [spins, spins_whatever_is_thrown, blocks, waits_for_a_lock, waits_for_the_network])
 def test_a_call_that_never_returns_is_broken_in_the_main_thread(hangs: Callable[[], None]) -> None:
     assert broken_after(hangs) < LATE
 

@@ -60,7 +60,7 @@ def scores(answer: object, wanted: int) -> tuple[float, ...] | None:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
         raise Unfit(f"got {_kind(value)}, want a number")
     number = float(value)
     if not abs(number) <= MOST_SCORE:

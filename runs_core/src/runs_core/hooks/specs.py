@@ -139,7 +139,7 @@ def runs_rank(run: Run, view: View, settings: object) -> Rank | None:
 def runs_moments(view: View, now: datetime, settings: object) -> Sequence[datetime] | None:
     """When will time alone change an answer of yours?
 
-    Asked: when the scheduler has nothing left to do and looks for the next thing to wake up for.
+    Asked: at the end of each cycle. When the moment comes, every held run is asked again.
     Returns: at most 1000 moments, with their zone, all after now. The `until` of a hold need not be repeated here.
     Answers merge: the earliest counts.
     A failure: as if the plugin had returned None.

@@ -9,6 +9,7 @@ from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import of
 from runs_core.testing.builders import A_MONDAY, a_lease, a_need, a_node, a_record, a_run, a_world, seen
 from runs_core.testing.conformance import PluginConformance
+from runs_core.testing.harness import Harness
 
 from runs_houserules import plugin
 from runs_houserules.commands import house_rules
@@ -73,6 +74,18 @@ def test_a_team_stops_at_its_cap_and_goes_on_when_a_lease_closes():
     with world.supposing([seen(a_run("first", labels={"team": "speech"}, phase=Phase.RUNNING))]):
         assert codes(advice, world, waiting) == []
     assert codes(advice, world, waiting) == ["TeamCap"]
+
+
+def test_two_runs_of_a_team_that_come_at_once_cannot_both_pass_the_cap():
+    settings = Settings(plugins=MappingProxyType({"houserules": HouseRules(team_gpus=12)}))
+    advice = PluginAdvice(of(houserules=plugin), settings)
+    fleet = (a_node("n1"), a_node("n2"))
+    runs = [a_run(name, gpus=8, labels=VISION) for name in ("first", "second")]
+    stage = Harness(*fleet, *runs, settings=settings, advice=advice)
+    advice.attach(stage.loop.world, stage.loop.world)
+    stage.settle()
+    assert (stage.run("first").status.width, stage.run("second").status.width) == (8, 0)
+    assert stage.run("second").status.reason == "TeamCap"
 
 
 def test_usage_names_the_waiting_runs_of_the_team_whose_lease_it_is():
