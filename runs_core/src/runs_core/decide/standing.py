@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,11 +15,17 @@ from runs_core.values.run import Condition, Phase, Run, RunStatus
 def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, **changes: Any) -> Run:
     """The run with its new status. changes: other fields of RunStatus."""
     old = run.status
+    admitted = changes["admitted_at"] if "admitted_at" in changes else old.admitted_at
     status = attrs.evolve(
-        old, phase=phase, reason=reason, message=message, observed_generation=run.meta.generation, **changes
+        old,
+        phase=phase,
+        reason=reason,
+        message=message,
+        conditions=_conditions(old, phase, reason, now, admitted=admitted is not None),
+        observed_generation=run.meta.generation,
+        **changes,
     )
-    status = attrs.evolve(status, conditions=_conditions(old, status, now))
-    return attrs.evolve(run, status=status)
+    return Run(meta=run.meta, spec=run.spec, status=status)
 
 
 def joined(reasons: Sequence[Reason]) -> str:
@@ -27,21 +33,26 @@ def joined(reasons: Sequence[Reason]) -> str:
     return "; ".join(reason.message for reason in reasons)
 
 
-def _conditions(old: RunStatus, new: RunStatus, now: datetime) -> tuple[Condition, ...]:
-    phase = new.phase
+def _conditions(
+    old: RunStatus, phase: Phase, reason: str, now: datetime, *, admitted: bool
+) -> tuple[Condition, Condition, Condition, Condition]:
     known = {condition.type: condition for condition in old.conditions}
-    holds = phase is Phase.HELD
-    facts = (
-        ("Admitted", new.admitted_at is not None and not holds, new.reason),
-        ("Finished", phase.terminal, phase.value if phase.terminal else new.reason),
-        ("Held", holds, new.reason if holds else "NotHeld"),
-        ("PodsReady", phase is Phase.RUNNING or phase is Phase.SUCCEEDED, new.reason),
+    holds, ended = phase is Phase.HELD, phase.terminal
+    ready = phase is Phase.RUNNING or phase is Phase.SUCCEEDED
+    return (
+        _condition(known, "Admitted", now, is_true=admitted and not holds, reason=reason),
+        _condition(known, "Finished", now, is_true=ended, reason=phase.value if ended else reason),
+        _condition(known, "Held", now, is_true=holds, reason=reason if holds else "NotHeld"),
+        _condition(known, "PodsReady", now, is_true=ready, reason=reason),
     )
-    return tuple(_condition(known.get(name), name, is_true, reason, now) for name, is_true, reason in facts)
 
 
-def _condition(old: Condition | None, name: str, is_true: bool, reason: str, now: datetime) -> Condition:  # noqa: FBT001
+def _condition(known: Mapping[str, Condition], name: str, now: datetime, *, is_true: bool, reason: str) -> Condition:
     status = "True" if is_true else "False"
-    if old is not None and old.status == status:
-        return old if old.reason == reason else attrs.evolve(old, reason=reason)
-    return Condition(type=name, status=status, reason=reason, last_transition_time=now)
+    old = known.get(name)
+    if old is None or old.status != status:
+        return Condition(type=name, status=status, reason=reason, last_transition_time=now)
+    if old.reason == reason:
+        return old
+    since = old.last_transition_time
+    return Condition(type=name, status=status, reason=reason, message=old.message, last_transition_time=since)
