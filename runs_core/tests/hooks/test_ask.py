@@ -26,7 +26,7 @@ RUN = a_run("train")
 WORLD = a_world(a_node("n1"), RUN)
 DOMAINS = (Domain(name="d1"), Domain(name="d2"))
 BUSY = Hold("Busy", "wait for the others")
-HASTY = Settings(hooks=HookSettings(timeout=timedelta(milliseconds=30)))
+HASTY = Settings(hooks=HookSettings(timeout=timedelta(milliseconds=200)))
 
 
 def hook(name: str, answer: Callable[[], Any]) -> Any:
@@ -125,7 +125,7 @@ def test_a_plugin_gets_its_own_settings_or_their_defaults() -> None:
     [
         (raises, "ValueError: the disk is full"),
         (exits, "SystemExit: 3"),
-        (hangs, "no answer within 0.0"),
+        (hangs, "no answer within 0."),
         (raises_the_unspeakable, "Unspeakable"),
         (half_a_generator, "ValueError: half way"),
         (endless, "got more than 16 holds"),
@@ -326,7 +326,7 @@ def test_calls_failures_hangs_and_time_are_counted_by_plugin_and_hook() -> None:
         holds(advice)
     [tally] = advice.tallies
     assert (tally.plugin, tally.hook, tally.asked, tally.failed, tally.hung) == ("a", "runs_hold", 3, 2, 1)
-    assert 0.03 <= tally.slowest_seconds <= tally.seconds
+    assert 0.2 <= tally.slowest_seconds <= tally.seconds
 
 
 def test_a_registry_that_is_not_sound_gives_no_advice() -> None:
