@@ -48,24 +48,31 @@ class Loop:
         self._told = told
         self._clock = clock
         self._moment: datetime | None = None
+        self._settled = False
 
     def cycle(self) -> int:
         """One turn; how many decisions were committed. Conflict: nothing was, and the world is as it was observed."""
         now, changes = self.cluster.observe()
         world = self.world
+        if self._settled and not changes and not world.touched and now == world.now:
+            return 0
+        self._settled = False
+        world.apply(TimePassed(now))  # first: a run that was never admitted stands in line from when it is seen
         for change in changes:
             world.apply(change)
-        world.apply(TimePassed(now))
         if self._moment is not None and self._moment <= now:
             world.touch(*(run.key for run in world.runs() if run.status.phase is Phase.HELD))
         batch = cycle(world, self.advice, self._clock)
         effects = [effect for decision in batch.decisions for effect in decision.effects]
-        effects += budget_effects(world, batch)
-        effects += aside_effects(world, batch)
+        if world.touched_budgets:
+            effects += budget_effects(world, batch)
+        if world.touched_nodes:
+            effects += aside_effects(world, batch)
         if effects:
             self.cycles += 1
             self._commit(batch, effects)
         self._moment = self.advice.moment(world, now)
+        self._settled = True
         return len(batch.decisions)
 
     def settle(self) -> int:
