@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
 
-import attrs
 import click
 
-from runs_cli import render
-from runs_cli.answer import Block, Column, Fields, Notes, Table, answer, as_json
 from runs_cli.command import command
-from runs_cli.enabled import known_plugins, loaded_settings
-from runs_cli.failures import Code, Stop
 from runs_cli.options import asked
-from runs_cli.words import NONE, span
-from runs_core.cluster.trace.input import EPOCH, BadRow, TraceInput
-from runs_core.cluster.trace.jsonl import read_jsonl
-from runs_core.cluster.trace.openb import read_openb
-from runs_core.cluster.trace.scale import copied, loaded
-from runs_core.hooks.ask import PluginAdvice
-from runs_core.hooks.registry import Registry
-from runs_core.serve.simulate import Simulation
-from runs_core.serve.simulate import simulate as run_through
-from runs_core.serve.summary import Summary, Waited
-from runs_core.serve.views.plain import Plain, plain
-from runs_core.settings import Settings
 
-SHOWN_BAD_ROWS = 20
-T = TypeVar("T")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -102,141 +80,9 @@ def simulate(
     The scheduler is the real one, with the plugins that are on; only pods and the clock are simulated. The same input
     gives the same report, whatever the order of rows. Bad rows are left out and named on stderr.
     """
-    said = asked()
-    plugins = known_plugins(said).sound()
-    settings = loaded_settings(said, plugins)
-    if form == "openb":
-        trace = read_openb(nodes, tasks, max_bad_rows=max_bad_rows)
-    else:
-        trace = read_jsonl(nodes, tasks, max_bad_rows=max_bad_rows, fleet=settings.fleet, sections=plugins.sections)
-    trace = copied(trace, copies)
-    trace = trace if load is None else loaded(trace, load)
-    _name_bad_rows(trace.bad_rows)
-    write = _writer(out, charts=charts)
-    found = _simulated(trace, settings, plugins)
-    written = write(found.summary, trace.bad_rows)
-    answer(
-        said,
-        plain=lambda: _as_plain(found.summary, found.cpu_seconds),
-        names=lambda: [str(never.run) for never in found.summary.never_fit],
-        blocks=lambda: _blocks(found, written),
+    from runs_cli.simulation import Wanted, simulated  # noqa: PLC0415 - help does not wait for the scheduler
+
+    wanted = Wanted(
+        nodes=nodes, runs=tasks, form=form, load=load, copies=copies, max_bad_rows=max_bad_rows, out=out, charts=charts
     )
-
-
-def _simulated(trace: TraceInput, settings: Settings, plugins: Registry) -> Simulation:
-    runs = len(trace.arrivals)
-    with render.progress("Simulating", runs) as bar:
-
-        def told(done: int, now: datetime) -> None:
-            bar(done, f"{done:,} of {runs:,} runs, {span(now - EPOCH)} of virtual time")
-
-        return run_through(trace, settings, PluginAdvice(plugins, settings), progress=told)
-
-
-def _name_bad_rows(bad: Sequence[BadRow]) -> None:
-    for row in bad[:SHOWN_BAD_ROWS]:
-        click.echo(f"Left out: {row}", err=True)
-    if len(bad) > SHOWN_BAD_ROWS:
-        click.echo(f"Left out: {len(bad) - SHOWN_BAD_ROWS} more; bad-rows.txt in --out names all", err=True)
-
-
-# -- files ------------------------------------------------------------------------------------------------------------
-
-
-def _writer(out: Path | None, *, charts: bool) -> Callable[[Summary, Sequence[BadRow]], Sequence[Path]]:
-    """Writes what --out asks for. What would fail afterwards fails here, before anything is simulated."""
-    if out is None:
-        return lambda _summary, _bad: ()
-    _refusing(out, lambda: out.mkdir(parents=True, exist_ok=True))
-    if not charts:
-        return lambda summary, bad: _refusing(out, lambda: _texts(out, summary, bad))
-    try:
-        from runs_cli.charts import draw  # noqa: PLC0415 - matplotlib takes half a second, and is an extra
-    except ImportError as error:
-        need = "charts need matplotlib: install it with `pip install 'runs-cli[charts]'`, or use --no-charts"
-        raise Stop(need, Code.USAGE) from error
-    return lambda summary, bad: _refusing(out, lambda: [*_texts(out, summary, bad), *draw(summary, out)])
-
-
-def _texts(out: Path, summary: Summary, bad: Sequence[BadRow]) -> list[Path]:
-    texts = {"report.json": as_json(_as_plain(summary, None))}
-    if bad:
-        texts["bad-rows.txt"] = "\n".join(map(str, bad))
-    for name, text in texts.items():
-        (out / name).write_text(text + "\n", encoding="utf-8")
-    return [out / name for name in texts]
-
-
-def _refusing(out: Path, write: Callable[[], T]) -> T:
-    try:
-        return write()
-    except OSError as error:
-        raise Stop(f"--out {out}: cannot be written: {error.strerror or error}", Code.USAGE) from error
-
-
-def _as_plain(summary: Summary, cpu_seconds: float | None) -> Plain:
-    """cpu_seconds None: for a file that is to be the same each time."""
-    return plain(attrs.evolve(summary, cpu_seconds=cpu_seconds))
-
-
-# -- for people -------------------------------------------------------------------------------------------------------
-
-
-def _blocks(found: Simulation, written: Sequence[Path]) -> list[Block]:
-    summary = found.summary
-    blocks: list[Block] = [_overview(found), _waits(summary)]
-    if summary.never_fit:
-        rows = [[str(never.run), str(never.gpus), never.why] for never in summary.never_fit]
-        columns = [Column("NEVER FITS"), Column("GPUS", right=True), Column("WHY")]
-        blocks.append(Table(columns=columns, rows=rows))
-    if written:
-        blocks.append(Notes(title="Written:", lines=[str(path) for path in written]))
-    return blocks
-
-
-def _overview(found: Simulation) -> Fields:
-    summary = found.summary
-    given, runs, used, split = summary.input, summary.runs, summary.utilisation, summary.fragmentation
-    left = [(runs.waiting, "waiting"), (runs.held, "held"), (runs.running, "running"), (runs.never_fit, "never fit")]
-    standing = "".join(f", {count:,} {word}" for count, word in left if count)
-    left_out = f"{given.skipped:,} tasks without GPUs skipped, bad rows left out: {given.bad_rows:,}"
-    load = f"{_ratio(given.load)} of the fleet's GPU-time while runs arrive"
-    inside = f"{_ratio(given.load_inside_span)} can be served before the last arrival"
-    busy = f"{_share(used.arrival_span)} while runs arrive, {_share(used.while_waiting)} while runs wait"
-    return Fields(
-        pairs=[
-            ("Fleet", f"{given.gpus:,} GPUs on {given.nodes:,} nodes"),
-            ("Input", f"{given.runs:,} runs, {given.rounded:,} rounded up to a GPU; {left_out}"),
-            ("Arrivals", f"over {span(timedelta(seconds=given.arrival_span_seconds))}"),
-            ("Load", f"{load}, of which {inside}"),
-            ("Runs", f"{runs.started:,} started, {runs.finished:,} finished{standing}"),
-            ("Utilisation", f"{busy}, {_share(used.peak)} at most"),
-            ("Fragmentation", f"{_share(split.arrival_span)} while runs arrive, {_share(split.peak)} at most"),
-            ("Queue", f"{summary.queue.max:,} runs at most"),
-            ("GPU-hours", f"{summary.gpu_hours.leased:,.1f} leased of {summary.gpu_hours.demanded:,.1f} demanded"),
-            ("Decisions", f"{summary.decisions:,} in {found.cpu_seconds:.1f} CPU seconds"),
-        ]
-    )
-
-
-def _waits(summary: Summary) -> Table:
-    waits = summary.wait_seconds
-    rows = [["all", *_waited(waits)]]
-    rows += [[f"{size.gpus} GPU{'' if size.gpus == '1' else 's'}", *_waited(size)] for size in waits.by_size]
-    if any(owner.owner is not None for owner in waits.by_owner):
-        rows += [[f"owner {owner.owner or NONE}", *_waited(owner)] for owner in waits.by_owner]
-    numbers = [Column(title, right=True) for title in ("STARTS", "MEAN", "P50", "P90", "P99", "MAX")]
-    return Table(columns=[Column("WAITS"), *numbers], rows=rows)
-
-
-def _waited(waited: Waited) -> list[str]:
-    found = (waited.mean, waited.p50, waited.p90, waited.p99, waited.max)
-    return [f"{waited.starts:,}", *(NONE if value is None else span(timedelta(seconds=value)) for value in found)]
-
-
-def _share(part: float | None) -> str:
-    return NONE if part is None else f"{part:.2%}"
-
-
-def _ratio(load: float | None) -> str:
-    return NONE if load is None else f"{load:.3g}"
+    simulated(asked(), wanted)
