@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 
 import attrs
 
@@ -61,10 +60,13 @@ class NodeSlots:
     node: str = field(Fact(doc="The node."))
     ordinals: tuple[int, ...] = field(Fact(doc="Places on it, from 0."))
 
-    @cached_property
+    @property
     def mask(self) -> int:
         """The same as a bit mask."""
-        return sum(1 << ordinal for ordinal in self.ordinals)
+        mask = 0
+        for ordinal in self.ordinals:
+            mask |= 1 << ordinal
+        return mask
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +79,9 @@ class LeaseSpec:
     part: int = field(Fact(doc="Counts the leases of one group and role.", minimum=0), default=0)
     role: Role = field(Fact(doc="Active: runs a rank. Spare: waits to replace one."), default=Role.ACTIVE)
     slots: tuple[NodeSlots, ...] = field(Fact(doc="The places held, by node.", min_items=1))
-    ranks: tuple[int, ...] = field(Fact(doc="The ranks that run there, ascending.", max_items=100_000), default=())
+    ranks: tuple[int, ...] = field(
+        Fact(doc="The ranks that run there, ascending.", minimum=0, max_items=100_000, unique=True), default=()
+    )
     attempt: int = field(Fact(doc="The run's attempt.", minimum=1))
     payer: Payer | None = field(Fact(doc="Whose quota pays; none: unfunded."), default=None)
     start: datetime = field(Fact(doc="Held from then on."))
@@ -139,7 +143,7 @@ class Lease:
     def key(self) -> Key:
         return self.meta.key
 
-    @cached_property
+    @property
     def run(self) -> Key:
         return Key(self.meta.namespace, self.spec.run_ref.name)
 

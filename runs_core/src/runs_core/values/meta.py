@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import attrs
 
@@ -36,6 +35,20 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
+class Named(Protocol):
+    """What a key is made of."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+def key_of(named: Named) -> Key:
+    """Worked out once for each value: keys are asked for far more often than values are built."""
+    return Key(named.namespace, named.name)
+
+
 @attrs.frozen(kw_only=True)
 class Meta:
     """The part of Kubernetes' ObjectMeta that runs reads. created, deleting: UTC; deleting: since when it is asked to go."""
@@ -49,10 +62,7 @@ class Meta:
     labels: Pairs = ()
     annotations: Pairs = ()
     deleting: datetime | None = None
-
-    @cached_property
-    def key(self) -> Key:
-        return Key(self.namespace, self.name)
+    key: Key = attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(key_of, takes_self=True))
 
     def annotation(self, name: str) -> str | None:
         """The annotation's text, None without it."""

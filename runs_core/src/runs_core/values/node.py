@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NamedTuple
 
 import attrs
@@ -55,7 +54,7 @@ class Node:
     taints: tuple[Taint, ...] = ()
     labels: Pairs = ()
 
-    @cached_property
+    @property
     def lost(self) -> bool:
         """Declared out of service: nothing on it runs any more, and nobody will say so."""
         return any(taint.key == OUT_OF_SERVICE for taint in self.taints)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
 
 import attrs
 
-from runs_core.values.meta import Key, Pairs
+from runs_core.values.meta import Key, Pairs, key_of
 from runs_core.values.template import Requests
 
 
@@ -59,10 +58,7 @@ class Pod:
     deleting: datetime | None = None
     grace: timedelta | None = None
     annotations: Pairs = ()
-
-    @cached_property
-    def key(self) -> Key:
-        return Key(self.namespace, self.name)
+    key: Key = attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(key_of, takes_self=True))
 
 
 def pod_name(run: str, *, attempt: int, retry: int, rank: int) -> str:
