@@ -1,7 +1,7 @@
 """Transcripts in the documentation: every `console` block is run, and what it shows is what the commands print.
 
 `python tests/docs/transcripts.py` compares, with `--write` it puts the present output in place. All blocks of one page run in one
-folder, in order. Lines that begin with `$ ` are commands for a POSIX shell; what follows up to the next is their output.
+folder, in order, and share what they `export`. Lines that begin with `$ ` are commands for a POSIX shell; what follows up to the next is their output.
 A file that a page shows (a fenced block whose info string ends in a file name, such as ```yaml train.yaml) is written there first.
 """
 
@@ -12,13 +12,14 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import attrs
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(?P<kind>\w+)(?: (?P<file>[\w./-]+))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+EXPORT = re.compile(r"export (\w+)=(\S+)")
 SECONDS = 120
 
 
@@ -42,6 +43,7 @@ def pages() -> Iterator[Path]:
 def played(text: str) -> tuple[str, list[tuple[str, str, str]]]:
     """The page with present output in its transcripts; and each command with what was shown and what it printed."""
     commands: list[tuple[str, str, str]] = []
+    exported: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
 
         def play(block: re.Match[str]) -> str:
@@ -53,7 +55,9 @@ def played(text: str) -> tuple[str, list[tuple[str, str, str]]]:
                 return block[0]
             body = ""
             for command, shown in steps(block["body"]):
-                printed = run(command, folder)
+                if said := EXPORT.fullmatch(command):
+                    exported[said[1]] = said[2]
+                printed = run(command, folder, exported)
                 commands.append((command, shown, printed))
                 body += f"$ {command}\n{printed}"
             return f"```console\n{body}```"
@@ -71,14 +75,14 @@ def steps(body: str) -> Iterator[tuple[str, str]]:
         yield command, shown
 
 
-def run(command: str, folder: str) -> str:
+def run(command: str, folder: str, exported: Mapping[str, str]) -> str:
     """What a person would see: standard output and standard error together."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RUNS_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=folder,
-        env={**kept, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1"},
+        env={**kept, **exported, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
