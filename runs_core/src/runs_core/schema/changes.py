@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
 from runs_core.errors import Problem
 from runs_core.schema.names import manifest_name
 from runs_core.schema.say import Path, spell
-from runs_core.values.budget import Budget
+from runs_core.values.budget import Budget, Namespace
 from runs_core.values.fields import fact_of, rules_of
 from runs_core.values.lease import Lease
 from runs_core.values.run import Run
 
-T = TypeVar("T", Run, Budget, Lease)
+Ours = Run | Budget | Lease | Namespace
 _ROOT = ("spec", "status")
 
 
-def changes_refused(old: T, new: T) -> list[Problem]:
-    """What of the step from old to new is refused; both are valid by themselves. where: the field in the manifest."""
+def changes_refused(old: Ours, new: Ours) -> list[Problem]:
+    """What of the step from old to new is refused; both are of one kind, and valid by themselves. where: the field."""
     return list(_refused(old, new, ()))
 
 

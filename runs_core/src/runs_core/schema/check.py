@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple, assert_never
 
 from cattrs import Converter
@@ -35,7 +35,7 @@ MOST_CHARACTERS = 64
 
 
 class Fault(NamedTuple):
-    """path: from the value that was checked. what: got, want. harmless: the rest of the value can be judged all the same."""
+    """path: from the value that was checked. what: got, want. harmless: the rest can be judged all the same."""
 
     path: Path
     what: str
@@ -43,8 +43,10 @@ class Fault(NamedTuple):
 
 
 def faults(value: object, shape: Shape, read: Converter, kind: str = "") -> Iterator[Fault]:
-    """In the order of the value. read: the converter that builds the classes whose rules are asked. kind: for what the fields
-    of plugins that are not there are called."""
+    """In the order of the value.
+
+    read: builds the classes whose rules are asked. kind: of the object, to name the plugin that an unknown field is of.
+    """
     match shape:
         case Record():
             yield from _record(value, shape, read, kind)
@@ -210,7 +212,7 @@ def _notation(value: object, shape: Span | Moment | Quantity) -> str | None:
     return None
 
 
-def wanted(shape: Shape) -> str:
+def wanted(shape: Shape) -> str:  # noqa: C901 - a match over a union
     """A few words for what may stand there."""
     match shape:
         case Whole():
@@ -251,6 +253,6 @@ def _between(shape: Whole | Real) -> str:
             return f" from {low} to {high}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)

@@ -1,7 +1,7 @@
 """The only (de)serialiser: values to Kubernetes objects and back.
 
-Reading trusts what a cluster stored, and so is fast; what a person wrote goes through `runs_core.schema.manifest` first.
-Fields that are at their default are not written, unless their fact says so.
+Reading trusts what a cluster stored, and so is fast; what a person wrote goes through `runs_core.schema.manifest`
+first. Fields that are at their default are not written, unless their fact says so.
 """
 
 from __future__ import annotations
@@ -72,17 +72,17 @@ def from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Run
 
 def run_from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Run:
     """As `from_object`."""
-    return cast(Run, _read(RUN, obj, sections))
+    return cast("Run", _read(RUN, obj, sections))
 
 
 def budget_from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Budget:
     """As `from_object`."""
-    return cast(Budget, _read(BUDGET, obj, sections))
+    return cast("Budget", _read(BUDGET, obj, sections))
 
 
 def lease_from_object(obj: Mapping[str, Any]) -> Lease:
     """As `from_object`."""
-    return cast(Lease, _read(LEASE, obj, ()))
+    return cast("Lease", _read(LEASE, obj, ()))
 
 
 def namespace_from_object(obj: Mapping[str, Any]) -> Namespace:
@@ -225,7 +225,7 @@ def _is_choice(hint: Any) -> bool:
 
 
 def _plain(value: Any, hint: type[T]) -> T:
-    """cattrs hands enumerations of texts to the hook of texts."""
+    """Enumerations of texts come to the hook of texts, too."""
     return hint(value) if issubclass(hint, StrEnum) else _exactly(value, hint)
 
 

@@ -1,6 +1,7 @@
 """CustomResourceDefinitions: structural schemas, defaults, bounds and CEL, from the attrs classes and nothing else.
 
-Source: Kubernetes documentation, "Extend the Kubernetes API with CustomResourceDefinitions" and "Common Expression Language".
+Source: Kubernetes documentation, "Extend the Kubernetes API with CustomResourceDefinitions" and "Common Expression
+Language in Kubernetes".
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def _crd(kind: Kind, sections: Sequence[Section]) -> Object:
 
 
 def _root(kind: Kind, sections: Sequence[Section]) -> Object:
-    """status has a default, so that its columns are filled before anybody has written it."""
+    """The status has a default, so that its columns are filled before anybody has written it."""
     mine = tuple(section for section in sections if section.kind == kind.name)
     found: Object = {
         "type": "object",
@@ -98,7 +99,7 @@ def _root(kind: Kind, sections: Sequence[Section]) -> Object:
     return found | _rules(rules_of(kind.value))
 
 
-def schema(shape: Shape) -> Object:
+def schema(shape: Shape) -> Object:  # noqa: C901 - a match over a union
     """The structural schema of one value."""
     match shape:
         case Record():
@@ -123,7 +124,7 @@ def schema(shape: Shape) -> Object:
         case Moment():
             return {"type": "string", "format": "date-time", "pattern": _MOMENT, "maxLength": MOST_CHARACTERS}
         case Quantity():
-            return {"x-kubernetes-int-or-string": True, "pattern": _AMOUNT, "maxLength": MOST_CHARACTERS}
+            return {"x-kubernetes-int-or-string": True, "minimum": 0, "pattern": _AMOUNT, "maxLength": MOST_CHARACTERS}
         case _:
             assert_never(shape)
 
@@ -170,7 +171,7 @@ def _table(shape: Table) -> Object:
         found["minProperties"] = shape.minimum
     if shape.keys is not None:
         matches = f"self.all(key, key.matches(r'^(?:{shape.keys})$'))"
-        found |= _rules([Rule(cel=matches, message=f"want keys of {spelling(shape.keys)}")])
+        found |= _rules([Rule(cel=matches, message=f"want as keys {spelling(shape.keys)}")])
     return found
 
 

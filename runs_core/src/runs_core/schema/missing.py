@@ -24,5 +24,6 @@ def whose(kind: str, field: str, tree: Path = TREE) -> str | None:
     if plugin is None:
         return None
     if (tree / "runs_plugins" / plugin / "pyproject.toml").is_file():
-        return f"got a field of the plugin {plugin}, which is not on: install it with `pip install -e runs_plugins/{plugin}`"
+        install = f"pip install -e runs_plugins/{plugin}"
+        return f"got a field of the plugin {plugin}, which is not on: install it with `{install}`"
     return f"got a field of the plugin {plugin}, which this release does not contain; remove the field"

@@ -44,8 +44,10 @@ def gpus_of(spec: PodSpec, resources: Iterable[str]) -> int:
 
 
 def _asked(spec: PodSpec, resource: str) -> Decimal:
-    """What Kubernetes' scheduler counts: all containers with their sidecars at once, or the most that any step of initialising
-    takes, whichever is more; and the overhead. A request of the pod as a whole replaces what its containers ask for.
+    """What Kubernetes' scheduler counts.
+
+    All containers with their sidecars at once, or the most that any step of initialising takes, whichever is more; and
+    the overhead. A request of the pod as a whole replaces what its containers ask for.
 
     Source: Kubernetes documentation, "Init Containers" and "Sidecar Containers", resource sharing; "Pod-level resources".
     """
@@ -68,11 +70,8 @@ def _whole(spec: PodSpec, whole: ContainerResources, resource: str, total: Decim
     if resource in whole.requests:
         return parse_quantity(whole.requests[resource])
     containers: Sequence[Container] = spec.containers + spec.init_containers
-    if any(
-        resource in part
-        for container in containers
-        for part in (container.resources.requests, container.resources.limits)
-    ):
+    parts = [part for one in containers for part in (one.resources.requests, one.resources.limits)]
+    if any(resource in part for part in parts):
         return total
     return parse_quantity(whole.limits.get(resource, 0))
 

@@ -59,9 +59,10 @@ def load_switches(text: str | None, source: str, environ: Mapping[str, str]) -> 
 def load_settings(
     text: str | None, source: str, environ: Mapping[str, str], plugin_classes: Mapping[str, type]
 ) -> tuple[Settings, PluginSwitches]:
-    """plugin_classes: the settings classes of the plugins that are on. What is said of a plugin that is off is not read.
+    """What is said of a plugin that is off is not read.
 
-    source: what the text is called in errors. InvalidInput has every problem of both, by line and field, or by variable.
+    plugin_classes: the settings classes of the plugins that are on. source: what the text is called in errors.
+    InvalidInput has every problem of both, by line and field, or by variable.
     """
     sources = _Sources.read(text, source, environ)
     switches = _switches(sources)
@@ -150,7 +151,7 @@ def _switches(sources: _Sources) -> PluginSwitches:
 
 @attrs.define(kw_only=True)
 class _Sources:
-    """The file's content with the variables laid over it. known: variable of each setting; said: path of each that is set."""
+    """The file's content with the variables laid over it. known: each setting's variable; said: what variables set."""
 
     source: str
     environ: Mapping[str, str]

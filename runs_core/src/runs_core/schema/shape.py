@@ -1,4 +1,4 @@
-"""The shape of a value in manifests, walked once from its attrs class; checks, CRDs, JSON Schema and settings all read it."""
+"""The shape of a value in manifests, walked once from its attrs class, for checks, CRDs, JSON Schema and settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -150,7 +150,7 @@ def written_as(cls: type, wire: type) -> None:
     _WIRE[cls] = wire
 
 
-@lru_cache(maxsize=None)
+@cache
 def record(cls: type, sections: tuple[Section, ...] = ()) -> Record:
     """The shape of an attrs class, with the sections of plugins merged in. PluginError: two declare one field."""
     hints = get_type_hints(cls)
@@ -198,7 +198,8 @@ def _once(members: Sequence[Member]) -> tuple[Member, ...]:
     for member in members:
         if (first := seen.get(member.name)) is not None:
             raise PluginError(
-                f"field {member.name} is declared by {first.by} and by {member.by}: switch one of them off, or rename the field"
+                f"field {member.name} is declared by {first.by} and by {member.by}: "
+                "switch one of them off, or rename the field"
             )
         seen[member.name] = member
     return tuple(seen.values())

@@ -1,25 +1,23 @@
 """YAML and JSON text to JSON values that know their lines.
 
-Plain words mean what they mean in JSON: `yes`, `on`, `0o7`, `012`, `1:30` and `2026-01-31` are texts, never a truth value,
-a number or a date (YAML 1.1 would guess). Nothing here recurses over the text, so that no depth of nesting can hurt.
+Plain words mean what they mean in JSON: `yes`, `on`, `0o7`, `012`, `1:30` and `2026-01-31` are texts, never a truth
+value, a number or a date (YAML 1.1 would guess).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from math import isfinite
-from typing import Any, NoReturn
+from typing import Any
 
 import attrs
 import yaml
 
-from runs_core.errors import InvalidInput, Problem
 from runs_core.schema.say import Path, got
+from runs_core.schema.tree import MOST_DEPTH, List, Map, Node, Scalar, refuse, trees
 
 MOST_CHARACTERS = 64 * 1024 * 1024
-MOST_DEPTH = 64
 MOST_COPIES = 100_000
 """Entries that aliases may stand for in one file: a bomb is millions."""
 _LONG = 64
@@ -32,36 +30,6 @@ _WORDS = {"": None, "~": None} | {
 }
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _START = re.compile(r"[ \t\r\n]*\{")
-_TEXT_TAG = "tag:yaml.org,2002:str"
-_LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-
-
-@attrs.frozen(eq=False)
-class Scalar:
-    """plain: without quotes or a tag, so that it may be a number, a truth value or null."""
-
-    text: str
-    plain: bool
-    line: int
-
-
-@attrs.frozen(eq=False)
-class List:
-    """line: counted from 1, here and below."""
-
-    items: list[Node]
-    line: int
-
-
-@attrs.frozen(eq=False)
-class Map:
-    """pairs: in the order of the text, keys as they are written."""
-
-    pairs: list[tuple[Scalar, Node]]
-    line: int
-
-
-Node = Scalar | List | Map
 
 
 @attrs.frozen
@@ -90,28 +58,24 @@ class Parsed:
 def parse(text: str, source: str) -> tuple[Parsed, ...]:
     """All documents that hold anything. InvalidInput: it is neither YAML nor JSON, or hides what it says."""
     if len(text) > MOST_CHARACTERS:
-        _refuse(source, f"got {len(text)} characters, want at most {MOST_CHARACTERS}; split the file")
+        refuse(source, f"got {len(text)} characters, want at most {MOST_CHARACTERS}; split the file")
     if odd := _UNPRINTABLE.search(text):
         line = text.count("\n", 0, odd.start()) + 1
-        _refuse(f"{source}:{line}", f"got the character U+{ord(odd.group()):04X}, want text in UTF-8")
+        refuse(f"{source}:{line}", f"got the character U+{ord(odd.group()):04X}, want text in UTF-8")
     try:
-        roots = [root for part in _parts(text) for root in _documents(_for_yaml(part), source)]
+        roots = [root for part in _parts(text) for root in trees(_for_yaml(part), source)]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line if mark else 0
-        _refuse(f"{source}:{line + 1}", _unread(text, line, error))
+        refuse(f"{source}:{line + 1}", _unread(text, line, error))
     except yaml.YAMLError as error:
-        _refuse(source, f"got text that is neither YAML nor JSON ({' '.join(str(error).split())})")
+        refuse(source, f"got text that is neither YAML nor JSON ({' '.join(str(error).split())})")
     return tuple(_parsed(root, source) for root in roots)
 
 
 def _parsed(root: Node, source: str) -> Parsed:
     reader = _Reader(source)
     return Parsed(reader.value(root), root, tuple(reader.twice))
-
-
-def _refuse(where: str, what: str) -> NoReturn:
-    raise InvalidInput([Problem(where, what)])
 
 
 def _unread(text: str, line: int, error: yaml.MarkedYAMLError) -> str:
@@ -136,7 +100,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _for_yaml(text: str) -> str:
-    """JSON that YAML trips over: tabs between tokens, and characters escaped as two surrogates. Lines stay as they are."""
+    """JSON that YAML trips over: tabs between tokens, and characters escaped as two surrogates. Lines stay."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     joined = re.sub(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB]..)\\u([dD][c-fC-F]..)", _joined, text)
@@ -146,70 +110,6 @@ def _for_yaml(text: str) -> str:
 def _joined(pair: re.Match[str]) -> str:
     high, low = int(pair[2], 16), int(pair[3], 16)
     return f"{pair[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
-
-
-def _documents(text: str, source: str) -> Iterator[Node]:
-    """Built with a stack of its own from the parser's events."""
-    stack: list[List | Map] = []
-    keys: list[Scalar | None] = []
-    anchors: dict[str, Node] = {}
-    events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
-    for event in events:
-        line = event.start_mark.line + 1
-        match event:
-            case yaml.DocumentStartEvent():
-                anchors = {}
-                continue
-            case yaml.ScalarEvent():
-                node: Node = Scalar(event.value, bool(event.implicit[0]) and event.tag is None, line)
-            case yaml.SequenceStartEvent():
-                node = List([], line)
-            case yaml.MappingStartEvent():
-                node = Map([], line)
-            case yaml.AliasEvent():
-                node = _anchored(anchors, str(event.anchor), source, line)
-            case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                node = stack.pop()
-                keys.pop()
-                if not stack:
-                    yield node
-                continue
-            case _:
-                continue
-        if getattr(event, "tag", None) not in (None, "!", _TEXT_TAG):
-            _refuse(f"{source}:{line}", f"got the tag {event.tag}, want plain YAML without tags")
-        if not isinstance(event, yaml.AliasEvent) and event.anchor:
-            anchors[event.anchor] = node
-        _put(stack, keys, node, source, line)
-        if isinstance(event, yaml.CollectionStartEvent):
-            stack.append(node)  # type: ignore[arg-type]  # a collection's
-            keys.append(None)
-            if len(stack) > MOST_DEPTH:
-                _refuse(f"{source}:{line}", f"got more than {MOST_DEPTH} levels of nesting, want fewer")
-        elif not stack and (not isinstance(node, Scalar) or node.text or not node.plain):
-            yield node
-
-
-def _anchored(anchors: dict[str, Node], name: str, source: str, line: int) -> Node:
-    found = anchors.get(name)
-    if found is None:
-        raise InvalidInput([Problem(f"{source}:{line}", f"got the alias *{name}, want an anchor &{name} before it")])
-    return found
-
-
-def _put(stack: list[List | Map], keys: list[Scalar | None], node: Node, source: str, line: int) -> None:
-    if not stack:
-        return
-    into, key = stack[-1], keys[-1]
-    if isinstance(into, List):
-        into.items.append(node)
-    elif key is not None:
-        into.pairs.append((key, node))
-        keys[-1] = None
-    elif isinstance(node, Scalar):
-        keys[-1] = node
-    else:
-        _refuse(f"{source}:{line}", "got a key that is a list or a map, want text")
 
 
 @attrs.define
@@ -226,7 +126,7 @@ class _Reader:
         if isinstance(node, Scalar):
             return self._scalar(node)
         if len(path) > MOST_DEPTH:
-            _refuse(f"{self.source}:{node.line}", f"got more than {MOST_DEPTH} levels of nesting, want fewer")
+            refuse(f"{self.source}:{node.line}", f"got more than {MOST_DEPTH} levels of nesting, want fewer")
         self._count(node, 1 + len(node.items if isinstance(node, List) else node.pairs))
         if isinstance(node, List):
             return [self.value(item, (*path, index)) for index, item in enumerate(node.items)]
@@ -249,13 +149,13 @@ class _Reader:
         self.copies += size
         if self.copies > MOST_COPIES:
             what = f"got aliases that stand for more than {MOST_COPIES} entries, want them written out"
-            _refuse(f"{self.source}:{node.line}", what)
+            refuse(f"{self.source}:{node.line}", what)
 
     def _merged(self, value: Any, line: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for one in reversed(value if isinstance(value, list) else [value]):
             if not isinstance(one, dict):
-                _refuse(f"{self.source}:{line}", f"got {got(one)} to merge, want a map")
+                refuse(f"{self.source}:{line}", f"got {got(one)} to merge, want a map")
             found |= one
         return found
 

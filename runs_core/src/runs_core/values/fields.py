@@ -20,11 +20,12 @@ RULES = "__runs_rules__"
 
 @attrs.frozen(kw_only=True)
 class Fact:
-    """What is declared beside the type. minimum, maximum: of a number, or of each of a list. pattern, max_length: of a text, of each text of a
-    list, or of each value of a map; keys: the pattern of a map's keys.
+    """What is declared beside the type.
 
-    name: the field's name in manifests where camelCase of the Python name is not it. unique: no entry of the list twice.
-    unique_by: the field by which entries of a list of objects differ. always: written even where it is the default.
+    minimum, maximum: of a number, or of each of a list. pattern, max_length: of a text, of each text of a list, or of
+    each value of a map; keys: the pattern of a map's keys. name: the field's name in manifests where camelCase of the
+    Python name is not it. unique: no entry of the list twice. unique_by: the field by which entries of a list of
+    objects differ. always: written even where it is the default.
     """
 
     doc: str
@@ -45,9 +46,9 @@ class Fact:
 class Rule:
     """A relation between fields of one object, twice: as CEL for the API server and as Python for everybody else.
 
-    cel: a boolean over `self`, and over `oldSelf` in a transition rule. field: the manifest path, relative to the object, that
-    a message points at. message: what is wanted, with the remedy. A rule has `check`, true when the object is good, or,
-    as a transition rule, `change`, true when the new object (second) may follow the old one.
+    cel: a boolean over `self`, and over `oldSelf` in a transition rule. field: the manifest path, relative to the
+    object, that a message points at. message: what is wanted, with the remedy. A rule has `check`, true when the object
+    is good, or, as a transition rule, `change`, true when the new object (second) may follow the old one.
     """
 
     cel: str
@@ -97,19 +98,24 @@ def _bounded(fact: Fact) -> bool:
 
 
 def _only_numbers(fact: Fact) -> bool:
-    """min_items alone is one, too: of how many entries there are."""
-    limits = (fact.pattern, fact.keys, fact.max_length, fact.max_items)
-    return not fact.unique and all(limit is None for limit in limits)
+    return fact.pattern is None and fact.keys is None and fact.max_length is None
 
 
 def _counted(fact: Fact) -> Validator:
-    """As `_bounds`, with the good case first and cheap: leases and pods are built for every start."""
+    """As `_bounds`, with the good case first and cheap: leases and pods are built for every start.
+
+    Of a list of numbers only the length is looked at; what it may hold is judged where it is read.
+    """
     least = fact.minimum if fact.minimum is not None else -math.inf
     most = fact.maximum if fact.maximum is not None else math.inf
     fewest = fact.min_items or 0
+    longest = fact.max_items if fact.max_items is not None else math.inf
 
     def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        good = least <= value <= most if type(value) is int else type(value) is tuple and len(value) >= fewest
+        if type(value) is tuple:
+            good = fewest <= len(value) <= longest
+        else:
+            good = type(value) is int and least <= value <= most
         if not good:
             _bounds(instance, attribute, value)
 

@@ -75,7 +75,7 @@ def format_duration(span: timedelta) -> str:
     return text + (f"{seconds}s" if seconds or not text else "")
 
 
-def parse_quantity(text: str | int | float) -> Decimal:
+def parse_quantity(text: str | float) -> Decimal:
     """`500m`, `16Gi`, `2`, `1e3` → the plain number. ValueError says what is wanted."""
     match = _QUANTITY.fullmatch(str(text))
     if match is None:
@@ -89,7 +89,7 @@ def parse_quantity(text: str | int | float) -> Decimal:
         raise ValueError(f"got {text!r}, want a quantity such as 500m, 2 or 16Gi") from error
 
 
-def parse_count(text: str | int | float) -> int:
+def parse_count(text: str | float) -> int:
     """A quantity that must be a whole number ≥ 0, such as GPUs, pods or bytes (a fraction of a byte rounds up)."""
     amount = parse_quantity(text)
     if amount < 0 or amount >= Decimal(2) ** 63:
@@ -98,7 +98,7 @@ def parse_count(text: str | int | float) -> int:
     return whole if whole == amount else whole + 1
 
 
-def parse_milli(text: str | int | float) -> int:
+def parse_milli(text: str | float) -> int:
     """A quantity of CPU in thousandths of a core, rounded up as Kubernetes does."""
     amount = parse_quantity(text) * 1000
     if amount < 0 or amount >= Decimal(2) ** 63:
