@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_never
@@ -27,6 +28,19 @@ from runs_core.world.view import Index
 I = TypeVar("I")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 Rank = Callable[[Run], Order | None]
+Rare = (
+    c.RunGone
+    | c.PodGone
+    | c.LeaseGone
+    | c.NodeSeen
+    | c.NodeGone
+    | c.HeadSeen
+    | c.BudgetSeen
+    | c.BudgetGone
+    | c.NamespaceSeen
+    | c.NamespaceGone
+)
+"""Changes that do not come with every run, and say what undoes them before they are taken up."""
 
 
 def _no_rank(_: Run) -> None:
@@ -169,50 +183,61 @@ class World:
     def apply(self, change: c.Change) -> c.Change | None:
         """Take it up. Returns its inverse; None where it says nothing new."""
         match change:
-            case c.TimePassed(now):
-                return self._pass(now) if now > self._now else None
-            case c.RunSeen(run):
-                old = self._runs.get(run.key)
-                return None if old == run else self._put(change, c.RunSeen(old) if old else c.RunGone(run.key))
-            case c.RunGone(key):
-                gone = self._runs.get(key)
-                return self._put(change, c.RunSeen(gone)) if gone else None
-            case c.NodeSeen(node):
-                known = self.node(node.name)
-                return (
-                    None if known == node else self._put(change, c.NodeSeen(known) if known else c.NodeGone(node.name))
-                )
-            case c.NodeGone(name):
-                known = self.node(name)
-                return self._put(change, c.NodeSeen(known)) if known else None
             case c.PodSeen(pod):
                 was = self.gangs.pods.get(pod.key)
-                return None if was == pod else self._put(change, c.PodSeen(was) if was else c.PodGone(pod.key))
-            case c.PodGone(key):
-                was = self.gangs.pods.get(key)
-                return self._put(change, c.PodSeen(was)) if was else None
+                if was is not None and was.phase is pod.phase and was == pod:
+                    return None
+                self._tell(change)
+                self._put_pod(pod.key, pod)
+                return c.PodSeen(was) if was is not None else c.PodGone(pod.key)
+            case c.RunSeen(run):
+                old = self._runs.get(run.key)
+                if old is not None and old.status == run.status and old == run:
+                    return None
+                self._tell(change)
+                self._put_run(run.key, run)
+                return c.RunSeen(old) if old is not None else c.RunGone(run.key)
             case c.LeaseSeen(lease):
                 held = self.ledger.open.get(lease.key)
-                if held == lease or (held is None and lease.status.closed):
+                if lease.status.closed if held is None else held.status == lease.status and held == lease:
                     return None
-                return self._put(change, c.LeaseSeen(held) if held else c.LeaseGone(lease.key))
+                self._tell(change)
+                self._put_lease(lease.key, lease)
+                return c.LeaseSeen(held) if held is not None else c.LeaseGone(lease.key)
+            case c.TimePassed(now):
+                return self._pass(now) if now > self._now else None
+            case _:
+                inverse = self._inverse(change)
+                if inverse is not None:
+                    self._tell(change)
+                    self._put(change)
+                return inverse
+
+    def _inverse(self, change: Rare) -> c.Change | None:
+        match change:
+            case c.RunGone(key):
+                return c.RunSeen(gone) if (gone := self._runs.get(key)) else None
+            case c.PodGone(key):
+                return c.PodSeen(was) if (was := self.gangs.pods.get(key)) else None
             case c.LeaseGone(key):
-                held = self.ledger.open.get(key)
-                return self._put(change, c.LeaseSeen(held)) if held else None
+                return c.LeaseSeen(held) if (held := self.ledger.open.get(key)) else None
+            case c.NodeSeen(node):
+                known = self.node(node.name)
+                return None if known == node else c.NodeSeen(known) if known else c.NodeGone(node.name)
+            case c.NodeGone(name):
+                return c.NodeSeen(known) if (known := self.node(name)) else None
             case c.HeadSeen(head):
-                return self._put(change, c.HeadSeen(self.ledger.head)) if head != self.ledger.head else None
+                return c.HeadSeen(self.ledger.head) if head != self.ledger.head else None
             case c.BudgetSeen(budget):
                 b = self._budgets.get(budget.name)
-                return None if b == budget else self._put(change, c.BudgetSeen(b) if b else c.BudgetGone(budget.name))
+                return None if b == budget else c.BudgetSeen(b) if b else c.BudgetGone(budget.name)
             case c.BudgetGone(name):
-                b = self._budgets.get(name)
-                return self._put(change, c.BudgetSeen(b)) if b else None
+                return c.BudgetSeen(b) if (b := self._budgets.get(name)) else None
             case c.NamespaceSeen(ns):
                 n = self._namespaces.get(ns.name)
-                return None if n == ns else self._put(change, c.NamespaceSeen(n) if n else c.NamespaceGone(ns.name))
+                return None if n == ns else c.NamespaceSeen(n) if n else c.NamespaceGone(ns.name)
             case c.NamespaceGone(name):
-                n = self._namespaces.get(name)
-                return self._put(change, c.NamespaceSeen(n)) if n else None
+                return c.NamespaceSeen(n) if (n := self._namespaces.get(name)) else None
             case _:
                 assert_never(change)
 
@@ -255,25 +280,22 @@ class World:
 
     # -- one handler for each kind ------------------------------------------------------------------------------------
 
-    def _put(self, change: c.Change, inverse: c.Change) -> c.Change:
+    def _tell(self, change: c.Change) -> None:
+        """A plugin's index hears of a change before the world takes it up."""
         self.applied += 1
         for index in self._indexes.values():
             self.touch(*index.apply(change))
+
+    def _put(self, change: Rare) -> None:
         match change:
-            case c.RunSeen(run):
-                self._put_run(run.key, run)
             case c.RunGone(key):
                 self._put_run(key, None)
             case c.NodeSeen(node):
                 self._put_node(node.name, node)
             case c.NodeGone(name):
                 self._put_node(name, None)
-            case c.PodSeen(pod):
-                self._put_pod(pod.key, pod)
             case c.PodGone(key):
                 self._put_pod(key, None)
-            case c.LeaseSeen(lease):
-                self._put_lease(lease.key, lease)
             case c.LeaseGone(key):
                 self._put_lease(key, None)
             case c.HeadSeen(head):
@@ -283,16 +305,11 @@ class World:
             case c.BudgetGone(name):
                 self._put_budget(name, None)
             case c.NamespaceSeen(namespace):
-                self._namespaces[namespace.name] = namespace
-                self._owners_changed()
+                self._put_namespace(namespace.name, namespace)
             case c.NamespaceGone(name):
-                del self._namespaces[name]
-                self._owners_changed()
-            case c.TimePassed():
-                raise AssertionError("time is handled by _pass")
+                self._put_namespace(name, None)
             case _:
                 assert_never(change)
-        return inverse
 
     def _pass(self, now: datetime) -> c.Change:
         inverse = c.TimePassed(self._now)
@@ -327,6 +344,7 @@ class World:
             waiting.discard(key)
             if not waiting:
                 del self._dependents[upstream]
+                self.touch(upstream)  # its retention, if it has finished, no longer waits for anybody
         for name in after:
             self._dependents.setdefault(Key(key.namespace, name), set()).add(key)
 
@@ -353,7 +371,8 @@ class World:
 
     def _put_node(self, name: str, node: Node | MalformedNode | None) -> None:
         old = self.node(name)
-        flavors = self.flavors() if not isinstance(old, Node) or not isinstance(node, Node) else None
+        same = isinstance(old, Node) and isinstance(node, Node) and old.flavor == node.flavor
+        flavors = None if same else self.flavors()
         self.fleet.replace_node(name, node)
         if not self._supposed:
             self.touched_nodes.add(name)
@@ -387,6 +406,14 @@ class World:
             if known is not None:
                 self.touch(known.run)
 
+    def _put_namespace(self, name: str, namespace: Namespace | None) -> None:
+        before = self.owners(name)
+        self._namespaces.pop(name, None)
+        if namespace is not None:
+            self._namespaces[name] = namespace
+        self._owners_changed()
+        self._touch_budgets({*before, *self.owners(name)})
+
     def _put_budget(self, name: str, budget: Budget | None) -> None:
         old = self._budgets.pop(name, None)
         if budget is not None:
@@ -395,6 +422,12 @@ class World:
             self.touched_budgets.add(name)
         if old is None or budget is None or old.spec != budget.spec:
             self._owners_changed()
+            self._touch_budgets({known.spec.owner for known in (old, budget) if known is not None})
+
+    def _touch_budgets(self, owners: AbstractSet[str]) -> None:
+        """The namespaces that spend for these owners may be others now: their budgets say how many."""
+        if owners and not self._supposed:
+            self.touched_budgets.update(name for name, b in self._budgets.items() if b.spec.owner in owners)
 
     def _owners_changed(self) -> None:
         before, self._owners = self._owners, {}
