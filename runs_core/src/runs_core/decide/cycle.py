@@ -11,7 +11,7 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.decide.hold import failed_upstream, holds
 from runs_core.decide.lifecycle import lifecycle, unwanted
-from runs_core.decide.match import NEVER_CODES, WAIT_CODES, no_flavor, no_place
+from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES, no_flavor, no_place
 from runs_core.decide.place import fits_when_empty, place
 from runs_core.decide.release import Cause, orphaned, release, removal
 from runs_core.decide.standing import joined, stand
@@ -25,7 +25,6 @@ from runs_core.values.decision import (
     NoPlace,
     Outcome,
     Placement,
-    Released,
     Removed,
     Starts,
     Waits,
@@ -107,14 +106,19 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
     leases = world.leases_of(key)
     strays = [lease for lease in leases if run is None or lease.spec.run_ref.uid != run.uid]
     if strays:
-        effects = orphaned(world, strays)
-        outcome = Released(closure=Closed.DELETED, detail="the run was deleted", then=Phase.FAILED)
-        return Decision(run=key, uid=strays[0].spec.run_ref.uid, outcome=outcome, effects=effects) if effects else None
+        first = strays[0].spec.run_ref.uid
+        decision = orphaned(world, [lease for lease in strays if lease.spec.run_ref.uid == first])
+        if decision is not None or run is None:
+            return decision
     if run is None:
         return None
     if run.status.phase.terminal:
         return _over(world, run)
-    if leases or run.status.ending is not None or run.status.phase in (Phase.STARTING, Phase.RUNNING):
+    if (
+        len(leases) > len(strays)
+        or run.status.ending is not None
+        or run.status.phase in (Phase.STARTING, Phase.RUNNING)
+    ):
         decision = lifecycle(world, run)
         return decision if decision is not None and decision.effects else None
     return _unstarted(world, run, advice)
@@ -209,6 +213,8 @@ def _ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float
             continue
         batch.take(decision)
         world.touched.discard(key)
+        if isinstance(decision.outcome, Starts) and (run := world.run(key)) is not None:
+            world.wake_at(world.now + run.spec.start_timeout, key)  # no pod may ever say anything: nothing else would
         if not isinstance(decision.outcome, Waits) and (following := world.line.head(shape)) is not None:
             heapq.heappush(queue, following)
 
@@ -219,9 +225,10 @@ def _woken(world: World, fresh: dict[Key, float], queue: list[tuple[Order, Key]]
         found = find_flavor(world, shape.need)
         if found is not None and shape.failed == found[1].freed:
             continue
-        if shape.answer is not None and shape.never != _never(world, shape.need):
+        before, shape.never = shape.never, _never(world, shape.need)
+        if before != shape.never:
             for key in world.line.members(shape):
-                if key not in fresh:
+                if key not in fresh and not _answered(world, key):
                     fresh[key] = 0.0
                     queue.append((world.line.entries[key][0], key))
         if found is None:
@@ -243,12 +250,16 @@ def _answered(world: World, key: Key) -> bool:
     status = run.status
     if status.reason not in WAIT_CODES or status.observed_generation != run.meta.generation:
         return False
-    return (status.reason in NEVER_CODES) == _never(world, world.line.entries[key][1].need)
+    said = status.reason if status.reason in NEVER_CODES else ""
+    return said == _never(world, world.line.entries[key][1].need)
 
 
-def _never(world: World, need: Need) -> bool:
+def _never(world: World, need: Need) -> str:
+    """Why the present fleet could not take it even if it were empty, in one word; empty: it could."""
     found = find_flavor(world, need)
-    return found is None or not fits_when_empty(world.fleet, found[1], need)
+    if found is None:
+        return no_flavor(world, need).reasons[0].code
+    return "" if fits_when_empty(world.fleet, found[1], need) else NEVER_FITS
 
 
 def _ask(
@@ -263,7 +274,8 @@ def _ask(
         return None
     if isinstance(verdict, NoPlace):
         return _timed(waits(world, run, verdict), fresh.get(key, 0.0), placed)
-    if key not in fresh and (held := holds(world, run, advice)) is not None:
+    unasked = not fresh.get(key) or key in world.touched  # woken with the line, or touched by a start of this pass
+    if unasked and (held := holds(world, run, advice)) is not None:
         return _timed(hold(world, run, held), clock() - began - placed, placed)
     return _timed(start(world, run, verdict), fresh.get(key, 0.0), placed)
 
@@ -272,8 +284,7 @@ def _answer(world: World, advice: Advice, shape: Shape, *, explain: bool) -> Pla
     """Where the first run of the shape goes, or why nowhere; None: nowhere, and nobody asked why."""
     found = find_flavor(world, shape.need)
     if found is None:
-        shape.answer, shape.answered, shape.never = no_flavor(world, shape.need), -1, True
-        return shape.answer
+        return no_flavor(world, shape.need)
     name, flavor = found
     if shape.failed != flavor.freed:
         placement = place(world.fleet, flavor, shape.need, advice=advice, view=world)
@@ -284,7 +295,7 @@ def _answer(world: World, advice: Advice, shape: Shape, *, explain: bool) -> Pla
         return None
     if shape.answer is None or shape.answered != flavor.freed:
         shape.answer = no_place(world, flavor, name, shape.need)
-        shape.answered, shape.never = flavor.freed, shape.answer.never
+        shape.answered = flavor.freed
     return shape.answer
 
 

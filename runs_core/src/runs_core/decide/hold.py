@@ -35,6 +35,8 @@ def core_holds(world: World, run: Run) -> list[Hold]:
         found.append(Hold("Suspended", f"suspended; `runs resume {run.meta.name}` puts it back in line"))
     found += _owner(world, run)
     found += _upstreams(world, run)
+    if run.status.attempt == 0 and (world.leases_of(run.key) or world.gangs.live.get(run.key)):
+        found.append(Hold("NameInUse", "pods of an earlier run of this name still end; starts once they are gone"))
     not_before = run.status.not_before
     if not_before is not None and not_before > world.now:
         message = f"start {run.status.start_timeouts} did not come up in {run.spec.start_timeout}; tried again later"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
-from runs_core.decide.pods import make_pods, seats_of
+from runs_core.decide.pods import Seat, make_pods, seats_of
 from runs_core.decide.release import Cause, end_pods, is_lost, release, resume_release
 from runs_core.decide.standing import stand
 from runs_core.values.decision import Decision, Moves
@@ -15,6 +15,7 @@ from runs_core.values.lease import Closed
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.run import OnLoss, OnPodFailure, Phase, Run
+from runs_core.world.filters import allows
 from runs_core.world.world import World
 
 
@@ -84,7 +85,9 @@ def _ranks(world: World, run: Run) -> Sequence[Pod]:
 
 def _running(world: World, run: Run) -> Decision:
     message = f"all {run.pods} pods run"
-    stands = stand(run, world.now, phase=Phase.RUNNING, reason="PodsReady", message=message, start_timeouts=0)
+    stands = stand(
+        run, world.now, phase=Phase.RUNNING, reason="PodsReady", message=message, start_timeouts=0, retried_at=None
+    )
     emit = Emit("Run", run.key, "PodsReady", message, world.now)
     return _moves(run, "PodsReady", message, (SetRunStatus(stands), emit))
 
@@ -123,6 +126,7 @@ def _backing_off(world: World, run: Run, count: int) -> Run:
 
 def _failed(world: World, run: Run, failed: Sequence[Pod]) -> Decision:
     policy, status = run.spec.on_pod_failure, run.status
+    failed = sorted(failed, key=lambda pod: pod.rank.rank if pod.rank is not None else -1)
     ranks = ", ".join(str(pod.rank.rank) for pod in failed if pod.rank is not None)
     word = "rank" if len(failed) == 1 else "ranks"
     message = f"{word} {ranks} failed" + (f": {failed[0].message}" if failed[0].message else "")
@@ -162,11 +166,12 @@ def _retry(world: World, run: Run, due: datetime) -> Decision | None:
     if world.now < due:
         world.wake_at(due, run.key)
         return None
-    status = run.status
-    made = make_pods(
-        run, list(seats_of(run, world.leases_of(run.key))), world.now, attempt=status.attempt, retry=status.retries
-    )
-    return _moves(run, "Retried", f"retry {status.retries} starts on the same slots", made)
+    retry, seats = run.status.retries, list(seats_of(run, world.leases_of(run.key)))
+    closed = _closed_to(world, run, seats)
+    if closed is not None:
+        return _elsewhere(world, run, f"retry {retry} cannot start again on node {closed}, which takes nothing new")
+    made = make_pods(run, seats, world.now, attempt=run.status.attempt, retry=retry)
+    return _moves(run, "Retried", f"retry {retry} starts on the same slots", made)
 
 
 def _evicted(world: World, run: Run, ranks: Sequence[Pod]) -> Decision | None:
@@ -174,16 +179,26 @@ def _evicted(world: World, run: Run, ranks: Sequence[Pod]) -> Decision | None:
     there = {pod.rank.rank for pod in ranks if pod.rank is not None}
     missing = [seat for seat in seats_of(run, world.leases_of(run.key)) if seat.rank not in there]
     told = f"ranks {', '.join(str(seat.rank) for seat in missing)} were evicted"
-    for seat in missing:
-        node = world.node(seat.node)
-        if not isinstance(node, Node) or node.cordoned or not node.ready:
-            message = f"{told}, and node {seat.node} takes nothing new"
-            return release(
-                world, run, Cause(closure=Closed.EVICTED, reason="Evicted", message=message, then=Phase.QUEUED)
-            )
+    closed = _closed_to(world, run, missing)
+    if closed is not None:
+        return _elsewhere(world, run, f"{told}, and node {closed} takes nothing new")
     made = make_pods(run, missing, world.now, attempt=run.status.attempt, retry=run.status.retries)
     emit = Emit("Run", run.key, "Evicted", f"{told} and start again", world.now, warning=True)
     return _moves(run, "Evicted", told, (*made, emit))
+
+
+def _closed_to(world: World, run: Run, seats: Sequence[Seat]) -> str | None:
+    """The first node of these seats where a new pod of the run must not, or would not long, be."""
+    wanted = world.need(run).filter
+    for name in sorted({seat.node for seat in seats}):
+        node = world.node(name)
+        if not isinstance(node, Node) or node.cordoned or not node.ready or not allows(wanted, node):
+            return name
+    return None
+
+
+def _elsewhere(world: World, run: Run, message: str) -> Decision:
+    return release(world, run, Cause(closure=Closed.EVICTED, reason="Evicted", message=message, then=Phase.QUEUED))
 
 
 def _moves(run: Run, reason: str, message: str, effects: Sequence[Effect]) -> Decision:

@@ -13,7 +13,8 @@ from runs_core.world.fleet import DomainFleet, FlavorFleet
 from runs_core.world.world import World
 
 CORE = "core"
-NEVER_CODES = frozenset({"FlavorUnknown", "FlavorAmbiguous", "NeverFits"})
+NEVER_FITS = "NeverFits"
+NEVER_CODES = frozenset({"FlavorUnknown", "FlavorAmbiguous", NEVER_FITS})
 WAIT_CODES = NEVER_CODES | {"NoSuchLocation", "NoNodeAllowed", "NotEnoughGPUs", "NoRoomForPod", "Fragmented"}
 
 
@@ -91,7 +92,7 @@ def _reasons(flavor: FlavorFleet, name: str, need: Need, steps: Sequence[Step], 
     healthy, located, allowed, roomy, domains = steps[1:]
     found: list[Reason] = []
     if never:
-        found.append(Reason(CORE, "NeverFits", _never(flavor, name, need)))
+        found.append(Reason(CORE, NEVER_FITS, _never(flavor, name, need)))
     if healthy.nodes and not located.nodes:
         wanted = ", ".join(f"{key}={value}" for key, value in need.filter.selector)
         found.append(Reason(CORE, "NoSuchLocation", f"no healthy {name} node has {wanted}"))

@@ -11,6 +11,7 @@ from runs_core.decide.standing import stand
 from runs_core.values.decision import Decision, Ends, Outcome, Released
 from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
+from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod
 from runs_core.values.run import Ending, Phase, Run
@@ -34,7 +35,7 @@ def release(world: World, run: Run, cause: Cause) -> Decision:
 
     Asked again whenever a pod of the run goes; the cause is kept in the run's status, so any scheduler can finish it.
     """
-    pods = end_pods(world, run, world.pods_of(run.key))
+    pods = end_pods(world, run, pods_of(world, run))
     if pods.living:
         return _ending(world, run, cause, pods.effects)
     return _released(world, run, cause, pods.effects)
@@ -54,14 +55,30 @@ def resume_release(world: World, run: Run) -> Decision:
     return release(world, run, cause)
 
 
-def orphaned(world: World, leases: Sequence[Lease]) -> tuple[Effect, ...]:
-    """Close what a run left that is gone: nobody else will. Empty while its pods still live."""
-    run = leases[0].run
-    pods = end_pods(world, None, world.pods_of(run))
+def orphaned(world: World, leases: Sequence[Lease]) -> Decision | None:
+    """Close what a run left that is gone: nobody else will. None while its pods still end.
+
+    leases: of one run's uid; a later run of that name has nothing to do with it.
+    """
+    key, uid, told = leases[0].run, leases[0].spec.run_ref.uid, "the run was deleted"
+    its = _pods_of(world, key, uid)
+    pods = end_pods(world, None, its)
     if pods.living:
-        return pods.effects
-    closed = [_closed(lease, world.now, Closed.DELETED, "the run was deleted") for lease in leases]
-    return (*pods.effects, *(CloseLease(lease) for lease in closed))
+        outcome: Outcome = Ends(closure=Closed.DELETED, detail=told, then=Phase.FAILED)
+        return Decision(run=key, uid=uid, outcome=outcome, effects=pods.effects) if pods.effects else None
+    closed = [CloseLease(_closed(lease, world.now, Closed.DELETED, told)) for lease in leases]
+    left = [RemovePod(pod.key) for pod in its if RemovePod(pod.key) not in pods.effects]
+    outcome = Released(closure=Closed.DELETED, detail=told, then=Phase.FAILED)
+    return Decision(run=key, uid=uid, outcome=outcome, effects=(*pods.effects, *left, *closed))
+
+
+def pods_of(world: World, run: Run) -> Sequence[Pod]:
+    """Its own pods: not those of an earlier run of the same name."""
+    return _pods_of(world, run.key, run.uid)
+
+
+def _pods_of(world: World, key: Key, uid: str) -> Sequence[Pod]:
+    return [pod for pod in world.pods_of(key) if pod.rank is not None and pod.rank.uid == uid]
 
 
 @attrs.frozen(kw_only=True)
@@ -119,7 +136,8 @@ def _ending(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -
 
 def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -> Decision:
     now = world.now
-    closed = [CloseLease(_closed(lease, now, cause.closure, cause.message)) for lease in world.leases_of(run.key)]
+    own = [lease for lease in world.leases_of(run.key) if lease.spec.run_ref.uid == run.uid]
+    closed = [CloseLease(_closed(lease, now, cause.closure, cause.message)) for lease in own]
     if run.meta.deleting is not None:
         last = removal(world, run)
     else:
@@ -133,7 +151,7 @@ def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...])
 
 def removal(world: World, run: Run) -> tuple[Effect, ...]:
     """The run's object goes, and what is left of its pods with it; its leases outlive it."""
-    return (*(RemovePod(pod.key) for pod in world.pods_of(run.key)), RemoveRun(run.key))
+    return (*(RemovePod(pod.key) for pod in pods_of(world, run)), RemoveRun(run.key))
 
 
 def _afterwards(run: Run, cause: Cause, now: datetime) -> Run:

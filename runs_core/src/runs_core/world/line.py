@@ -16,7 +16,7 @@ Order = tuple[float | str, ...]
 class Shape:
     """The runs of one need. Not one of them can start as long as its flavor's `freed` is what it was at `failed`.
 
-    answer: why, in full, as of `answered`; never: whether the fleet could not take it even empty.
+    answer: why, in full, as of `answered`; never: in one word why not even the empty fleet could take it, "" where it could.
     """
 
     __slots__ = ("answer", "answered", "failed", "heap", "need", "never", "size")
@@ -27,7 +27,7 @@ class Shape:
         self.size = 0
         self.answer: NoPlace | None = None
         self.answered = self.failed = -1
-        self.never = False
+        self.never = ""
 
 
 class Line:

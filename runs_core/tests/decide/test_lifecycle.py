@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import attrs
+import pytest
+
+from runs_core.testing.builders import A_MONDAY, a_node, a_run
+from runs_core.testing.harness import Harness, lasting
+from runs_core.values.decision import Ends, Released, Starts
+from runs_core.values.lease import Closed
+from runs_core.values.node import Taint
+from runs_core.values.run import OnLoss, OnPodFailure, Phase, PodFailure, Run
+
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+
+def failing(name: str, policy: OnPodFailure, *, gpus: int = 2, limit: int = 3, **said: str) -> Run:
+    """Its pods run a minute; a retry waits 10 s."""
+    run = lasting(a_run(name, gpus=gpus), timedelta(minutes=1), **said)
+    return attrs.evolve(run, spec=attrs.evolve(run.spec, on_pod_failure=PodFailure(policy=policy, limit=limit)))
+
+
+def closures(stage: Harness) -> list[tuple[Closed | None, str]]:
+    return [
+        (lease.status.closure_reason, lease.status.closure_detail)
+        for _, lease in sorted(stage.witness.closed.items(), key=lambda item: item[1].status.end or A_MONDAY)
+    ]
+
+
+# -- coming up and ending ----------------------------------------------------------------------------------------------
+
+
+def test_a_gang_runs_once_all_its_pods_run_and_succeeds_once_all_have_ended() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR))
+    stage.settle()
+    assert stage.phase("train") is Phase.STARTING
+    stage.advance(2)
+    assert stage.phase("train") is Phase.RUNNING
+    stage.advance_until_quiet()
+    assert stage.phase("train") is Phase.SUCCEEDED
+    assert stage.run("train").status.finished_at == A_MONDAY + HOUR + 2 * SECOND
+    assert closures(stage) == [(Closed.SUCCEEDED, "all ranks succeeded")]
+
+
+def test_a_start_that_never_comes_up_is_tried_four_times_with_a_doubling_pause_and_then_fails() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("stuck"), HOUR, start="Never"), oracles=True)
+    stage.advance_until_quiet()
+    starts = [record.at - A_MONDAY for record in stage.records if isinstance(record.outcome, Starts)]
+    minutes = timedelta(minutes=1)
+    # each start has 15 minutes; the pauses after them are 1, 2 and 4 minutes
+    assert starts == [0 * minutes, 16 * minutes, 33 * minutes, 52 * minutes]
+    assert (stage.phase("stuck"), stage.run("stuck").status.reason) == (Phase.FAILED, "StartTimeout")
+    assert stage.run("stuck").status.finished_at == A_MONDAY + 67 * minutes + SECOND
+
+
+def test_while_it_backs_off_a_run_is_held_and_keeps_its_admission_time() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("stuck"), HOUR, start="Never"))
+    stage.advance(15 * 60 + 1)
+    status = stage.run("stuck").status
+    assert (status.phase, status.reason, status.start_timeouts) == (Phase.HELD, "StartBackOff", 1)
+    assert (status.admitted_at, status.not_before) == (A_MONDAY, A_MONDAY + timedelta(minutes=16))
+
+
+# -- pods that fail ----------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_rank_fails_its_gang() -> None:
+    stage = Harness(a_node("n1"), failing("train", OnPodFailure.FAIL, failing_ranks="1"))
+    stage.advance_until_quiet()
+    status = stage.run("train").status
+    assert (status.phase, status.reason, status.message) == (Phase.FAILED, "PodFailed", "rank 1 failed: exit code 1")
+    assert closures(stage) == [(Closed.RUN_FAILED, "rank 1 failed: exit code 1")]
+
+
+def test_failed_ranks_are_told_in_the_order_of_their_numbers() -> None:
+    stage = Harness(a_node("n1", gpus=12), failing("train", OnPodFailure.FAIL, gpus=12, failing_ranks="2,10"))
+    stage.advance_until_quiet()
+    assert stage.run("train").status.message == "ranks 2, 10 failed: exit code 1"
+
+
+def test_a_retry_restarts_the_whole_gang_on_the_same_slots_after_its_backoff() -> None:
+    stage = Harness(a_node("n1"), failing("train", OnPodFailure.RETRY, failing_ranks="0", failures="1"), oracles=True)
+    stage.settle()
+    [lease] = stage.world.leases_of(stage.run("train").key)
+    stage.advance(62)
+    assert (stage.phase("train"), stage.run("train").status.reason) == (Phase.STARTING, "Retrying")
+    stage.advance(10)
+    assert list(stage.world.leases_of(stage.run("train").key)) == [lease]
+    assert [pod.created for pod in stage.pods("train")][-2:] == [A_MONDAY + timedelta(seconds=72)] * 2
+    stage.advance_until_quiet()
+    assert stage.phase("train") is Phase.SUCCEEDED
+    assert stage.run("train").status.attempt == 1
+
+
+def test_retries_end_at_their_limit() -> None:
+    stage = Harness(a_node("n1"), failing("train", OnPodFailure.RETRY, limit=2, failing_ranks="0"))
+    stage.advance_until_quiet()
+    assert stage.run("train").status.message == "rank 0 failed: exit code 1 after 2 retries"
+    assert len(stage.pods("train")) == 3 * 2
+
+
+def test_an_ignored_failure_counts_as_ended_and_the_run_is_done_with_its_last_rank() -> None:
+    stage = Harness(a_node("n1"), failing("sweep", OnPodFailure.IGNORE, failing_ranks="0"))
+    stage.advance_until_quiet()
+    assert stage.phase("sweep") is Phase.SUCCEEDED
+    assert stage.run("sweep").status.message == "1 of 2 ranks failed and were ignored"
+
+
+# -- evictions ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_evicted_rank_starts_again_on_its_node_while_the_others_run_on() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train", gpus=2), HOUR), oracles=True)
+    stage.advance(10)
+    evicted, other = stage.pods("train")
+    stage.evict(evicted)
+    stage.advance(10)
+    assert stage.phase("train") is Phase.RUNNING
+    assert [pod.created for pod in stage.pods("train")] == [A_MONDAY + 11 * SECOND, other.created]
+
+
+def test_a_rank_evicted_from_a_cordoned_node_takes_its_gang_elsewhere() -> None:
+    stage = Harness(a_node("n1", gpus=2), a_node("n2", gpus=2), lasting(a_run("train", gpus=2), HOUR))
+    stage.advance(10)
+    stage.cordon("n1")
+    stage.advance(10)
+    assert stage.placed("train") == {"n1": 2}
+    stage.evict(stage.pods("train")[0])
+    stage.advance(10)
+    assert stage.placed("train") == {"n2": 2}
+    assert closures(stage) == [(Closed.EVICTED, "ranks 0 were evicted, and node n1 takes nothing new")]
+
+
+def test_a_rank_evicted_by_a_taint_does_not_come_back_to_it() -> None:
+    stage = Harness(a_node("n1", gpus=2), a_node("n2", gpus=2), lasting(a_run("train", gpus=1), HOUR))
+    stage.advance(10)
+    stage.node(a_node("n1", gpus=2, taints=(Taint(key="fault", effect="NoExecute"),)))
+    stage.evict(stage.pods("train")[0], at_once=True)
+    stage.settle()
+    assert stage.placed("train") == {"n2": 1}
+
+
+def test_a_retried_run_too_leaves_a_node_that_is_drained() -> None:
+    stage = Harness(a_node("n1"), failing("train", OnPodFailure.RETRY, gpus=1, failures="1"))
+    stage.advance(80)
+    assert stage.run("train").status.retries == 1
+    stage.add(a_node("n2"))
+    stage.cordon("n1")
+    stage.evict(stage.pods("train")[-1])
+    stage.advance(5)
+    assert stage.placed("train") == {"n2": 1}
+
+
+def test_a_retry_does_not_start_on_a_node_that_was_cordoned_meanwhile() -> None:
+    stage = Harness(a_node("n1"), failing("train", OnPodFailure.RETRY, gpus=1, failures="1"))
+    stage.advance(65)
+    stage.add(a_node("n2"))
+    stage.cordon("n1")
+    stage.advance(10)
+    assert stage.placed("train") == {"n2": 1}
+
+
+# -- nodes that are lost -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("taint", [True, False], ids=["out of service", "deleted"])
+def test_a_lost_node_sends_the_whole_gang_back_to_the_line_at_its_admission_time(taint: bool) -> None:
+    stage = Harness(a_node("n1", gpus=4), a_node("n2", gpus=4), lasting(a_run("train"), HOUR), oracles=True)
+    stage.advance(10)
+    stage.lose("n1", taint=taint)
+    stage.advance(1)
+    assert stage.phase("train") is Phase.QUEUED
+    assert stage.run("train").status.admitted_at == A_MONDAY
+    assert closures(stage) == [(Closed.NODE_LOST, "lost node n1")]
+    stage.restore("n1")
+    stage.advance_until_quiet()
+    assert (stage.phase("train"), stage.run("train").status.attempt) == (Phase.SUCCEEDED, 2)
+
+
+def test_two_nodes_lost_at_once_are_one_loss() -> None:
+    stage = Harness(a_node("n1", gpus=4), a_node("n2", gpus=4), lasting(a_run("train"), HOUR))
+    stage.advance(10)
+    stage.lose("n1")
+    stage.lose("n2")
+    stage.settle()
+    assert closures(stage) == [(Closed.NODE_LOST, "lost nodes n1, n2")]
+
+
+def test_a_run_that_wants_it_fails_with_its_node() -> None:
+    run = lasting(a_run("train"), HOUR)
+    stage = Harness(a_node("n1"), attrs.evolve(run, spec=attrs.evolve(run.spec, on_node_loss=OnLoss.FAIL)))
+    stage.advance(10)
+    stage.lose("n1")
+    stage.settle()
+    assert (stage.phase("train"), stage.run("train").status.reason) == (Phase.FAILED, "NodeLost")
+
+
+def test_a_node_that_is_cordoned_not_ready_or_set_aside_is_not_lost() -> None:
+    nodes = [a_node(name, gpus=2) for name in ("n1", "n2", "n3")]
+    stage = Harness(*nodes, lasting(a_run("train", gpus=6), HOUR))
+    stage.advance(10)
+    stage.cordon("n1")
+    stage.node(attrs.evolve(nodes[1], ready=False))
+    stage.set_aside("n3")
+    stage.advance_until_quiet()
+    assert (stage.phase("train"), stage.run("train").status.attempt) == (Phase.SUCCEEDED, 1)
+
+
+# -- people ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_suspended_run_gives_its_gpus_back_and_resumes_at_a_new_place_in_line() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR), oracles=True)
+    stage.advance(10)
+    stage.suspend("train")
+    stage.advance(10)
+    assert (stage.phase("train"), stage.placed("train")) == (Phase.HELD, {})
+    assert closures(stage)[0][0] is Closed.SUSPENDED
+    stage.resume("train")
+    stage.advance(10)
+    assert stage.phase("train") is Phase.RUNNING
+    assert stage.run("train").status.admitted_at == A_MONDAY + 20 * SECOND
+
+
+def test_a_canceled_run_ends_and_keeps_its_record() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR))
+    stage.advance(10)
+    stage.cancel("train")
+    stage.advance(10)
+    assert (stage.phase("train"), stage.run("train").status.reason) == (Phase.FAILED, "Canceled")
+    assert closures(stage) == [(Closed.CANCELED, "the run was canceled")]
+
+
+def test_a_deleted_run_goes_once_its_pods_are_gone() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR, shutdown="20s"))
+    stage.advance(10)
+    stage.delete("train")
+    stage.advance(19)
+    assert stage.placed("train") == {"n1": 8}
+    stage.advance(1)
+    assert stage.world.run(stage.records[0].run) is None
+    assert closures(stage) == [(Closed.DELETED, "the run was deleted")]
+    assert not stage.pods("train")
+
+
+@pytest.mark.parametrize("how", ["cancel", "delete"])
+def test_a_requeue_that_is_under_way_ends_where_somebody_asked_for_the_end_meanwhile(how: str) -> None:
+    stage = Harness(a_node("n1", gpus=4), a_node("n2", gpus=4), lasting(a_run("train"), HOUR, shutdown="20s"))
+    stage.advance(10)
+    stage.lose("n1")
+    stage.advance(5)
+    getattr(stage, how)("train")
+    stage.advance(30)
+    ended = stage.records_of("train")[-1].outcome
+    assert isinstance(ended, Released)
+    assert ended.then is Phase.FAILED
+
+
+def test_a_run_taken_away_by_force_leaves_nothing_behind() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR, shutdown="20s"))
+    stage.advance(10)
+    stage.vanish("train")
+    stage.advance(19)
+    assert stage.placed("train") == {"n1": 8}
+    stage.advance(1)
+    assert (stage.placed("train"), list(stage.pods("train"))) == ({}, [])
+    assert [type(record.outcome) for record in stage.records_of("train")[-2:]] == [Ends, Released]
+
+
+def test_a_run_of_the_same_name_starts_once_the_pods_of_the_vanished_one_are_gone() -> None:
+    stage = Harness(a_node("n1"), a_node("n2"), lasting(a_run("train"), HOUR, shutdown="20s"), oracles=True)
+    stage.advance(10)
+    stage.vanish("train")
+    stage.submit(lasting(a_run("train"), HOUR))
+    stage.advance(19)
+    assert (stage.phase("train"), stage.run("train").status.reason) == (Phase.HELD, "NameInUse")
+    stage.advance(3)
+    assert stage.phase("train") is Phase.RUNNING
+    stage.advance_until_quiet()
+    assert stage.phase("train") is Phase.SUCCEEDED
+
+
+# -- afterwards --------------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_forgotten_after_a_week() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR))
+    stage.advance(days=7)
+    assert stage.phase("train") is Phase.SUCCEEDED
+    stage.advance(hours=2)
+    assert not stage.world.runs()
+    assert not stage.world.gangs.pods
+
+
+def test_a_finished_run_is_kept_as_long_as_another_waits_for_it_and_no_longer() -> None:
+    after = lasting(a_run("second", after=("first",)), timedelta(days=10))
+    stage = Harness(a_node("n1"), lasting(a_run("first"), HOUR), after)
+    stage.advance(days=10)
+    assert stage.phase("first") is Phase.SUCCEEDED
+    stage.advance(days=1)
+    assert [run.meta.name for run in stage.world.runs()] == ["second"]
+
+
+def test_a_release_keeps_the_slots_until_the_last_pod_is_gone() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR, shutdown="20s"), a_run("waits"))
+    stage.advance(10)
+    stage.cancel("train")
+    stage.advance(19)
+    assert stage.placed("train") == {"n1": 8}
+    stage.advance(1)
+    assert (stage.placed("train"), stage.placed("waits")) == ({}, {"n1": 8})
+
+
+def test_nothing_is_waited_for_on_a_lost_node() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR, shutdown="20s"))
+    stage.advance(10)
+    stage.lose("n1")
+    stage.settle()
+    assert (stage.phase("train"), stage.placed("train"), list(stage.pods("train"))) == (Phase.QUEUED, {}, [])
