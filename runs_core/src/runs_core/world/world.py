@@ -347,6 +347,23 @@ class World:
                 self.touch(upstream)  # its retention, if it has finished, no longer waits for anybody
         for name in after:
             self._dependents.setdefault(Key(key.namespace, name), set()).add(key)
+        self.touch(*self._circle(key, {*before, *after}))
+
+    def _circle(self, key: Key, names: Iterable[str]) -> set[Key]:
+        """The unfinished runs that lead from these back to the run, and what else these wait for; empty: none lead back.
+
+        All that wait in a circle say so, also those that neither changed nor wait for this run directly.
+        """
+        seen: set[Key] = set()
+        stack = [Key(key.namespace, name) for name in names]
+        while stack:
+            at = stack.pop()
+            if at not in seen:
+                seen.add(at)
+                run = self._runs.get(at)
+                if run is not None and not run.status.phase.terminal:
+                    stack += (Key(at.namespace, name) for name in run.spec.after)
+        return seen if key in seen else set()
 
     def _stand(self, key: Key, old: Run | None, run: Run | None) -> None:
         """Keep the line, and the runs that have not started, in step."""
