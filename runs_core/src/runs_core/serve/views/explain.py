@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import attrs
 
@@ -38,9 +38,9 @@ class Explanation(Plan):
 
 
 def explain(
-    world: World, run: Run, plan: Plan, outcome: Outcome | None, said: Iterable[tuple[str, Sequence[str]]] = ()
+    world: World, run: Run, plan: Plan, outcome: Outcome | None, said: Iterable[tuple[str, str]] = ()
 ) -> Explanation:
-    """outcome: what would be decided now; None for a run that has started or is over. said: lines, by plugin."""
+    """outcome: what would be decided now; None for a run that has started or is over. said: (plugin, line)."""
     parts = {field.name: getattr(plan, field.name) for field in attrs.fields(Plan)}
     return Explanation(
         **parts,
@@ -48,7 +48,7 @@ def explain(
         message=run.status.message,
         match=outcome.match if isinstance(outcome, Waits) else (),
         blocked_by=_blockers(world, run) if isinstance(outcome, Held) else (),
-        said=tuple(Said(by=plugin, line=line) for plugin, lines in said for line in lines),
+        said=tuple(Said(by=plugin, line=line) for plugin, line in said),
     )
 
 

@@ -18,14 +18,19 @@ Change = tuple[str, str | None, RunSpec]
 """In words, as a command where one makes it, and the spec after it."""
 
 
-def remedies(run: Run, flavors: tuple[str, ...], now: datetime, consider: Try) -> tuple[Remedy, ...]:
-    """flavors: those of the fleet. Costs one decision for each change tried, log2(width) for narrower widths."""
+def remedies(
+    run: Run, flavors: tuple[str, ...], now: datetime, consider: Try, program: str = "runs"
+) -> tuple[Remedy, ...]:
+    """flavors: those of the fleet. program: how the commands begin.
+
+    Costs one decision for each change tried, log2(width) for narrower widths.
+    """
     spec = run.spec
     if spec.suspend:
         resumed = attrs.evolve(spec, suspend=False)
-        found: list[Change] = [("resume it", f"runs -n {run.key.namespace} resume {run.key.name}", resumed)]
+        found: list[Change] = [("resume it", f"{program} -n {run.key.namespace} resume {run.key.name}", resumed)]
     else:
-        found = list(_changes(run, flavors, consider))
+        found = list(_changes(run, flavors, consider, program))
     return tuple(
         Remedy(change=change, command=command, starts_at=now)
         for change, command, changed in found
@@ -33,21 +38,25 @@ def remedies(run: Run, flavors: tuple[str, ...], now: datetime, consider: Try) -
     )
 
 
-def _changes(run: Run, flavors: tuple[str, ...], consider: Try) -> Iterator[Change]:
+def _changes(run: Run, flavors: tuple[str, ...], consider: Try, program: str) -> Iterator[Change]:
     spec = run.spec
     narrower = _narrower(spec, consider)
     if narrower is not None:
-        yield f"ask for {narrower.resources.gpus} GPUs instead of {run.gpus}", _submit(run, narrower), narrower
+        yield f"ask for {narrower.resources.gpus} GPUs instead of {run.gpus}", _submit(run, narrower, program), narrower
     if spec.topology.spread is Spread.SINGLE_DOMAIN:
         spread = attrs.evolve(spec, topology=attrs.evolve(spec.topology, spread=Spread.ALLOWED))
-        yield "let its groups lie in different domains (topology.spread: Allowed)", _submit(run, spread), spread
+        yield (
+            "let its groups lie in different domains (topology.spread: Allowed)",
+            _submit(run, spread, program),
+            spread,
+        )
     if spec.topology.selector:
         anywhere = attrs.evolve(spec, topology=attrs.evolve(spec.topology, selector=()))
-        yield "drop topology.selector", _submit(run, anywhere), anywhere
+        yield "drop topology.selector", _submit(run, anywhere, program), anywhere
     for flavor in flavors:
         if flavor != spec.resources.flavor:
             other = attrs.evolve(spec, resources=attrs.evolve(spec.resources, flavor=flavor))
-            yield f"take the flavor {flavor}", _submit(run, other), other
+            yield f"take the flavor {flavor}", _submit(run, other, program), other
 
 
 def _narrower(spec: RunSpec, consider: Try) -> RunSpec | None:
@@ -67,16 +76,16 @@ def _as_wide(spec: RunSpec, gpus: int) -> RunSpec:
     return attrs.evolve(spec, resources=attrs.evolve(spec.resources, gpus=gpus))
 
 
-def _submit(run: Run, changed: RunSpec) -> str | None:
+def _submit(run: Run, changed: RunSpec, program: str) -> str | None:
     """The shape of an admitted run is fixed, so the remedy is a new run; None for one that flags cannot say."""
     resources, topology = changed.resources, changed.topology
     plain = RunSpec(resources=resources, topology=Topology(group_gpus=topology.group_gpus))
     if changed != plain:
         return None
-    words = ["runs", "-n", run.key.namespace, "submit", f"{run.key.name}-2", *_flags(resources)]
+    words = ["-n", run.key.namespace, "submit", f"{run.key.name}-2", *_flags(resources)]
     if topology.group_gpus is not None:
         words += ["--group", str(topology.group_gpus)]
-    return shlex.join(words)
+    return f"{program} {shlex.join(words)}"
 
 
 def _flags(resources: Resources) -> list[str]:

@@ -1,0 +1,1 @@
+"""What the commands do: one module for each module of `runs_cli.commands`, imported when it runs."""

@@ -1,0 +1,119 @@
+"""`runs demo`: a fleet, a day of work, and what a person wants to see of it."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import assert_never
+
+import attrs
+
+from runs_cli import day, render
+from runs_cli.actions.cluster import mend, out_of_service, status_blocks
+from runs_cli.actions.explain import explain_blocks, explained
+from runs_cli.actions.queue import line_table
+from runs_cli.actions.top import fleet_table
+from runs_cli.answer import Block, Notes, Table, answer
+from runs_cli.failures import Stop
+from runs_cli.options import DEMO_STATE, asked
+from runs_cli.session import Session, create
+from runs_cli.words import moment, span
+from runs_core.serve.views.plain import plain
+from runs_core.serve.views.queue import Line, line
+from runs_core.serve.views.status import status
+from runs_core.serve.views.top import top
+from runs_core.values.meta import Key
+
+SHOWN = 10
+
+
+def demo(state: str | None) -> None:
+    path = Path(state or DEMO_STATE)
+    if state is None:
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+    elif path.exists():
+        raise Stop(f"{path} exists already; name another file with --state, or remove it")
+    began = time.monotonic()
+    with create(attrs.evolve(asked(), local=str(path)), day.START) as session:
+        _live(session)
+        _show(session, timedelta(seconds=time.monotonic() - began))
+
+
+def _live(session: Session) -> None:
+    """From START through LENGTH."""
+    session.declare_nodes(day.nodes())
+    session.declare(day.owners())
+    session.settle()
+    minutes = day.LENGTH // timedelta(minutes=1)
+    with render.progress("a day of 64 nodes", minutes) as shown:
+        for happening in day.happenings():
+            session.advance(day.START + happening.at - session.now, lambda _: None)
+            _happen(session, happening)
+            session.settle()
+            shown(happening.at // timedelta(minutes=1), moment(session.now))
+        session.advance(day.START + day.LENGTH - session.now, lambda _: None)
+
+
+def _happen(session: Session, happening: day.Happening) -> None:
+    match happening:
+        case day.Submit(body=body):
+            session.submit(body)
+        case day.Cancel(namespace=namespace, name=name):
+            session.objects.edit("Run", Key(namespace, name), lambda body: body["spec"].update(canceled=True))
+        case day.Lose(node=node):
+            session.objects.edit("Node", Key("", node), out_of_service)
+        case day.Restore(node=node):
+            session.objects.edit("Node", Key("", node), mend)
+        case _:
+            assert_never(happening)
+
+
+def _show(session: Session, took: timedelta) -> None:
+    found = status(session.world)
+    waiting = line(session.world)
+    answer(
+        session.asked,
+        plain=lambda: {"queue": plain(waiting), "status": plain(found), "top": plain(top(session.world))},
+        names=lambda: [str(session.asked.local)],
+        blocks=lambda: [
+            Notes(title=f"A day of 64 nodes, 512 GPUs and three teams, in {took.total_seconds():.0f} s.", lines=()),
+            *status_blocks(session, found),
+            _head(session, waiting),
+            fleet_table(top(session.world), "The fleet (`runs top`)"),
+            *_why(session, waiting),
+            Notes(title="Try next", lines=_next(session, waiting)),
+        ],
+    )
+
+
+def _head(session: Session, waiting: Line) -> Table:
+    first = attrs.evolve(waiting, items=waiting.items[:SHOWN])
+    title = f"First in line (`runs queue`): {len(first.items)} of {len(waiting.items)}"
+    return line_table(session, first, title)
+
+
+def _why(session: Session, waiting: Line) -> list[Block]:
+    if not waiting.items:
+        return []
+    run = session.run_named(str(waiting.items[0].run))
+    title = Notes(title=f"Why does {run.key} wait? (`runs explain {run.key}`)", lines=())
+    return [title, *explain_blocks(session, run, explained(session, run))]
+
+
+def _next(session: Session, waiting: Line) -> list[str]:
+    runs = f"runs --local {shlex.quote(str(session.asked.local))}"
+    first = str(waiting.items[0].run) if waiting.items else "language/pretrain-2"
+    since = span(session.now - day.START - timedelta(hours=11))
+    return [
+        f"{runs} get -A",
+        f"{runs} explain {first} --history",
+        f"{runs} explain language/too-wide",
+        f"{runs} leases -A --node {day.LOST_NODE} --since {since}",
+        f"{runs} plan {first}",
+        f"{runs} submit mine -n vision --gpus 16 --gpus-per-pod 8 --flavor A100-80GB --simulated-duration 30m",
+        f"{runs} cluster advance 3h",
+        f"{runs} cluster lose h100-000",
+    ]

@@ -1,0 +1,73 @@
+"""`runs get`: runs with their phase, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from runs_cli.answer import Column, Table, answer, listed
+from runs_cli.options import Asked, asked
+from runs_cli.session import Session, opened
+from runs_cli.words import NONE, moment, span
+from runs_core.values.run import Run
+
+
+def get(names: tuple[str, ...]) -> None:
+    said = asked()
+    with opened(said) as session:
+        runs = session.runs_named(names) if names else session.runs_in(said.scope)
+        answer(
+            said,
+            plain=lambda: listed([session.stored("Run", run.key) for run in runs], one=len(names) == 1),
+            names=lambda: [str(run.key) for run in runs],
+            blocks=lambda: [runs_table(session, runs, said)],
+        )
+
+
+def runs_table(session: Session, runs: Sequence[Run], said: Asked, title: str = "") -> Table:
+    """One row each."""
+    everywhere = said.all_namespaces or len({run.key.namespace for run in runs}) > 1
+    columns = [
+        *([Column("NAMESPACE")] if everywhere else []),
+        Column("NAME"),
+        Column("PHASE", state=True),
+        Column("GPUS", right=True),
+        Column("FLAVOR"),
+        Column("OWNER", wide=True),
+        Column("PAYER", wide=True),
+        Column("STARTED", wide=True),
+        Column("AGE", right=True),
+        Column("REASON"),
+        Column("MESSAGE", wide=True),
+    ]
+    rows = [[*([run.key.namespace] if everywhere else []), *_row(session, run)] for run in runs]
+    where = "the cluster" if said.all_namespaces else f"namespace {said.home}"
+    return Table(columns=columns, rows=rows, title=title, empty=f"No runs in {where}; `runs submit` makes one.")
+
+
+def _row(session: Session, run: Run) -> list[str]:
+    status = run.status
+    payers = sorted(
+        {
+            f"{lease.spec.payer.budget}/{lease.spec.payer.envelope}"
+            for lease in session.world.leases_of(run.key)
+            if lease.spec.payer is not None
+        }
+    )
+    return [
+        run.key.name,
+        str(status.phase),
+        f"{status.width}/{run.gpus}",
+        run.spec.resources.flavor or NONE,
+        run.spec.owner or ",".join(session.world.owners(run.key.namespace)) or NONE,
+        ",".join(payers) or NONE,
+        moment(status.started_at),
+        age(run, session.now),
+        status.reason or NONE,
+        status.message or NONE,
+    ]
+
+
+def age(run: Run, now: datetime) -> str:
+    """Since it was made."""
+    return span(now - run.meta.created) if run.meta.created is not None else NONE

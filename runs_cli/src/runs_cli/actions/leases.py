@@ -1,0 +1,124 @@
+"""`runs leases`: who held which GPUs, from when to when."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+import attrs
+import click
+
+from runs_cli.answer import Column, Table, answer, listed
+from runs_cli.options import Asked, asked
+from runs_cli.session import Session, opened
+from runs_cli.words import NONE, instant, key_of, moment, numbers, span
+from runs_core.values.lease import Lease
+
+EXPORT = "export"
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """Which leases. since, until: those that held GPUs at some moment in between, half open."""
+
+    owner: str | None
+    node: str | None
+    since: datetime | None
+    until: datetime | None
+    only_open: bool
+
+    def __call__(self, lease: Lease) -> bool:
+        spec, end = lease.spec, lease.status.end
+        return (
+            (self.owner is None or spec.owner == self.owner)
+            and (self.node is None or any(slots.node == self.node for slots in spec.slots))
+            and (self.since is None or end is None or end > self.since)
+            and (self.until is None or spec.start < self.until)
+            and not (self.only_open and lease.status.closed)
+        )
+
+
+def leases(
+    what: str | None, *, owner: str | None, node: str | None, since: str | None, until: str | None, only_open: bool
+) -> None:
+    said = asked()
+    with opened(said) as session:
+        wanted = Wanted(
+            owner=owner,
+            node=session.node_named(node) if node else None,
+            since=instant(since, "--since", session.now) if since else None,
+            until=instant(until, "--until", session.now) if until else None,
+            only_open=only_open,
+        )
+        found = _leases(session, said, None if what == EXPORT else what, wanted)
+        if what == EXPORT:
+            for lease in found:
+                click.echo(json.dumps(session.stored("GPULease", lease.key), sort_keys=True, ensure_ascii=False))
+            return
+        answer(
+            said,
+            plain=lambda: listed([session.stored("GPULease", lease.key) for lease in found], one=False),
+            names=lambda: [str(lease.key) for lease in found],
+            blocks=lambda: [lease_table(found, session.now)],
+        )
+
+
+def _leases(session: Session, said: Asked, run: str | None, wanted: Wanted) -> list[Lease]:
+    """By start, then name. A run that is long gone still has its leases."""
+    key = key_of(run, said.home) if run else None
+    found = [
+        lease
+        for lease in session.leases()
+        if wanted(lease) and (lease.run == key if key else said.scope is None or lease.meta.namespace == said.scope)
+    ]
+    if key and not found:
+        session.run_named(str(key))
+    return sorted(found, key=lambda lease: (lease.spec.start, lease.key))
+
+
+def lease_table(found: list[Lease], now: datetime) -> Table:
+    """A row for each node of each lease."""
+    columns = [
+        Column("NAMESPACE"),
+        Column("RUN"),
+        Column("OWNER"),
+        Column("ROLE", wide=True),
+        Column("GROUP", right=True, wide=True),
+        Column("ATTEMPT", right=True, wide=True),
+        Column("NODE"),
+        Column("SLOTS"),
+        Column("GPUS", right=True),
+        Column("START"),
+        Column("END"),
+        Column("HELD", right=True),
+        Column("STATE", state=True),
+        Column("DETAIL", wide=True),
+        Column("LEASE", wide=True),
+    ]
+    rows = [
+        [
+            lease.run.namespace,
+            lease.run.name,
+            lease.spec.owner or NONE,
+            str(lease.spec.role),
+            str(lease.spec.group),
+            str(lease.spec.attempt),
+            slots.node,
+            numbers(slots.ordinals),
+            str(len(slots.ordinals)),
+            moment(lease.spec.start),
+            moment(lease.status.end),
+            span(held(lease, now)),
+            str(lease.status.closure_reason) if lease.status.closed else "open",
+            lease.status.closure_detail or NONE,
+            lease.meta.name,
+        ]
+        for lease in found
+        for slots in lease.spec.slots
+    ]
+    return Table(columns=columns, rows=rows, empty="No such lease.")
+
+
+def held(lease: Lease, now: datetime) -> timedelta:
+    """How long it has held, or did."""
+    return (lease.status.end or now) - lease.spec.start

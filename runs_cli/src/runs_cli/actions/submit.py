@@ -1,0 +1,125 @@
+"""`runs submit`: create or update runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+import attrs
+import click
+
+from runs_cli import waiting
+from runs_cli.answer import Fields, answer, listed
+from runs_cli.failures import Code
+from runs_cli.intake import as_submitted, read_runs, runs_from
+from runs_cli.options import Asked, asked
+from runs_cli.session import Session, key_in, opened
+from runs_cli.words import duration
+from runs_core.schema.convert import Object
+from runs_core.schema.manifest import Document
+from runs_core.values.meta import SIMULATED, Key
+
+
+@attrs.frozen(kw_only=True)
+class Flags:
+    """A run as flags say it."""
+
+    gpus: int | None
+    flavor: str | None
+    group: int | None
+    gpus_per_pod: int | None
+    image: str | None
+    after: tuple[str, ...]
+    owner: str | None
+    expected_duration: str | None
+    simulated_duration: str | None
+
+    @property
+    def any(self) -> bool:
+        return any(attrs.astuple(self, recurse=False))
+
+
+def submit(
+    *,
+    name: str | None,
+    words: tuple[str, ...],
+    filename: str | None,
+    dry_run: str | None,
+    wait: str | None,
+    timeout: str,
+    **flags: object,
+) -> int:
+    said = asked()
+    limit = duration(timeout, "--timeout")
+    given = Flags(**flags)  # type: ignore[arg-type]  # click's values, by the names of the options above
+    _check_usage(name, words, filename, given)
+    with opened(said) as session:
+        if filename is not None:
+            documents = read_runs(session, filename)
+        else:
+            documents = runs_from(session, json.dumps(manifest(str(name), words, given)), "command line")
+        if dry_run:
+            _answer(said, [one.body for one in documents], ["valid, and not sent"] * len(documents))
+            return Code.DONE
+        return _send(said, session, documents, wait=wait, timeout=limit)
+
+
+def _send(said: Asked, session: Session, documents: list[Document], *, wait: str | None, timeout: timedelta) -> int:
+    """All or none: nothing is sent before each has been found to be acceptable."""
+    keys = [as_submitted(session, document).key for document in documents]
+    done = [session.submit(document.body) for document in documents]
+    session.settle()
+    code = waiting.wait(session, keys, wait, timeout) if wait else Code.DONE
+    lines = [f"{word}: {_standing(session, key)}" for word, key in zip(done, keys, strict=True)]
+    _answer(said, [session.stored("Run", key) for key in keys], lines)
+    return code
+
+
+def _standing(session: Session, key: Key) -> str:
+    run = session.world.run(key)
+    if run is None:
+        return "gone"
+    return ", ".join(filter(None, (str(run.status.phase), run.status.message or run.status.reason)))
+
+
+def _answer(said: Asked, bodies: list[Object], lines: list[str]) -> None:
+    keys = [str(key_in(body)) for body in bodies]
+    answer(
+        said,
+        plain=lambda: listed(bodies, one=True),
+        names=lambda: keys,
+        blocks=lambda: [Fields(pairs=list(zip(keys, lines, strict=True)))],
+    )
+
+
+def _check_usage(name: str | None, words: tuple[str, ...], filename: str | None, given: Flags) -> None:
+    context = click.get_current_context()
+    if filename is not None and (name is not None or given.any):
+        raise click.UsageError("-f takes everything from the file: leave NAME and the flags of a run out", context)
+    if filename is None and (name is None or given.gpus is None):
+        raise click.UsageError("name the run and its --gpus, or a file with -f", context)
+    if words and given.image is None:
+        raise click.UsageError("a command needs a container: name its --image", context)
+
+
+def manifest(name: str, words: tuple[str, ...], given: Flags) -> dict[str, object]:
+    """The manifest that these flags stand for; its namespace is the command's."""
+    resources = {"gpus": given.gpus, "flavor": given.flavor, "gpusPerPod": given.gpus_per_pod}
+    spec: dict[str, object] = {"resources": _said(resources)}
+    if given.group is not None:
+        spec["topology"] = {"groupGPUs": given.group}
+    if given.expected_duration is not None:
+        spec["runtime"] = {"expectedDuration": given.expected_duration}
+    if given.image is not None:
+        container = {"name": "main", "image": given.image, **({"command": list(words)} if words else {})}
+        spec["template"] = {"spec": {"containers": [container]}}
+    spec |= _said({"after": list(given.after) or None, "owner": given.owner})
+    metadata: dict[str, object] = {"name": name}
+    if given.simulated_duration is not None:
+        metadata["annotations"] = {f"{SIMULATED}duration": given.simulated_duration}
+    return {"apiVersion": "runs.dev/v1alpha1", "kind": "Run", "metadata": metadata, "spec": spec}
+
+
+def _said(options: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in options.items() if value is not None}

@@ -1,0 +1,68 @@
+"""`runs watch`: runs as they change."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import click
+
+from runs_cli import render
+from runs_cli.actions.get import runs_table
+from runs_cli.answer import Block, Fields
+from runs_cli.failures import Code, Stop
+from runs_cli.options import Asked, Output, asked
+from runs_cli.session import Session, opened
+from runs_cli.words import NONE, duration, moment
+from runs_core.values.meta import Key
+from runs_core.values.run import Run, RunStatus
+
+PAUSE = 0.25
+"""Seconds between two looks."""
+
+
+def watch(name: str | None, timeout: str | None) -> None:
+    said = asked()
+    if said.output not in (Output.TABLE, Output.WIDE):
+        raise click.UsageError(f"watch shows tables and lines, not {said.output}: use get", click.get_current_context())
+    limit = duration(timeout, "--timeout") if timeout else None
+    with opened(said) as session:
+        key = session.run_named(name).key if name else None
+        looks = _looks(session, said, key, limit)
+        if render.terminal(sys.stdout):
+            render.live(_frame(session, runs, said) for runs in looks)
+        else:
+            _lines(session, looks)
+
+
+def _looks(session: Session, said: Asked, key: Key | None, limit: timedelta | None) -> Iterator[list[Run]]:
+    """The runs again and again, until the one that is watched is over."""
+    end = time.monotonic() + limit.total_seconds() if limit is not None else None
+    while True:
+        runs = session.runs_in(said.scope) if key is None else [run for run in (session.world.run(key),) if run]
+        yield runs
+        if key is not None and all(run.status.phase.terminal for run in runs):
+            return
+        if end is not None and time.monotonic() >= end:
+            raise Stop(f"the {limit} of --timeout are over", Code.TIMED_OUT)
+        time.sleep(PAUSE)
+        session.settle()
+
+
+def _frame(session: Session, runs: Sequence[Run], said: Asked) -> list[Block]:
+    return [Fields(pairs=[("Now", moment(session.now))]), runs_table(session, runs, said)]
+
+
+def _lines(session: Session, looks: Iterator[list[Run]]) -> None:
+    known: dict[Key, RunStatus] = {}
+    for runs in looks:
+        for run in runs:
+            if known.get(run.key) != run.status:
+                status = run.status
+                click.echo(
+                    f"{moment(session.now)} {run.key} {status.phase} {status.reason or NONE} {status.message or NONE}"
+                )
+        known = {run.key: run.status for run in runs}
+        sys.stdout.flush()

@@ -1,0 +1,151 @@
+"""The demo's day: a fleet, two owners, and what their people submit, break and cancel. The same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import NamedTuple
+
+from runs_core.schema.convert import Object
+from runs_core.schema.names import API_VERSION
+from runs_core.values.meta import SIMULATED
+from runs_core.values.node import Domain, Node
+
+START = datetime(2026, 1, 5, 8, tzinfo=UTC)
+LENGTH = timedelta(hours=24)
+LOST_NODE = "h100-007"
+WIDTHS = (1, 2, 4, 8, 8, 16, 16, 32, 64)
+ARRIVALS = 330
+SEED = 7
+TEAMS = ("language", "vision", "robotics")
+
+
+class Submit(NamedTuple):
+    """Somebody submits a run."""
+
+    at: timedelta
+    body: Object
+
+
+class Cancel(NamedTuple):
+    """Somebody cancels one."""
+
+    at: timedelta
+    namespace: str
+    name: str
+
+
+class Lose(NamedTuple):
+    """A node breaks."""
+
+    at: timedelta
+    node: str
+
+
+class Restore(NamedTuple):
+    """It is mended."""
+
+    at: timedelta
+    node: str
+
+
+Happening = Submit | Cancel | Lose | Restore
+
+
+def nodes() -> list[Node]:
+    """48 nodes with H100 in three domains, 16 with A100 in one; eight GPUs each."""
+    return [
+        *(_node(f"h100-{index:03}", "H100-80GB", f"fabric-{index // 16}") for index in range(48)),
+        *(_node(f"a100-{index:03}", "A100-80GB", "fabric-3") for index in range(16)),
+    ]
+
+
+def _node(name: str, flavor: str, domain: str) -> Node:
+    place = Domain(region="eu-north", cluster="hall-1", name=domain)
+    return Node(name=name, flavor=flavor, domain=place, gpus=8, cpu_milli=128_000, memory_bytes=2 << 40, pods=110)
+
+
+def owners() -> list[Object]:
+    """Three namespaces, two of which spend for somebody."""
+    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}} for team in TEAMS]
+    budgets = [
+        {
+            "apiVersion": API_VERSION,
+            "kind": "Budget",
+            "metadata": {"name": team},
+            "spec": {"owner": f"org:{team}", "namespaces": {"names": [team]}},
+        }
+        for team in TEAMS[:2]
+    ]
+    return [*spaces, *budgets]
+
+
+def happenings() -> list[Happening]:
+    """In order of time."""
+    told: list[Happening] = [*_special(), *_everyday()]
+    return sorted(told, key=lambda happening: happening.at)
+
+
+def _special() -> Iterator[Happening]:
+    """One of each kind that there is."""
+    yield Submit(_at(0, 5), run("language", "pretrain", 128, "9h", group=32))
+    yield Submit(_at(0, 15), run("language", "tokenize", 8, "1h"))
+    yield Submit(_at(0, 16), run("language", "finetune", 64, "3h", after=["tokenize"]))
+    yield Submit(_at(0, 17), run("language", "evaluate", 8, "1h", after=["finetune"]))
+    retry = {"policy": "Retry", "limit": 3, "backoff": "30s"}
+    yield Submit(_at(0, 30), run("vision", "flaky", 16, "40m", said={"failures": "2"}, onPodFailure=retry))
+    yield Submit(_at(0, 45), run("robotics", "stuck", 8, "1h", said={"start": "Never"}, startTimeout="10m"))
+    yield Submit(_at(1, 0), run("vision", "one-fabric", 96, "5h", spread="SingleDomain"))
+    yield Submit(_at(1, 30), run("robotics", "parked", 16, "2h", suspend=True))
+    yield Submit(_at(2, 0), run("language", "too-wide", 256, "4h", spread="SingleDomain"))
+    yield Submit(_at(2, 30), run("vision", "mistake", 64, "12h"))
+    yield Cancel(_at(3, 20), "vision", "mistake")
+    yield Lose(_at(12, 0), LOST_NODE)
+    yield Restore(_at(15, 0), LOST_NODE)
+    yield Submit(_at(18, 0), run("language", "pretrain-2", 192, "20h", group=64))
+
+
+def _everyday() -> Iterator[Happening]:
+    """More than the fleet can take, above all towards the evening, so that a line forms."""
+    random = Random(SEED)
+    for number in range(ARRIVALS):
+        at = timedelta(minutes=int(LENGTH / timedelta(minutes=1) * random.random() ** 0.8))
+        team, width = random.choice(TEAMS), random.choice(WIDTHS)
+        length = f"{random.randint(20, 360)}m"
+        flavor = "A100-80GB" if number % 4 == 0 else "H100-80GB"
+        name = f"{random.choice(('train', 'sweep', 'ablate'))}-{number:03}"
+        yield Submit(at, run(team, name, width, length, flavor=flavor))
+
+
+def _at(hour: int, minute: int) -> timedelta:
+    return timedelta(hours=hour, minutes=minute)
+
+
+def run(
+    namespace: str,
+    name: str,
+    gpus: int,
+    length: str,
+    *,
+    flavor: str = "H100-80GB",
+    group: int | None = None,
+    spread: str | None = None,
+    said: dict[str, str] | None = None,
+    **spec: object,
+) -> Object:
+    """A Run whose simulated pods take `length`. said: more for the simulated kubelet. spec: other fields."""
+    topology = {"groupGPUs": group, "spread": spread}
+    topology = {field: value for field, value in topology.items() if value is not None}
+    annotations = {SIMULATED + what: value for what, value in {"duration": length, **(said or {})}.items()}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Run",
+        "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
+        "spec": {
+            "resources": {"flavor": flavor, "gpus": gpus, "gpusPerPod": min(gpus, 8)},
+            **({"topology": topology} if topology else {}),
+            "runtime": {"expectedDuration": length},
+            **spec,
+        },
+    }

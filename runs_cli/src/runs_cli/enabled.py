@@ -1,0 +1,40 @@
+"""Settings, and the plugins that they let in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from runs_cli.options import Asked
+from runs_core.errors import InvalidInput, Problem
+from runs_core.hooks.registry import Registry, registry
+from runs_core.schema.settings import load_settings, load_switches
+from runs_core.settings import Settings
+from runs_core.values.section import Section
+
+
+def known_plugins(asked: Asked) -> Registry:
+    """Installed plugins, with what is wrong with them. One that is switched off is not imported."""
+    text, source = _file(asked)
+    return registry(load_switches(text, source, os.environ))
+
+
+def loaded_settings(asked: Asked, plugins: Registry | None = None) -> Settings:
+    """The settings file and RUNS_* variables, with the settings of these plugins; without any, of those that are on."""
+    text, source = _file(asked)
+    return load_settings(text, source, os.environ, (plugins or known_plugins(asked)).settings_classes)[0]
+
+
+def sections(asked: Asked) -> tuple[Section, ...]:
+    """What the plugins that are on add to specs."""
+    return known_plugins(asked).sound().sections
+
+
+def _file(asked: Asked) -> tuple[str | None, str]:
+    if asked.config is None:
+        return None, "settings"
+    try:
+        return Path(asked.config).read_text(encoding="utf-8"), asked.config
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise InvalidInput([Problem(asked.config, f"cannot be read: {why}; name a settings file")]) from error

@@ -1,0 +1,92 @@
+"""Manifests on their way in: read, made complete from what the cluster knows, and held against what is there."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+
+import attrs
+
+from runs_cli.failures import nearest
+from runs_cli.session import CLUSTER_SCOPED, Session, key_in
+from runs_core.errors import InvalidInput, Problem
+from runs_core.schema.changes import changes_refused
+from runs_core.schema.convert import Object, run_from_object
+from runs_core.schema.manifest import Document, read_manifests
+from runs_core.values.run import Run
+
+STDIN = "-"
+PLANNED = "planned"
+"""The uid of a run that nobody has submitted."""
+
+
+def read_runs(session: Session, filename: str) -> list[Document]:
+    """The Runs of a file, complete with namespace and flavor. InvalidInput: any of it is not a run that could be."""
+    return runs_from(session, _text(filename), _source(filename))
+
+
+def runs_from(session: Session, text: str, source: str) -> list[Document]:
+    """As `read_runs`."""
+    return [_completed(session, one) for one in read_manifests(text, source, session.plugins.sections, ("Run",))]
+
+
+def read_fleet(session: Session, filename: str) -> list[Object]:
+    """The Nodes, Namespaces and Budgets of a file. InvalidInput: anything else is in it."""
+    return [
+        one.body for one in read_manifests(_text(filename), _source(filename), session.plugins.sections, CLUSTER_SCOPED)
+    ]
+
+
+def as_submitted(session: Session, document: Document) -> Run:
+    """The run as it would stand if this were submitted now, without writing. InvalidInput: it would be refused."""
+    run = run_from_object(document.body, session.plugins.sections)
+    known = session.world.run(run.key)
+    if known is None:
+        return attrs.evolve(run, meta=attrs.evolve(run.meta, uid=PLANNED, created=session.now))
+    changed = attrs.evolve(known, spec=run.spec)
+    refused = changes_refused(known, changed)
+    if refused:
+        raise InvalidInput([Problem(f"{document.where} {one.where}", one.what) for one in refused])
+    return changed
+
+
+def _completed(session: Session, document: Document) -> Document:
+    """With the command's namespace and, where there is only one, the flavor. InvalidInput: neither can be told."""
+    body: Object = copy.deepcopy(document.body)
+    namespace = body["metadata"].setdefault("namespace", session.asked.home)
+    if session.asked.namespace not in (None, namespace):
+        what = f"got {namespace}, and --namespace says {session.asked.namespace}; leave one of them out"
+        raise InvalidInput([Problem(f"{document.where} metadata.namespace", what)])
+    if session.world.namespace(namespace) is None:
+        near = nearest(namespace, [space.name for space in session.world.namespaces()])
+        what = f"got {namespace}, want a namespace that `cluster apply` declared{near}"
+        raise InvalidInput([Problem(f"{document.where} metadata.namespace", what)])
+    if not body["spec"]["resources"].get("flavor"):
+        _fill_flavor(session, document.where, body)
+    return attrs.evolve(document, body=body)
+
+
+def _fill_flavor(session: Session, where: str, body: Object) -> None:
+    known = session.world.run(key_in(body))
+    flavors = session.world.flavors()
+    if known is not None and known.spec.resources.flavor:
+        flavors = [known.spec.resources.flavor]
+    if len(flavors) > 1:
+        what = f"got nothing, and the fleet has {', '.join(flavors)}: name one"
+        raise InvalidInput([Problem(f"{where} spec.resources.flavor", what)])
+    if flavors:
+        body["spec"]["resources"]["flavor"] = flavors[0]
+
+
+def _source(filename: str) -> str:
+    return "stdin" if filename == STDIN else filename
+
+
+def _text(filename: str) -> str:
+    try:
+        return sys.stdin.read() if filename == STDIN else Path(filename).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput([Problem(filename, f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput([Problem(_source(filename), "is no UTF-8 text")]) from error

@@ -1,0 +1,119 @@
+"""The options that every command takes, before its name or after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import attrs
+import click
+from click.core import ParameterSource
+
+_META = "runs_cli.options"
+DEFAULT_NAMESPACE = "default"
+RUNNING = "running"
+FINISHED = "finished"
+"""What `--wait` waits for."""
+DEMO_STATE = "runs-demo.db"
+
+
+class Output(StrEnum):
+    """How an answer is written."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """What the global options say. namespace: None where nobody named one. local: the embedded cluster's state file."""
+
+    local: str | None = None
+    namespace: str | None = None
+    all_namespaces: bool = False
+    config: str | None = None
+    output: Output = Output.TABLE
+    debug: bool = False
+
+    @property
+    def home(self) -> str:
+        """The namespace of a name without one."""
+        return self.namespace or DEFAULT_NAMESPACE
+
+    @property
+    def scope(self) -> str | None:
+        """The namespace that a list is about; None: all."""
+        return None if self.all_namespaces else self.home
+
+
+class GlobalOption(click.Option):
+    """One that counts wherever it stands; the one nearest to the end of the line wins."""
+
+
+def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
+    source = context.get_parameter_source(option.name or "")
+    said: dict[str, object] = context.meta.setdefault(_META, {})
+    if source is ParameterSource.COMMANDLINE:
+        said[str(option.name)] = value
+    elif source is ParameterSource.ENVIRONMENT:
+        said.setdefault(str(option.name), value)
+
+
+def _names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    from runs_cli.completion import namespaces  # noqa: PLC0415 - only completion opens the cluster
+
+    return namespaces(asked_in(context), incomplete)
+
+
+def _option(*names: str, **settings: object) -> GlobalOption:
+    return GlobalOption(names, expose_value=False, callback=_remember, **settings)  # type: ignore[arg-type] # click's own keywords
+
+
+GLOBALS: Sequence[GlobalOption] = (
+    _option(
+        "--local",
+        metavar="FILE",
+        envvar="RUNS_LOCAL",
+        type=click.Path(dir_okay=False),
+        help="State file of the embedded cluster (or RUNS_LOCAL).",
+    ),
+    _option(
+        "-n", "--namespace", metavar="NAME", shell_complete=_names, help=f"Namespace; {DEFAULT_NAMESPACE} unless named."
+    ),
+    _option("-A", "--all-namespaces", is_flag=True, help="Every namespace."),
+    _option(
+        "--config", metavar="FILE", envvar="RUNS_CONFIG", type=click.Path(dir_okay=False), help="Settings, as YAML."
+    ),
+    _option(
+        "-o", "--output", type=click.Choice([str(output) for output in Output]), help="How to write the answer; table."
+    ),
+    _option("--debug", is_flag=True, envvar="RUNS_DEBUG", help="Show where an error came from."),
+)
+
+
+def with_globals(command: click.Command) -> click.Command:
+    """The same command, with those of the global options that it does not define itself."""
+    own = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    command.params.extend(option for option in GLOBALS if not own.intersection(option.opts))
+    return command
+
+
+def asked_in(context: click.Context) -> Asked:
+    """What has been said so far, on any level of the command line."""
+    said = context.meta.get(_META, {})
+    return Asked(
+        local=said.get("local"),
+        namespace=said.get("namespace"),
+        all_namespaces=bool(said.get("all_namespaces")),
+        config=said.get("config"),
+        output=Output(said.get("output") or Output.TABLE),
+        debug=bool(said.get("debug")),
+    )
+
+
+def asked() -> Asked:
+    """What the global options of the running command say."""
+    return asked_in(click.get_current_context())

@@ -1,0 +1,80 @@
+"""Tables are plain in a pipe, coloured on a terminal, and say every state by a word."""
+
+import io
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from runs_cli import render
+from runs_cli.answer import Block, Column, Fields, Notes, Table
+
+LONG = "x" * 150
+TABLE = Table(
+    columns=[Column("NAME"), Column("PHASE", state=True), Column("GPUS", right=True), Column("WHY", wide=True)],
+    rows=[["a", "Running", "8", LONG], ["bcd", "Held", "16", "-"]],
+    title="Runs",
+)
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+Blocks = Sequence[Block]
+
+
+def on_a_screen(monkeypatch: pytest.MonkeyPatch, blocks: Blocks) -> str:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", "100")
+    render.show(blocks)
+    return screen.getvalue()
+
+
+def test_a_piped_table_has_whole_values_and_no_colour(capsys: pytest.CaptureFixture[str]) -> None:
+    render.show([TABLE], wide=True)
+    out = capsys.readouterr().out
+    assert out.splitlines() == [
+        "Runs",
+        f"NAME   PHASE     GPUS   {'WHY'}",
+        f"a      Running      8   {LONG}",
+        "bcd    Held        16   -",
+    ]
+
+
+def test_wide_columns_wait_for_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    render.show([TABLE])
+    assert LONG not in capsys.readouterr().out
+
+
+def test_force_colour_paints_a_pipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    render.show([TABLE])
+    assert "\x1b[32mRunning" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("block", [TABLE, Fields(pairs=[("Phase", "Held")]), Notes(title="Why", lines=["so"])])
+def test_a_terminal_gets_colour(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[" in on_a_screen(monkeypatch, [block])
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_no_colour_means_none_on_a_terminal_too(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    blocks: list[Block] = [TABLE, Fields(pairs=[("Phase", "Held")]), Notes(title="Why", lines=["so"])]
+    shown = on_a_screen(monkeypatch, blocks)
+    assert "\x1b[" not in shown
+    assert "Running" in shown
+
+
+def test_an_empty_table_says_so_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    render.show([Table(columns=TABLE.columns, rows=[], empty="Nobody waits.")])
+    assert capsys.readouterr().out == "Nobody waits.\n"
+
+
+def test_progress_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with render.progress("working", 3) as shown:
+        shown(3, "done")
+    assert capsys.readouterr() == ("", "")
