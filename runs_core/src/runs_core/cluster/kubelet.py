@@ -8,12 +8,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 import attrs
 
 from runs_core.settings import LocalSettings
 from runs_core.values.change import PodGone, PodSeen
-from runs_core.values.meta import SIMULATED, Key
+from runs_core.values.meta import SIMULATED, Key, Pairs
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.quantity import parse_duration
 
@@ -60,8 +62,11 @@ class Kubelet:
     def play(self, now: datetime) -> list[PodSeen | PodGone]:
         """What happened to pods until now, in order of time, then name."""
         happened: list[PodSeen | PodGone] = []
-        while (when := self.next_moment()) is not None and when <= now:
-            _, key, _ = heapq.heappop(self._queue)
+        queue, turns = self._queue, self._turn
+        while queue and queue[0][0] <= now:
+            when, key, turn = heapq.heappop(queue)
+            if turns.get(key) != turn:
+                continue
             pod = self._pods[key]
             if pod.node is None or not self._answers(pod.node):
                 self._turn.pop(key, None)
@@ -96,14 +101,17 @@ def next_change(pod: Pod, settings: LocalSettings) -> datetime | None:
     if pod.deleting is not None:
         if pod.phase.ended:
             return pod.deleting
-        wanted = _duration(pod, "shutdown", settings.pod_stop)
+        asked = _wishes(pod.annotations).shutdown
+        wanted = settings.pod_stop if asked is None else asked
         return pod.deleting + (wanted if pod.grace is None else min(wanted, pod.grace))
     if pod.phase is PodPhase.PENDING:
-        if _said(pod, "start") == NEVER or pod.created is None:
+        wishes = _wishes(pod.annotations)
+        if not wishes.comes_up or pod.created is None:
             return None
-        return pod.created + _duration(pod, "start", settings.pod_start)
-    if pod.phase is PodPhase.RUNNING and pod.started is not None and _said(pod, "duration") is not None:
-        return pod.started + _duration(pod, "duration", timedelta())
+        return pod.created + (settings.pod_start if wishes.start is None else wishes.start)
+    if pod.phase is PodPhase.RUNNING and pod.started is not None:
+        duration = _wishes(pod.annotations).duration
+        return None if duration is None else pod.started + duration
     return None
 
 
@@ -128,15 +136,31 @@ def _fails(pod: Pod) -> bool:
     return failures is None or not failures.isdecimal() or rank.attempt - 1 + rank.retry < int(failures)
 
 
+class Wishes(NamedTuple):
+    """What a pod's annotations ask of the kubelet; None: nothing, or nothing that can be read as a duration."""
+
+    comes_up: bool
+    start: timedelta | None
+    duration: timedelta | None
+    shutdown: timedelta | None
+
+
+@lru_cache(maxsize=4096)
+def _wishes(annotations: Pairs) -> Wishes:
+    """Read once for the whole gang: its pods share their annotations."""
+    said = dict(annotations)
+    start, duration, shutdown = (_span(said.get(SIMULATED + what)) for what in ("start", "duration", "shutdown"))
+    return Wishes(said.get(SIMULATED + "start") != NEVER, start, duration, shutdown)
+
+
+def _span(text: str | None) -> timedelta | None:
+    """`submit` refuses a duration that cannot be read, where it can; here it counts as not said."""
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError:
+        return None
+
+
 def _said(pod: Pod, what: str) -> str | None:
     name = SIMULATED + what
     return next((value for key, value in pod.annotations if key == name), None)
-
-
-def _duration(pod: Pod, what: str, default: timedelta) -> timedelta:
-    """The annotation as a duration. One that cannot be read counts as not said: `submit` refuses it where it can."""
-    text = _said(pod, what)
-    try:
-        return default if text is None else parse_duration(text)
-    except ValueError:
-        return default

@@ -40,23 +40,21 @@ def make_pods(run: Run, seats: Sequence[Seat], now: datetime, *, attempt: int, r
     text = template.text if template else None
     requests = template.requests if template else Requests()
     annotations = _annotations(run)
-    namespace, name = run.key
-    return tuple(
-        MakePod(
-            Pod(
-                namespace=namespace,
-                name=pod_name(name, attempt=attempt, retry=retry, rank=seat.rank),
-                node=seat.node,
-                rank=RankOf(run=run.key, uid=run.uid, attempt=attempt, retry=retry, rank=seat.rank, group=seat.group),
-                gpus=run.spec.resources.gpus_per_pod,
-                requests=requests,
-                created=now,
-                annotations=annotations,
-            ),
-            text,
+    key, uid, gpus = run.key, run.uid, run.spec.resources.gpus_per_pod
+    made = [
+        Pod(
+            namespace=key.namespace,
+            name=pod_name(key.name, attempt=attempt, retry=retry, rank=rank),
+            node=node,
+            rank=RankOf(run=key, uid=uid, attempt=attempt, retry=retry, rank=rank, group=group),
+            gpus=gpus,
+            requests=requests,
+            created=now,
+            annotations=annotations,
         )
-        for seat in seats
-    )
+        for rank, group, node in seats
+    ]
+    return tuple([MakePod(pod, text) for pod in made])
 
 
 def _annotations(run: Run) -> Pairs:

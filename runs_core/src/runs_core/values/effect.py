@@ -94,10 +94,12 @@ Effect = OpenLease | CloseLease | MakePod | EndPod | RemovePod | SetRunStatus | 
 def expected(effect: Effect) -> Change | None:
     """What will be observed once the effect is written; None: nothing that a decision reads."""
     match effect:
-        case OpenLease(lease) | CloseLease(lease):
-            return LeaseSeen(lease)
         case MakePod(pod, _) | EndPod(pod):
             return PodSeen(pod)
+        case Emit():
+            return None
+        case OpenLease(lease) | CloseLease(lease):
+            return LeaseSeen(lease)
         case RemovePod(key):
             return PodGone(key)
         case SetRunStatus(run):
@@ -106,7 +108,5 @@ def expected(effect: Effect) -> Change | None:
             return RunGone(key)
         case SetBudgetStatus(budget):
             return BudgetSeen(budget)
-        case Emit():
-            return None
         case _:
             assert_never(effect)

@@ -24,7 +24,7 @@ MOST_EMPTY_SEATS = 64
 class NodeState:
     """One node name: what is known of it and what lies on it. Outlives the Node object while something holds it.
 
-    active, spare: masks of held places. The others are sums over pods on it that have not ended; foreign_gpus: of pods not ours.
+    open: present, ready, not cordoned, not lost. active, spare: masks of held places. The others are sums over pods on it that have not ended; foreign_gpus: of pods not ours.
     """
 
     __slots__ = (
@@ -38,6 +38,7 @@ class NodeState:
         "memory",
         "name",
         "node",
+        "open",
         "pods",
         "spare",
     )
@@ -45,6 +46,7 @@ class NodeState:
     def __init__(self, name: str) -> None:
         self.name = name
         self.node: Node | None = None
+        self.open = False
         self.domain: DomainFleet | None = None
         self.bit = 0
         self.level = -1
@@ -63,8 +65,7 @@ class NodeState:
 
     @property
     def usable(self) -> bool:
-        node = self.node
-        return node is not None and node.ready and not node.cordoned and not node.lost and not self.shrunk
+        return self.open and not self.shrunk
 
     def free(self) -> int:
         """GPUs that something new could take here, were the node usable."""
@@ -217,6 +218,7 @@ class Fleet:
             self._relevel(state, -1)
             self._leave(state, old)
         state.node = new
+        state.open = new is not None and new.ready and not new.cordoned and not new.lost
         if new is not None:
             self._join(state, new)
             self._refresh(state)
@@ -359,8 +361,11 @@ class Fleet:
 
     def _refresh(self, state: NodeState) -> None:
         """Bring the masks and sums in step with what the node now has free."""
-        usable = state.domain is not None and state.usable
-        self._relevel(state, state.free() if usable else -1)
+        node, held = state.node, state.active | state.spare
+        if node is None or state.domain is None or not state.open or held >> node.gpus:
+            self._relevel(state, -1)
+        else:
+            self._relevel(state, max(0, node.gpus - held.bit_count() - state.foreign_gpus))
 
     def _relevel(self, state: NodeState, level: int) -> None:
         """level: usable free GPUs; -1: not usable."""
