@@ -6,11 +6,9 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 
-import attrs
-
 from runs_core.decide.advice import Advice
 from runs_core.decide.hold import failed_upstream, holds
-from runs_core.decide.lifecycle import lifecycle, unwanted
+from runs_core.decide.lifecycle import is_at_rest, lifecycle, unwanted
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES, no_flavor, no_place
 from runs_core.decide.place import fits_when_empty, place
 from runs_core.decide.release import Cause, orphaned, release, removal
@@ -68,8 +66,7 @@ class Batch:
         for inverse in reversed(self._inverses):
             self.world.revert(inverse)
         self.world.touch(*(decision.run for decision in self.decisions))
-        for shape in self.world.line.shapes.values():
-            shape.failed = shape.answered = -1
+        self.world.line.forget()
 
 
 def cycle(world: World, advice: Advice, clock: Clock) -> Batch:
@@ -94,7 +91,9 @@ def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Ke
             decision = attend(world, key, advice)
             seconds = clock() - began
             if decision is not None:
-                batch.take(attrs.evolve(decision, seconds=MappingProxyType({"attend": seconds})))
+                batch.take(_with_seconds(decision, {"attend": seconds}))
+                if is_at_rest(decision):
+                    world.touched.discard(key)
             elif key in world.line.entries:
                 fresh[key] = seconds
     return fresh
@@ -221,7 +220,12 @@ def _ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float
 
 def _woken(world: World, fresh: dict[Key, float], queue: list[tuple[Order, Key]]) -> Iterator[tuple[Order, Key]]:
     """The first run of each need whose answer may have changed."""
-    for shape in list(world.line.shapes.values()):
+    line, known = world.line, world.fleet.freed
+    if line.asked == known:
+        return
+    line.asked = known
+    bounds: dict[tuple[str, int], int] = {}
+    for shape in list(line.shapes.values()):
         found = find_flavor(world, shape.need)
         if found is not None and shape.failed == found[1].freed:
             continue
@@ -233,8 +237,11 @@ def _woken(world: World, fresh: dict[Key, float], queue: list[tuple[Order, Key]]
                     queue.append((world.line.entries[key][0], key))
         if found is None:
             continue
-        flavor, need = found[1], shape.need
-        if flavor.pods(need.gpus_per_pod) < need.pods:
+        (name, flavor), need = found, shape.need
+        size = (name, need.gpus_per_pod)
+        if size not in bounds:
+            bounds[size] = flavor.pods(need.gpus_per_pod)
+        if bounds[size] < need.pods:
             shape.failed = flavor.freed
         elif (head := world.line.head(shape)) is not None:
             yield head
@@ -331,7 +338,17 @@ def waits(world: World, run: Run, verdict: NoPlace) -> Decision | None:
 def _timed(decision: Decision | None, hold_seconds: float, place_seconds: float) -> Decision | None:
     if decision is None:
         return None
-    return attrs.evolve(decision, seconds=MappingProxyType({"hold": hold_seconds, "place": place_seconds}))
+    return _with_seconds(decision, {"hold": hold_seconds, "place": place_seconds})
+
+
+def _with_seconds(decision: Decision, seconds: dict[str, float]) -> Decision:
+    return Decision(
+        run=decision.run,
+        uid=decision.uid,
+        outcome=decision.outcome,
+        effects=decision.effects,
+        seconds=MappingProxyType(seconds),
+    )
 
 
 def consider(world: World, run: Run, advice: Advice) -> Outcome:

@@ -18,6 +18,8 @@ from runs_core.values.run import OnLoss, OnPodFailure, Phase, Run
 from runs_core.world.filters import allows
 from runs_core.world.world import World
 
+PODS_READY = "PodsReady"
+
 
 def lifecycle(world: World, run: Run) -> Decision | None:
     """The next step, None while there is nothing to do. Wakes the run by itself when time alone will give it something."""
@@ -89,7 +91,12 @@ def _running(world: World, run: Run) -> Decision:
         run, world.now, phase=Phase.RUNNING, reason="PodsReady", message=message, start_timeouts=0, retried_at=None
     )
     emit = Emit("Run", run.key, "PodsReady", message, world.now)
-    return _moves(run, "PodsReady", message, (SetRunStatus(stands), emit))
+    return _moves(run, PODS_READY, message, (SetRunStatus(stands), emit))
+
+
+def is_at_rest(decision: Decision) -> bool:
+    """Whether the run has nothing more to do until something changes that this decision did not change itself."""
+    return isinstance(decision.outcome, Moves) and decision.outcome.reason == PODS_READY
 
 
 def _timeout(world: World, run: Run) -> Decision | None:

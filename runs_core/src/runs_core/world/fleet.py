@@ -188,12 +188,13 @@ class FlavorFleet:
 
 
 class Fleet:
-    """All flavors, and the nodes that were set aside."""
+    """All flavors, and the nodes that were set aside. freed: the sum over flavors."""
 
     def __init__(self) -> None:
         self.states: dict[str, NodeState] = {}
         self.flavors: dict[str, FlavorFleet] = {}
         self.malformed: dict[str, MalformedNode] = {}
+        self.freed = 0
         self.nodes_visited = 0
         self.rebuilds = 0
 
@@ -226,7 +227,7 @@ class Fleet:
             if node is not None:
                 flavor = self.flavors[node.flavor]
                 flavor.changed += 1
-                flavor.freed += 1
+                self._offers_more(flavor)
                 flavor.never.clear()
                 if (domain := flavor.domains.get(node.domain)) is not None:
                     domain.empty = None
@@ -354,10 +355,14 @@ class Fleet:
 
     def _freed(self, state: NodeState) -> None:
         if state.node is not None and state.domain is not None:
-            self.flavors[state.node.flavor].freed += 1
+            self._offers_more(self.flavors[state.node.flavor])
             short = state.domain.short
             for requests in short:
                 short[requests] &= ~(1 << state.bit)
+
+    def _offers_more(self, flavor: FlavorFleet) -> None:
+        flavor.freed += 1
+        self.freed += 1
 
     def _refresh(self, state: NodeState) -> None:
         """Bring the masks and sums in step with what the node now has free."""

@@ -31,11 +31,12 @@ class Shape:
 
 
 class Line:
-    """One entry for each run that waits for GPUs."""
+    """One entry for each run that waits for GPUs. asked: the fleet's `freed` when every shape last had its chance."""
 
     def __init__(self) -> None:
         self.entries: dict[Key, tuple[Order, Shape]] = {}
         self.shapes: dict[Need, Shape] = {}
+        self.asked = -1
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -52,12 +53,13 @@ class Line:
                 self._leave(key, old[1])
             return
         if old is not None:
-            if old[0] == order and old[1].need == need:
+            if old[0] == order and (old[1].need is need or old[1].need == need):
                 return
             self._leave(key, old[1])
         shape = self.shapes.get(need)
         if shape is None:
             shape = self.shapes[need] = Shape(need)
+            self.asked = -1
         shape.size += 1
         self.entries[key] = (order, shape)
         heapq.heappush(shape.heap, (order, key))
@@ -67,6 +69,12 @@ class Line:
         shape.size -= 1
         if not shape.size:
             del self.shapes[shape.need]
+
+    def forget(self) -> None:
+        """What was found out about each need may be wrong: all are asked again."""
+        self.asked = -1
+        for shape in self.shapes.values():
+            shape.failed = shape.answered = -1
 
     def head(self, shape: Shape) -> tuple[Order, Key] | None:
         """The first run of this need. Entries that left are dropped on the way."""

@@ -327,11 +327,14 @@ class World:
         old = self._runs.pop(key, None)
         if run is not None:
             self._runs[key] = run
+        if not self._supposed and (run is None or run.status.phase is Phase.RUNNING):
+            self._due.pop(key, None)
         self._depend(key, old, run)
         self._stand(key, old, run)
         if old is None or run is None or old.status.phase is not run.status.phase:
-            self.touch(*self._dependents.get(key, ()))
-        self.touch(key)
+            self.touch(*self._dependents.get(key, ()), key)
+        else:
+            self.touch(key)
 
     def _depend(self, key: Key, old: Run | None, run: Run | None) -> None:
         before = old.spec.after if old is not None and not old.status.phase.terminal else ()
@@ -397,8 +400,7 @@ class World:
         if lost or (isinstance(old, Node) and old.lost):
             self.touch(*sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}))
         if flavors is not None and flavors != self.flavors():
-            for shape in self.line.shapes.values():
-                shape.failed = shape.answered = -1
+            self.line.forget()
 
     def _put_pod(self, key: Key, pod: Pod | None) -> None:
         old = self.gangs.replace(key, pod)
@@ -406,8 +408,8 @@ class World:
         for other, there in ((old, False), (pod, True)):
             if moved and other is not None and not other.phase.ended:
                 self.fleet.load(other, there=there)
-            if other is not None and other.rank is not None:
-                self.touch(other.rank.run)
+            if other is not None and other.rank is not None and not self._supposed:
+                self.touched.add(other.rank.run)
 
     def _put_lease(self, key: Key, lease: Lease | None) -> None:
         old = self.ledger.open.get(key)
