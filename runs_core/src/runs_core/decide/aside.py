@@ -28,5 +28,7 @@ def why_aside(world: World, name: str) -> str | None:
         return node.why
     state = world.fleet.states.get(name)
     if isinstance(node, Node) and state is not None and state.shrunk:
-        return f"offers {node.gpus} GPUs, fewer than its open leases hold places on; it takes nothing new until they close"
+        return (
+            f"offers {node.gpus} GPUs, fewer than its open leases hold places on; it takes nothing new until they close"
+        )
     return None

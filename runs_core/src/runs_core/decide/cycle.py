@@ -47,6 +47,7 @@ class Batch:
         self.world = world
         self.decisions: list[Decision] = []
         self._inverses: list[Change] = [HeadSeen(world.ledger.head)]
+        self._touched = (set(world.touched), set(world.touched_budgets), set(world.touched_nodes))
 
     def take(self, decision: Decision) -> None:
         self.decisions.append(decision)
@@ -65,8 +66,9 @@ class Batch:
         """Nothing was written: the world is as before, and all that was decided is to be decided again."""
         for inverse in reversed(self._inverses):
             self.world.revert(inverse)
-        self.world.touch(*(decision.run for decision in self.decisions))
-        self.world.line.forget()
+        world = self.world
+        world.touched, world.touched_budgets, world.touched_nodes = self._touched
+        world.line.forget()
 
 
 def cycle(world: World, advice: Advice, clock: Clock) -> Batch:

@@ -41,6 +41,10 @@ def core_holds(world: World, run: Run) -> list[Hold]:
     if not_before is not None and not_before > world.now:
         message = f"start {run.status.start_timeouts} did not come up in {run.spec.start_timeout}; tried again later"
         found.append(Hold("StartBackOff", message, not_before))
+    refusal = world.refusal(run.key)
+    if refusal is not None and refusal.until > world.now:
+        message = f"the cluster refused the last start: {refusal.message}; tried again later"
+        found.append(Hold("StartRefused", message, refusal.until))
     return found
 
 

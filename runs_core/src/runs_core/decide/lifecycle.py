@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
+import attrs
+
 from runs_core.decide.pods import Seat, make_pods, seats_of
 from runs_core.decide.release import Cause, end_pods, is_lost, release, resume_release
 from runs_core.decide.standing import stand
+from runs_core.decide.start import started
 from runs_core.values.decision import Decision, Moves
 from runs_core.values.effect import Effect, Emit, SetRunStatus
 from runs_core.values.lease import Closed
@@ -28,7 +31,30 @@ def lifecycle(world: World, run: Run) -> Decision | None:
     cause = unwanted(run) or _node_loss(world, run)
     if cause is not None:
         return release(world, run, cause)
+    if run.status.phase in (Phase.QUEUED, Phase.HELD):
+        return _half_started(world, run)
     return _gang(world, run)
+
+
+def _half_started(world: World, run: Run) -> Decision:
+    """Leases stand and the status does not say so: whoever began the start did not come to its end.
+
+    Minted whole and not refused, it is finished; anything else is undone.
+    """
+    leases, attempt, refusal = world.leases_of(run.key), run.status.attempt + 1, world.refusal(run.key)
+    whole = sum(lease.gpus for lease in leases) == run.gpus and all(lease.spec.attempt == attempt for lease in leases)
+    if not whole or refusal is not None:
+        message = refusal.message if refusal is not None else "the start was left half done"
+        cause = Cause(closure=Closed.RUN_FAILED, reason="StartRefused", message=message, then=Phase.QUEUED)
+        spent = attrs.evolve(run, status=attrs.evolve(run.status, attempt=attempt))
+        return release(world, spent, cause)
+    message = f"{run.gpus} GPUs; a start that was left half done goes on"
+    began = min(lease.spec.start for lease in leases)
+    stands = started(run, began, attempt, message)
+    here = {pod.name for pod in world.pods_of(run.key)}
+    made = make_pods(run, list(seats_of(run, leases)), world.now, attempt=attempt, retry=0)
+    missing = [effect for effect in made if effect.pod.name not in here]
+    return _moves(run, "Started", message, (*missing, SetRunStatus(stands)))
 
 
 def unwanted(run: Run) -> Cause | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from runs_core.decide.hold import owner_of
 from runs_core.decide.pods import Seat, make_pods
 from runs_core.decide.standing import stand
@@ -15,14 +17,26 @@ from runs_core.world.world import World
 
 def start(world: World, run: Run, placement: Placement) -> Decision:
     """The gang takes these places now."""
-    now, status = world.now, run.status
-    attempt = status.attempt + 1
+    now = world.now
+    attempt = run.status.attempt + 1
     owner = owner_of(world, run)
     leases = [_lease(world, run, group, attempt, owner) for group in placement.groups]
     seats = [Seat(pod.rank, group.group, pod.node) for group in placement.groups for pod in group.pods]
     nodes = len({seat.node for seat in seats})
     message = f"{run.gpus} GPUs on {nodes} nodes; waits for {len(seats)} pods to run"
-    stands = stand(
+    stands = started(run, now, attempt, message)
+    effects: list[Effect] = [OpenLease(lease) for lease in leases]
+    effects += make_pods(run, seats, now, attempt=attempt, retry=0)
+    effects += (SetRunStatus(stands), Emit("Run", run.key, "Started", message, now))
+    return Decision(
+        run=run.key, uid=run.uid, outcome=Starts(placement=placement, attempt=attempt), effects=tuple(effects)
+    )
+
+
+def started(run: Run, now: datetime, attempt: int, message: str) -> Run:
+    """The run as it stands when its leases are open and its pods are being made."""
+    status = run.status
+    return stand(
         run,
         now,
         phase=Phase.STARTING,
@@ -37,12 +51,6 @@ def start(world: World, run: Run, placement: Placement) -> Decision:
         not_before=None,
         width=run.gpus,
         pending_gpus=0,
-    )
-    effects: list[Effect] = [OpenLease(lease) for lease in leases]
-    effects += make_pods(run, seats, now, attempt=attempt, retry=0)
-    effects += (SetRunStatus(stands), Emit("Run", run.key, "Started", message, now))
-    return Decision(
-        run=run.key, uid=run.uid, outcome=Starts(placement=placement, attempt=attempt), effects=tuple(effects)
     )
 
 

@@ -98,6 +98,23 @@ class PodGone:
     key: Key
 
 
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """The cluster would not make what a start needs. count: starts refused in a row; until: not tried again before (UTC)."""
+
+    message: str
+    count: int
+    until: datetime
+
+
+@attrs.frozen
+class StartRefused:
+    """The last start of this run was refused; None: it was not, after all, or a later one was not."""
+
+    run: Key
+    refusal: Refusal | None
+
+
 @attrs.frozen
 class HeadSeen:
     """The ledger's head is this number: what a cluster kept of the leases whose records are gone."""
@@ -125,6 +142,7 @@ Change = (
     | LeaseGone
     | PodSeen
     | PodGone
+    | StartRefused
     | HeadSeen
     | TimePassed
 )

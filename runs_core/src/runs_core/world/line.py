@@ -16,7 +16,9 @@ Order = tuple[float | str, ...]
 class Shape:
     """The runs of one need. Not one of them can start as long as its flavor's `freed` is what it was at `failed`.
 
-    answer: why, in full, as of `answered`; never: in one word why not even the empty fleet could take it, "" where it could.
+    answer: why, in full, as of `answered`; never: in one word why not even the empty fleet could take it, "" where it could,
+
+    None where nobody looked since.
     """
 
     __slots__ = ("answer", "answered", "failed", "heap", "need", "never", "size")
@@ -27,7 +29,7 @@ class Shape:
         self.size = 0
         self.answer: NoPlace | None = None
         self.answered = self.failed = -1
-        self.never = ""
+        self.never: str | None = ""
 
 
 class Line:
@@ -75,6 +77,7 @@ class Line:
         self.asked = -1
         for shape in self.shapes.values():
             shape.failed = shape.answered = -1
+            shape.never = None
 
     def head(self, shape: Shape) -> tuple[Order, Key] | None:
         """The first run of this need. Entries that left are dropped on the way."""

@@ -34,6 +34,7 @@ Rare = (
     | c.LeaseGone
     | c.NodeSeen
     | c.NodeGone
+    | c.StartRefused
     | c.HeadSeen
     | c.BudgetSeen
     | c.BudgetGone
@@ -59,6 +60,7 @@ class World:
         self._owners: dict[str, tuple[str, ...]] = {}
         self._dependents: dict[Key, set[Key]] = {}
         self._unstarted: dict[str, set[Key]] = {}
+        self._refusals: dict[Key, c.Refusal] = {}
         self._indexes: dict[type, Index] = {}
         self._deadlines: list[tuple[datetime, Key]] = []
         self._due: dict[Key, datetime] = {}
@@ -94,6 +96,10 @@ class World:
         """All nodes that are not set aside, by name."""
         states = self.fleet.states
         return [node for name in sorted(states) if (node := states[name].node) is not None]
+
+    def refusal(self, key: Key) -> c.Refusal | None:
+        """Why the last start of this run came to nothing, where the cluster refused it."""
+        return self._refusals.get(key)
 
     def budget(self, name: str) -> Budget | None:
         return self._budgets.get(name)
@@ -226,6 +232,9 @@ class World:
                 return None if known == node else c.NodeSeen(known) if known else c.NodeGone(node.name)
             case c.NodeGone(name):
                 return c.NodeSeen(known) if (known := self.node(name)) else None
+            case c.StartRefused(key, refusal):
+                known_refusal = self._refusals.get(key)
+                return c.StartRefused(key, known_refusal) if known_refusal != refusal else None
             case c.HeadSeen(head):
                 return c.HeadSeen(self.ledger.head) if head != self.ledger.head else None
             case c.BudgetSeen(budget):
@@ -276,6 +285,7 @@ class World:
         yield from (c.RunSeen(run) for run in self.runs())
         yield from (c.LeaseSeen(self.ledger.open[key]) for key in sorted(self.ledger.open))
         yield from (c.PodSeen(self.gangs.pods[key]) for key in sorted(self.gangs.pods))
+        yield from (c.StartRefused(key, self._refusals[key]) for key in sorted(self._refusals))
         yield c.HeadSeen(self.ledger.head)
 
     # -- one handler for each kind ------------------------------------------------------------------------------------
@@ -298,6 +308,11 @@ class World:
                 self._put_pod(key, None)
             case c.LeaseGone(key):
                 self._put_lease(key, None)
+            case c.StartRefused(key, refusal):
+                self._refusals.pop(key, None)
+                if refusal is not None:
+                    self._refusals[key] = refusal
+                self.touch(key)
             case c.HeadSeen(head):
                 self.ledger.head = head
             case c.BudgetSeen(budget):

@@ -1,0 +1,1 @@
+"""A live Kubernetes cluster. Nothing outside this package imports the `kubernetes` client."""

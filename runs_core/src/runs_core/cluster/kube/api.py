@@ -1,0 +1,144 @@
+"""Requests to an API server: connection and authentication are the official client's, bodies are raw bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.config.config_exception import ConfigException
+
+from runs_core.errors import RunsError, Unavailable
+
+Object = dict[str, Any]
+JSON = "application/json"
+APPLY = "application/apply-patch+yaml"
+MANAGER = "runs"
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+POOL = 64
+
+
+class Refused(RunsError):
+    """The API server answered, and the answer is no. status: HTTP code; reason: Kubernetes' word for it."""
+
+    def __init__(self, status: int, reason: str, message: str, *, retry_after: float | None = None) -> None:
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+        super().__init__(f"{reason or status}: {message}")
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed later without anybody changing anything."""
+        return self.status == 429 or self.status >= 500
+
+
+class Api:
+    """One API server. Safe to use from many threads."""
+
+    def __init__(self, configuration: client.Configuration) -> None:
+        configuration.connection_pool_maxsize = POOL
+        configuration.retries = False
+        self._configuration = configuration
+        self._pool = client.ApiClient(configuration).rest_client.pool_manager
+        self.host = configuration.host.rstrip("/")
+
+    @classmethod
+    def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Api:
+        """The cluster of a kubeconfig file, or, inside a pod without one, the cluster around it."""
+        configuration = client.Configuration()
+        try:
+            config.load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types for it
+                config_file=kubeconfig, context=context, client_configuration=configuration
+            )
+        except ConfigException as error:
+            if kubeconfig is not None or context is not None:
+                raise Unavailable(f"the kubeconfig cannot be used: {error}") from error
+            try:
+                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # likewise
+            except ConfigException as inside:
+                raise Unavailable(f"no kubeconfig ({error}) and not inside a cluster ({inside})") from error
+        return cls(configuration)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        *,
+        content: str = JSON,
+        query: Mapping[str, str] | None = None,
+        seconds: float = READ_SECONDS,
+    ) -> tuple[int, Object]:
+        """(HTTP status, decoded body). Refused: it says no. Unavailable: it does not answer in time."""
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)
+        try:
+            answer = self._pool.request(
+                method, self._url(path, query), body=data, headers=self._headers(content), timeout=timeout
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{self.host} does not answer: {_cause(error)}") from error
+        if answer.status >= 400:
+            raise _refused(answer.status, answer.data, answer.headers.get("Retry-After"))
+        return answer.status, json.loads(answer.data) if answer.data else {}
+
+    def apply(self, path: str, body: Object, *, query: Mapping[str, str] | None = None) -> tuple[int, Object]:
+        """Server-side apply as our field manager. 201: it was not there before."""
+        options = {"fieldManager": MANAGER, "force": "true", **(query or {})}
+        return self.call("PATCH", path, body, content=APPLY, query=options)
+
+    def text(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[bytes]:
+        """The lines of a long answer as they come: a watch, or logs. Ends when the server ends it."""
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=None)
+        try:
+            answer = self._pool.request(
+                "GET", self._url(path, query), headers=self._headers(JSON), timeout=timeout, preload_content=False
+            )
+            if answer.status >= 400:
+                raise _refused(answer.status, answer.data, answer.headers.get("Retry-After"))
+            try:
+                yield from _lines(answer)
+            finally:
+                answer.close()
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{self.host} does not answer: {_cause(error)}") from error
+
+    def _url(self, path: str, query: Mapping[str, str] | None) -> str:
+        return f"{self.host}{path}?{urlencode(query)}" if query else f"{self.host}{path}"
+
+    def _headers(self, content: str) -> dict[str, str]:
+        headers = {"Accept": JSON, "Content-Type": content, "User-Agent": "runs"}
+        token = self._configuration.get_api_key_with_prefix("authorization")
+        if token:
+            headers["authorization"] = token
+        return headers
+
+
+def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    while chunk := answer.read1(1 << 16):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _refused(status: int, body: bytes, retry_after: str | None) -> Refused:
+    try:
+        told = json.loads(body)
+        reason, message = str(told.get("reason", "")), str(told.get("message", ""))
+    except (ValueError, AttributeError):
+        reason, message = "", body[:200].decode(errors="replace")
+    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+    return Refused(status, reason, message, retry_after=seconds)
+
+
+def _cause(error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    return str(reason or error)

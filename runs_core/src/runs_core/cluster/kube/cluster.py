@@ -1,0 +1,295 @@
+"""A live cluster as the loop sees it: watches come in as changes, effects go out through the journal and the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import attrs
+
+from runs_core.cluster.kube import paths
+from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.journal import Journal
+from runs_core.cluster.kube.mirror import Mirror, Name, Value
+from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector
+from runs_core.cluster.kube.writer import Work, Write, Writer
+from runs_core.cluster.kube.writes import Writes
+from runs_core.errors import InvalidInput
+from runs_core.schema.convert import from_object
+from runs_core.schema.nodes import node_from_object
+from runs_core.schema.pods import pod_from_object
+from runs_core.settings import Settings
+from runs_core.values import change as c
+from runs_core.values import effect as e
+from runs_core.values.effect import Effect
+from runs_core.values.meta import Key
+from runs_core.values.node import Node
+from runs_core.values.record import Record
+from runs_core.values.run import Phase, Run
+from runs_core.values.section import Section
+from runs_core.world.ledger import entry, fold
+
+Clock = Callable[[], datetime]
+Told = Callable[[Sequence[Record]], None]
+LONGEST_BACKOFF = timedelta(hours=1)
+OVER = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
+
+
+@attrs.frozen(kw_only=True)
+class Written:
+    """A write is over. answer: the object as the server has it now."""
+
+    effect: Effect
+    answer: Object | None
+
+
+@attrs.frozen(kw_only=True)
+class Failed:
+    """The work of one run was refused. effects: those that were not written, and will not be."""
+
+    key: Key
+    effects: Sequence[Effect]
+    refusal: Refused
+
+
+def wall_clock() -> datetime:
+    """UTC, whole milliseconds."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class KubeCluster:
+    """Implements Cluster. One thread calls observe and commit; reflectors and writers work beside it.
+
+    aside: stored objects that cannot be read, by kind and key, with the reason.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        settings: Settings,
+        *,
+        namespace: str,
+        told: Told,
+        sections: Sequence[Section] = (),
+        clock: Clock = wall_clock,
+    ) -> None:
+        self._settings = settings
+        self._sections = sections
+        self._clock = clock
+        self._told = told
+        self.inbox = Inbox()
+        self.reflectors = [Reflector(api, kind, path, self.inbox) for kind, path in paths.LISTS.items()]
+        self.writer = Writer()
+        self.journal = Journal(api, namespace)
+        self.mirror = Mirror()
+        self.aside: dict[Name, str] = {}
+        self._intents: dict[str, tuple[str, ...]] = {}
+        self._refused: dict[Key, int] = {}
+        self._writes = Writes(api, self._run_of, self._node_of, sections)
+
+    def now(self) -> datetime:
+        """The cluster's time, UTC."""
+        return self._clock()
+
+    def lead(self, holder: str) -> None:
+        """Take the journal over. Everything must have been listed before. Conflict: another did so at the same time."""
+        before = self.journal.take_over(holder)
+        self.inbox.put(c.HeadSeen(before.head))
+
+    def start(self) -> None:
+        """Begin to look."""
+        for reflector in self.reflectors:
+            reflector.start()
+
+    def missing(self, seconds: float) -> list[str]:
+        """Wait for the first lists; the kinds whose list has not come in time, with what keeps it."""
+        return [
+            f"{reflector.resource}: {reflector.failing or 'no answer yet'}"
+            for reflector in self.reflectors
+            if not reflector.listed.wait(seconds)
+        ]
+
+    def stop(self, seconds: float) -> bool:
+        """Finish what is in flight; False: something was left for the next leader, who finds it in the journal."""
+        for reflector in self.reflectors:
+            reflector.stop()
+        drained = self.writer.drain(seconds)
+        self.writer.stop()
+        return drained
+
+    # -- the port ---------------------------------------------------------------------------------------------------
+
+    def observe(self) -> tuple[datetime, Sequence[c.Change]]:
+        """What came in since the last call."""
+        changes: list[c.Change] = []
+        for news in self.inbox.take():
+            match news:
+                case Listed():
+                    changes += self._listed(news)
+                case Event():
+                    changes += self._item(news.resource, news.item, deleted=news.deleted)
+                case Written():
+                    changes += self._written(news)
+                case Failed():
+                    changes += self._failed(news)
+                case c.HeadSeen():
+                    changes.append(news)
+                case _:
+                    raise AssertionError(f"unknown news {news!r}")
+        return self._clock(), changes
+
+    def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
+        """Into the journal, then to the pool. Conflict: another scheduler leads now; nothing was written."""
+        by_run: dict[Key, list[Effect]] = {}
+        for effect in effects:
+            by_run.setdefault(_about(effect), []).append(effect)
+        self._bind(by_run)
+        for key, own in by_run.items():
+            self.mirror.assume(own)
+            self.writer.add(self._work(key, own))
+        self._told(records)
+
+    def _bind(self, by_run: dict[Key, list[Effect]]) -> None:
+        intents = {run: names for run, names in self._intents.items() if self.writer.busy(Key(*run.split("/", 1)))}
+        for key, own in by_run.items():
+            names = tuple(eff.lease.meta.name for eff in own if isinstance(eff, (e.OpenLease, e.CloseLease)))
+            if names:
+                intents[str(key)] = (*intents.get(str(key), ()), *names)
+        head = fold(self.journal.entry.head, *(made for own in by_run.values() for made in _entries(own)))
+        self.journal.write(attrs.evolve(self.journal.entry, intents=intents, head=head))
+        self._intents = intents
+
+    # -- out --------------------------------------------------------------------------------------------------------
+
+    def _work(self, key: Key, effects: Sequence[Effect]) -> Work:
+        written: set[int] = set()
+
+        def failed(refusal: Refused) -> None:
+            left = [effect for effect in effects if id(effect) not in written]
+            self.inbox.put(Failed(key=key, effects=left, refusal=refusal))
+
+        stages = list(self._stages(effects, written))
+        return Work(key=key, stages=stages, failed=failed, done=self.inbox.wake)
+
+    def _stages(self, effects: Sequence[Effect], written: set[int]) -> Iterator[list[Write]]:
+        """Leases are minted before pods, pods before the status says so; statuses of an end before pods are told to go."""
+        run = next((eff.run for eff in effects if isinstance(eff, e.SetRunStatus)), None)
+        starts = any(isinstance(effect, e.OpenLease) for effect in effects)
+        order = (
+            ((e.OpenLease,), (e.MakePod,), (e.SetRunStatus,), (e.Emit,))
+            if starts
+            else (
+                (e.SetBudgetStatus,),
+                (e.EndPod, e.RemovePod),
+                (e.CloseLease,),
+                (e.MakePod,),
+                (e.SetRunStatus,),
+                (e.RemoveRun, e.Emit),
+            )
+        )
+        if starts and run is not None and run.pods > 1 and run.spec.template is not None:
+            yield [lambda: self._writes.make_service(run)]
+        for kinds in order:
+            yield [self._task(effect, written) for effect in effects if isinstance(effect, kinds)]
+
+    def _task(self, effect: Effect, written: set[int]) -> Write:
+        def write() -> None:
+            answer = self._writes.write(effect)
+            written.add(id(effect))
+            self.inbox.put(Written(effect=effect, answer=answer))
+
+        return write
+
+    # -- in ---------------------------------------------------------------------------------------------------------
+
+    def _listed(self, news: Listed) -> Iterator[c.Change]:
+        here = set()
+        for item in news.items:
+            here.add(_key(item))
+            yield from self._item(news.resource, item, deleted=False)
+        for key in self.mirror.names(news.resource):
+            if key not in here:
+                yield from self.mirror.vanished((news.resource, key), news.version)
+
+    def _item(self, kind: str, item: Object, *, deleted: bool) -> Iterator[c.Change]:
+        name = (kind, _key(item))
+        version = int(item["metadata"]["resourceVersion"])
+        value: Value | None = None
+        self.aside.pop(name, None)
+        if not deleted:
+            try:
+                value = self._value(kind, item)
+            except InvalidInput as error:
+                self.aside[name] = str(error)
+                return
+        yield from self.mirror.saw(name, version, value)
+        yield from self._came_up(name, value)
+
+    def _value(self, kind: str, item: Object) -> Value:
+        if kind == "Node":
+            return node_from_object(item, self._settings.fleet)
+        if kind == "Pod":
+            return pod_from_object(item, self._settings.fleet)
+        return from_object({**item, "kind": kind}, self._sections)
+
+    def _written(self, news: Written) -> Iterator[c.Change]:
+        if news.answer and "metadata" in news.answer and news.answer.get("kind") in paths.LISTS:
+            yield from self._item(news.answer["kind"], news.answer, deleted=False)
+        yield from self.mirror.settled(news.effect)
+
+    def _failed(self, news: Failed) -> Iterator[c.Change]:
+        for effect in news.effects:
+            yield from self.mirror.settled(effect)
+        if any(isinstance(effect, (e.OpenLease, e.MakePod)) for effect in news.effects):
+            yield c.StartRefused(news.key, self._refusal(news))
+
+    def _refusal(self, news: Failed) -> c.Refusal:
+        """Twice as long after each refusal in a row, an hour at most."""
+        count = self._refused.get(news.key, 0) + 1
+        self._refused[news.key] = count
+        pause = min(self._settings.starts.backoff * 2 ** min(count - 1, 10), LONGEST_BACKOFF)
+        return c.Refusal(message=str(news.refusal), count=count, until=self._clock() + pause)
+
+    def _came_up(self, name: Name, value: Value | None) -> Iterator[c.Change]:
+        """A run that runs, or is gone, has no refusals to its name any more."""
+        kind, key = name
+        if kind == "Run" and key in self._refused and (not isinstance(value, Run) or value.status.phase in OVER):
+            del self._refused[key]
+            yield c.StartRefused(key, None)
+
+    def _run_of(self, key: Key) -> Run | None:
+        found = self.mirror.seen.get(("Run", key))
+        return found if isinstance(found, Run) else None
+
+    def _node_of(self, name: str) -> Node | None:
+        found = self.mirror.seen.get(("Node", Key("", name)))
+        return found if isinstance(found, Node) else None
+
+
+def _entries(effects: Sequence[Effect]) -> Iterator[int]:
+    for effect in effects:
+        if isinstance(effect, (e.OpenLease, e.CloseLease)):
+            yield entry(effect.lease, closing=isinstance(effect, e.CloseLease))
+
+
+def _key(item: Object) -> Key:
+    meta = item["metadata"]
+    return Key(meta.get("namespace", ""), meta["name"])
+
+
+def _about(effect: Effect) -> Key:
+    """The run that a write belongs to; writes for one run are in order."""
+    match effect:
+        case e.OpenLease(lease) | e.CloseLease(lease):
+            return lease.run
+        case e.MakePod(pod, _) | e.EndPod(pod):
+            return pod.rank.run if pod.rank else pod.key
+        case e.RemovePod(key) | e.RemoveRun(key):
+            return key
+        case e.SetRunStatus(run):
+            return run.key
+        case e.SetBudgetStatus(budget):
+            return Key("budget", budget.name)
+        case e.Emit():
+            return effect.key

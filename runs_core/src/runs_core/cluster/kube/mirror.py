@@ -1,0 +1,166 @@
+"""What is known of each object: as last seen, and as the writes under way will make it.
+
+An event that is older than what was seen is passed over, so that nothing goes back in time. As long as a write of ours is under
+way, its outcome counts; once it is acknowledged the server's own answer does; if it is refused, what was last seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from runs_core.values import change as c
+from runs_core.values import effect as e
+from runs_core.values.budget import Budget, Namespace
+from runs_core.values.effect import Effect
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.node import MalformedNode, Node
+from runs_core.values.pod import Pod
+from runs_core.values.run import Run
+
+Name = tuple[str, Key]
+Value = Run | Lease | Budget | Namespace | Node | MalformedNode | Pod
+GONE_KEPT = 20_000
+"""Deleted objects whose last version is remembered, so that a late answer does not bring them back."""
+
+
+class Mirror:
+    """Used by one thread."""
+
+    def __init__(self) -> None:
+        self.seen: dict[Name, Value] = {}
+        self._versions: dict[Name, int] = {}
+        self._gone: deque[Name] = deque()
+        self._assumed: dict[Name, tuple[Value | None, int]] = {}
+
+    def names(self, kind: str) -> list[Key]:
+        """Keys of a kind that were seen, sorted."""
+        return sorted(key for known, key in self.seen if known == kind)
+
+    def get(self, name: Name) -> Value | None:
+        """The object as it counts; None: it is not there, or is about to go."""
+        seen = self.seen.get(name)
+        if name not in self._assumed:
+            return seen
+        return _overlaid(seen, self._assumed[name][0])
+
+    def saw(self, name: Name, version: int, value: Value | None) -> Iterator[c.Change]:
+        """An object at that version; value None: deleted at that version."""
+        if version <= self._versions.get(name, -1):
+            return
+        self._versions[name] = version
+        if value is None:
+            self.seen.pop(name, None)
+            self._gone.append(name)
+            if len(self._gone) > GONE_KEPT:
+                old = self._gone.popleft()
+                if old not in self.seen:
+                    self._versions.pop(old, None)
+        else:
+            self.seen[name] = value
+        yield from self._told(name)
+
+    def vanished(self, name: Name, version: int) -> Iterator[c.Change]:
+        """A list of that version does not have it. One that is just being made is only not there yet."""
+        if name not in self._assumed:
+            yield from self.saw(name, version, None)
+
+    def assume(self, effects: Sequence[Effect]) -> None:
+        """These writes begin; the world has taken them up already."""
+        for effect in effects:
+            made = outcome(effect)
+            if made is not None:
+                name, value = made
+                self._assumed[name] = (value, self._assumed.get(name, (None, 0))[1] + 1)
+
+    def settled(self, effect: Effect) -> Iterator[c.Change]:
+        """That write is over, written or not: what was seen counts again, unless another is under way."""
+        made = outcome(effect)
+        if made is None or made[0] not in self._assumed:
+            return
+        name = made[0]
+        value, writes = self._assumed[name]
+        if writes > 1:
+            self._assumed[name] = (value, writes - 1)
+            return
+        del self._assumed[name]
+        yield from self._told(name)
+
+    def _told(self, name: Name) -> Iterator[c.Change]:
+        change = as_change(name, self.get(name))
+        if change is not None:
+            yield change
+
+
+def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
+    """Which object a write makes what of; None: nothing that anybody decides on."""
+    match effect:
+        case e.OpenLease(lease) | e.CloseLease(lease):
+            return ("GPULease", lease.key), lease
+        case e.MakePod(pod, _) | e.EndPod(pod):
+            return ("Pod", pod.key), pod
+        case e.RemovePod(key):
+            return ("Pod", key), None
+        case e.SetRunStatus(run):
+            return ("Run", run.key), run
+        case e.RemoveRun(key):
+            return ("Run", key), None
+        case e.SetBudgetStatus(budget):
+            return ("Budget", Key("", budget.name)), budget
+        case e.Emit():
+            return None
+
+
+def _overlaid(seen: Value | None, assumed: Value | None) -> Value | None:
+    match seen, assumed:
+        case Run(), Run():
+            return attrs.evolve(seen, status=assumed.status)
+        case Budget(), Budget():
+            return attrs.evolve(seen, status=assumed.status)
+        case Pod(), Pod():
+            return attrs.evolve(seen, deleting=assumed.deleting or seen.deleting, grace=assumed.grace or seen.grace)
+        case None, Run() | Budget():
+            return None
+        case _:
+            return assumed
+
+
+def as_change(name: Name, value: Value | None) -> c.Change | None:
+    """What the world is told."""
+    kind, key = name
+    match value:
+        case Run():
+            return c.RunSeen(value)
+        case Lease():
+            return c.LeaseSeen(value)
+        case Pod():
+            return c.PodSeen(value)
+        case Node() | MalformedNode():
+            return c.NodeSeen(value)
+        case Budget():
+            return c.BudgetSeen(value)
+        case Namespace():
+            return c.NamespaceSeen(value)
+        case None:
+            return _gone(kind, key)
+
+
+def _gone(kind: str, key: Key) -> c.Change | None:
+    match kind:
+        case "Run":
+            return c.RunGone(key)
+        case "GPULease":
+            return c.LeaseGone(key)
+        case "Pod":
+            return c.PodGone(key)
+        case "Node":
+            return c.NodeGone(key.name)
+        case "Budget":
+            return c.BudgetGone(key.name)
+        case "Namespace":
+            return c.NamespaceGone(key.name)
+        case _:
+            return None

@@ -1,0 +1,124 @@
+"""From a run's template to the pod that a rank is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from runs_core.schema.names import API_VERSION
+from runs_core.schema.pods import rank_labels
+from runs_core.values.node import Node
+from runs_core.values.pod import Pod, RankOf
+from runs_core.values.run import Run
+
+Object = dict[str, Any]
+SCHEDULER = "runs"
+MASTER_PORT = 29500
+FINALIZER = "runs.dev/ledger"
+
+
+def service_name(run: Run) -> str:
+    """The headless Service through which the ranks of a run find each other; at most 63 characters."""
+    return f"{run.meta.name[:50].replace('.', '-').rstrip('-')}-{run.uid[-8:]}"
+
+
+def service(run: Run) -> Object:
+    """Publishes ranks before they are ready: they find each other while they come up."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": service_name(run),
+            "namespace": run.key.namespace,
+            "ownerReferences": [owner_reference(run)],
+        },
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {"runs.dev/run-uid": run.uid},
+            "ports": [{"name": "rendezvous", "port": MASTER_PORT}],
+        },
+    }
+
+
+def owner_reference(run: Run) -> Object:
+    """So that what the scheduler made for a run goes with it."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Run",
+        "name": run.meta.name,
+        "uid": run.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def pod_object(run: Run, pod: Pod, node: Node, template: str) -> Object:
+    """The rank's pod, bound to its node, with its GPUs and its rendezvous variables."""
+    assert pod.rank is not None
+    made: Object = json.loads(template)
+    metadata = made.get("metadata") or {}
+    spec = made["spec"]
+    spec.update(
+        nodeName=node.name,
+        schedulerName=SCHEDULER,
+        restartPolicy="Never",
+        hostname=pod.name,
+        subdomain=service_name(run),
+    )
+    spec["tolerations"] = [*(spec.get("tolerations") or []), *_tolerations(node)]
+    _give_gpus(spec["containers"], node.resource, pod.gpus)
+    variables = _variables(run, pod, pod.rank)
+    for container in [*spec["containers"], *(spec.get("initContainers") or [])]:
+        own = [entry for entry in container.get("env") or [] if entry["name"] not in variables]
+        container["env"] = [*own, *({"name": name, "value": value} for name, value in variables.items())]
+    labels = {**(metadata.get("labels") or {}), **rank_labels(pod.rank)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": pod.name,
+            "namespace": pod.namespace,
+            "labels": labels,
+            "annotations": {**(metadata.get("annotations") or {}), **dict(pod.annotations)},
+            "ownerReferences": [owner_reference(run)],
+        },
+        "spec": spec,
+    }
+
+
+def _tolerations(node: Node) -> list[Object]:
+    """What it was placed on is tolerated exactly, so that nobody evicts it for a taint that placement allowed."""
+    return [
+        {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect}
+        for taint in node.taints
+        if taint.effect in ("NoSchedule", "NoExecute") and taint.key == node.resource
+    ]
+
+
+def _give_gpus(containers: list[Object], resource: str, gpus: int) -> None:
+    """A template that places the GPUs itself is left alone; else the first container gets them."""
+    asked = [c for c in containers if resource in ((c.get("resources") or {}).get("limits") or {})]
+    if asked:
+        return
+    resources = containers[0].setdefault("resources", {})
+    for part in ("requests", "limits"):
+        resources[part] = {**(resources.get(part) or {}), resource: str(gpus)}
+
+
+def _variables(run: Run, pod: Pod, rank: RankOf) -> dict[str, str]:
+    """RANK is the rank of the pod's first process when each GPU has one."""
+    per_pod = run.spec.resources.gpus_per_pod
+    group = run.spec.topology.group_gpus
+    first = pod.name.rsplit("-", 1)[0] + "-0"
+    return {
+        "RANK": str(rank.rank * per_pod),
+        "WORLD_SIZE": str(run.gpus),
+        "LOCAL_WORLD_SIZE": str(per_pod),
+        "NODE_RANK": str(rank.rank),
+        "NNODES": str(run.pods),
+        "MASTER_ADDR": f"{first}.{service_name(run)}",
+        "MASTER_PORT": str(MASTER_PORT),
+        "RUNS_GROUP": str(rank.group),
+        "RUNS_GROUP_RANK": str(rank.rank % (group // per_pod) if group else rank.rank),
+    }

@@ -1,0 +1,142 @@
+"""List and watch: what is there, then what changes, for one resource, on a thread of its own."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+import attrs
+
+from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.errors import Unavailable
+
+PAGE = "5000"
+WATCH_SECONDS = 240
+PAUSE_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+GONE = 410
+
+
+@attrs.frozen(kw_only=True)
+class Listed:
+    """Everything there is, as of now: what was known and is not here is gone."""
+
+    resource: str
+    items: Sequence[Object]
+    version: int
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """One object added, modified or deleted."""
+
+    resource: str
+    deleted: bool
+    item: Object
+
+
+class Inbox:
+    """What reflectors and writers have to tell and nobody has read yet."""
+
+    def __init__(self) -> None:
+        self._news: deque[object] = deque()
+        self._arrived = threading.Event()
+
+    def put(self, news: object) -> None:
+        self._news.append(news)
+        self._arrived.set()
+
+    def take(self) -> list[object]:
+        """All of it, in order of arrival."""
+        self._arrived.clear()
+        taken: list[object] = []
+        while self._news:
+            taken.append(self._news.popleft())
+        return taken
+
+    def wait(self, seconds: float) -> bool:
+        """Until something is there; False: nothing came in time."""
+        return bool(self._news) or self._arrived.wait(seconds)
+
+    def wake(self) -> None:
+        """Let whoever waits look at once."""
+        self._arrived.set()
+
+
+class Reflector(threading.Thread):
+    """listed: set once the first list has arrived. failing: why it cannot look at present, None while it can."""
+
+    def __init__(self, api: Api, resource: str, path: str, inbox: Inbox) -> None:
+        super().__init__(name=f"watch-{resource}", daemon=True)
+        self.resource = resource
+        self.listed = threading.Event()
+        self.failing: str | None = None
+        self.restarts = 0
+        self._api = api
+        self._path = path
+        self._inbox = inbox
+        self._version: str | None = None
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def run(self) -> None:
+        """For ever: a watch that ends is taken up where it was, one that cannot be begins with a list anew."""
+        failures = 0
+        while not self._stopped.is_set():
+            try:
+                if self._version is None:
+                    self._version = self._list()
+                self._watch(self._version)
+                self.failing, failures = None, 0
+            except (Unavailable, Refused, ValueError) as error:
+                self.failing = str(error)
+                if isinstance(error, Refused) and error.status == GONE:
+                    self._version = None
+                failures += 1
+                self._stopped.wait(_pause(failures, error))
+            self.restarts += 1
+
+    def _list(self) -> str:
+        items: list[Object] = []
+        query = {"limit": PAGE}
+        while True:
+            _, answer = self._api.call("GET", self._path, query=query)
+            items += answer.get("items") or []
+            token = answer["metadata"].get("continue")
+            if not token:
+                break
+            query["continue"] = token
+        self._inbox.put(Listed(resource=self.resource, items=items, version=int(answer["metadata"]["resourceVersion"])))
+        self.listed.set()
+        return str(answer["metadata"]["resourceVersion"])
+
+    def _watch(self, version: str) -> None:
+        """Until the server ends it. Where it was is kept event by event. Refused 410: only a new list helps."""
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        for line in self._api.text(self._path, query):
+            if self._stopped.is_set():
+                break
+            if not line:
+                continue
+            told = json.loads(line)
+            item = told["object"]
+            if told["type"] == "ERROR":
+                raise Refused(item.get("code", 500), item.get("reason", ""), item.get("message", ""))
+            if told["type"] != "BOOKMARK":
+                self._inbox.put(Event(resource=self.resource, deleted=told["type"] == "DELETED", item=item))
+            self._version = item["metadata"]["resourceVersion"]
+
+
+def _pause(failures: int, error: Exception) -> float:
+    longest = PAUSE_SECONDS[min(failures, len(PAUSE_SECONDS)) - 1]
+    asked = error.retry_after if isinstance(error, Refused) and error.retry_after else 0.0
+    return max(asked, longest * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, not a secret

@@ -1,0 +1,156 @@
+"""A bounded pool that carries out writes: those of one run in order, those of different runs side by side."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import attrs
+
+from runs_core.cluster.kube.api import Refused
+from runs_core.errors import Unavailable
+from runs_core.values.meta import Key
+
+THREADS = 16
+LONGEST_PAUSE_SECONDS = 5.0
+GIVES_UP_SECONDS = 300.0
+"""A write that the server cannot take for so long counts as refused: what it belonged to is decided anew."""
+Write = Callable[[], None]
+
+
+@attrs.frozen(kw_only=True)
+class Work:
+    """Writes for one run: stages in order, the writes of a stage in any order. failed: told the first refusal; then nothing more is written.
+
+    done: told when it is over, either way.
+    """
+
+    key: Key
+    stages: Sequence[Sequence[Write]]
+    failed: Callable[[Refused], None]
+    done: Callable[[], None]
+
+
+class Writer:
+    """retried: how often a write was tried again. in_flight: writes that were begun or wait for their turn."""
+
+    def __init__(self, *, threads: int = THREADS) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="write")
+        self._lock = threading.Lock()
+        self._chains: dict[Key, deque[Work]] = {}
+        self._stopped = threading.Event()
+        self._quiet = threading.Condition(self._lock)
+        self.retried = 0
+
+    def add(self, work: Work) -> None:
+        """After all that was added for the same run before."""
+        with self._lock:
+            chain = self._chains.get(work.key)
+            if chain is not None:
+                chain.append(work)
+                return
+            self._chains[work.key] = deque([work])
+        self._begin(work)
+
+    @property
+    def in_flight(self) -> int:
+        with self._lock:
+            return len(self._chains)
+
+    def busy(self, key: Key) -> bool:
+        """Whether something is still to be written for this run."""
+        with self._lock:
+            return key in self._chains
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until everything is written; False: not in time."""
+        with self._quiet:
+            return self._quiet.wait_for(lambda: not self._chains, timeout=seconds)
+
+    def stop(self) -> None:
+        """Nothing new is begun; what a server is answering right now is finished."""
+        self._stopped.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self, work: Work) -> None:
+        Progress(self, work).next_stage()
+
+    def finished(self, work: Work) -> None:
+        """The next work of this run may begin."""
+        work.done()
+        with self._lock:
+            chain = self._chains[work.key]
+            chain.popleft()
+            following = chain[0] if chain else None
+            if following is None:
+                del self._chains[work.key]
+                self._quiet.notify_all()
+        if following is not None:
+            self._begin(following)
+
+    def submit(self, task: Callable[[], None]) -> None:
+        if not self._stopped.is_set():
+            self._pool.submit(task)
+
+    def attempt(self, write: Write) -> Refused | None:
+        """Until it is written or refused. A server that is busy or away is asked again, later and later."""
+        deadline = time.monotonic() + GIVES_UP_SECONDS
+        pause = 0.05
+        while True:
+            try:
+                write()
+            except Refused as error:
+                if not error.passing or time.monotonic() > deadline:
+                    return error
+                wait = max(error.retry_after or 0.0, pause)
+            except Unavailable as error:
+                if time.monotonic() > deadline:
+                    return Refused(503, "Unavailable", str(error))
+                wait = pause
+            else:
+                return None
+            if self._stopped.wait(wait * random.uniform(0.5, 1.5)):  # noqa: S311  # jitter, not a secret
+                return Refused(503, "Stopped", "the scheduler stopped before this was written")
+            self.retried += 1
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+class Progress:
+    """How far one work is."""
+
+    def __init__(self, writer: Writer, work: Work) -> None:
+        self._writer = writer
+        self._work = work
+        self._stage = 0
+        self._left = 0
+        self._refusal: Refused | None = None
+        self._lock = threading.Lock()
+
+    def next_stage(self) -> None:
+        """Begin the next stage that has writes; over when there is none, or something was refused."""
+        stages = self._work.stages
+        while self._refusal is None and self._stage < len(stages) and not stages[self._stage]:
+            self._stage += 1
+        if self._refusal is not None or self._stage >= len(stages):
+            if self._refusal is not None:
+                self._work.failed(self._refusal)
+            self._writer.finished(self._work)
+            return
+        writes = stages[self._stage]
+        self._stage += 1
+        self._left = len(writes)
+        for write in writes:
+            self._writer.submit(lambda write=write: self._one(write))  # type: ignore[misc]  # bound now, not when it runs
+
+    def _one(self, write: Write) -> None:
+        refusal = self._writer.attempt(write) if self._refusal is None else None
+        with self._lock:
+            self._refusal = self._refusal or refusal
+            self._left -= 1
+            over = not self._left
+        if over:
+            self.next_stage()

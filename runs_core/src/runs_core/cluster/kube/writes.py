@@ -1,0 +1,177 @@
+"""One effect as requests to the API server. All are server-side apply or create, so that doing one twice does no harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+
+from runs_core.cluster.kube import paths
+from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
+from runs_core.schema.convert import to_object
+from runs_core.schema.names import API_VERSION
+from runs_core.schema.pods import UID_LABEL
+from runs_core.values import effect as e
+from runs_core.values.effect import Effect
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.node import Node
+from runs_core.values.quantity import format_time
+from runs_core.values.run import Run
+from runs_core.values.section import Section
+
+EMPTY_TEMPLATE = '{"spec":{"containers":[]}}'
+
+
+class Writes:
+    """run_of, node_of: the objects that a pod is made from, as they count."""
+
+    def __init__(
+        self,
+        api: Api,
+        run_of: Callable[[Key], Run | None],
+        node_of: Callable[[str], Node | None],
+        sections: Sequence[Section],
+    ) -> None:
+        self._api = api
+        self._run_of = run_of
+        self._node_of = node_of
+        self._sections = sections
+
+    def write(self, effect: Effect) -> Object | None:
+        """Do it. Returns the object as the server now has it, None where it is gone or does not matter."""
+        match effect:
+            case e.OpenLease(lease):
+                return self._open(lease)
+            case e.CloseLease(lease):
+                return self._close(lease)
+            case e.MakePod(pod, template):
+                run, node = self._run_of(pod.rank.run) if pod.rank else None, self._node_of(pod.node or "")
+                if run is None or node is None or template is None:
+                    raise Refused(404, "NotFound", f"pod {pod.key} has lost its run or its node")
+                return self._create_pod(run, pod_object(run, pod, node, template))
+            case e.EndPod(pod):
+                seconds = int(pod.grace.total_seconds()) if pod.grace is not None else None
+                return self._delete("Pod", pod.key, seconds)
+            case e.RemovePod(key):
+                return self._delete("Pod", key, 0)
+            case e.SetRunStatus(run):
+                return self._status("Run", to_object(run, self._sections), run.key, run.uid)
+            case e.SetBudgetStatus(budget):
+                return self._status("Budget", to_object(budget, self._sections), budget.meta.key, budget.meta.uid)
+            case e.RemoveRun(key):
+                return self._delete("Run", key, None)
+            case e.Emit():
+                self._event(effect)
+                return None
+
+    def make_service(self, run: Run) -> None:
+        """The gang's headless Service; there already: as it should be."""
+        try:
+            self._api.call("POST", paths.collection("Service", run.key.namespace), service(run))
+        except Refused as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    def _open(self, lease: Lease) -> Object:
+        """201: minted. 200: it was there; adopted if it is open and equal (the server refuses another spec)."""
+        body = to_object(lease)
+        body["metadata"] = {
+            "name": lease.meta.name,
+            "namespace": lease.meta.namespace,
+            "finalizers": [FINALIZER],
+            "labels": {"runs.dev/run": lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
+        }
+        body.pop("status", None)
+        _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
+        if (stored.get("status") or {}).get("closed"):
+            raise Refused(409, "AlreadyClosed", f"lease {lease.key} was there before and is closed")
+        return stored
+
+    def _close(self, lease: Lease) -> Object:
+        stored = self._status("GPULease", to_object(lease), lease.key, None)
+        body = to_object(lease)
+        body["metadata"] = {
+            "name": lease.meta.name,
+            "namespace": lease.meta.namespace,
+            "labels": {"runs.dev/run": lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
+        }
+        body.pop("status", None)
+        if stored is not None:
+            _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
+        return stored or {}
+
+    def _create_pod(self, run: Run, body: Object) -> Object:
+        path = paths.collection("Pod", run.key.namespace)
+        try:
+            return self._api.call("POST", path, body)[1]
+        except Refused as error:
+            if error.reason != "AlreadyExists":
+                raise
+        _, stored = self._api.call("GET", paths.one("Pod", Key(run.key.namespace, body["metadata"]["name"])))
+        labels = stored["metadata"].get("labels") or {}
+        if any(labels.get(name) != value for name, value in body["metadata"]["labels"].items()):
+            raise Refused(409, "AlreadyExists", f"pod {body['metadata']['name']} is somebody else's")
+        return stored
+
+    def _status(self, kind: str, body: Object, key: Key, uid: str | None) -> Object | None:
+        """Only the status. An object that is gone needs none; one of another uid is another object."""
+        metadata = {"name": key.name, **({"namespace": key.namespace} if key.namespace else {})}
+        if uid:
+            metadata["uid"] = uid
+        wanted = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "status": body.get("status", {})}
+        try:
+            return self._api.apply(f"{paths.one(kind, key)}/status", wanted)[1]
+        except Refused as error:
+            if error.status == 404 or (error.status == 409 and uid):
+                return None
+            raise
+
+    def _delete(self, kind: str, key: Key, grace: int | None) -> Object | None:
+        options: Object = {"propagationPolicy": "Background"}
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
+        try:
+            _, answer = self._api.call("DELETE", paths.one(kind, key), options)
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+        return answer if answer.get("kind") == kind else None
+
+    def _event(self, event: e.Emit) -> None:
+        """A repeated one is counted on the same object; an event that cannot be written is not worth a retry."""
+        name = f"{event.key.name[:200]}.{_digest(event)}"
+        namespace = event.key.namespace or "default"
+        run = self._run_of(event.key) if event.kind == "Run" else None
+        about = {
+            "kind": event.kind,
+            "name": event.key.name,
+            "namespace": event.key.namespace,
+            "uid": run.uid if run else "",
+        }
+        body: Object = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": namespace},
+            "regarding": {**about, "apiVersion": API_VERSION if event.kind == "Run" else "v1"},
+            "reason": event.reason,
+            "note": event.message[:1000],
+            "type": "Warning" if event.warning else "Normal",
+            "eventTime": format_time(event.at).replace("Z", ".000000Z")
+            if "." not in format_time(event.at)
+            else format_time(event.at),
+            "action": event.reason,
+            "reportingController": "runs.dev/runs",
+            "reportingInstance": "runs",
+        }
+        try:
+            self._api.call("POST", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", body)
+        except Refused as error:
+            if error.passing:
+                raise
+
+
+def _digest(event: e.Emit) -> str:
+    text = f"{event.kind}|{event.key}|{event.reason}|{event.message}|{'' if event.once else event.at}"
+    return sha256(text.encode()).hexdigest()[:16]
