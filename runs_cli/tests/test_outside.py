@@ -1,5 +1,6 @@
 """Commands of plugins."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
@@ -79,3 +80,74 @@ def test_from_a_source_tree_it_says_how_to_install_it(tmp_path: Path) -> None:
     assert "pip install -e runs_plugins/elasticity" in (outside.missing("shrink", tmp_path) or "")
     assert "does not contain" in (outside.missing("loans", tmp_path) or "")
     assert outside.missing("quee", tmp_path) is None
+
+
+HOLDS = """
+from runs_core import Hold, hookimpl
+RUNS_HOOK_API = (1, 1)
+@hookimpl
+def runs_hold(run):
+    return [Hold("Closed", "the office is closed; come back at 8:00")] if run.gpus > 4 else None
+@hookimpl
+def runs_explained(run):
+    return [f"asked for {run.gpus} GPUs after hours"]
+"""
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An installed distribution with a plugin and a command of one name."""
+    meta = tmp_path / "site" / "afterhours-1.0.dist-info"
+    meta.mkdir(parents=True)
+    (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: afterhours\nVersion: 1.0\n", encoding="utf-8")
+    points = "[runs.plugins]\nafterhours = afterhours_plugin\n[runs.commands]\nhello = afterhours_commands:hello\n"
+    (meta / "entry_points.txt").write_text(points, encoding="utf-8")
+    (meta.parent / "afterhours_plugin.py").write_text(HOLDS, encoding="utf-8")
+    (meta.parent / "afterhours_commands.py").write_text(GOOD, encoding="utf-8")
+    for name in ("afterhours_plugin", "afterhours_commands"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(meta.parent))
+    return "afterhours"
+
+
+def test_a_command_of_a_plugin_that_is_off_says_so_and_is_not_imported(
+    distribution: str, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNS_PLUGINS", "")
+    answer = runs("hello", "--loud")
+    assert answer.exit_code == 2
+    assert "'hello' belongs to afterhours, and its plugin afterhours is off" in answer.stderr
+    assert not {"afterhours_plugin", "afterhours_commands"} & set(sys.modules)
+    monkeypatch.delenv("RUNS_PLUGINS")
+    assert runs("hello", "--loud").stdout == "HELLO\n"
+
+
+def test_explain_shows_a_plugins_hold_and_its_lines(distribution: str, runs: Runs, fleet: str) -> None:
+    assert "Held" in runs("--local", fleet, "submit", "late", "--gpus", "8").stdout
+    found = json.loads(runs("--local", fleet, "explain", "late", "-o", "json").stdout)
+    said = {"by": "afterhours", "code": "Closed", "message": "the office is closed; come back at 8:00"}
+    assert found["reasons"] == [said]
+    assert {"by": "afterhours", "line": "asked for 8 GPUs after hours"} in found["said"]
+    assert "Closed (afterhours): the office is closed" in runs("--local", fleet, "explain", "late").stdout
+    assert runs("--local", fleet, "plan", "late").exit_code == 1
+
+
+def test_plugins_are_listed_with_their_state_and_shown(distribution: str, runs: Runs) -> None:
+    listed = json.loads(runs("plugins", "list", "-o", "json").stdout)["items"]
+    assert ("afterhours", "Enabled") in [(plugin["name"], plugin["state"]) for plugin in listed]
+    shown = json.loads(runs("plugins", "show", "afterhours", "-o", "json").stdout)
+    assert (shown["hooks"], shown["api"]) == (["runs_explained", "runs_hold"], [1, 1])
+
+
+def test_a_broken_plugin_is_listed_as_such_and_nothing_starts_with_it(
+    distribution: str, runs: Runs, fleet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site" / "afterhours_plugin.py").write_text("raise RuntimeError('no licence')\n", encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "afterhours_plugin")
+    listed = runs("plugins", "list")
+    assert listed.exit_code == 1
+    assert "Broken" in listed.stdout
+    refused = runs("--local", fleet, "submit", "a", "--gpus", "1")
+    assert refused.exit_code == 2
+    assert "no licence" in refused.stderr
+    assert "plugins: {afterhours: {enabled: false}}" in refused.stderr

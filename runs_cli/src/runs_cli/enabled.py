@@ -8,15 +8,20 @@ from pathlib import Path
 from runs_cli.options import Asked
 from runs_core.errors import InvalidInput, Problem
 from runs_core.hooks.registry import Registry, registry
-from runs_core.schema.settings import load_settings, load_switches
+from runs_core.schema.settings import PluginSwitches, load_settings, load_switches
 from runs_core.settings import Settings
 from runs_core.values.section import Section
 
 
+def switches(asked: Asked) -> PluginSwitches:
+    """Which plugins the settings allow; no plugin is imported for it."""
+    text, source = _file(asked)
+    return load_switches(text, source, os.environ)
+
+
 def known_plugins(asked: Asked) -> Registry:
     """Installed plugins, with what is wrong with them. One that is switched off is not imported."""
-    text, source = _file(asked)
-    return registry(load_switches(text, source, os.environ))
+    return registry(switches(asked))
 
 
 def loaded_settings(asked: Asked, plugins: Registry | None = None) -> Settings:

@@ -53,12 +53,12 @@ class Root(LazyGroup):
         if found is not None:
             return found
         from runs_cli import outside  # noqa: PLC0415
-        from runs_cli.options import with_globals  # noqa: PLC0415
+        from runs_cli.options import asked_in, with_globals  # noqa: PLC0415
 
         point = outside.offered().get(cmd_name)
         if point is not None:
-            self.commands[cmd_name] = with_globals(outside.load(point))
-        return self.commands.get(cmd_name)
+            return with_globals(outside.allowed(point, asked_in(ctx)))
+        return None
 
     def does(self, ctx: click.Context, name: str) -> str:
         from runs_cli import outside  # noqa: PLC0415

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import click
 from click_plugins import with_plugins
 
 from runs_cli.failures import Code, Stop
-from runs_cli.options import asked
+from runs_cli.options import Asked, asked
 
 GROUP = "runs.commands"
 FIRST_PARTY = {
@@ -56,17 +55,21 @@ def load(point: EntryPoint) -> click.Command:
 
 def _stub(point: EntryPoint, *, why: str, trace: str) -> click.Command:
     sentence = f"{point.name!r} of {_origin(point)} cannot be loaded ({why}); update or uninstall {_origin(point)}"
+    return _refusing(point, sentence, Code.NO, trace)
+
+
+def _refusing(point: EntryPoint, sentence: str, code: Code, trace: str = "") -> click.Command:
+    """Takes any arguments, and says why it does nothing."""
 
     def fail() -> None:
-        if asked().debug:
+        if trace and asked().debug:
             click.echo(trace, err=True)
-        raise Stop(sentence)
+        raise Stop(sentence, code)
 
     return click.Command(
         point.name,
         callback=fail,
         help=sentence,
-        short_help=f"Cannot be loaded: {why}",
         params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED, expose_value=False)],
         context_settings={"ignore_unknown_options": True},
     )
@@ -86,10 +89,13 @@ def missing(name: str, tree: Path | None = None) -> str | None:
     return f"{name!r} comes with the plugin {plugin}, which this release does not contain"
 
 
-def disabled(point: EntryPoint, off: Iterable[str]) -> Stop:
-    """The refusal for a command whose plugin is installed and switched off."""
-    names = ", ".join(sorted(off))
-    sentence = (
-        f"{point.name!r} belongs to the plugin {names}, which is off: enable it in the settings or in RUNS_PLUGINS"
-    )
-    return Stop(sentence, Code.USAGE)
+def allowed(point: EntryPoint, asked: Asked) -> click.Command:
+    """The plugin's command, or, where all plugins of its distribution are off, a stub: what is off is not imported."""
+    from runs_cli.enabled import switches  # noqa: PLC0415 - most command lines ask for no plugin's command
+    from runs_core.hooks.registry import installed  # noqa: PLC0415
+
+    mates = [plugin.name for plugin in installed() if point.dist and plugin.distribution == point.dist.name]
+    if not mates or any(switches(asked).allows(name) for name in mates):
+        return load(point)
+    sentence = f"{point.name!r} belongs to {_origin(point)}, and its plugin {' and '.join(mates)} is off"
+    return _refusing(point, f"{sentence}: switch it on in the settings or in RUNS_PLUGINS", Code.USAGE)
