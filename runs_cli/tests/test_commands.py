@@ -261,6 +261,12 @@ def test_leases_are_found_by_node_and_time(on: Runs) -> None:
     assert len(told(on("leases", "export")).splitlines()) == 2
 
 
+def test_the_table_of_a_nodes_leases_has_no_rows_of_other_nodes(on: Runs) -> None:
+    told(on("submit", "wide", "--gpus", "16"))
+    assert [line.split()[3] for line in told(on("leases")).splitlines()[1:]] == ["node-000", "node-001"]
+    assert [line.split()[3] for line in told(on("leases", "--node", "node-001")).splitlines()[1:]] == ["node-001"]
+
+
 def test_cluster_apply_takes_nodes_namespaces_and_budgets(on: Runs) -> None:
     manifests = """
 apiVersion: v1

@@ -59,7 +59,7 @@ def leases(
             said,
             plain=lambda: listed([session.stored("GPULease", lease.key) for lease in found], one=False),
             names=lambda: [str(lease.key) for lease in found],
-            blocks=lambda: [lease_table(found, session.now)],
+            blocks=lambda: [lease_table(found, session.now, wanted.node)],
         )
 
 
@@ -76,8 +76,8 @@ def _leases(session: Session, said: Asked, run: str | None, wanted: Wanted) -> l
     return sorted(found, key=lambda lease: (lease.spec.start, lease.key))
 
 
-def lease_table(found: list[Lease], now: datetime) -> Table:
-    """A row for each node of each lease."""
+def lease_table(found: list[Lease], now: datetime, node: str | None) -> Table:
+    """A row for each node of each lease; node: of this one only."""
     columns = [
         Column("NAMESPACE"),
         Column("RUN"),
@@ -115,6 +115,7 @@ def lease_table(found: list[Lease], now: datetime) -> Table:
         ]
         for lease in found
         for slots in lease.spec.slots
+        if node in (None, slots.node)
     ]
     return Table(columns=columns, rows=rows, empty="No such lease.")
 
