@@ -14,7 +14,7 @@ from runs_core.schema.metadata import UNREAD, ObjectMeta
 from runs_core.schema.names import API_VERSION, KINDS, Kind
 from runs_core.schema.say import Path, got, guess, one_of, spell
 from runs_core.schema.shape import record
-from runs_core.schema.text import Parsed, parse
+from runs_core.schema.text import parse
 from runs_core.values.budget import Budget
 from runs_core.values.fields import rules_of
 from runs_core.values.run import Run
@@ -48,25 +48,19 @@ def read_manifests(
     problems: list[Problem] = []
     documents: list[Document] = []
     for parsed in parse(text, source):
-        problems += (
-            Problem(f"{source}:{line} {spell(path)}", "got this key a second time, want it once")
-            for path, line in parsed.twice
-        )
+        wrong = [(line, path, "got this key a second time, want it once") for path, line in parsed.twice]
         for path, body in _objects(parsed.value, ()):
-            wrong = [_placed(fault, path, parsed, source) for fault in _object(body, sections, kinds)]
-            problems += wrong
-            if not wrong and not parsed.twice:
+            found = [((*path, *fault.path), fault.what) for fault in _object(body, sections, kinds)]
+            wrong += [(parsed.line(whole), whole, what) for whole, what in found]
+            if not wrong:
                 documents.append(_document(body, f"{source}:{parsed.line(path)}", sections))
+        wrong.sort(key=lambda one: one[0])
+        problems += (Problem(f"{source}:{line} {spell(path)}".rstrip(), what) for line, path, what in wrong)
     if not problems and not documents:
         problems.append(Problem(source, f"got no object, want {one_of(kinds)}"))
     if problems:
         raise InvalidInput(problems)
     return tuple(documents)
-
-
-def _placed(fault: Fault, path: Path, parsed: Parsed, source: str) -> Problem:
-    whole = (*path, *fault.path)
-    return Problem(f"{source}:{parsed.line(whole)} {spell(whole)}".rstrip(), fault.what)
 
 
 def _objects(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:

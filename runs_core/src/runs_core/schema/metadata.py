@@ -47,12 +47,12 @@ class ObjectMeta:
 def meta_from(metadata: Mapping[str, Any]) -> Meta:
     """ValueError, TypeError, KeyError or AttributeError: it is not Kubernetes' ObjectMeta."""
     return Meta(
-        name=_text(metadata["name"]),
-        namespace=_text(metadata.get("namespace") or ""),
-        uid=_text(metadata.get("uid") or ""),
+        name=text(metadata["name"]),
+        namespace=text(metadata.get("namespace") or ""),
+        uid=text(metadata.get("uid") or ""),
         created=moment(metadata, "creationTimestamp"),
         generation=metadata.get("generation") or 1,
-        resource_version=_text(metadata.get("resourceVersion") or ""),
+        resource_version=text(metadata.get("resourceVersion") or ""),
         labels=strings(metadata.get("labels")),
         annotations=strings(metadata.get("annotations")),
         deleting=asked_to_go(metadata),
@@ -77,13 +77,13 @@ def meta_to(meta: Meta) -> dict[str, Any]:
 
 def strings(mapping: Mapping[str, Any] | None) -> Pairs:
     """A map of labels or annotations."""
-    return pairs({_text(key): _text(value) for key, value in mapping.items()}) if mapping else ()
+    return pairs({text(key): text(value) for key, value in mapping.items()}) if mapping else ()
 
 
 def moment(metadata: Mapping[str, Any], name: str) -> datetime | None:
     """A time; None where it is not set."""
-    text = metadata.get(name)
-    return None if text is None else parse_time(_text(text))
+    told = metadata.get(name)
+    return None if told is None else parse_time(text(told))
 
 
 def asked_to_go(metadata: Mapping[str, Any]) -> datetime | None:
@@ -92,7 +92,8 @@ def asked_to_go(metadata: Mapping[str, Any]) -> datetime | None:
     return end and end - timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """The value, if it is one."""
     if not isinstance(value, str):
         raise TypeError(f"got {got(value)}, want text")
     return value

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
-from runs_core.schema.podspec import Container, ContainerResources, Match, PodSpec, PodTemplateSpec, Term, Tolerated
+from runs_core.schema.podspec import (
+    Amounts,
+    Container,
+    ContainerResources,
+    Match,
+    PodSpec,
+    PodTemplateSpec,
+    Term,
+    Tolerated,
+)
 from runs_core.values.quantity import parse_count, parse_milli, parse_quantity
 from runs_core.values.template import PodTemplate, Requests, Requirement, Toleration
 
@@ -49,7 +58,7 @@ def _asked(spec: PodSpec, resource: str) -> Decimal:
     All containers with their sidecars at once, or the most that any step of initialising takes, whichever is more; and
     the overhead. A request of the pod as a whole replaces what its containers ask for.
 
-    Source: Kubernetes documentation, "Init Containers" and "Sidecar Containers", resource sharing; "Pod-level resources".
+    Source: Kubernetes documentation, "Init Containers", "Sidecar Containers" and "Assign Pod-level CPU and memory".
     """
     running = sum((_request(container.resources, resource) for container in spec.containers), Decimal())
     beside = most = Decimal()
@@ -63,22 +72,28 @@ def _asked(spec: PodSpec, resource: str) -> Decimal:
     total = max(running + beside, most)
     if spec.resources is not None and resource.startswith(_WHOLE_POD):
         total = _whole(spec, spec.resources, resource, total)
-    return total + parse_quantity(spec.overhead.get(resource, 0))
+    return total + _amount(spec.overhead, resource)
 
 
 def _whole(spec: PodSpec, whole: ContainerResources, resource: str, total: Decimal) -> Decimal:
     if resource in whole.requests:
-        return parse_quantity(whole.requests[resource])
+        return _amount(whole.requests, resource)
     containers: Sequence[Container] = spec.containers + spec.init_containers
     parts = [part for one in containers for part in (one.resources.requests, one.resources.limits)]
     if any(resource in part for part in parts):
         return total
-    return parse_quantity(whole.limits.get(resource, 0))
+    return _amount(whole.limits, resource)
 
 
 def _request(resources: ContainerResources, resource: str) -> Decimal:
-    found = resources.requests.get(resource, resources.limits.get(resource, 0))
-    return parse_quantity(found)
+    return _amount(resources.requests if resource in resources.requests else resources.limits, resource)
+
+
+def _amount(amounts: Amounts, resource: str) -> Decimal:
+    amount = parse_quantity(amounts.get(resource, 0))
+    if amount < 0:
+        raise ValueError(f"{resource}: got {amounts[resource]!r}, want no less than 0")
+    return amount
 
 
 def _terms(spec: PodSpec) -> tuple[Term, ...]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from runs_core.schema.convert import UNREADABLE, Object, converter, unreadable
-from runs_core.schema.metadata import meta_from
+from runs_core.schema.metadata import meta_from, text
 from runs_core.schema.podread import gpus_of, requests_of
 from runs_core.schema.podspec import PodSpec
 from runs_core.settings import FleetSettings
@@ -43,12 +43,12 @@ def _pod(obj: Mapping[str, Any], fleet: FleetSettings) -> Pod:
         namespace=meta.namespace,
         name=meta.name,
         uid=meta.uid,
-        node=obj["spec"].get("nodeName") or None,
+        node=text(obj["spec"].get("nodeName") or "") or None,
         rank=_rank(meta.namespace, dict(meta.labels)),
         gpus=gpus_of(spec, (fleet.resource, *(resource for _, resource in fleet.resources))),
         requests=requests_of(spec),
         phase=_phase(status.get("phase")),
-        message=status.get("message") or "",
+        message=text(status.get("message") or ""),
         created=meta.created,
         started=None if (started := status.get("startTime")) is None else parse_time(started),
         deleting=meta.deleting,

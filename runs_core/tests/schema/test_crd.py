@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from runs_core.errors import InvalidInput, PluginError
+from runs_core.schema.crd import crds
+from runs_core.schema.jsonschema import json_schema
+from runs_core.schema.manifest import validate
+from runs_core.schema.names import KINDS
+from runs_core.values.fields import Fact, Rule, field, rules
+from runs_core.values.section import Section
+
+
+@rules(
+    Rule(
+        cel="self.least <= self.most",
+        message="want no more than most",
+        field="least",
+        check=lambda w: w.least <= w.most,
+    )
+)
+@attrs.frozen(kw_only=True)
+class Width:
+    least: int = field(Fact(doc="GPUs at least.", minimum=1), default=1)
+    most: int = field(Fact(doc="GPUs at most.", minimum=1))
+
+
+@attrs.frozen(kw_only=True)
+class Pace:
+    pace: timedelta = field(Fact(doc="How fast."), default=timedelta(minutes=5))
+
+
+@attrs.frozen(kw_only=True)
+class Color:
+    color: str = field(Fact(doc="Which color.", pattern="[a-z]+"), default="blue")
+
+
+WIDTH = Section(plugin="elastic", kind="Run", name="width", cls=Width)
+PACE = Section(plugin="pacing", kind="Run", name="width", cls=Pace)
+COLOR = Section(plugin="colors", kind="Run", name="", cls=Color)
+SECTIONS = (WIDTH, PACE, COLOR)
+
+
+def spec_of(kind: str, *sections: Section) -> dict[str, Any]:
+    crd = next(crd for crd in crds(sections) if crd["spec"]["names"]["kind"] == kind)
+    found: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return found
+
+
+def everything(schema: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
+    if isinstance(schema, list):
+        return [part for one in schema for part in everything(one)]
+    return [schema, *everything(list(schema.values()))] if isinstance(schema, dict) else []
+
+
+def test_every_kind_has_a_status_of_its_own_and_columns() -> None:
+    for crd in crds():
+        (version,) = crd["spec"]["versions"]
+        assert version["subresources"] == {"status": {}}
+        assert version["additionalPrinterColumns"]
+    assert [crd["metadata"]["name"] for crd in crds()] == ["budgets.runs.dev", "gpuleases.runs.dev", "runs.runs.dev"]
+
+
+def test_nothing_is_without_bounds() -> None:
+    """The API server counts what a rule may cost from what its values may hold."""
+    parts = [part for crd in crds(SECTIONS) for part in everything(crd["spec"]["versions"][0]["schema"])]
+    texts = [
+        part for part in parts if part.get("type") == "string" and "enum" not in part and part != {"type": "string"}
+    ]
+    lists = [part for part in parts if part.get("type") == "array"]
+    maps = [part for part in parts if "additionalProperties" in part]
+    assert len(texts) > 20
+    assert all("maxLength" in part for part in texts)
+    assert lists
+    assert all("maxItems" in part for part in lists)
+    assert maps
+    assert all("maxProperties" in part for part in maps)
+
+
+def test_every_field_is_described() -> None:
+    for kind in KINDS:
+        described = [part for part in everything(json_schema(kind)["properties"]["spec"]) if "properties" in part]
+        for part in described:
+            assert [
+                name for name, field_schema in part["properties"].items() if not field_schema.get("description")
+            ] == []
+
+
+def test_a_plugins_section_is_part_of_the_spec() -> None:
+    spec = spec_of("Run", *SECTIONS)["properties"]
+    assert spec["width"]["required"] == ["most"]
+    assert spec["width"]["properties"]["pace"]["default"] == "5m"
+    assert spec["width"]["x-kubernetes-validations"][0]["rule"] == "self.least <= self.most"
+    assert "default" not in spec["width"]
+    assert spec["color"]["pattern"] == "^(?:[a-z]+)$"
+    assert "width" not in spec_of("Budget", *SECTIONS)["properties"]
+
+
+def refusals(spec: dict[str, Any]) -> list[str]:
+    body = {"apiVersion": "runs.dev/v1alpha1", "kind": "Run", "metadata": {"name": "a"}}
+    return [str(problem) for problem in validate({**body, "spec": {"resources": {"gpus": 8}, **spec}}, SECTIONS)]
+
+
+def test_a_plugins_section_is_judged_like_cores_fields() -> None:
+    assert refusals({"width": {"most": 8}, "color": "red"}) == []
+    assert refusals({"width": {"least": 9, "most": 8}}) == ["spec.width.least: got 9, want no more than most"]
+    assert refusals({"width": {"mots": 8}, "color": "RED"}) == [
+        "spec.color: got 'RED', want text that matches [a-z]+",
+        "spec.width.mots: got an unknown field (did you mean most?), want one of least, most, pace",
+        "spec.width.most: got nothing, want a whole number of at least 1",
+    ]
+
+
+@attrs.frozen(kw_only=True)
+class Hue:
+    color: str = field(Fact(doc="Which color."), default="red")
+
+
+@attrs.frozen(kw_only=True)
+class Greedy:
+    resources: int = field(Fact(doc="All of them."), default=1)
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        (
+            (COLOR, Section(plugin="hues", kind="Run", name="", cls=Hue)),
+            "field color is declared by colors and by hues",
+        ),
+        (
+            (Section(plugin="greed", kind="Run", name="", cls=Greedy),),
+            "field resources is declared by core and by greed",
+        ),
+        (
+            (WIDTH, Section(plugin="wide", kind="Run", name="width", cls=Width)),
+            "field least is declared by elastic and by wide",
+        ),
+        (
+            (Section(plugin="top", kind="Run", name="topology", cls=Hue),),
+            "field topology is declared by core and by top",
+        ),
+    ],
+)
+def test_a_field_that_two_declare_is_refused_with_both_names(sections: tuple[Section, ...], told: str) -> None:
+    with pytest.raises(PluginError, match=told):
+        crds(sections)
+
+
+@attrs.frozen(kw_only=True)
+class Strange:
+    what: complex = field(Fact(doc="A number of another kind."), default=1j)
+
+
+def test_a_field_of_a_type_that_manifests_cannot_say_is_refused() -> None:
+    with pytest.raises(PluginError, match=r"Strange\.what: the type complex has no notation in manifests"):
+        crds((Section(plugin="odd", kind="Run", name="odd", cls=Strange),))
+
+
+def test_a_json_schema_is_closed_and_says_its_defaults() -> None:
+    spec = json_schema("Run", SECTIONS)["properties"]["spec"]
+    assert spec["additionalProperties"] is False
+    assert spec["properties"]["resources"]["properties"]["gpusPerPod"]["default"] == 1
+    assert spec["properties"]["after"]["uniqueItems"] is True
+    assert not [key for part in everything(spec) for key in part if key.startswith("x-kubernetes")]
+
+
+def test_a_json_schema_of_no_kind_of_ours_is_refused() -> None:
+    with pytest.raises(
+        InvalidInput, match=r"kind: got 'Runn' \(did you mean Run\?\), want one of Run, Budget, GPULease"
+    ):
+        json_schema("Runn")
