@@ -1,0 +1,199 @@
+"""A field that nothing reads does not exist: every field of the API and of the settings has a reader in the sources."""
+
+from __future__ import annotations
+
+import ast
+import typing
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import attrs
+
+from runs_core.schema.names import KINDS
+from runs_core.settings import Settings
+from runs_core.values.fields import fact_of
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = (ROOT / "runs_core" / "src", ROOT / "runs_cli" / "src")
+DECLARE = ("runs_core.values.", "runs_core.schema.", "runs_core.testing.")
+"""Modules that declare, copy or make up fields: what happens there is no reading."""
+
+READERS = {
+    "RunSpec.owner": "runs_core.decide.hold: run.spec.owner",
+    "RunSpec.resources": "runs_core.world.needs: spec.resources",
+    "RunSpec.after": "runs_core.decide.hold: run.spec.after",
+    "RunSpec.suspend": "runs_core.decide.hold: run.spec.suspend",
+    "RunSpec.template": "runs_core.world.needs: spec.template",
+    "Resources.flavor": "runs_core.world.needs: spec.resources.flavor",
+    "Resources.gpus": "runs_core.world.needs: spec.resources.gpus",
+    "Resources.gpus_per_pod": "runs_core.world.needs: spec.resources.gpus_per_pod",
+    "Topology.selector": "runs_core.world.needs: spec.topology.selector",
+    "AfterFailure.policy": "runs_core.decide.hold: policy.policy",
+    "AfterFailure.grace": "runs_core.decide.hold: policy.grace",
+    "PodFailure.policy": "runs_core.decide.lifecycle: spec.on_pod_failure.policy",
+    "PodFailure.backoff": "runs_core.decide.lifecycle: policy.backoff",
+    "RunStatus.phase": "runs_core.decide.lifecycle: run.status.phase",
+    "RunStatus.reason": "runs_core.decide.cycle: status.reason",
+    "RunStatus.message": "runs_core.serve.views.explain: run.status.message",
+    "RunStatus.conditions": "runs_core.decide.standing: old.conditions",
+    "RunStatus.observed_generation": "runs_core.decide.cycle: status.observed_generation",
+    "RunStatus.queued_since": "runs_core.serve.views.queue: run.status.queued_since",
+    "RunStatus.attempt": "runs_core.decide.start: run.status.attempt",
+    "RunStatus.width": "runs_core.world.invariants: run.status.width",
+    "Condition.type": "runs_core.decide.standing: condition.type",
+    "Condition.status": "runs_core.decide.standing: old.status",
+    "Condition.reason": "runs_core.decide.standing: old.reason",
+    "Condition.message": "runs_core.decide.standing: old.message",
+    "Ending.reason": "runs_core.decide.release: ending.reason",
+    "Ending.detail": "runs_core.decide.release: ending.detail",
+    "Ending.then": "runs_core.decide.release: ending.then",
+    "Ending.since": "runs_core.decide.release: ending.since",
+    "BudgetSpec.owner": "runs_core.world.world: b.spec.owner",
+    "BudgetSpec.namespaces": "runs_core.world.world: budget.spec.namespaces",
+    "Namespaces.names": "runs_core.world.world: wanted.names",
+    "BudgetStatus.conditions": "runs_core.decide.budget: budget.status.conditions",
+    "RunRef.name": "runs_core.cluster.kube.writes: spec.run_ref.name",
+    "RunRef.uid": "runs_core.world.ledger: spec.run_ref.uid",
+    "LeaseSpec.owner": "runs_cli.actions.leases: lease.spec.owner",
+    "LeaseSpec.group": "runs_core.decide.pods: lease.spec.group",
+    "LeaseSpec.role": "runs_core.decide.pods: lease.spec.role",
+    "LeaseSpec.slots": "runs_core.decide.pods: lease.spec.slots",
+    "LeaseSpec.ranks": "runs_core.decide.pods: lease.spec.ranks",
+    "LeaseSpec.attempt": "runs_core.decide.lifecycle: lease.spec.attempt",
+    "LeaseSpec.payer": "runs_core.serve.views.plan: lease.spec.payer",
+    "LeaseSpec.start": "runs_core.world.ledger: spec.start",
+    "LeaseSpec.reason": "kubectl get: .spec.reason",
+    "NodeSlots.node": "runs_core.decide.pods: slots.node",
+    "NodeSlots.ordinals": "runs_core.decide.pods: slots.ordinals",
+    "Payer.budget": "runs_core.serve.views.plan: payer.budget",
+    "Payer.envelope": "runs_core.serve.views.plan: payer.envelope",
+    "LeaseStatus.end": "runs_core.world.ledger: lease.status.end",
+    "Settings.starts": "runs_core.decide.lifecycle: settings.starts",
+    "Settings.hooks": "runs_core.decide.hold: settings.hooks",
+    "Settings.local": "runs_core.cluster.local.cluster: settings.local",
+    "Settings.rank": "runs_core.hooks.ask: settings.rank",
+    "FleetSettings.flavor_labels": "runs_core.schema.nodes: fleet.flavor_labels",
+    "FleetSettings.region_label": "runs_core.schema.nodes: fleet.region_label",
+    "FleetSettings.cluster_label": "runs_core.schema.nodes: fleet.cluster_label",
+    "FleetSettings.domain_label": "runs_core.schema.nodes: fleet.domain_label",
+    "FleetSettings.resource": "runs_core.settings: self.resource",
+    "FleetSettings.resources": "runs_core.settings: self.resources",
+    "FleetSettings.tolerated": "runs_core.world.needs: fleet.tolerated",
+    "StartSettings.backoff": "runs_core.decide.lifecycle: settings.starts.backoff",
+    "RetentionSettings.runs": "runs_core.decide.cycle: settings.retention.runs",
+    "RetentionSettings.leases": "runs_core.cluster.local.cluster: retention.leases",
+}
+"""Fields whose name others have as well: the module that reads this one, and how it says it; or its column."""
+COLUMNS = {path for kind in KINDS.values() for _, _, path in kind.columns}
+
+
+@attrs.frozen
+class Sources:
+    """trees: by module."""
+
+    trees: Mapping[str, ast.Module]
+
+    def loads(self) -> dict[str, list[tuple[str, str]]]:
+        """(module, expression) by attribute."""
+        found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for module, tree in self.trees.items():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                    found[node.attr].append((module, ast.unparse(node)))
+        return found
+
+    def holders(self) -> dict[str, set[str]]:
+        """Classes by the names of their fields and methods."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for module, tree in self.trees.items():
+            for node in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+                for name in filter(None, map(named, node.body)):
+                    found[name].add(f"{module}.{node.name}")
+        return found
+
+
+def named(part: ast.stmt) -> str | None:
+    if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+        return part.target.id
+    return part.name if isinstance(part, ast.FunctionDef) else None
+
+
+def sources() -> Sources:
+    trees = {}
+    for root in SOURCES:
+        for path in sorted(root.rglob("*.py")):
+            module = ".".join(path.relative_to(root).with_suffix("").parts)
+            trees[module] = ast.parse(path.read_text())
+    return Sources(trees)
+
+
+def classes(cls: type, seen: list[type]) -> list[type]:
+    """The class and those of its fields."""
+    if cls in seen:
+        return seen
+    seen.append(cls)
+    for name, hint in typing.get_type_hints(cls).items():
+        field = getattr(attrs.fields(cls), name, None)
+        for part in parts(hint) if field is not None and fact_of(field) is not None else ():
+            if attrs.has(part) and any(fact_of(one) for one in attrs.fields(part)):
+                classes(part, seen)
+    return seen
+
+
+def parts(hint: object) -> Iterator[type]:
+    if isinstance(hint, type):
+        yield hint
+    for inner in typing.get_args(hint):
+        yield from parts(inner)
+
+
+def fields() -> list[tuple[str, str]]:
+    """(class, field) of everything that a manifest or the settings can say."""
+    seen: list[type] = []
+    for kind in KINDS.values():
+        classes(kind.spec, seen)
+        classes(kind.status, seen)
+    classes(Settings, seen)
+    return [(cls.__name__, field.name) for cls in seen for field in attrs.fields(cls) if fact_of(field) is not None]
+
+
+def unread(found: Sources, readers: Mapping[str, str] = READERS) -> list[str]:
+    loads, holders = found.loads(), found.holders()
+    missing = []
+    for cls, field in fields():
+        listed = readers.get(f"{cls}.{field}")
+        if listed is not None:
+            module, expression = listed.split(": ")
+            if module == "kubectl get" and expression in COLUMNS:
+                continue
+            if not any(where == module and f".{said}".endswith(f".{expression}") for where, said in loads[field]):
+                missing.append(f"{cls}.{field}: {module} has no {expression}")
+        elif len(holders[field]) > 1:
+            missing.append(f"{cls}.{field}: name its reader in READERS, for {sorted(holders[field])} have one too")
+        elif not [where for where, _ in loads[field] if not where.startswith(DECLARE)]:
+            missing.append(f"{cls}.{field}: nothing reads it")
+    return missing
+
+
+def test_every_field_has_a_reader() -> None:
+    assert unread(sources()) == []
+
+
+def test_readers_are_named_only_for_fields_that_there_are() -> None:
+    assert sorted(set(READERS) - {f"{cls}.{field}" for cls, field in fields()}) == []
+
+
+def test_the_walk_finds_the_fields() -> None:
+    found = fields()
+    assert len(found) > 80
+    assert {("Resources", "gpus"), ("Ending", "then"), ("StartSettings", "tries"), ("Payer", "envelope")} <= set(found)
+
+
+def test_a_field_whose_reader_is_taken_away_is_noticed() -> None:
+    found = sources()
+    without = {module: tree for module, tree in found.trees.items() if module != "runs_core.world.needs"}
+    noticed = unread(Sources(without))
+    assert "Topology.selector: runs_core.world.needs has no spec.topology.selector" in noticed
+    kept = {module: tree for module, tree in found.trees.items() if module.startswith(DECLARE)}
+    assert "RunSpec.canceled: nothing reads it" in unread(Sources(kept))
