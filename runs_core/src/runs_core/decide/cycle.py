@@ -302,9 +302,9 @@ def _answer(world: World, advice: Advice, shape: Shape, *, explain: bool) -> Pla
         shape.failed = flavor.freed
     if not explain:
         return None
-    if shape.answer is None or shape.answered != flavor.freed:
+    if shape.answer is None or shape.answered != flavor.moved:
         shape.answer = no_place(world, flavor, name, shape.need)
-        shape.answered = flavor.freed
+        shape.answered = flavor.moved
     return shape.answer
 
 

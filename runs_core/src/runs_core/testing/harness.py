@@ -125,11 +125,11 @@ class Harness:
         oracles: bool = False,
         begin: datetime = A_MONDAY,
     ) -> None:
-        settings = settings or Settings()
-        self.stage = Stage(settings, begin)
+        self._settings = settings or Settings()
+        self._advice = advice
+        self.stage = Stage(self._settings, begin)
         self.records: list[Record] = []
-        self.loop = CheckedLoop(self.stage, settings, advice, told=self._told)
-        self.loop.check = self.check
+        self.loop = self._loop()
         self.witness = Witness()
         self.counted = Counted()
         self.oracles = oracles
@@ -139,6 +139,11 @@ class Harness:
         self._unseen: dict[Key, Run] = {}
         for thing in things:
             self.add(thing)
+
+    def _loop(self) -> CheckedLoop:
+        loop = CheckedLoop(self.stage, self._settings, self._advice, told=self._told)
+        loop.check = self.check
+        return loop
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -273,6 +278,17 @@ class Harness:
             return left[0] >= 0
 
         self.stage.refuses = refuses
+
+    def restart(self, facts: Callable[[Sequence[c.Change]], Sequence[c.Change]] = tuple) -> None:
+        """Another process goes on: a new loop, which knows only what the cluster holds.
+
+        facts: the order in which it gets to know them; the first tells the time and the last the ledger's head.
+        """
+        known = tuple(self.world.everything())
+        self.loop = self._loop()
+        self._rebuilds = 0
+        for change in facts(known):
+            self.world.apply(change)
 
     # -- time -------------------------------------------------------------------------------------------------------
 

@@ -167,10 +167,11 @@ class FlavorFleet:
 
     never: needs that the fleet could not take even empty, as of `changed`.
 
-    freed counts up whenever the flavor may take more than before, changed whenever its nodes change.
+    freed counts up whenever the flavor may take more than before, moved whenever it may take more or less, changed
+    whenever its nodes change.
     """
 
-    __slots__ = ("changed", "counts", "domains", "free", "freed", "gpus", "never", "nodes", "order")
+    __slots__ = ("changed", "counts", "domains", "free", "freed", "gpus", "moved", "never", "nodes", "order")
 
     def __init__(self) -> None:
         self.domains: dict[Domain, DomainFleet] = {}
@@ -179,7 +180,7 @@ class FlavorFleet:
         self.nodes = self.gpus = 0
         self.free = 0
         self.never: dict[Need, bool] = {}
-        self.freed = 0
+        self.freed = self.moved = 0
         self.changed = 0
 
     def pods(self, gpus: int) -> int:
@@ -262,6 +263,8 @@ class Fleet:
         state.memory += sign * requests.memory_bytes
         state.ephemeral += sign * requests.ephemeral_bytes
         state.pods += sign
+        if there and state.node is not None:
+            self.flavors[state.node.flavor].moved += 1
         if pod.rank is None and pod.gpus:
             state.foreign_gpus += sign * pod.gpus
             self._refresh(state)
@@ -362,6 +365,7 @@ class Fleet:
 
     def _offers_more(self, flavor: FlavorFleet) -> None:
         flavor.freed += 1
+        flavor.moved += 1
         self.freed += 1
 
     def _refresh(self, state: NodeState) -> None:
@@ -393,6 +397,7 @@ class Fleet:
             domain.counts[level] += 1
             flavor.counts[level] += 1
         state.level = level
+        flavor.moved += 1
         difference = max(level, 0) - max(old, 0)
         if difference:
             flavor.free += difference

@@ -16,9 +16,8 @@ Order = tuple[float | str, ...]
 class Shape:
     """The runs of one need. Not one of them can start as long as its flavor's `freed` is what it was at `failed`.
 
-    answer: why, in full, as of `answered`; never: in one word why not even the empty fleet could take it, "" where it could,
-
-    None where nobody looked since.
+    answer: why, in full, as of `answered`; never: in one word why not even the empty fleet could take it, "" where it
+    could, None where nobody looked since.
     """
 
     __slots__ = ("answer", "answered", "failed", "heap", "need", "never", "size")

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from runs_core.values.change import Change
 from runs_core.values.lease import Lease, Role
 from runs_core.values.meta import Key
-from runs_core.values.need import NodeFilter
 from runs_core.values.node import Domain, Node
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.run import Phase, Run
@@ -34,7 +33,7 @@ def differences(world: World) -> list[str]:
         for name in sorted(have.keys() | want.keys())
         if have.get(name) != want.get(name)
     ]
-    return [*found, *_seats(world), *_too_short(world), *_unlike_order(world)]
+    return [*found, *_seats(world), *_misjudged(world), *_too_short(world), *_unlike_order(world)]
 
 
 def snapshot(world: World) -> Said:
@@ -79,8 +78,6 @@ def _kept_flavor(name: str, flavor: FlavorFleet) -> Iterator[tuple[str, object]]
         yield f"flavor {name} domain {key}", (domain.free, _trimmed(domain.counts), levels)
         whole = {gpus: _names(domain, mask) for gpus, mask in enumerate(domain.empty_levels()) if mask}
         yield f"flavor {name} domain {key} empty", whole
-        for filter_, mask in domain.filtered.items():
-            yield f"flavor {name} domain {key} allows {filter_}", _names(domain, mask)
 
 
 def recomputed(world: World) -> Said:
@@ -92,7 +89,7 @@ def recomputed(world: World) -> Said:
     said: dict[str, object] = {f"node {name}": load for name, load in loads.items() if any(load) or name in nodes}
     for flavor in sorted({node.flavor for node in nodes.values()}):
         of_flavor = [node for node in nodes.values() if node.flavor == flavor]
-        said |= _flavor(flavor, of_flavor, loads, world.fleet.flavors.get(flavor))
+        said |= _flavor(flavor, of_flavor, loads)
     return said | _of_ledger(leases) | _of_pods(pods) | _of_runs(world)
 
 
@@ -126,9 +123,7 @@ def _level(node: Node, load: Load) -> int:
     return max(0, node.gpus - held.bit_count() - load[6])
 
 
-def _flavor(
-    name: str, nodes: Sequence[Node], loads: Mapping[str, Load], index: FlavorFleet | None
-) -> Iterator[tuple[str, object]]:
+def _flavor(name: str, nodes: Sequence[Node], loads: Mapping[str, Load]) -> Iterator[tuple[str, object]]:
     levels = {node.name: _level(node, loads[node.name]) for node in nodes}
     usable = [level for level in levels.values() if level >= 0]
     yield f"flavor {name}", (len(nodes), sum(node.gpus for node in nodes), sum(usable), _counted(usable))
@@ -140,13 +135,7 @@ def _flavor(
         yield f"flavor {name} domain {key}", (sum(taking.values()), _counted(taking.values()), _grouped(taking))
         whole = {node.name: node.gpus for node in here if not node.lost}
         yield f"flavor {name} domain {key} empty", _grouped(whole)
-        for filter_ in index.domains[key].filtered if index is not None and key in index.domains else ():
-            yield f"flavor {name} domain {key} allows {filter_}", _allowed(filter_, here)
     yield f"flavor {name} order", tuple(sorted(frees))
-
-
-def _allowed(filter_: NodeFilter, nodes: Iterable[Node]) -> tuple[str, ...]:
-    return tuple(sorted(node.name for node in nodes if allows(filter_, node)))
 
 
 def _grouped(levels: Mapping[str, int]) -> dict[int, tuple[str, ...]]:
@@ -192,6 +181,17 @@ def _seats(world: World) -> Iterator[str]:
     for state in world.fleet.states.values():
         if state.idle():
             yield f"node {state.name}: remembered though nothing is known of it"
+
+
+def _misjudged(world: World) -> Iterator[str]:
+    """The remembered answer of each filter is what it would answer now."""
+    for name, flavor in sorted(world.fleet.flavors.items()):
+        for key, domain in sorted(flavor.domains.items()):
+            here = [state.node for state in domain.states if state.node is not None]
+            for filter_, mask in domain.filtered.items():
+                want = tuple(node.name for node in here if allows(filter_, node))
+                if _names(domain, mask) != want:
+                    yield f"flavor {name} domain {key}: {filter_} allows {want}, the index has {_names(domain, mask)}"
 
 
 def _too_short(world: World) -> Iterator[str]:
