@@ -1,7 +1,5 @@
 """Writes docs/reference/hooks.md from the hook specifications: `python docs/generate/hooks.py`."""
 
-# ruff: noqa: INP001 - a script, not a package
-
 from __future__ import annotations
 
 from pathlib import Path

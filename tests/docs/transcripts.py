@@ -1,8 +1,10 @@
 """Transcripts in the documentation: every `console` block is run, and what it shows is what the commands print.
 
-`python tests/docs/transcripts.py` compares, with `--write` it puts the present output in place. All blocks of one page run in one
-folder, in order, and share what they `export`. Lines that begin with `$ ` are commands for a POSIX shell; what follows up to the next is their output.
-A file that a page shows (a fenced block whose info string ends in a file name, such as ```yaml train.yaml) is written there first.
+`python tests/docs/transcripts.py` compares, with `--write` it puts the present output in place. All blocks of one page
+run in one folder, in order, and share what they `export`. Lines that begin with `$ ` are commands for a POSIX shell; what
+follows up to the next is their output. No plugin is on, whatever is installed, unless the page exports RUNS_PLUGINS.
+A file that a page shows (a fenced block whose info string ends in a file name, such as ```yaml train.yaml) is written
+there first.
 """
 
 from __future__ import annotations
@@ -82,7 +84,7 @@ def run(command: str, folder: str, exported: Mapping[str, str]) -> str:
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=folder,
-        env={**kept, **exported, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1"},
+        env={**kept, "RUNS_PLUGINS": "", **exported, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -115,7 +117,9 @@ def main() -> int:
         return 0
     found = [difference for page in pages() for difference in differences(page)]
     for difference in found:
-        print(f"{difference.page}: $ {difference.command}\n--- shown\n{difference.shown}--- printed\n{difference.printed}")
+        print(
+            f"{difference.page}: $ {difference.command}\n--- shown\n{difference.shown}--- printed\n{difference.printed}"
+        )
     return 1 if found else 0
 
 

@@ -1,0 +1,139 @@
+"""What each reason, phase and condition means; and the check that every one in the decisions has its line here."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import runs_core.decide
+import runs_core.hooks.ask
+from runs_core.decide.match import WAIT_CODES
+from runs_core.values.lease import Closed, Opened
+from runs_core.values.run import Phase
+
+HOLDS = {
+    "Suspended": "`spec.suspend` is true. `runs resume` puts it in line again, at a new place.",
+    "OwnerUnknown": "`spec.owner` names an owner that the namespace may not spend for.",
+    "OwnerAmbiguous": "Several Budgets list the namespace and `spec.owner` picks none of their owners.",
+    "Unbudgeted": "No Budget lists the namespace, and the setting `unbudgeted` is `Deny`.",
+    "UpstreamMissing": "A run that it waits for (`spec.after`) does not exist.",
+    "UpstreamUnfinished": "A run that it waits for has not succeeded yet.",
+    "UpstreamFailed": "A run that it waits for failed. With `afterFailure.policy: Wait` it may be submitted again "
+    "within `afterFailure.grace`; then, and with `Fail` at once, this run fails with the same reason.",
+    "UpstreamCycle": "It waits for itself, by way of the runs that the message names.",
+    "NameInUse": "Pods of an earlier run of the same name have not ended yet.",
+    "StartBackOff": "Its last start did not come up within `spec.startTimeout`. "
+    "The next follows after a pause that doubles.",
+    "StartRefused": "The cluster refused its last start. The next follows after a pause.",
+    "PluginFailed": "A plugin failed to say whether the run may start. "
+    "It is asked again after the setting `hooks.recheck`.",
+}
+WAITS = {
+    "FlavorUnknown": "No node of the fleet has the flavor that it names.",
+    "FlavorAmbiguous": "It names no flavor, and the fleet has several.",
+    "NeverFits": "The present fleet could not take it even if nothing ran on it. Another node may change that.",
+    "NoSuchLocation": "No healthy node of the flavor has the labels of `topology.selector`.",
+    "NoNodeAllowed": "The template's node rules and the nodes' taints leave no node.",
+    "NotEnoughGPUs": "Fewer GPUs are free than it wants.",
+    "NoRoomForPod": "Enough GPUs are free, "
+    "but too few where a whole pod has room: GPUs, CPU, memory, storage, pod count.",
+    "Fragmented": "Enough nodes have room for a pod, but the groups do not fit into the domains.",
+}
+STANDING = {
+    "Submitted": "Nobody has looked at it yet.",
+    "Admitted": "It is no longer held and stands in line.",
+    "Started": "It holds its GPUs, and waits for all of its pods to run.",
+    "PodsReady": "All of its pods run.",
+    "Retrying": "A rank failed; the gang is made anew on the same GPUs (`onPodFailure.policy: Retry`).",
+}
+ENDS = {
+    "Succeeded": "All ranks succeeded, or have ended where `onPodFailure.policy` is `Ignore`.",
+    "PodFailed": "A rank failed, and `onPodFailure` leaves no retry.",
+    "StartTimeout": "Not all pods ran within `spec.startTimeout`. "
+    "The setting `starts.tries` says how often it is tried again.",
+    "NodeLost": "A node that it ran on was lost. It stands in line again, or fails, by `spec.onNodeLoss`.",
+    "Evicted": "Somebody else ended a pod of it. The same ranks start again; where their node takes nothing new, the "
+    "whole gang stands in line again.",
+    "Canceled": "`spec.canceled` is true: it ends for ever.",
+    "Deleted": "The object was deleted; it goes once nothing of it is held.",
+}
+ELSEWHERE = {
+    "Retried": ("history", "The pods of a retry were made."),
+    "Retention": ("history", "A finished run was removed; its time in the setting `retention.runs` was over."),
+    "SetAside": (
+        "event of a Node",
+        "The node cannot be read, or offers fewer GPUs than its leases hold; it takes nothing.",
+    ),
+    "PluginMissing": (
+        "condition of a Budget",
+        "`Ready` is False: the budgets plugin, which reads envelopes, is not installed. Owner and namespaces count.",
+    ),
+    "NotHeld": ("condition of a Run", "`Held` is False."),
+    "Invalid": ("`plan`", "The manifest would be refused."),
+}
+PHASES = {
+    Phase.HELD: "Not in line. Something must happen first; `reason` says what.",
+    Phase.QUEUED: "In line for GPUs.",
+    Phase.STARTING: "Holds its GPUs; not all pods run yet.",
+    Phase.RUNNING: "All pods run.",
+    Phase.SUCCEEDED: "Over; nothing is held.",
+    Phase.FAILED: "Over; nothing is held. Also the end of a canceled run.",
+}
+CONDITIONS = {
+    "Admitted": "It stands in line, or has stood there, and is not held now.",
+    "Held": "It is `Held`.",
+    "PodsReady": "All pods run, or have succeeded.",
+    "Finished": "It is `Succeeded` or `Failed`.",
+}
+OPENED = {
+    Opened.START: "The run's first start.",
+    Opened.REQUEUE: "A later start, after it lost its GPUs.",
+}
+CLOSED = {
+    Closed.SUCCEEDED: "The run succeeded.",
+    Closed.RUN_FAILED: "The run failed, or a start did not come up.",
+    Closed.CANCELED: "The run was canceled.",
+    Closed.DELETED: "The run was deleted.",
+    Closed.SUSPENDED: "The run was suspended.",
+    Closed.NODE_LOST: "A node of the run was lost.",
+    Closed.EVICTED: "A pod was ended by somebody else, and its node takes nothing new.",
+}
+NO_CODES = frozenset({"False", "Finished", "Held", "Node", "Normal", "Ready", "Run", "True", "Warning"})
+"""Capitalised words in the decisions that are no reasons: kinds, condition types, and what Kubernetes says itself."""
+_WORD = re.compile(r"([A-Z][a-z]+)+[A-Za-z]*")
+
+
+def documented() -> frozenset[str]:
+    """Every reason that has a line."""
+    return frozenset({*HOLDS, *WAITS, *STANDING, *ENDS, *ELSEWHERE})
+
+
+def words(source: str) -> frozenset[str]:
+    """The texts of a module that look like a reason: one word with a capital in front."""
+    texts = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    return frozenset(text for text in texts if isinstance(text, str) and _WORD.fullmatch(text)) - NO_CODES
+
+
+def decided() -> frozenset[str]:
+    """Every reason that a decision, a failing plugin or `plan` can give."""
+    decide = sorted(Path(runs_core.decide.__path__[0]).glob("*.py"))
+    found: frozenset[str] = frozenset().union(*(words(path.read_text(encoding="utf-8")) for path in decide))
+    return found | {runs_core.hooks.ask.FAILED, "Invalid", "Submitted"}
+
+
+def complete(lines: Iterable[str], known: Iterable[str]) -> None:
+    """LookupError: one of the known has no line, or a line is of nothing that is known."""
+    lacks, idle = sorted({*known} - {*lines}), sorted({*lines} - {*known})
+    if lacks or idle:
+        raise LookupError(f"docs/generate/codes.py: no line for {lacks}, lines for nothing {idle}")
+
+
+def checked() -> None:
+    """LookupError: a reason, phase or closure has no line, or a line has none."""
+    complete(documented(), decided())
+    complete(WAITS, WAIT_CODES)
+    complete(PHASES, Phase)
+    complete(OPENED, Opened)
+    complete(CLOSED, Closed)
