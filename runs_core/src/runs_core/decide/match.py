@@ -43,7 +43,7 @@ def match_steps(flavor: FlavorFleet, need: Need) -> tuple[Step, ...]:
 
     allowed by the template and taints, with room for a pod; then the domains with room for a group (without groups: a pod).
     """
-    location = NodeFilter(selector=need.filter.selector, location_only=True)
+    location = NodeFilter(selector=need.filter.selector, by_default=need.filter.by_default, location_only=True)
     located, allowed, roomy, domains = [0, 0], [0, 0], [0, 0], [0, 0]
     for domain in flavor.domains.values():
         _tally(located, _masked(domain, domain.eligible(location)))

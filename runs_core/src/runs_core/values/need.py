@@ -12,10 +12,12 @@ from runs_core.values.template import Requests, Requirement, Toleration
 class NodeFilter:
     """Which nodes will do. selector, node_selector: labels wanted; terms: any of them, each all of its requirements.
 
+    by_default: labels of the selector that a node has without saying so: places called `default`.
     tolerations: what the pods tolerate; tolerated: taint keys that every pod of ours tolerates. location_only: of all this only selector counts.
     """
 
     selector: Pairs = ()
+    by_default: tuple[str, ...] = ()
     node_selector: Pairs = ()
     terms: tuple[tuple[Requirement, ...], ...] = ()
     tolerations: tuple[Toleration, ...] = ()

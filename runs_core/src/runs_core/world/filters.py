@@ -21,7 +21,9 @@ def allows(wanted: NodeFilter, node: Node) -> bool:
 def located(wanted: NodeFilter, node: Node) -> bool:
     """Whether the node lies where topology.selector wants the gang."""
     labels = dict(node.labels)
-    return all(labels.get(key) == value for key, value in wanted.selector)
+    return all(
+        labels.get(key) == value or (key in wanted.by_default and not labels.get(key)) for key, value in wanted.selector
+    )
 
 
 def matches(wanted: NodeFilter, node: Node) -> bool:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from runs_core.settings import FleetSettings
+from runs_core.values.meta import Pairs
 from runs_core.values.need import Need, NodeFilter
+from runs_core.values.node import Domain
 from runs_core.values.run import RunSpec, Spread
 from runs_core.values.template import PodTemplate
 
 _BARE = PodTemplate()
+
+
+def _by_default(selector: Pairs, fleet: FleetSettings) -> tuple[str, ...]:
+    places = (fleet.region_label, fleet.cluster_label, fleet.domain_label)
+    return tuple(key for key, place in selector if key in places and place == Domain().name)
 
 
 def need_of(spec: RunSpec, fleet: FleetSettings) -> Need:
@@ -23,6 +30,7 @@ def need_of(spec: RunSpec, fleet: FleetSettings) -> Need:
         single_domain=spec.topology.spread is Spread.SINGLE_DOMAIN,
         filter=NodeFilter(
             selector=spec.topology.selector,
+            by_default=_by_default(spec.topology.selector, fleet),
             node_selector=template.node_selector,
             terms=template.terms,
             tolerations=template.tolerations,
