@@ -87,6 +87,7 @@ class Stage(TraceCluster):
     def __init__(self, settings: Settings, begin: datetime) -> None:
         super().__init__(iter(()), settings, begin=begin, told=lambda _: None)
         self.refuses: Callable[[], bool] = lambda: False
+        self.refused = 0
         self.written: Sequence[Effect] = ()
         self.saw: Sequence[c.Change] = ()
 
@@ -97,6 +98,7 @@ class Stage(TraceCluster):
 
     def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
         if self.refuses():
+            self.refused += 1
             raise Conflict("the test refuses this commit")
         super().commit(effects, records)
         self.written = tuple(effects)
@@ -357,6 +359,7 @@ class Harness:
     def _count(self) -> None:
         self._unseen.clear()
         self.counted.cycles += 1
+        self.counted.conflicts = self.stage.refused
         held = sum(lease.gpus for lease in self.world.ledger.open.values())
         present = sum(node.gpus for node in self.world.nodes())
         if present:
