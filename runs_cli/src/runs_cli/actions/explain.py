@@ -62,6 +62,8 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: list
         ("Admitted", moment(status.admitted_at)),
         ("Started", f"{moment(status.started_at)} (attempt {status.attempt})" if status.started_at else NONE),
         ("Finished", moment(status.finished_at)),
+        ("Expected end", moment(found.expected_end)),
+        ("Pending", f"{found.pending_gpus} GPUs" if found.pending_gpus else NONE),
     ]
     blocks: list[Block] = [Fields(pairs=[pair for pair in pairs if pair[1] != NONE])]
     blocks.append(Notes(title="Why", lines=reason_lines(found.reasons)))

@@ -12,7 +12,13 @@ from runs_core.values.record import Record
 
 
 class Cluster(Protocol):
-    """kube, local and trace are the three adapters."""
+    """kube, local and trace are the three adapters.
+
+    plays_pods: it simulates the pods of a run without a template itself; elsewhere somebody else makes them.
+    """
+
+    @property
+    def plays_pods(self) -> bool: ...
 
     def observe(self) -> tuple[datetime, Sequence[Change]]:
         """The present time and what others did since the last call, in order; everything, the first time.

@@ -34,5 +34,5 @@ def _stands(world: World, budget: Budget) -> Budget:
     old = next((condition for condition in budget.status.conditions if condition.type == "Ready"), None)
     since = old.last_transition_time if old is not None and old.status == "False" else world.now
     ready = Condition(type="Ready", status="False", reason="PluginMissing", message=message, last_transition_time=since)
-    status = BudgetStatus(conditions=(ready,), observed_generation=budget.meta.generation)
+    status = BudgetStatus(conditions=(ready,))
     return attrs.evolve(budget, status=status)

@@ -48,6 +48,22 @@ def core_holds(world: World, run: Run) -> list[Hold]:
     return found
 
 
+def _pods(world: World, run: Run) -> Sequence[Hold]:
+    """Without a template somebody else makes the pods: the gang waits until all of them are there."""
+    if run.spec.template is not None or world.plays_pods:
+        return ()
+    there = world.gangs.claiming(run.key)
+    per_pod = run.spec.resources.gpus_per_pod
+    wrong = next((pod for pod in there if pod.gpus != per_pod), None)
+    if wrong is not None:
+        message = f"pod {wrong.name} asks for {wrong.gpus} GPUs, the run for {per_pod} a pod; make them equal"
+        return [Hold("PodMismatch", message)]
+    if len(there) < run.pods:
+        label = f"schedulerName runs and the label runs.dev/run: {run.meta.name}"
+        return [Hold("WaitingForPods", f"{len(there)} of {run.pods} pods with {label} are there")]
+    return ()
+
+
 def owner_of(world: World, run: Run) -> str | None:
     """Who spends for this run; None: nobody, or not to be told."""
     owners = world.owners(run.key.namespace)

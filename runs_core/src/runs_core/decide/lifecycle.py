@@ -8,7 +8,7 @@ from typing import assert_never
 
 import attrs
 
-from runs_core.decide.pods import Seat, make_pods, seats_of
+from runs_core.decide.pods import Seat, rank_pods, seats_of
 from runs_core.decide.release import Cause, end_pods, is_lost, release, resume_release
 from runs_core.decide.standing import stand
 from runs_core.decide.start import started
@@ -52,7 +52,7 @@ def _half_started(world: World, run: Run) -> Decision:
     began = min(lease.spec.start for lease in leases)
     stands = started(run, began, attempt, message)
     here = {pod.name for pod in world.pods_of(run.key)}
-    made = make_pods(run, list(seats_of(run, leases)), world.now, attempt=attempt, retry=0)
+    made = rank_pods(world, run, list(seats_of(run, leases)), attempt=attempt, retry=0)
     missing = [effect for effect in made if effect.pod.name not in here]
     return _moves(run, "Started", message, (*missing, SetRunStatus(stands)))
 
@@ -203,7 +203,9 @@ def _retry(world: World, run: Run, due: datetime) -> Decision | None:
     closed = _closed_to(world, run, seats)
     if closed is not None:
         return _elsewhere(world, run, f"retry {retry} cannot start again on node {closed}, which takes nothing new")
-    made = make_pods(run, seats, world.now, attempt=run.status.attempt, retry=retry)
+    made = rank_pods(world, run, seats, attempt=run.status.attempt, retry=retry)
+    if not made:
+        return None
     return _moves(run, "Retried", f"retry {retry} starts on the same slots", made)
 
 
@@ -215,7 +217,9 @@ def _evicted(world: World, run: Run, ranks: Sequence[Pod]) -> Decision | None:
     closed = _closed_to(world, run, missing)
     if closed is not None:
         return _elsewhere(world, run, f"{told}, and node {closed} takes nothing new")
-    made = make_pods(run, missing, world.now, attempt=run.status.attempt, retry=run.status.retries)
+    made = rank_pods(world, run, missing, attempt=run.status.attempt, retry=run.status.retries)
+    if not made:
+        return None
     emit = Emit("Run", run.key, "Evicted", f"{told} and start again", world.now, warning=True)
     return _moves(run, "Evicted", told, (*made, emit))
 

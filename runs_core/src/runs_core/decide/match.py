@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import attrs
-
 from runs_core.decide.place import fits_when_empty
 from runs_core.values.decision import NoPlace, Reason, Step
 from runs_core.values.need import Need, NodeFilter

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from runs_core.values.effect import MakePod
+import attrs
+
+from runs_core.values.effect import BindPod, MakePod
 from runs_core.values.lease import Lease, Role
 from runs_core.values.meta import SIMULATED, Pairs, pairs
 from runs_core.values.pod import Pod, RankOf, pod_name
 from runs_core.values.run import Run
 from runs_core.values.template import Requests
+from runs_core.world.world import World
 
 
 class Seat(NamedTuple):
@@ -32,6 +35,19 @@ def seats_of(run: Run, leases: Sequence[Lease]) -> Iterator[Seat]:
         for slots in sorted(lease.spec.slots, key=lambda slots: slots.node):
             for _ in range(len(slots.ordinals) // per_pod):
                 yield Seat(next(ranks), lease.spec.group, slots.node)
+
+
+def rank_pods(
+    world: World, run: Run, seats: Sequence[Seat], *, attempt: int, retry: int
+) -> tuple[MakePod | BindPod, ...]:
+    """A pod for each seat: made from the run's template, or, of a run without one, bound as far as somebody made some."""
+    made = make_pods(run, seats, world.now, attempt=attempt, retry=retry)
+    if run.spec.template is not None or world.plays_pods:
+        return made
+    return tuple(
+        BindPod(attrs.evolve(pod, node=effect.pod.node, rank=effect.pod.rank, claim=None))
+        for pod, effect in zip(world.gangs.claiming(run.key), made, strict=False)
+    )
 
 
 def make_pods(run: Run, seats: Sequence[Seat], now: datetime, *, attempt: int, retry: int) -> tuple[MakePod, ...]:

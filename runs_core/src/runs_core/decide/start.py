@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from runs_core.decide.hold import owner_of
-from runs_core.decide.pods import Seat, make_pods
+from runs_core.decide.pods import Seat, rank_pods
 from runs_core.decide.standing import stand
 from runs_core.values.decision import Decision, PlacedGroup, Placement, Starts
 from runs_core.values.effect import Effect, Emit, OpenLease, SetRunStatus
-from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, Role, RunRef, lease_name
+from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, RunRef, lease_name
 from runs_core.values.meta import Meta
 from runs_core.values.run import Phase, Run
 from runs_core.world.world import World
@@ -26,7 +26,7 @@ def start(world: World, run: Run, placement: Placement) -> Decision:
     message = f"{run.gpus} GPUs on {nodes} nodes; waits for {len(seats)} pods to run"
     stands = started(run, now, attempt, message)
     effects: list[Effect] = [OpenLease(lease) for lease in leases]
-    effects += make_pods(run, seats, now, attempt=attempt, retry=0)
+    effects += rank_pods(world, run, seats, attempt=attempt, retry=0)
     effects += (SetRunStatus(stands), Emit("Run", run.key, "Started", message, now))
     return Decision(
         run=run.key, uid=run.uid, outcome=Starts(placement=placement, attempt=attempt), effects=tuple(effects)
@@ -58,19 +58,14 @@ def _lease(world: World, run: Run, group: PlacedGroup, attempt: int, owner: str 
     by_node: dict[str, tuple[int, ...]] = {}
     for pod in group.pods:
         by_node[pod.node] = (*by_node.get(pod.node, ()), *pod.ordinals)
-    role = Role.ACTIVE
-    name = lease_name(run.meta.name, run.uid, attempt=attempt, group=group.group, role=role, part=0)
-    return Lease(
-        meta=Meta(name=name, namespace=run.key.namespace, created=world.now),
-        spec=LeaseSpec(
-            run_ref=RunRef(name=run.meta.name, uid=run.uid),
-            owner=owner,
-            group=group.group,
-            role=role,
-            slots=tuple([NodeSlots(node=node, ordinals=tuple(sorted(by_node[node]))) for node in sorted(by_node)]),
-            ranks=tuple([pod.rank for pod in group.pods]),
-            attempt=attempt,
-            start=world.now,
-            reason=Opened.START if attempt == 1 else Opened.REQUEUE,
-        ),
+    spec = LeaseSpec(
+        run_ref=RunRef(name=run.meta.name, uid=run.uid),
+        owner=owner,
+        group=group.group,
+        slots=tuple([NodeSlots(node=node, ordinals=tuple(sorted(by_node[node]))) for node in sorted(by_node)]),
+        ranks=tuple([pod.rank for pod in group.pods]),
+        attempt=attempt,
+        start=world.now,
+        reason=Opened.START if attempt == 1 else Opened.REQUEUE,
     )
+    return Lease(meta=Meta(name=lease_name(spec), namespace=run.key.namespace, created=world.now), spec=spec)

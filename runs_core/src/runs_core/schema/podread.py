@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
+import attrs
+
 from runs_core.schema.podspec import (
     Amounts,
     Container,
@@ -25,16 +27,18 @@ _WHOLE_POD = ("cpu", "memory", "hugepages-")
 
 def template_of(written: PodTemplateSpec, text: str) -> PodTemplate:
     """text: the same template as canonical JSON."""
-    spec = written.spec
+    return attrs.evolve(rules_of(written.spec), text=text, annotations=written.metadata.annotations)
+
+
+def rules_of(spec: PodSpec) -> PodTemplate:
+    """What a pod's spec asks of its node, and how long it takes to end."""
     seconds = spec.termination_grace_period_seconds
     return PodTemplate(
-        text=text,
         requests=requests_of(spec),
         node_selector=spec.node_selector,
         terms=tuple(_term(term) for term in _terms(spec)),
         tolerations=tuple(_toleration(written) for written in spec.tolerations),
         grace=_GRACE if seconds is None else timedelta(seconds=seconds),
-        annotations=written.metadata.annotations,
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from runs_core.schema.convert import UNREADABLE, Object, converter, unreadable
 from runs_core.schema.metadata import meta_from, text
-from runs_core.schema.podread import gpus_of, requests_of
+from runs_core.schema.podread import gpus_of, requests_of, rules_of
 from runs_core.schema.podspec import PodSpec
 from runs_core.settings import FleetSettings
-from runs_core.values.meta import Key
-from runs_core.values.pod import Pod, PodPhase, RankOf
+from runs_core.values.meta import Key, Meta
+from runs_core.values.pod import Claim, Pod, PodPhase, RankOf
 from runs_core.values.quantity import format_time, parse_time
 
 RUN_LABEL = "runs.dev/run"
@@ -24,6 +24,7 @@ RANK_LABEL = "runs.dev/rank"
 GROUP_LABEL = "runs.dev/group"
 _NUMBERS = (ATTEMPT_LABEL, RETRY_LABEL, RANK_LABEL, GROUP_LABEL)
 SCHEDULER = "runs"
+INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 _PHASES: dict[object, PodPhase] = {phase.value: phase for phase in PodPhase}
 
 
@@ -39,12 +40,14 @@ def _pod(obj: Mapping[str, Any], fleet: FleetSettings) -> Pod:
     meta = meta_from(obj["metadata"])
     spec: PodSpec = converter().structure(obj["spec"], PodSpec)
     status = obj.get("status") or {}
+    rank = _rank(meta.namespace, dict(meta.labels))
     return Pod(
         namespace=meta.namespace,
         name=meta.name,
         uid=meta.uid,
         node=text(obj["spec"].get("nodeName") or "") or None,
-        rank=_rank(meta.namespace, dict(meta.labels)),
+        rank=rank,
+        claim=_claim(meta, obj, spec) if rank is None else None,
         gpus=gpus_of(spec, (fleet.resource, *(resource for _, resource in fleet.resources))),
         requests=requests_of(spec),
         phase=_phase(status.get("phase")),
@@ -70,6 +73,19 @@ def _rank(namespace: str, labels: Mapping[str, str]) -> RankOf | None:
         return None
     attempt, retry, rank, group = (int(number) for number in numbers)
     return RankOf(run=Key(namespace, run), uid=uid, attempt=attempt, retry=retry, rank=rank, group=group)
+
+
+def _claim(meta: Meta, obj: Mapping[str, Any], spec: PodSpec) -> Claim | None:
+    """Somebody else's pod for a run of ours: our scheduler's name and the run's label, and no node yet."""
+    run = dict(meta.labels).get(RUN_LABEL)
+    if not run or obj["spec"].get("schedulerName") != SCHEDULER or obj["spec"].get("nodeName"):
+        return None
+    if obj["spec"].get("schedulingGates") or meta.deleting is not None:
+        return None
+    owners = obj["metadata"].get("ownerReferences") or [{}]
+    index = dict(meta.annotations).get(INDEX_ANNOTATION) or dict(meta.labels).get(INDEX_ANNOTATION, "")
+    order = (str(owners[0].get("name", "")), int(index) if index.isascii() and index.isdigit() else 0, meta.name)
+    return Claim(run=Key(meta.namespace, run), order=order, rules=rules_of(spec))
 
 
 def _phase(text: object) -> PodPhase:

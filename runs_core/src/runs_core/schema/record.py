@@ -8,12 +8,12 @@ from typing import Any
 
 import attrs
 
+from runs_core.schema.names import camel
 from runs_core.values.decision import PlacedGroup, PlacedPod, Reason, Step
 from runs_core.values.meta import Key
 from runs_core.values.node import Domain
 from runs_core.values.quantity import format_duration, format_time
 from runs_core.values.record import Record
-from runs_core.schema.names import camel
 
 
 def record_to_object(record: Record) -> dict[str, Any]:

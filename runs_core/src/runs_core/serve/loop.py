@@ -43,6 +43,7 @@ class Loop:
         self.cluster = cluster
         self.advice: Advice = advice or Silent()
         self.world = World(settings)
+        self.world.plays_pods = cluster.plays_pods
         self.world.rank = lambda run: self.advice.rank(run, self.world)
         self.cycles = 0
         self._told = told

@@ -90,6 +90,8 @@ def _nobody(_: Sequence[Record]) -> None:
 class _Watched:
     """The cluster, with a report that sees all that goes through it."""
 
+    plays_pods = True
+
     def __init__(self, cluster: Cluster, report: Report) -> None:
         self._cluster = cluster
         self._report = report

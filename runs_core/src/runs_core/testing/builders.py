@@ -10,7 +10,7 @@ from runs_core.settings import Settings
 from runs_core.values.budget import Budget, BudgetSpec, Namespaces
 from runs_core.values.change import BudgetSeen, Change, LeaseSeen, NodeSeen, PodSeen, RunSeen, TimePassed
 from runs_core.values.decision import Outcome, Waits
-from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, Role, RunRef, lease_name
+from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, RunRef, lease_name
 from runs_core.values.meta import Meta, pairs
 from runs_core.values.need import Need
 from runs_core.values.node import Domain, MalformedNode, Node, Taint
@@ -108,23 +108,21 @@ def a_lease(
     start: datetime = A_MONDAY,
 ) -> Lease:
     """An open lease of that run. slots: places by node."""
-    name = lease_name(run.meta.name, run.uid, attempt=attempt, group=group, role=Role.ACTIVE, part=part)
     places = tuple(NodeSlots(node=node, ordinals=tuple(sorted(slots[node]))) for node in sorted(slots))
     ranks = sum(len(place.ordinals) for place in places) // run.spec.resources.gpus_per_pod
-    return Lease(
-        meta=Meta(name=name, namespace=run.key.namespace, uid=f"uid-of-{name}", created=start),
-        spec=LeaseSpec(
-            run_ref=RunRef(name=run.meta.name, uid=run.uid),
-            owner=owner,
-            group=group,
-            part=part,
-            slots=places,
-            ranks=tuple(range(ranks)),
-            attempt=attempt,
-            start=start,
-            reason=Opened.START,
-        ),
+    spec = LeaseSpec(
+        run_ref=RunRef(name=run.meta.name, uid=run.uid),
+        owner=owner,
+        group=group,
+        part=part,
+        slots=places,
+        ranks=tuple(range(ranks)),
+        attempt=attempt,
+        start=start,
+        reason=Opened.START,
     )
+    name = lease_name(spec)
+    return Lease(meta=Meta(name=name, namespace=run.key.namespace, uid=f"uid-of-{name}", created=start), spec=spec)
 
 
 def a_pod(

@@ -55,7 +55,6 @@ class BudgetStatus:
     """Written by the scheduler only."""
 
     conditions: tuple[Condition, ...] = field(Fact(doc="Ready.", unique_by="type"), default=())
-    observed_generation: int = field(Fact(doc="The generation of the spec that this answers."), default=0)
 
 
 @attrs.frozen(kw_only=True)

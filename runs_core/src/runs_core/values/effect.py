@@ -38,6 +38,13 @@ class MakePod:
 
 
 @attrs.frozen
+class BindPod:
+    """Give a pod that somebody else made its rank and its node. pod: as it will stand."""
+
+    pod: Pod
+
+
+@attrs.frozen
 class EndPod:
     """SIGTERM now, the kill after its grace. pod: as it will stand, with `deleting` and `grace` set."""
 
@@ -88,13 +95,13 @@ class Emit:
     once: bool = False
 
 
-Effect = OpenLease | CloseLease | MakePod | EndPod | RemovePod | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
+Effect = OpenLease | CloseLease | MakePod | BindPod | EndPod | RemovePod | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
 
 
 def expected(effect: Effect) -> Change | None:
     """What will be observed once the effect is written; None: nothing that a decision reads."""
     match effect:
-        case MakePod(pod, _) | EndPod(pod):
+        case MakePod(pod, _) | BindPod(pod) | EndPod(pod):
             return PodSeen(pod)
         case Emit():
             return None

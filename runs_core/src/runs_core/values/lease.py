@@ -152,9 +152,10 @@ class Lease:
         return sum(len(slots.ordinals) for slots in self.spec.slots)
 
 
-def lease_name(run: str, uid: str, *, attempt: int, group: int, role: Role, part: int) -> str:
+def lease_name(spec: LeaseSpec) -> str:
     """The identity as a name, so that a second try at the same start meets the first: at most 253 characters.
 
-    Unlike runs of one name at different times, by the uid's last eight characters.
+    Runs of one name at different times differ by the last eight characters of their uid.
     """
-    return f"{run[:190]}-{uid[-8:]}-{attempt}-{group}-{role.value.lower()}-{part}"
+    ref = spec.run_ref
+    return f"{ref.name[:190]}-{ref.uid[-8:]}-{spec.attempt}-{spec.group}-{spec.role.lower()}-{spec.part}"

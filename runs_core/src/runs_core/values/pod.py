@@ -8,7 +8,7 @@ from enum import StrEnum
 import attrs
 
 from runs_core.values.meta import Key, Pairs, key_of
-from runs_core.values.template import Requests
+from runs_core.values.template import PodTemplate, Requests
 
 
 class PodPhase(StrEnum):
@@ -38,6 +38,18 @@ class RankOf:
 
 
 @attrs.frozen(kw_only=True)
+class Claim:
+    """A pod that somebody else made for a run of ours, and that nobody has bound yet.
+
+    order: by owner's name, completion index, own name: ranks are given out so. rules: where its own spec lets it run.
+    """
+
+    run: Key
+    order: tuple[str, int, str]
+    rules: PodTemplate
+
+
+@attrs.frozen(kw_only=True)
 class Pod:
     """rank None: not a rank of ours. gpus: of the node's flavor. Times in UTC.
 
@@ -49,6 +61,7 @@ class Pod:
     uid: str = ""
     node: str | None = None
     rank: RankOf | None = None
+    claim: Claim | None = None
     gpus: int = 0
     requests: Requests = Requests()
     phase: PodPhase = PodPhase.PENDING

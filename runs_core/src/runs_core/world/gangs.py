@@ -42,18 +42,27 @@ NOBODY = Tally()
 
 
 class Gangs:
-    """pods: every known pod. Ours are found by run; `live` counts those of a run that have not ended."""
+    """pods: every known pod. Ours are found by run; `live` counts those of a run that have not ended.
+
+    claims: by run, pods that somebody else made for it and that have no node yet.
+    """
 
     def __init__(self) -> None:
         self.pods: dict[Key, Pod] = {}
         self.by_run: dict[Key, dict[Key, Pod]] = {}
         self.live: dict[Key, int] = {}
+        self.claims: dict[Key, dict[Key, Pod]] = {}
         self.tallies: dict[Try, Tally] = {}
 
     def of(self, run: Key) -> Sequence[Pod]:
         """The run's pods of every try, by name."""
         found = self.by_run.get(run, {})
         return [found[key] for key in sorted(found)]
+
+    def claiming(self, run: Key) -> Sequence[Pod]:
+        """Somebody else's pods that wait to be ranks of this run, in the order of their ranks."""
+        found = self.claims.get(run)
+        return sorted(found.values(), key=lambda pod: pod.claim.order if pod.claim else ()) if found else ()
 
     def tally(self, uid: str, attempt: int, retry: int) -> Tally:
         """Read-only."""
@@ -62,6 +71,10 @@ class Gangs:
     def replace(self, key: Key, new: Pod | None) -> Pod | None:
         """The pod is now `new`; None: it is gone. Returns what it was."""
         old = self.pods.pop(key, None)
+        if old is not None and old.claim is not None:
+            self._claim(old.claim.run, key, None)
+        if new is not None and new.claim is not None:
+            self._claim(new.claim.run, key, new)
         if old is not None and new is not None and new.rank is not None and old.rank == new.rank:
             self.pods[key] = new
             self._recount(old, new, new.rank)
@@ -73,6 +86,14 @@ class Gangs:
             if new.rank is not None:
                 self._count(new, new.rank, 1)
         return old
+
+    def _claim(self, run: Key, key: Key, pod: Pod | None) -> None:
+        of_run = self.claims.setdefault(run, {})
+        of_run.pop(key, None)
+        if pod is not None:
+            of_run[key] = pod
+        if not of_run:
+            del self.claims[run]
 
     def _recount(self, old: Pod, new: Pod, rank: RankOf) -> None:
         """The same rank of the same try: only its phase can have changed what is counted."""

@@ -9,7 +9,7 @@ from runs_core.values.node import Domain
 from runs_core.values.run import RunSpec, Spread
 from runs_core.values.template import PodTemplate
 
-_BARE = PodTemplate()
+BARE = PodTemplate()
 
 
 def _by_default(selector: Pairs, fleet: FleetSettings) -> tuple[str, ...]:
@@ -17,9 +17,12 @@ def _by_default(selector: Pairs, fleet: FleetSettings) -> tuple[str, ...]:
     return tuple(key for key, place in selector if key in places and place == Domain().name)
 
 
-def need_of(spec: RunSpec, fleet: FleetSettings) -> Need:
-    """flavor is empty where the run names none: then the one flavor of the fleet is meant."""
-    template = spec.template or _BARE
+def need_of(spec: RunSpec, fleet: FleetSettings, made: PodTemplate = BARE) -> Need:
+    """Flavor is empty where the run names none: then the one flavor of the fleet is meant.
+
+    made: where the pods that somebody else made for it may run; a template of its own goes before.
+    """
+    template = spec.template or made
     per_pod = spec.resources.gpus_per_pod
     group = spec.topology.group_gpus
     return Need(

@@ -22,7 +22,7 @@ from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
 from runs_core.world.ledger import Ledger, entry, fold
 from runs_core.world.line import Line, Order
-from runs_core.world.needs import need_of
+from runs_core.world.needs import BARE, need_of
 from runs_core.world.view import Index
 
 I = TypeVar("I")
@@ -65,6 +65,7 @@ class World:
         self._deadlines: list[tuple[datetime, Key]] = []
         self._due: dict[Key, datetime] = {}
         self.rank: Rank = _no_rank
+        self.plays_pods = True
         self.fleet = Fleet()
         self.ledger = Ledger()
         self.gangs = Gangs()
@@ -140,7 +141,9 @@ class World:
 
     def need(self, run: Run) -> Need:
         """What the run asks of the fleet."""
-        return need_of(run.spec, self.settings.fleet)
+        claiming = self.gangs.claiming(run.key)
+        made = claiming[0].claim.rules if claiming and claiming[0].claim else BARE
+        return need_of(run.spec, self.settings.fleet, made)
 
     def dependents(self, key: Key) -> Sequence[Key]:
         """Unfinished runs that name this one in `after`, sorted."""
@@ -398,7 +401,7 @@ class World:
         if old is not None and old.spec is run.spec and (entry_ := self.line.entries.get(key)) is not None:
             need = entry_[1].need
         else:
-            need = need_of(run.spec, self.settings.fleet)
+            need = self.need(run)
         rank = self.rank(run)
         admitted = run.status.admitted_at or self._now
         order: Order = (0.0, *rank) if rank is not None else (1.0, admitted.timestamp())
@@ -425,6 +428,15 @@ class World:
                 self.fleet.load(other, there=there)
             if other is not None and other.rank is not None and not self._supposed:
                 self.touched.add(other.rank.run)
+            if other is not None and other.claim is not None:
+                self._claimed(other.claim.run)
+
+    def _claimed(self, key: Key) -> None:
+        """Somebody else's pods for this run came or went: what it needs may be another."""
+        run = self._runs.get(key)
+        if run is not None:
+            self._stand(key, None, run)
+        self.touch(key)
 
     def _put_lease(self, key: Key, lease: Lease | None) -> None:
         old = self.ledger.open.get(key)

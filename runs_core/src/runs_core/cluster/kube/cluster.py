@@ -64,6 +64,8 @@ class KubeCluster:
     aside: stored objects that cannot be read, by kind and key, with the reason.
     """
 
+    plays_pods = False
+
     def __init__(
         self,
         api: Api,
@@ -177,13 +179,13 @@ class KubeCluster:
         run = next((eff.run for eff in effects if isinstance(eff, e.SetRunStatus)), None)
         starts = any(isinstance(effect, e.OpenLease) for effect in effects)
         order = (
-            ((e.OpenLease,), (e.MakePod,), (e.SetRunStatus,), (e.Emit,))
+            ((e.OpenLease,), (e.MakePod, e.BindPod), (e.SetRunStatus,), (e.Emit,))
             if starts
             else (
                 (e.SetBudgetStatus,),
                 (e.EndPod, e.RemovePod),
                 (e.CloseLease,),
-                (e.MakePod,),
+                (e.MakePod, e.BindPod),
                 (e.SetRunStatus,),
                 (e.RemoveRun, e.Emit),
             )
@@ -241,7 +243,7 @@ class KubeCluster:
     def _failed(self, news: Failed) -> Iterator[c.Change]:
         for effect in news.effects:
             yield from self.mirror.settled(effect)
-        if any(isinstance(effect, (e.OpenLease, e.MakePod)) for effect in news.effects):
+        if any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects):
             yield c.StartRefused(news.key, self._refusal(news))
 
     def _refusal(self, news: Failed) -> c.Refusal:
@@ -283,7 +285,7 @@ def _about(effect: Effect) -> Key:
     match effect:
         case e.OpenLease(lease) | e.CloseLease(lease):
             return lease.run
-        case e.MakePod(pod, _) | e.EndPod(pod):
+        case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
             return pod.rank.run if pod.rank else pod.key
         case e.RemovePod(key) | e.RemoveRun(key):
             return key

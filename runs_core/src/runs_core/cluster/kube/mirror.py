@@ -100,7 +100,7 @@ def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
     match effect:
         case e.OpenLease(lease) | e.CloseLease(lease):
             return ("GPULease", lease.key), lease
-        case e.MakePod(pod, _) | e.EndPod(pod):
+        case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
             return ("Pod", pod.key), pod
         case e.RemovePod(key):
             return ("Pod", key), None
@@ -121,7 +121,14 @@ def _overlaid(seen: Value | None, assumed: Value | None) -> Value | None:
         case Budget(), Budget():
             return attrs.evolve(seen, status=assumed.status)
         case Pod(), Pod():
-            return attrs.evolve(seen, deleting=assumed.deleting or seen.deleting, grace=assumed.grace or seen.grace)
+            return attrs.evolve(
+                seen,
+                node=assumed.node or seen.node,
+                rank=assumed.rank or seen.rank,
+                claim=None if assumed.rank else seen.claim,
+                deleting=assumed.deleting or seen.deleting,
+                grace=assumed.grace or seen.grace,
+            )
         case None, Run() | Budget():
             return None
         case _:

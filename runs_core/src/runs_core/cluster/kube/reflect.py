@@ -139,4 +139,4 @@ class Reflector(threading.Thread):
 def _pause(failures: int, error: Exception) -> float:
     longest = PAUSE_SECONDS[min(failures, len(PAUSE_SECONDS)) - 1]
     asked = error.retry_after if isinstance(error, Refused) and error.retry_after else 0.0
-    return max(asked, longest * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, not a secret
+    return max(asked, longest * random.uniform(0.5, 1.0))  # jitter, not a secret

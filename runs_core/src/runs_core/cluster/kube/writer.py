@@ -113,7 +113,7 @@ class Writer:
                 wait = pause
             else:
                 return None
-            if self._stopped.wait(wait * random.uniform(0.5, 1.5)):  # noqa: S311  # jitter, not a secret
+            if self._stopped.wait(wait * random.uniform(0.5, 1.5)):  # jitter, not a secret
                 return Refused(503, "Stopped", "the scheduler stopped before this was written")
             self.retried += 1
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -10,12 +10,13 @@ from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
 from runs_core.schema.convert import to_object
 from runs_core.schema.names import API_VERSION
-from runs_core.schema.pods import UID_LABEL
+from runs_core.schema.pods import UID_LABEL, rank_labels
 from runs_core.values import effect as e
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
+from runs_core.values.pod import Pod
 from runs_core.values.quantity import format_time
 from runs_core.values.run import Run
 from runs_core.values.section import Section
@@ -50,6 +51,8 @@ class Writes:
                 if run is None or node is None or template is None:
                     raise Refused(404, "NotFound", f"pod {pod.key} has lost its run or its node")
                 return self._create_pod(run, pod_object(run, pod, node, template))
+            case e.BindPod(pod):
+                return self._bind(pod)
             case e.EndPod(pod):
                 seconds = int(pod.grace.total_seconds()) if pod.grace is not None else None
                 return self._delete("Pod", pod.key, seconds)
@@ -113,6 +116,19 @@ class Writes:
         if any(labels.get(name) != value for name, value in body["metadata"]["labels"].items()):
             raise Refused(409, "AlreadyExists", f"pod {body['metadata']['name']} is somebody else's")
         return stored
+
+    def _bind(self, pod: Pod) -> Object:
+        """First its rank, so that nobody ever counts it as somebody else's; then its node, through the Binding subresource."""
+        assert pod.rank is not None
+        path = paths.one("Pod", pod.key)
+        metadata = {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid, "labels": rank_labels(pod.rank)}
+        _, stored = self._api.apply(path, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
+        if stored["spec"].get("nodeName") == pod.node:
+            return stored
+        target = {"apiVersion": "v1", "kind": "Node", "name": pod.node}
+        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod.name}, "target": target}
+        self._api.call("POST", f"{path}/binding", binding)
+        return self._api.call("GET", path)[1]
 
     def _status(self, kind: str, body: Object, key: Key, uid: str | None) -> Object | None:
         """Only the status. An object that is gone needs none; one of another uid is another object."""

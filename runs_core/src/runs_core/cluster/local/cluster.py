@@ -43,6 +43,8 @@ class LocalCluster:
     aside: stored objects that cannot be read, by kind and key, with the reason; the rest of the cluster goes on.
     """
 
+    plays_pods = True
+
     def __init__(self, store: Store, settings: Settings, sections: Sequence[Section] = ()) -> None:
         self.store = store
         self._settings = settings
@@ -167,7 +169,7 @@ class LocalCluster:
             case e.CloseLease(lease):
                 self._put_status("GPULease", to_object(lease), lease.key)
                 self._count(lease, closing=True)
-            case e.MakePod(pod, _) | e.EndPod(pod):
+            case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
                 self._put("Pod", pod_to_object(pod))
             case e.RemovePod(key):
                 self.store.remove("Pod", *key)
@@ -215,7 +217,7 @@ class LocalCluster:
 
     def _tell_kubelet(self, effect: Effect) -> None:
         match effect:
-            case e.MakePod(pod, _) | e.EndPod(pod):
+            case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
                 self.kubelet.seen(pod)
             case e.RemovePod(key):
                 self.kubelet.gone(key)

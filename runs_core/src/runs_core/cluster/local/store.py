@@ -67,7 +67,14 @@ class Store:
                     store.execute(statement)
             except sqlite3.OperationalError as error:
                 raise Unavailable(f"{path} exists already; choose another name, or remove it") from error
-            for key, value in (("version", VERSION), ("revision", "0"), ("head", "0"), ("pruned", "0"), ("swept", now), ("now", now)):
+            for key, value in (
+                ("version", VERSION),
+                ("revision", "0"),
+                ("head", "0"),
+                ("pruned", "0"),
+                ("swept", now),
+                ("now", now),
+            ):
                 store.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
         return store
 
@@ -94,7 +101,9 @@ class Store:
         try:
             self.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            raise Unavailable(f"{self.path}: {error}; another process writes to it for over {BUSY_SECONDS:.0f} s") from error
+            raise Unavailable(
+                f"{self.path}: {error}; another process writes to it for over {BUSY_SECONDS:.0f} s"
+            ) from error
         try:
             yield
             self.execute("COMMIT")

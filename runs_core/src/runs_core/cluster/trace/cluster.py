@@ -24,6 +24,8 @@ class TraceCluster:
     told: gets the records of each batch as it is committed.
     """
 
+    plays_pods = True
+
     def __init__(
         self, changes: Iterator[tuple[datetime, Change]], settings: Settings, *, begin: datetime, told: Told
     ) -> None:
@@ -45,7 +47,7 @@ class TraceCluster:
         """Pods are all that needs a memory here; the world has the rest."""
         for effect in effects:
             match effect:
-                case e.MakePod(pod, _) | e.EndPod(pod):
+                case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
                     self.kubelet.seen(pod)
                 case e.RemovePod(key):
                     self.kubelet.gone(key)

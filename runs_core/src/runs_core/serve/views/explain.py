@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import attrs
 
@@ -25,6 +26,7 @@ class Said:
 class Explanation(Plan):
     """match: the narrowing of the fleet to what would do. blocked_by: runs that must succeed first.
 
+    expected_end: when it would end if it ran as long as its owner expects; pending_gpus: wanted and not held.
     cover, cut: keys of the interface that stay empty where nobody keeps quotas and nobody is cut.
     """
 
@@ -33,6 +35,8 @@ class Explanation(Plan):
     match: tuple[Step, ...] = ()
     blocked_by: tuple[Key, ...] = ()
     said: tuple[Said, ...] = ()
+    expected_end: datetime | None = None
+    pending_gpus: int = 0
     cover: tuple[()] = ()
     cut: None = None
 
@@ -49,7 +53,15 @@ def explain(
         match=outcome.match if isinstance(outcome, Waits) else (),
         blocked_by=_blockers(world, run) if isinstance(outcome, Held) else (),
         said=tuple(Said(by=plugin, line=line) for plugin, line in said),
+        expected_end=expected_end(run),
+        pending_gpus=run.status.pending_gpus,
     )
+
+
+def expected_end(run: Run) -> datetime | None:
+    """By the owner's own estimate; None without one, or where it does not run."""
+    started, length = run.status.started_at, run.spec.runtime.expected_duration
+    return started + length if started is not None and length is not None and not run.status.phase.terminal else None
 
 
 def _blockers(world: World, run: Run) -> tuple[Key, ...]:

@@ -8,6 +8,7 @@ from enum import Enum
 
 import attrs
 
+from runs_core.schema.names import camel
 from runs_core.values.meta import Key
 from runs_core.values.node import Domain
 from runs_core.values.quantity import format_time
@@ -31,16 +32,11 @@ def plain(value: object) -> Plain:
         case Mapping():
             return {str(key): plain(value[key]) for key in sorted(value, key=str)}
         case tuple() if hasattr(value, "_fields"):
-            return {_camel(name): plain(item) for name, item in zip(value._fields, value, strict=True)}
+            return {camel(name.rstrip("_")): plain(item) for name, item in zip(value._fields, value, strict=True)}
         case tuple() | list():
             return [plain(item) for item in value]
         case _:
             cls = type(value)
             if not attrs.has(cls):
                 raise TypeError(f"a view cannot hold a {cls.__name__}")
-            return {_camel(field.name): plain(getattr(value, field.name)) for field in attrs.fields(cls)}
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.rstrip("_").split("_")
-    return first + "".join(word.capitalize() for word in rest)
+            return {camel(field.name.rstrip("_")): plain(getattr(value, field.name)) for field in attrs.fields(cls)}
