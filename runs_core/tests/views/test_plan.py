@@ -126,7 +126,18 @@ def test_explain_has_the_plans_keys_and_its_own(scene: Scene) -> None:
     answer: Any = plain(
         explain(scene.world, run, of_outcome(run.key, outcome), outcome, [("hours", "closed until 8:00")])
     )
-    assert set(answer) == KEYS | {"run", "phase", "message", "cover", "match", "blockedBy", "cut", "said"}
+    assert set(answer) == KEYS | {
+        "run",
+        "phase",
+        "message",
+        "cover",
+        "match",
+        "blockedBy",
+        "cut",
+        "said",
+        "expectedEnd",
+        "pendingGPUs",
+    }
     assert answer["match"][0] == {"step": "nodes of the flavor", "nodes": 1, "gpus": 2}
     assert answer["said"] == [{"by": "hours", "line": "closed until 8:00"}]
 
