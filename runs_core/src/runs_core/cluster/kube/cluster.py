@@ -236,7 +236,7 @@ class KubeCluster:
         return from_object({**item, "kind": kind}, self._sections)
 
     def _written(self, news: Written) -> Iterator[c.Change]:
-        if news.answer and "metadata" in news.answer and news.answer.get("kind") in paths.LISTS:
+        if news.answer and news.answer.get("kind") in paths.LISTS and "resourceVersion" in news.answer["metadata"]:
             yield from self._item(news.answer["kind"], news.answer, deleted=False)
         yield from self.mirror.settled(news.effect)
 
