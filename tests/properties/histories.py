@@ -1,4 +1,4 @@
-"""Random histories of a small cluster, as plain values: the same one can be played in another order, process or world."""
+"""Random histories of a small cluster, as plain values: one can be played in another order, process or world."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runs_core.settings import Settings, StartSettings
 from runs_core.testing.builders import a_budget, a_node, a_run
 from runs_core.testing.harness import Harness, Thing, lasting
 from runs_core.values.budget import Namespace, Namespaces
-from runs_core.values.change import BudgetGone, NamespaceGone, PodGone
+from runs_core.values.change import BudgetGone, Change, NamespaceGone, PodGone
 from runs_core.values.meta import Key
 from runs_core.values.node import Node, Taint
 from runs_core.values.pod import Pod, PodPhase
@@ -35,7 +35,7 @@ SETTINGS = Settings(starts=StartSettings(tries=2, backoff=timedelta(seconds=20))
 
 
 class Act(NamedTuple):
-    """What somebody does to one object. Acts of one instant concern different objects, so their order must not matter."""
+    """What somebody does to one object. Acts of one instant concern different objects: their order must not matter."""
 
     verb: str
     on: str
@@ -60,7 +60,7 @@ class History(NamedTuple):
 
 
 def history(rng: random.Random, *, steps: int = 14) -> History:
-    """A fleet of 3 to 7 nodes, a few runs at once, and `steps` instants in which more comes, breaks and is asked for."""
+    """A fleet of 3 to 7 nodes, a few runs at once, and `steps` instants in which more comes or breaks."""
     nodes = [node(rng, f"n{at}") for at in range(rng.randint(3, 7))]
     names = [f"{SPACES[at % 5 == 4]}/r{at:02}" for at in range(60)]
     first = [run(rng, name, names) for name in names[:5]]
@@ -207,7 +207,7 @@ def one_act(rng: random.Random, nodes: Sequence[Node], names: Sequence[str], com
             return Act(verb, of_run)
 
 
-# -- playing one --------------------------------------------------------------------------------------------------------
+# -- playing one -------------------------------------------------------------------------------------------------------
 
 
 def play(told: History, *, oracles: bool = False, between: Callable[[Harness], None] | None = None) -> Harness:
@@ -231,31 +231,38 @@ def do(stage: Harness, act: Act) -> None:
         case Act("submit", on, Run() as thing):
             if stage.world.run(_key(on)) is None:
                 stage.submit(thing)
-        case Act("lose" | "taint", on):
-            stage.lose(on, taint=act.verb == "taint")
-        case Act("restore", on):
-            stage.restore(on)
-        case Act("cordon", on):
-            stage.cordon(on)
-        case Act("uncordon", on):
-            stage.uncordon(on)
-        case Act("set aside", on):
-            stage.set_aside(on)
-        case Act("stranger gone", on):
-            stage.stage.inject(PodGone(Key("other", on)))
-        case Act("budget gone", on):
-            stage.stage.inject(BudgetGone(on))
-        case Act("namespace gone", on):
-            stage.stage.inject(NamespaceGone(on))
-        case Act("evict", on):
-            for pod in stage.pods(_key(on))[:1]:
-                stage.evict(pod, at_once=pod.name.endswith("1"))
-        case Act("suspend" | "resume" | "cancel" | "delete" | "vanish", on):
-            getattr(stage, act.verb)(_key(on))
+        case Act("lose" | "taint" | "restore" | "cordon" | "uncordon" | "set aside", on):
+            _to_node(stage, act.verb, on)
+        case Act("suspend" | "resume" | "cancel" | "delete" | "vanish" | "evict", on):
+            _to_run(stage, act.verb, _key(on))
+        case Act(verb, on) if verb in GONE:
+            stage.stage.inject(GONE[verb](on))
         case Act(_, _, thing) if thing is not None:
             stage.add(thing)
         case _:
             raise AssertionError(act)
+
+
+GONE: dict[str, Callable[[str], Change]] = {
+    "stranger gone": lambda name: PodGone(Key("other", name)),
+    "budget gone": BudgetGone,
+    "namespace gone": NamespaceGone,
+}
+
+
+def _to_node(stage: Harness, verb: str, name: str) -> None:
+    if verb in ("lose", "taint"):
+        stage.lose(name, taint=verb == "taint")
+    else:
+        getattr(stage, verb.replace(" ", "_"))(name)
+
+
+def _to_run(stage: Harness, verb: str, key: Key) -> None:
+    if verb != "evict":
+        getattr(stage, verb)(key)
+        return
+    for pod in stage.pods(key)[:1]:
+        stage.evict(pod, at_once=pod.name.endswith("1"))
 
 
 def _key(name: str) -> Key:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.properties.histories import History, Instant, history, play
 
 from runs_core.testing.builders import A_MONDAY
 from runs_core.testing.canonical import canonical, first_difference
 from runs_core.testing.harness import Counted, Harness
 from runs_core.values.change import Change
-from tests.properties.histories import History, Instant, history, play
 
 EXAMPLES = 60
 told = st.integers(0, 2**32 - 1).map(random.Random).map(history)
@@ -52,7 +52,9 @@ def test_no_history_breaks_an_invariant_or_lets_an_index_drift() -> None:
 def mixed(rng: random.Random, history: History) -> History:
     """The same, each listing and each instant in another order."""
     things = tuple(rng.sample(history.things, len(history.things)))
-    return History(things, tuple(Instant(at.after, tuple(rng.sample(at.acts, len(at.acts)))) for at in history.instants))
+    return History(
+        things, tuple(Instant(at.after, tuple(rng.sample(at.acts, len(at.acts)))) for at in history.instants)
+    )
 
 
 def test_the_order_in_which_things_are_seen_at_one_instant_never_matters() -> None:
