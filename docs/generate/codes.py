@@ -23,6 +23,9 @@ HOLDS = {
     "UpstreamFailed": "A run that it waits for failed. With `afterFailure.policy: Wait` it may be submitted again "
     "within `afterFailure.grace`; then, and with `Fail` at once, this run fails with the same reason.",
     "UpstreamCycle": "It waits for itself, by way of the runs that the message names.",
+    "WaitingForPods": "It has no template, and not all pods that somebody else makes for it are there. "
+    "Where pods are simulated it waits for none.",
+    "PodMismatch": "A pod that somebody else made for it asks for another number of GPUs than `resources.gpusPerPod`.",
     "NameInUse": "Pods of an earlier run of the same name have not ended yet.",
     "StartBackOff": "Its last start did not come up within `spec.startTimeout`. "
     "The next follows after a pause that doubles.",

@@ -29,6 +29,8 @@ MEANS = {
     "Explanation.match": "the fleet, step by step; empty unless it waits",
     "Explanation.blocked_by": "runs that must succeed first",
     "Explanation.said": "what plugins say of it",
+    "Explanation.expected_end": "when it would end by `runtime.expectedDuration`; null where that is not set",
+    "Explanation.pending_gpus": "GPUs wanted and not held",
     "Explanation.cover": "always empty: nobody keeps quotas",
     "Explanation.cut": "always null: nobody is cut",
     "Step.step": "what has been asked so far",

@@ -12,10 +12,10 @@ import attrs
 from docs.generate.keys import MEANS
 from docs.generate.text import code, head, section, table
 
+from runs_core.schema.names import camel
 from runs_core.serve import summary
 from runs_core.serve.summary import Summary
 from runs_core.serve.views.explain import Explanation
-from runs_core.serve.views.plain import _camel as camel  # how `plain` writes a key
 from runs_core.serve.views.plan import Plan
 from runs_core.serve.views.queue import Line
 from runs_core.serve.views.status import Status
@@ -74,7 +74,7 @@ def _keys(cls: type, path: str, *, of_plan: bool = True) -> Iterator[tuple[str, 
         hint, null = _optional(hints[name])
         many = get_origin(hint) in (tuple, Sequence) and bool(get_args(hint))
         inner = get_args(hint)[0] if many else hint
-        here = f"{path}{camel(name)}"
+        here = f"{path}{camel(name.rstrip('_'))}"
         yield f"{_owner(cls, name)}.{name}", here, _words(inner, many=many) + (" or null" if null else "")
         if _fields(inner):
             yield from _keys(inner, f"{here}[]." if many else f"{here}.")
