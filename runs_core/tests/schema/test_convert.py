@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,6 +115,12 @@ def test_what_is_at_its_default_is_not_written() -> None:
 def test_names_are_written_as_kubernetes_spells_them() -> None:
     spelled = [camel(name) for name in ("group_gpus", "gpus_per_pod", "run_ref", "pending_gpus", "gpu_hours", "gpus")]
     assert spelled == ["groupGPUs", "gpusPerPod", "runRef", "pendingGPUs", "gpuHours", "gpus"]
+
+
+def test_choices_are_written_as_plain_text_that_yaml_takes() -> None:
+    resources = Resources(gpus=8)
+    run = Run(meta=Meta(name="a"), spec=RunSpec(resources=resources, topology=Topology(spread=Spread.SINGLE_DOMAIN)))
+    assert yaml.safe_load(yaml.safe_dump(to_object(run)))["spec"]["topology"] == {"spread": "SingleDomain"}
 
 
 def test_slots_are_written_as_a_map_of_nodes() -> None:

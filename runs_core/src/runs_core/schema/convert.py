@@ -127,7 +127,7 @@ def converter(sections: tuple[Section, ...] = ()) -> Converter:
     made.register_unstructure_hook(timedelta, format_duration)
     made.register_structure_hook(datetime, lambda text, _: parse_time(_exactly(text, str)))
     made.register_unstructure_hook(datetime, format_time)
-    made.register_unstructure_hook_func(_is_choice, lambda choice: choice.value)
+    made.register_unstructure_hook(StrEnum, lambda choice: choice.value)  # by class: by predicate, str would go before
     made.register_structure_hook_func(lambda hint: hint == Amounts, lambda amounts, _: dict(amounts))
     made.register_structure_hook_func(lambda hint: hint == Pairs, _pairs_from)
     made.register_unstructure_hook_func(lambda hint: hint == Pairs, dict)
@@ -218,10 +218,6 @@ def _part(obj: Mapping[str, Any], section: Section) -> Mapping[str, Any] | None:
     facts = ((attribute, fact_of(attribute)) for attribute in attrs.fields(section.cls))
     names = [manifest_name(attribute.name, fact) for attribute, fact in facts if fact is not None]
     return {name: obj[name] for name in names if name in obj} or None
-
-
-def _is_choice(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, StrEnum)
 
 
 def _plain(value: Any, hint: type[T]) -> T:
