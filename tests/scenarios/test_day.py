@@ -19,7 +19,7 @@ def test_a_day_of_mixed_work_is_done_and_none_of_it_twice(play: Play) -> None:
     """32 GPUs, and one more run every 20 minutes of 24 hours, each of an hour with its start: 28 GPU-hours an hour.
 
     That is 672 in all, and 87 % of the fleet. a2 and b2, lost from hour 12 to 13, take with them what ran there (a
-    group of 12 needs both nodes of its domain), and that is run again. All 72 succeed after exactly one hour that is not
+    group of 12 needs both nodes of its domain), and that is run again. All 72 succeed after exactly one hour not
     lost; of the six kinds, 12 runs each, one has two groups and so two leases: 72 + 12 = 84.
     """
     play.fleet(a1=8, a2=8, b1=8, b2=8)
