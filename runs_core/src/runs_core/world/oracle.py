@@ -18,7 +18,6 @@ from runs_core.values.run import Phase, Run
 from runs_core.values.template import Requests
 from runs_core.world.filters import allows
 from runs_core.world.fleet import DomainFleet, FlavorFleet
-from runs_core.world.needs import need_of
 from runs_core.world.world import World
 
 Said = Mapping[str, object]
@@ -59,6 +58,7 @@ def kept(world: World) -> Said:
     said |= {f"leases on node {name}": sorted(leases) for name, leases in world.ledger.by_node.items()}
     said |= {f"pods of run {key}": sorted(pods) for key, pods in world.gangs.by_run.items()}
     said |= {f"live pods of run {key}": count for key, count in world.gangs.live.items()}
+    said |= {f"claims on run {key}": sorted(pods) for key, pods in world.gangs.claims.items()}
     said |= {
         f"try {this}": (tally.pending, tally.running, tally.succeeded, tally.failed)
         for this, tally in world.gangs.tallies.items()
@@ -237,6 +237,8 @@ def _of_pods(pods: Sequence[Pod]) -> dict[str, object]:
     tries: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     columns = {PodPhase.RUNNING: 1, PodPhase.SUCCEEDED: 2, PodPhase.FAILED: 3}
     for pod in pods:
+        if pod.claim is not None:
+            of_run[f"claims on run {pod.claim.run}"].append(pod.key)
         if pod.rank is None:
             continue
         of_run[f"pods of run {pod.rank.run}"].append(pod.key)
@@ -271,7 +273,7 @@ def _of_runs(world: World) -> dict[str, object]:
         said[f"dependents of run {key}"] = tuple(sorted(waiting))
     for run in runs:
         if _waits(run):
-            said[f"line {run.key}"] = need_of(run.spec, world.settings.fleet)
+            said[f"line {run.key}"] = world.need(run)
     sizes = Counter(need for name, need in said.items() if name.startswith("line "))
     return {**said, "line sizes": dict(sizes), "unstarted": tuple(run.key for run in runs if _unstarted(run))}
 
