@@ -29,7 +29,7 @@ def test_a_node_selector_outweighs_best_fit(play: Play) -> None:
 
 
 def test_required_affinity_holds_by_every_operator(play: Play) -> None:
-    """Free: a1 2, a2 4, a3 8, so that a1 fits best. In y: a2. Not in x or y: a3. Newer than 2: a3. No zone at all: a4.
+    """Free: a1 2, a2 4, a3 8, so that a1 fits best. In y: a2. Not in x or y: a3. Newer than 2: a3. Older: a1. No zone at all: a4.
 
     y or newer than 2: a2 (3 left by then) before a3.
     """
@@ -40,6 +40,7 @@ def test_required_affinity_holds_by_every_operator(play: Play) -> None:
         "in": affinity([("zone", "In", "y")]),
         "notin": affinity([("zone", "NotIn", "x y"), ("zone", "Exists", "")]),
         "gt": affinity([("gen", "Gt", "2")]),
+        "lt": affinity([("gen", "Lt", "2")]),
         "none": affinity([("zone", "DoesNotExist", "")]),
         "or": affinity([("zone", "In", "y")], [("gen", "Gt", "2")]),
     }
@@ -50,6 +51,7 @@ def test_required_affinity_holds_by_every_operator(play: Play) -> None:
         "in": ["a2"],
         "notin": ["a3"],
         "gt": ["a3"],
+        "lt": ["a1"],
         "none": ["a4"],
         "or": ["a2"],
     }
