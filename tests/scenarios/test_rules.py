@@ -31,7 +31,8 @@ def test_a_node_selector_outweighs_best_fit(play: Play) -> None:
 def test_required_affinity_holds_by_every_operator(play: Play) -> None:
     """Free: a1 2, a2 4, a3 8, a4 16, so that a1 fits best where nothing is said.
 
-    In y: a2. Not in x or y: a3. Newer than 2: a3. Older than 2: a1. No zone at all: a4. y or newer than 2: a2 (3 left by then) before a3.
+    In y: a2. Not in x or y: a3. Newer than 2: a3. Older than 2: a1. No zone at all: a4.
+    y or newer than 2: a2 (3 left by then) before a3.
     """
     for name, gpus, zone, gen in (("a1", 2, "x", "1"), ("a2", 4, "y", "2"), ("a3", 8, "z", "3")):
         play.node(name, gpus, labels={"zone": zone, "gen": gen})
