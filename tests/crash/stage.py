@@ -1,6 +1,7 @@
-"""A process that kills itself with SIGKILL before its n-th write to the state file, for every n, and looks at what is left.
+"""A process that kills itself with SIGKILL before its n-th write to the state file, for every n.
 
-Run as `python stage.py FOLDER STEP [broken]`; prints one JSON line: how many kills, and every difference to the life without a kill.
+Run as `python stage.py FOLDER STEP [broken]`; prints one JSON line: how many kills, and every difference to the life
+without a kill.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def node(number: int) -> dict[str, Any]:
     }
 
 
-def run(name: str, gpus: int, **spec: Any) -> dict[str, Any]:
+def run(name: str, gpus: int, **spec: object) -> dict[str, Any]:
     """Runs for an hour, in pods of 4 GPUs; a failed rank restarts the gang once."""
     return {
         "apiVersion": "runs.dev/v1alpha1",
@@ -164,7 +165,7 @@ def double_starts(path: Path) -> list[str]:
 
 
 def life(folder: Path, *, broken: bool, step: int) -> dict[str, object]:
-    """Each part killed before every `step`-th of its writes, then taken up by a new process; against the life without a kill."""
+    """Each part killed before every `step`-th write, then taken up by a new process; against the life without."""
     before = folder / "before.db"
     store = Store.create(before, "2026-01-01T00:00:00Z")
     cluster = LocalCluster(store, Settings())
@@ -197,4 +198,4 @@ def life(folder: Path, *, broken: bool, step: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(life(Path(sys.argv[1]), broken="broken" in sys.argv, step=int(sys.argv[2]))))
+    print(json.dumps(life(Path(sys.argv[1]), broken="broken" in sys.argv, step=int(sys.argv[2]))))  # noqa: T201  # its result

@@ -116,9 +116,9 @@ def next_change(pod: Pod, settings: LocalSettings) -> datetime | None:
 
 
 def ended(pod: Pod) -> Pod:
-    """How a pod that ran its time ends: `simulated-exit-code`, for all ranks or `simulated-failing-ranks`, for all tries
+    """How a pod that ran its time ends.
 
-    or the first `simulated-failures`.
+    By `simulated-exit-code`, for all ranks or `simulated-failing-ranks`, for all tries or `simulated-failures` of them.
     """
     code = _said(pod, "exit-code") or ("1" if _said(pod, "failing-ranks") or _said(pod, "failures") else "0")
     if code == "0" or not _fails(pod):

@@ -83,7 +83,10 @@ def cycle(world: World, advice: Advice, clock: Clock) -> Batch:
 
 
 def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Key, float]:
-    """Runs that a change touched. Returns those that stand in line and are to be answered, with the time spent on holds."""
+    """Runs that a change touched.
+
+    Returns those that stand in line and are to be answered, with the time spent on holds.
+    """
     fresh: dict[Key, float] = {}
     while world.touched:
         keys, world.touched = sorted(world.touched), set()
@@ -128,7 +131,7 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
 def _over(world: World, run: Run) -> Decision | None:
     """A finished run is kept for a while, and as long as another waits for it by name."""
     if run.meta.deleting is not None:
-        return Decision(run=run.key, uid=run.uid, outcome=Removed(reason="Deleted"), effects=removal(world, run))
+        return _removed(world, run, "Deleted")
     finished = run.status.finished_at
     if finished is None or world.dependents(run.key):
         return None
@@ -136,7 +139,12 @@ def _over(world: World, run: Run) -> Decision | None:
     if world.now < due:
         world.wake_at(due, run.key)
         return None
-    return Decision(run=run.key, uid=run.uid, outcome=Removed(reason="Retention"), effects=removal(world, run))
+    return _removed(world, run, "Retention")
+
+
+def _removed(world: World, run: Run, reason: str) -> Decision:
+    outcome = Removed(reason=reason, phase=run.status.phase)
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=removal(world, run))
 
 
 def _unstarted(world: World, run: Run, advice: Advice) -> Decision | None:
@@ -196,7 +204,7 @@ def _let_in(world: World, run: Run) -> Decision:
 
 
 def _ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float], clock: Clock) -> None:
-    """Fresh runs get their answer; of each need that may have come within reach, the first runs start while they fit."""
+    """Fresh runs get their answer; of each need that came within reach, the first runs start while they fit."""
     entries = world.line.entries
     fresh = {key: seconds for key, seconds in fresh.items() if key in entries and not _answered(world, key)}
     queue: list[tuple[Order, Key]] = [(entries[key][0], key) for key in fresh]
@@ -209,7 +217,7 @@ def _ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float
             continue
         asked.add(key)
         shape = entries[key][1]
-        decision = _ask(world, advice, key, shape, fresh, clock)
+        decision = _ask(world, advice, key, shape, fresh=fresh, clock=clock)
         if decision is None:
             continue
         batch.take(decision)
@@ -272,7 +280,7 @@ def _never(world: World, need: Need) -> str:
 
 
 def _ask(
-    world: World, advice: Advice, key: Key, shape: Shape, fresh: dict[Key, float], clock: Clock
+    world: World, advice: Advice, key: Key, shape: Shape, *, fresh: dict[Key, float], clock: Clock
 ) -> Decision | None:
     run = world.run(key)
     assert run is not None

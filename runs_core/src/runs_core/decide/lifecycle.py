@@ -25,7 +25,10 @@ PODS_READY = "PodsReady"
 
 
 def lifecycle(world: World, run: Run) -> Decision | None:
-    """The next step, None while there is nothing to do. Wakes the run by itself when time alone will give it something."""
+    """The next step, None while there is nothing to do.
+
+    Wakes the run by itself when time alone will give it something.
+    """
     if run.status.ending is not None:
         return resume_release(world, run)
     cause = unwanted(run) or _node_loss(world, run)
@@ -210,7 +213,7 @@ def _retry(world: World, run: Run, due: datetime) -> Decision | None:
 
 
 def _evicted(world: World, run: Run, ranks: Sequence[Pod]) -> Decision | None:
-    """Pods went that nobody here asked to go: the same ranks again, or, where a node takes nothing new, the gang elsewhere."""
+    """Pods went unasked: the same ranks again, or, where a node takes nothing new, the gang elsewhere."""
     there = {pod.rank.rank for pod in ranks if pod.rank is not None}
     missing = [seat for seat in seats_of(run, world.leases_of(run.key)) if seat.rank not in there]
     told = f"ranks {', '.join(str(seat.rank) for seat in missing)} were evicted"

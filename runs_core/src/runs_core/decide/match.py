@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from runs_core.decide.place import fits_when_empty
 from runs_core.values.decision import NoPlace, Reason, Step
-from runs_core.values.need import Need, NodeFilter
-from runs_core.world.fleet import DomainFleet, FlavorFleet
+from runs_core.values.need import Need
+from runs_core.world.census import census
+from runs_core.world.fleet import FlavorFleet
 from runs_core.world.world import World
 
 CORE = "core"
@@ -37,53 +38,21 @@ def no_flavor(world: World, need: Need) -> NoPlace:
 
 
 def match_steps(flavor: FlavorFleet, need: Need) -> tuple[Step, ...]:
-    """Nodes and GPUs left after each step: of the flavor (all its GPUs), then, free: healthy, in the wanted location,
+    """Nodes and GPUs left after each step: of the flavor with all its GPUs, then with free ones.
 
-    allowed by the template and taints, with room for a pod; then the domains with room for a group (without groups: a pod).
+    Healthy, in the wanted location, allowed by the template and taints, with room for a pod; last the domains with room
+    for a group, or, without groups, for a pod.
     """
-    location = NodeFilter(selector=need.filter.selector, by_default=need.filter.by_default, location_only=True)
-    located, allowed, roomy, domains = [0, 0], [0, 0], [0, 0], [0, 0]
-    for domain in flavor.domains.values():
-        _tally(located, _masked(domain, domain.eligible(location)))
-        levels = _masked(domain, domain.eligible(need.filter))
-        _tally(allowed, levels)
-        if domain.free >= need.gpus_per_pod:
-            _tally_room(roomy, domains, domain, levels, need)
+    counted = census(flavor, need)
+    wanted = need.pods if need.single_domain else min(need.group_pods or 1, need.pods)
     return (
         Step("nodes of the flavor", flavor.nodes, flavor.gpus),
         Step("healthy", sum(flavor.counts), flavor.free),
-        Step("in the wanted location", *located),
-        Step("allowed by template and taints", *allowed),
-        Step("with room for a pod", *roomy),
-        Step("domains with room for a group", *domains),
+        Step("in the wanted location", *counted.located),
+        Step("allowed by template and taints", *counted.allowed),
+        Step("with room for a pod", *counted.roomy),
+        Step("domains with room for a group", *counted.domains(wanted)),
     )
-
-
-def _masked(domain: DomainFleet, mask: int) -> Sequence[int]:
-    return [level & mask for level in domain.levels]
-
-
-def _tally(count: list[int], levels: Sequence[int]) -> None:
-    for level, mask in enumerate(levels):
-        nodes = mask.bit_count()
-        count[0] += nodes
-        count[1] += nodes * level
-
-
-def _tally_room(roomy: list[int], domains: list[int], domain: DomainFleet, levels: Sequence[int], need: Need) -> None:
-    gpus, short = need.gpus_per_pod, domain.short.get(need.requests, 0)
-    pods = 0
-    for level in range(gpus, len(levels)):
-        for state in domain.nodes(levels[level] & ~short):
-            fits = min(level // gpus, state.room(need.requests))
-            if fits:
-                pods += fits
-                roomy[0] += 1
-                roomy[1] += level
-    wanted = need.pods if need.single_domain else min(need.group_pods or 1, need.pods)
-    if pods >= wanted:
-        domains[0] += 1
-        domains[1] += domain.free
 
 
 def _reasons(flavor: FlavorFleet, name: str, need: Need, steps: Sequence[Step], *, never: bool) -> list[Reason]:

@@ -1,6 +1,7 @@
 """Where a gang goes: best fit of groups to domains and of pods to nodes, all or nothing.
 
-The rule is section "Place" of the semantics. Nothing is written: a trial keeps its own masks of the few domains that it touches.
+The rule is section "Place" of the semantics. Nothing is written: a trial keeps its own masks of the few domains that
+it touches.
 """
 
 from __future__ import annotations
@@ -247,7 +248,10 @@ def place(fleet: Fleet, flavor: FlavorFleet, need: Need, *, advice: Advice, view
 
 
 def fits_when_empty(fleet: Fleet, flavor: FlavorFleet, need: Need) -> bool:
-    """Whether the present fleet could take it if nothing ran. O(nodes of the flavor), once after each change of a node."""
+    """Whether the present fleet could take it if nothing ran.
+
+    O(nodes of the flavor), once after each change of a node.
+    """
     if need not in flavor.never:
         flavor.never[need] = Trial(fleet, flavor, need, empty=True).chunks() is None
     return not flavor.never[need]

@@ -40,7 +40,7 @@ def seats_of(run: Run, leases: Sequence[Lease]) -> Iterator[Seat]:
 def rank_pods(
     world: World, run: Run, seats: Sequence[Seat], *, attempt: int, retry: int
 ) -> tuple[MakePod | BindPod, ...]:
-    """A pod for each seat: made from the run's template, or, of a run without one, bound as far as somebody made some."""
+    """A pod for each seat: made from the template, or, without one, bound as far as somebody made some."""
     made = make_pods(run, seats, world.now, attempt=attempt, retry=retry)
     if run.spec.template is not None or world.plays_pods:
         return made

@@ -12,10 +12,10 @@ from runs_core.values.decision import Reason
 from runs_core.values.run import Condition, Phase, Run, RunStatus
 
 
-def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, **changes: Any) -> Run:
+def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, **changes: Any) -> Run:  # noqa: ANN401  # fields of RunStatus, checked when it is built
     """The run with its new status. changes: other fields of RunStatus."""
     old = run.status
-    admitted = changes["admitted_at"] if "admitted_at" in changes else old.admitted_at
+    admitted = changes.get("admitted_at", old.admitted_at)
     status = attrs.evolve(
         old,
         phase=phase,

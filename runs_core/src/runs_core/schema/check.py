@@ -212,7 +212,7 @@ def _notation(value: object, shape: Span | Moment | Quantity) -> str | None:
     return None
 
 
-def wanted(shape: Shape) -> str:  # noqa: C901 - a match over a union
+def wanted(shape: Shape) -> str:
     """A few words for what may stand there."""
     match shape:
         case Whole():

@@ -99,7 +99,7 @@ def _root(kind: Kind, sections: Sequence[Section]) -> Object:
     return found | _rules(rules_of(kind.value))
 
 
-def schema(shape: Shape) -> Object:  # noqa: C901 - a match over a union
+def schema(shape: Shape) -> Object:
     """The structural schema of one value."""
     match shape:
         case Record():

@@ -17,7 +17,10 @@ from runs_core.values.record import Record
 
 
 def record_to_object(record: Record) -> dict[str, Any]:
-    """One object with the outcome's name beside its fields. `seconds` is the only part that two equal histories may differ in."""
+    """One object with the outcome's name beside its fields.
+
+    `seconds` is the only part that two equal histories may differ in.
+    """
     told = _plain(record)
     told["outcome"] = {"is": type(record.outcome).__name__, **_plain(record.outcome)}
     return dict(told)

@@ -1,4 +1,4 @@
-"""How the embedded cluster's time goes on: in jumps, as `cluster advance` does it, or with the wall clock, as `serve` does."""
+"""How the embedded cluster's time goes on: in jumps (`cluster advance`), or with the wall clock (`serve`)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ FIRST_LISTS_SECONDS = 60.0
 
 
 def lead(loop: Loop, cluster: KubeCluster, holder: str, stopped: Callable[[], bool]) -> None:
-    """Take over and decide until `stopped`. Conflict: another scheduler leads now. Unavailable: the cluster cannot be seen.
+    """Take over and decide until `stopped`. Conflict: another scheduler leads now.
+
+    Unavailable: the cluster cannot be seen.
 
     Nothing is decided before everything has been listed: what has not been seen yet is not gone.
     """

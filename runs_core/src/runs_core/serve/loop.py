@@ -14,7 +14,7 @@ from runs_core.decide.cycle import Batch, Clock, cycle
 from runs_core.errors import Conflict
 from runs_core.settings import Settings
 from runs_core.values.change import TimePassed
-from runs_core.values.decision import Decision
+from runs_core.values.decision import Decision, Removed
 from runs_core.values.effect import Effect, SetRunStatus
 from runs_core.values.record import Record
 from runs_core.values.run import Phase
@@ -109,12 +109,14 @@ class Loop:
     def _record(self, decision: Decision) -> Record:
         run = next((effect.run for effect in reversed(decision.effects) if isinstance(effect, SetRunStatus)), None)
         run = run or self.world.run(decision.run)
+        stands = run is not None and run.uid == decision.uid  # or else it is gone, or another of its name came
+        gone = decision.outcome.phase if isinstance(decision.outcome, Removed) else Phase.FAILED
         return Record(
             at=self.world.now,
             run=decision.run,
             uid=decision.uid,
             outcome=decision.outcome,
-            phase=run.status.phase if run else Phase.FAILED,
-            width=run.status.width if run else 0,
+            phase=run.status.phase if run is not None and stands else gone,
+            width=run.status.width if run is not None and stands else 0,
             seconds=decision.seconds,
         )

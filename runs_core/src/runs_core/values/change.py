@@ -100,7 +100,10 @@ class PodGone:
 
 @attrs.frozen(kw_only=True)
 class Refusal:
-    """The cluster would not make what a start needs. count: starts refused in a row; until: not tried again before (UTC)."""
+    """The cluster would not make what a start needs.
+
+    count: starts refused in a row; until: not tried again before (UTC).
+    """
 
     message: str
     count: int

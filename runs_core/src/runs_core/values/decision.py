@@ -125,9 +125,10 @@ class Released:
 
 @attrs.frozen(kw_only=True)
 class Removed:
-    """The object's time is over."""
+    """The object's time is over. phase: as it last stood."""
 
     reason: str
+    phase: Phase
 
 
 Outcome = Held | Waits | Starts | Moves | Ends | Released | Removed

@@ -1,4 +1,7 @@
-"""All that the scheduler can do. Each effect is one write of the cluster, and `expected` is the change that it comes back as."""
+"""All that the scheduler can do.
+
+Each effect is one write of the cluster, and `expected` is the change that it comes back as.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ class CloseLease:
 
 @attrs.frozen
 class MakePod:
-    """Make a rank's pod on its node. template: canonical JSON of the PodTemplateSpec, None on clusters that only simulate."""
+    """Make a rank's pod on its node.
+
+    template: canonical JSON of the PodTemplateSpec, None on clusters that only simulate.
+    """
 
     pod: Pod
     template: str | None
@@ -95,7 +101,8 @@ class Emit:
     once: bool = False
 
 
-Effect = OpenLease | CloseLease | MakePod | BindPod | EndPod | RemovePod | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
+Made = OpenLease | CloseLease | MakePod | BindPod | EndPod | RemovePod
+Effect = Made | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
 
 
 def expected(effect: Effect) -> Change | None:

@@ -51,7 +51,10 @@ def key_of(named: Named) -> Key:
 
 @attrs.frozen(kw_only=True)
 class Meta:
-    """The part of Kubernetes' ObjectMeta that runs reads. created, deleting: UTC; deleting: since when it is asked to go."""
+    """The part of Kubernetes' ObjectMeta that runs reads.
+
+    created, deleting: UTC; deleting: since when it is asked to go.
+    """
 
     name: str
     namespace: str = ""

@@ -13,7 +13,8 @@ class NodeFilter:
     """Which nodes will do. selector, node_selector: labels wanted; terms: any of them, each all of its requirements.
 
     by_default: labels of the selector that a node has without saying so: places called `default`.
-    tolerations: what the pods tolerate; tolerated: taint keys that every pod of ours tolerates. location_only: of all this only selector counts.
+    tolerations: what the pods tolerate; tolerated: taint keys that every pod of ours tolerates. location_only: of all
+    this only selector counts.
     """
 
     selector: Pairs = ()

@@ -75,6 +75,9 @@ class Pod:
 
 
 def pod_name(run: str, *, attempt: int, retry: int, rank: int) -> str:
-    """One name for each rank of each try, so that making it twice meets the first. At most 63 characters, as a hostname."""
+    """One name for each rank of each try, so that making it twice meets the first.
+
+    At most 63 characters, as a hostname.
+    """
     tail = f"-{attempt}-{rank}" if not retry else f"-{attempt}r{retry}-{rank}"
     return f"{run[: 63 - len(tail)].rstrip('-.')}{tail}"

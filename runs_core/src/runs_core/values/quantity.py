@@ -75,6 +75,11 @@ def format_duration(span: timedelta) -> str:
     return text + (f"{seconds}s" if seconds or not text else "")
 
 
+def counted(count: int, one: str, many: str = "", *, spec: str = "") -> str:
+    """`1 node`, `2 nodes`. many: the plural where it is not `one` and an s. spec: the number's format."""
+    return f"{count:{spec}} {one if count == 1 else many or one + 's'}"
+
+
 def parse_quantity(text: str | float) -> Decimal:
     """`500m`, `16Gi`, `2`, `1e3` → the plain number. ValueError says what is wanted."""
     match = _QUANTITY.fullmatch(str(text))

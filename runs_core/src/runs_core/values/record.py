@@ -15,7 +15,10 @@ from runs_core.values.run import Phase
 
 @attrs.frozen(kw_only=True)
 class Record:
-    """at: `now` when it was decided (UTC). phase, width: the run's after it. seconds: by stage; not part of equality."""
+    """at: `now` when it was decided (UTC). phase, width: the run's after it.
+
+    seconds: by stage; not part of equality.
+    """
 
     at: datetime
     run: Key

@@ -51,7 +51,9 @@ class Toleration:
 
 @attrs.frozen(kw_only=True)
 class PodTemplate:
-    """text: the PodTemplateSpec as canonical JSON. terms: required node affinity, any of them, each all of its requirements.
+    """text: the PodTemplateSpec as canonical JSON.
+
+    terms: required node affinity, any of them, each all of its requirements.
 
     grace: the template's own terminationGracePeriodSeconds (30s where it says none).
     """

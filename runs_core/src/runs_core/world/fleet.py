@@ -1,13 +1,15 @@
 """Free GPUs by flavor, domain and node, as bit masks, so that best fit is two lowest-set-bit operations.
 
 A node is one bit of its domain, in the order of names. `levels[n]` is the mask of the usable nodes with n free GPUs.
-Usable: present, ready, not cordoned, not lost, not set aside. Everything is kept by differences; `oracle.fleet` recomputes it.
+Usable: present, ready, not cordoned, not lost, not set aside. Everything is kept by differences; `oracle.fleet`
+recomputes it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from runs_core.values.lease import Lease, Role
 from runs_core.values.need import Need, NodeFilter
@@ -15,6 +17,9 @@ from runs_core.values.node import Domain, MalformedNode, Node
 from runs_core.values.pod import Pod
 from runs_core.values.template import Requests
 from runs_core.world.filters import allows
+
+if TYPE_CHECKING:
+    from runs_core.world.census import Census, Question
 
 MOST_FILTERS = 1024
 """Filters and pod shapes remembered for each domain; past it the memory starts anew."""
@@ -24,7 +29,8 @@ MOST_EMPTY_SEATS = 64
 class NodeState:
     """One node name: what is known of it and what lies on it. Outlives the Node object while something holds it.
 
-    open: present, ready, not cordoned, not lost. active, spare: masks of held places. The others are sums over pods on it that have not ended; foreign_gpus: of pods not ours.
+    open: present, ready, not cordoned, not lost. active, spare: masks of held places. The others are sums over pods
+    on it that have not ended; foreign_gpus: of pods not ours.
     """
 
     __slots__ = (
@@ -104,9 +110,12 @@ class NodeState:
 
 
 class DomainFleet:
-    """One flavor's nodes in one fabric domain. free: usable free GPUs; levels, counts: by free GPUs of a node."""
+    """One flavor's nodes in one fabric domain. free: usable free GPUs; levels, counts: by free GPUs of a node.
 
-    __slots__ = ("bits", "counts", "empty", "filtered", "free", "key", "levels", "names", "short", "states")
+    moved: the flavor's `moved` when this domain last took part in it.
+    """
+
+    __slots__ = ("bits", "counts", "empty", "filtered", "free", "key", "levels", "moved", "names", "short", "states")
 
     def __init__(self, key: Domain) -> None:
         self.key = key
@@ -119,6 +128,7 @@ class DomainFleet:
         self.filtered: dict[NodeFilter, int] = {}
         self.short: dict[Requests, int] = {}
         self.empty: list[int] | None = None
+        self.moved = 0
 
     def empty_levels(self) -> list[int]:
         """Nodes by all the GPUs they have, as if nothing ran and none were cordoned; lost ones are not there.
@@ -163,15 +173,30 @@ class DomainFleet:
 
 
 class FlavorFleet:
-    """One flavor. counts: usable nodes by free GPUs; free: their sum; order: domains by (free, key); nodes, gpus: of present ones.
+    """One flavor.
 
-    never: needs that the fleet could not take even empty, as of `changed`.
+    counts: usable nodes by free GPUs; free: their sum; order: domains by (free, key); nodes, gpus: of present ones.
+
+    never: needs that the fleet could not take even empty, as of `changed`. recent: domains, the last to move last.
 
     freed counts up whenever the flavor may take more than before, moved whenever it may take more or less, changed
     whenever its nodes change.
     """
 
-    __slots__ = ("changed", "counts", "domains", "free", "freed", "gpus", "moved", "never", "nodes", "order")
+    __slots__ = (
+        "censuses",
+        "changed",
+        "counts",
+        "domains",
+        "free",
+        "freed",
+        "gpus",
+        "moved",
+        "never",
+        "nodes",
+        "order",
+        "recent",
+    )
 
     def __init__(self) -> None:
         self.domains: dict[Domain, DomainFleet] = {}
@@ -180,8 +205,17 @@ class FlavorFleet:
         self.nodes = self.gpus = 0
         self.free = 0
         self.never: dict[Need, bool] = {}
+        self.recent: dict[DomainFleet, None] = {}
+        self.censuses: dict[Question, Census] = {}
         self.freed = self.moved = 0
         self.changed = 0
+
+    def move(self, domain: DomainFleet) -> None:
+        """Something in that domain may take more or less than before."""
+        self.moved += 1
+        domain.moved = self.moved
+        self.recent.pop(domain, None)
+        self.recent[domain] = None
 
     def pods(self, gpus: int) -> int:
         """Most pods of that many GPUs that free GPUs alone would take."""
@@ -228,10 +262,10 @@ class Fleet:
             if node is not None:
                 flavor = self.flavors[node.flavor]
                 flavor.changed += 1
-                self._offers_more(flavor)
+                domain = flavor.domains[node.domain]
+                self._offers_more(flavor, domain)
                 flavor.never.clear()
-                if (domain := flavor.domains.get(node.domain)) is not None:
-                    domain.empty = None
+                domain.empty = None
         if old is not None:
             self.flavors[old.flavor].gpus -= old.gpus
         if new is not None:
@@ -263,8 +297,8 @@ class Fleet:
         state.memory += sign * requests.memory_bytes
         state.ephemeral += sign * requests.ephemeral_bytes
         state.pods += sign
-        if there and state.node is not None:
-            self.flavors[state.node.flavor].moved += 1
+        if there and state.node is not None and state.domain is not None:
+            self.flavors[state.node.flavor].move(state.domain)
         if pod.rank is None and pod.gpus:
             state.foreign_gpus += sign * pod.gpus
             self._refresh(state)
@@ -327,7 +361,10 @@ class Fleet:
                 domain.levels[level] |= 1 << bit
 
     def _renumber(self, domain: DomainFleet, bit: int) -> None:
-        """A name came in between: all masks open a gap at `bit`. Happens as nodes are discovered, never while deciding."""
+        """A name came in between: all masks open a gap at `bit`.
+
+        Happens as nodes are discovered, never while deciding.
+        """
         low = (1 << bit) - 1
 
         def gap(mask: int) -> int:
@@ -358,14 +395,14 @@ class Fleet:
 
     def _freed(self, state: NodeState) -> None:
         if state.node is not None and state.domain is not None:
-            self._offers_more(self.flavors[state.node.flavor])
+            self._offers_more(self.flavors[state.node.flavor], state.domain)
             short = state.domain.short
             for requests in short:
                 short[requests] &= ~(1 << state.bit)
 
-    def _offers_more(self, flavor: FlavorFleet) -> None:
+    def _offers_more(self, flavor: FlavorFleet, domain: DomainFleet) -> None:
         flavor.freed += 1
-        flavor.moved += 1
+        flavor.move(domain)
         self.freed += 1
 
     def _refresh(self, state: NodeState) -> None:
@@ -397,7 +434,7 @@ class Fleet:
             domain.counts[level] += 1
             flavor.counts[level] += 1
         state.level = level
-        flavor.moved += 1
+        flavor.move(domain)
         difference = max(level, 0) - max(old, 0)
         if difference:
             flavor.free += difference

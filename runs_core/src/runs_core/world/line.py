@@ -1,4 +1,7 @@
-"""The waiting runs, by what they wait for: runs of equal need share one answer, and only a need that a change could help is asked again."""
+"""The waiting runs, by what they wait for.
+
+Runs of equal need share one answer, and only a need that a change could help is asked again.
+"""
 
 from __future__ import annotations
 

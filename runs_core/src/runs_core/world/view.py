@@ -13,14 +13,15 @@ from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.run import Run
 
-I = TypeVar("I")
+T = TypeVar("T")
 
 
 class Index(Protocol):
     """A plugin's own incremental state, kept in step with the world, through what-ifs too.
 
     `apply` gets each change before the world takes it up, with the world as it was; it returns the runs whose hold may
-    change by it. For every change the world later applies the inverse in a what-if, and the index must then be exactly as before.
+    change by it. For every change the world later applies the inverse in a what-if, and the index must then be
+    exactly as before.
     """
 
     def apply(self, change: Change) -> Iterable[Key]: ...
@@ -41,4 +42,4 @@ class View(Protocol):
     def leases_of(self, key: Key) -> Sequence[Lease]: ...
     def flavors(self) -> Sequence[str]: ...
     def free_gpus(self, flavor: str) -> int: ...
-    def index(self, cls: type[I]) -> I: ...
+    def index(self, cls: type[T]) -> T: ...

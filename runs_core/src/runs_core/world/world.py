@@ -25,7 +25,7 @@ from runs_core.world.line import Line, Order
 from runs_core.world.needs import BARE, need_of
 from runs_core.world.view import Index
 
-I = TypeVar("I")
+T = TypeVar("T")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 Rank = Callable[[Run], Order | None]
 Rare = (
@@ -153,7 +153,7 @@ class World:
         found = self.fleet.flavors.get(flavor)
         return found.free if found else 0
 
-    def index(self, cls: type[I]) -> I:
+    def index(self, cls: type[T]) -> T:
         """The index that was attached as this class. KeyError: none was."""
         found: Any = self._indexes[cls]
         return found  # type: ignore[no-any-return]  # keyed by its own class in attach
@@ -371,7 +371,7 @@ class World:
         self.touch(*self._circle(key, {*before, *after}))
 
     def _circle(self, key: Key, names: Iterable[str]) -> set[Key]:
-        """The unfinished runs that lead from these back to the run, and what else these wait for; empty: none lead back.
+        """The unfinished runs that lead from these back to it, and what else these wait for; empty: none.
 
         All that wait in a circle say so, also those that neither changed nor wait for this run directly.
         """

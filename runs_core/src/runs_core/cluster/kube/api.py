@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -35,7 +37,7 @@ class Refused(RunsError):
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed later without anybody changing anything."""
-        return self.status == 429 or self.status >= 500
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class Api:
@@ -84,23 +86,31 @@ class Api:
             )
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"{self.host} does not answer: {_cause(error)}") from error
-        if answer.status >= 400:
+        if answer.status >= HTTPStatus.BAD_REQUEST:
             raise _refused(answer.status, answer.data, answer.headers.get("Retry-After"))
-        return answer.status, json.loads(answer.data) if answer.data else {}
+        try:
+            return answer.status, json.loads(answer.data) if answer.data else {}
+        except ValueError as error:
+            raise Unavailable(f"{self.host} is no Kubernetes API server: it answers in another language") from error
 
     def apply(self, path: str, body: Object, *, query: Mapping[str, str] | None = None) -> tuple[int, Object]:
         """Server-side apply as our field manager. 201: it was not there before."""
         options = {"fieldManager": MANAGER, "force": "true", **(query or {})}
         return self.call("PATCH", path, body, content=APPLY, query=options)
 
-    def text(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[bytes]:
-        """The lines of a long answer as they come: a watch, or logs. Ends when the server ends it."""
-        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=None)
+    def text(
+        self, path: str, query: Mapping[str, str] | None = None, *, seconds: float | None = None
+    ) -> Iterator[bytes]:
+        """The lines of a long answer as they come: a watch, or logs. Ends when the server ends it.
+
+        seconds: of silence after which it counts as Unavailable; None: never.
+        """
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)
         try:
             answer = self._pool.request(
                 "GET", self._url(path, query), headers=self._headers(JSON), timeout=timeout, preload_content=False
             )
-            if answer.status >= 400:
+            if answer.status >= HTTPStatus.BAD_REQUEST:
                 raise _refused(answer.status, answer.data, answer.headers.get("Retry-After"))
             try:
                 yield from _lines(answer)
@@ -140,5 +150,6 @@ def _refused(status: int, body: bytes, retry_after: str | None) -> Refused:
 
 
 def _cause(error: Exception) -> str:
-    reason = getattr(error, "reason", None)
-    return str(reason or error)
+    """In the words of the system, without those of the library around them."""
+    text = str(getattr(error, "reason", None) or error)
+    return re.sub(r"^<?(HTTPS?Connection|urllib3)[^:]*?(\(.*?\)|>)?: ", "", text)

@@ -175,7 +175,7 @@ class KubeCluster:
         return Work(key=key, stages=stages, failed=failed, done=self.inbox.wake)
 
     def _stages(self, effects: Sequence[Effect], written: set[int]) -> Iterator[list[Write]]:
-        """Leases are minted before pods, pods before the status says so; statuses of an end before pods are told to go."""
+        """Leases are minted before pods, pods before the status says so; pods end before leases close."""
         run = next((eff.run for eff in effects if isinstance(eff, e.SetRunStatus)), None)
         starts = any(isinstance(effect, e.OpenLease) for effect in effects)
         order = (

@@ -1,6 +1,7 @@
-"""The journal: one small object that says who leads, what the ledger's head is, and which starts and ends are being written.
+"""The journal: who leads, what the ledger's head is, and which starts and ends are being written.
 
-It is replaced by compare-and-swap before anything of a batch is written. Whoever took over in between has replaced it, so that
+It is replaced by compare-and-swap before anything of a batch is written. Whoever took over in between has replaced
+it, so that
 a leader that was paused and wakes late is refused, and can have written only what the journal already held.
 """
 
@@ -8,29 +9,66 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 
 import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.errors import Conflict
+from runs_core.errors import Conflict, Deposed
+from runs_core.schema.convert import lease_from_object, to_object
+from runs_core.schema.names import API_VERSION
+from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 
 NAME = "runs-journal"
+_NOT_FOUND, _CONFLICT = 404, 409
+_PLAIN, _PACKED = "intents", "intents.zlib"
+MOST_PLAIN_BYTES = 128 << 10
+"""Beyond it the intents are packed: a large batch would not fit into an object of the API server otherwise."""
+
+
+@attrs.frozen(kw_only=True)
+class Intent:
+    """What is being written of one run's leases. opens: as they will be, without what the server adds. closes: names."""
+
+    opens: tuple[Object, ...] = ()
+    closes: tuple[str, ...] = ()
+
+    def joined(self, opens: Sequence[Lease], closes: Sequence[Lease]) -> Intent:
+        """With more of the same run."""
+        return Intent(
+            opens=(*self.opens, *(_opening(lease) for lease in opens)),
+            closes=(*self.closes, *(lease.meta.name for lease in closes)),
+        )
+
+
+def _opening(lease: Lease) -> Object:
+    body = to_object(lease)
+    return {"metadata": {"name": lease.meta.name, "namespace": lease.meta.namespace}, "spec": body["spec"]}
 
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """term counts leaders. intents: by run, the leases that a start or an end in flight writes. head: of the ledger, when it was written."""
+    """term counts leaders. intents: by run, the leases that a start or an end in flight writes.
+
+    head: of the ledger, when it was written.
+    """
 
     term: int = 0
     holder: str = ""
     head: int = 0
-    intents: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    intents: Mapping[str, Intent] = attrs.field(factory=dict)
+
+    def opening(self) -> Iterator[Lease]:
+        """The leases that are being opened, by run."""
+        for run in sorted(self.intents):
+            for body in self.intents[run].opens:
+                yield lease_from_object({**body, "apiVersion": API_VERSION, "kind": "GPULease"})
 
 
 class Journal:
-    """The journal as this process last read or wrote it."""
+    """The journal as this process last read or wrote it. entry: what it holds."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
@@ -39,14 +77,28 @@ class Journal:
         self.entry = Entry()
 
     def take_over(self, holder: str) -> Entry:
-        """Raise the term in one's own name; returns what stood there before. Conflict: another took over at the same time."""
+        """Raise the term in one's own name; returns what stood there before.
+
+        Conflict: another took over at the same time.
+        """
         before = self._read()
-        self.entry = before
+        self.entry = attrs.evolve(before, holder="")
         self.write(attrs.evolve(before, term=before.term + 1, holder=holder))
         return before
 
     def write(self, entry: Entry) -> None:
-        """Conflict: the journal is not what this process last saw; nothing was written, and it leads no more."""
+        """Deposed: somebody else has taken over; nothing was written, and this process leads no more."""
+        try:
+            self._replace(entry)
+        except Conflict as error:
+            if not self._mine(self._read()):
+                raise Deposed(f"another scheduler leads now: {error}") from error
+            self._replace(entry)  # our own last write arrived after all, and only its answer did not
+
+    def _mine(self, stored: Entry) -> bool:
+        return bool(self.entry.holder) and (stored.term, stored.holder) == (self.entry.term, self.entry.holder)
+
+    def _replace(self, entry: Entry) -> None:
         body: Object = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -55,14 +107,14 @@ class Journal:
                 "term": str(entry.term),
                 "holder": entry.holder,
                 "head": format(entry.head, "x"),
-                "intents": json.dumps(entry.intents, sort_keys=True),
+                **_written(entry.intents),
             },
         }
         try:
             _, stored = self._api.apply(paths.one("ConfigMap", self._key), body)
         except Refused as error:
-            if error.status == 409:
-                raise Conflict(f"another scheduler wrote the journal: {error.message}") from error
+            if error.status == _CONFLICT:
+                raise Conflict(f"the journal is not what was last seen of it: {error.message}") from error
             raise
         self._version = stored["metadata"]["resourceVersion"]
         self.entry = entry
@@ -71,7 +123,7 @@ class Journal:
         try:
             _, stored = self._api.call("GET", paths.one("ConfigMap", self._key))
         except Refused as error:
-            if error.status != 404:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
             _, stored = self._api.call(
                 "POST",
@@ -80,10 +132,25 @@ class Journal:
             )
         self._version = stored["metadata"]["resourceVersion"]
         told = stored.get("data") or {}
-        intents = json.loads(told.get("intents", "{}"))
         return Entry(
             term=int(told.get("term", "0")),
             holder=told.get("holder", ""),
             head=int(told.get("head", "0"), 16),
-            intents={run: tuple(leases) for run, leases in intents.items()},
+            intents=_read(told),
         )
+
+
+def _written(intents: Mapping[str, Intent]) -> dict[str, str]:
+    bodies = {run: {"opens": intent.opens, "closes": intent.closes} for run, intent in intents.items()}
+    text = json.dumps(bodies, sort_keys=True, separators=(",", ":"))
+    if len(text) <= MOST_PLAIN_BYTES:
+        return {_PLAIN: text}
+    return {_PACKED: base64.b64encode(zlib.compress(text.encode(), 1)).decode()}
+
+
+def _read(told: Mapping[str, str]) -> dict[str, Intent]:
+    packed = told.get(_PACKED)
+    text = zlib.decompress(base64.b64decode(packed)).decode() if packed else told.get(_PLAIN, "{}")
+    return {
+        run: Intent(opens=tuple(body["opens"]), closes=tuple(body["closes"])) for run, body in json.loads(text).items()
+    }

@@ -1,6 +1,7 @@
 """What is known of each object: as last seen, and as the writes under way will make it.
 
-An event that is older than what was seen is passed over, so that nothing goes back in time. As long as a write of ours is under
+An event that is older than what was seen is passed over, so that nothing goes back in time. As long as a write of
+ours is under
 way, its outcome counts; once it is acknowledged the server's own answer does; if it is refused, what was last seen.
 """
 

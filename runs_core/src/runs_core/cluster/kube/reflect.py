@@ -6,7 +6,7 @@ import json
 import random
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -65,6 +65,19 @@ class Inbox:
         self._arrived.set()
 
 
+def everything(api: Api, resource: str, path: str, query: Mapping[str, str] | None = None) -> Listed:
+    """All objects below a path, page by page. query: what else the list is asked, such as a selector."""
+    items: list[Object] = []
+    asked = {**(query or {}), "limit": PAGE}
+    while True:
+        _, answer = api.call("GET", path, query=asked)
+        items += answer.get("items") or []
+        token = answer["metadata"].get("continue")
+        if not token:
+            return Listed(resource=resource, items=items, version=int(answer["metadata"]["resourceVersion"]))
+        asked["continue"] = token
+
+
 class Reflector(threading.Thread):
     """listed: set once the first list has arrived. failing: why it cannot look at present, None while it can."""
 
@@ -101,18 +114,10 @@ class Reflector(threading.Thread):
             self.restarts += 1
 
     def _list(self) -> str:
-        items: list[Object] = []
-        query = {"limit": PAGE}
-        while True:
-            _, answer = self._api.call("GET", self._path, query=query)
-            items += answer.get("items") or []
-            token = answer["metadata"].get("continue")
-            if not token:
-                break
-            query["continue"] = token
-        self._inbox.put(Listed(resource=self.resource, items=items, version=int(answer["metadata"]["resourceVersion"])))
+        found = everything(self._api, self.resource, self._path)
+        self._inbox.put(found)
         self.listed.set()
-        return str(answer["metadata"]["resourceVersion"])
+        return str(found.version)
 
     def _watch(self, version: str) -> None:
         """Until the server ends it. Where it was is kept event by event. Refused 410: only a new list helps."""

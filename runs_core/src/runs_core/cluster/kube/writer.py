@@ -24,7 +24,9 @@ Write = Callable[[], None]
 
 @attrs.frozen(kw_only=True)
 class Work:
-    """Writes for one run: stages in order, the writes of a stage in any order. failed: told the first refusal; then nothing more is written.
+    """Writes for one run: stages in order, the writes of a stage in any order.
+
+    failed: told the first refusal; then nothing more is written.
 
     done: told when it is over, either way.
     """
@@ -35,8 +37,16 @@ class Work:
     done: Callable[[], None]
 
 
+def _always() -> bool:
+    return True
+
+
 class Writer:
-    """retried: how often a write was tried again. in_flight: writes that were begun or wait for their turn."""
+    """retried: how often a write was tried again. in_flight: writes that were begun or wait for their turn.
+
+    allowed: asked before each write is sent; once it says no, nothing more is. Whoever leads then finds the rest in the
+    journal.
+    """
 
     def __init__(self, *, threads: int = THREADS) -> None:
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="write")
@@ -44,6 +54,7 @@ class Writer:
         self._chains: dict[Key, deque[Work]] = {}
         self._stopped = threading.Event()
         self._quiet = threading.Condition(self._lock)
+        self.allowed: Callable[[], bool] = _always
         self.retried = 0
 
     def add(self, work: Work) -> None:
@@ -101,6 +112,8 @@ class Writer:
         deadline = time.monotonic() + GIVES_UP_SECONDS
         pause = 0.05
         while True:
+            if not self.allowed():
+                return Refused(503, "Deposed", "another scheduler leads now")
             try:
                 write()
             except Refused as error:

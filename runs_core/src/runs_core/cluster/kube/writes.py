@@ -1,9 +1,13 @@
-"""One effect as requests to the API server. All are server-side apply or create, so that doing one twice does no harm."""
+"""One effect as requests to the API server.
+
+All are server-side apply or create, so that doing one twice does no harm.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from http import HTTPStatus
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
@@ -118,7 +122,7 @@ class Writes:
         return stored
 
     def _bind(self, pod: Pod) -> Object:
-        """First its rank, so that nobody ever counts it as somebody else's; then its node, through the Binding subresource."""
+        """First its rank, so that nobody ever counts it as somebody else's; then its node, by a Binding."""
         assert pod.rank is not None
         path = paths.one("Pod", pod.key)
         metadata = {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid, "labels": rank_labels(pod.rank)}
@@ -139,7 +143,7 @@ class Writes:
         try:
             return self._api.apply(f"{paths.one(kind, key)}/status", wanted)[1]
         except Refused as error:
-            if error.status == 404 or (error.status == 409 and uid):
+            if error.status == HTTPStatus.NOT_FOUND or (error.status == HTTPStatus.CONFLICT and uid):
                 return None
             raise
 
@@ -150,7 +154,7 @@ class Writes:
         try:
             _, answer = self._api.call("DELETE", paths.one(kind, key), options)
         except Refused as error:
-            if error.status == 404:
+            if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
         return answer if answer.get("kind") == kind else None

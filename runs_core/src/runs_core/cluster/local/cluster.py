@@ -1,4 +1,4 @@
-"""The embedded cluster as the loop sees it: one transaction for each batch, refused if anybody wrote since it was observed."""
+"""The embedded cluster as the loop sees it: one transaction for each batch, refused if anybody wrote since."""
 
 from __future__ import annotations
 

@@ -66,7 +66,10 @@ class Objects:
             return old if new == old else self._write(old, new)
 
     def delete(self, kind: str, key: Key) -> None:
-        """A Run or a Pod is asked to go and goes when nothing of it is held; the others go at once, a Node with its pods."""
+        """A Run or a Pod is asked to go, and goes when nothing of it is held; the others go at once.
+
+        A Node takes its pods along.
+        """
         with self._store.writing():
             old = self.get(kind, key)
             if kind in ("Run", "Pod"):

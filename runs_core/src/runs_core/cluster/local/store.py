@@ -28,7 +28,8 @@ CREATE TABLE records (number INTEGER PRIMARY KEY, at TEXT, namespace TEXT, name 
 CREATE INDEX records_by_run ON records (namespace, name);
 CREATE INDEX records_by_time ON records (at);
 CREATE TABLE events (
-    kind TEXT, namespace TEXT, name TEXT, reason TEXT, message TEXT, warning INTEGER, count INTEGER, first TEXT, last TEXT,
+    kind TEXT, namespace TEXT, name TEXT, reason TEXT, message TEXT, warning INTEGER, count INTEGER, first TEXT, last
+    TEXT,
     PRIMARY KEY (kind, namespace, name, reason, message)
 ) WITHOUT ROWID;
 """
@@ -210,7 +211,7 @@ class Store:
         at = format_time(event.at)
         again = "NOTHING" if event.once else "UPDATE SET count = count + 1, last = excluded.last"
         self.execute(
-            f"INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT DO {again}",  # noqa: S608  # two constants
+            f"INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT DO {again}",  # two constants  # noqa: S608  # constants only
             (event.kind, *event.key, event.reason, event.message, int(event.warning), at, at),
         )
 
