@@ -2,17 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
+from runs_core.values.permission import Permission
 
-
-@attrs.frozen(kw_only=True)
-class Permission:
-    """As a rule of a Kubernetes role says it. api_group: empty for the core group. resource: plural, as in URLs."""
-
-    api_group: str
-    resource: str
-    verbs: tuple[str, ...]
-
-    def __str__(self) -> str:
-        name = f"{self.resource}.{self.api_group}" if self.api_group else self.resource
-        return f"{', '.join(self.verbs)} {name}"
+__all__ = ["Permission"]

@@ -1,0 +1,57 @@
+"""What the scheduler itself must be allowed to do, and why; plugins declare theirs with `runs_permissions`.
+
+Its role is made of this table and of nothing else. Who adds a request to this package adds its right here.
+"""
+
+from __future__ import annotations
+
+from runs_core.schema.names import BUDGET, GROUP, LEASE, RUN
+from runs_core.values.permission import Permission
+
+JOURNAL = "runs-journal"
+LEADER = "runs-leader"
+CERTIFICATES = "runs-webhook-certificates"
+WEBHOOKS = "runs"
+"""Both webhook configurations."""
+_LOOK = ("get", "list", "watch")
+_ADMISSION = "admissionregistration.k8s.io"
+
+CLUSTER = (
+    # what decisions are made of
+    Permission(api_group="", resource="nodes", verbs=_LOOK),
+    Permission(api_group="", resource="namespaces", verbs=_LOOK),
+    Permission(api_group=GROUP, resource=BUDGET.plural, verbs=_LOOK),
+    # budgets: what each has used; runs: what each is waiting for, and the end of those that are long over
+    Permission(api_group=GROUP, resource=f"{BUDGET.plural}/status", verbs=("patch",)),
+    Permission(api_group=GROUP, resource=RUN.plural, verbs=(*_LOOK, "delete")),
+    Permission(api_group=GROUP, resource=f"{RUN.plural}/status", verbs=("patch",)),
+    # leases: opened and released by server-side apply, closed in their status
+    Permission(api_group=GROUP, resource=LEASE.plural, verbs=(*_LOOK, "create", "patch")),
+    Permission(api_group=GROUP, resource=f"{LEASE.plural}/status", verbs=("patch",)),
+    # pods: made from a template, or taken over with labels and a binding; ended
+    Permission(api_group="", resource="pods", verbs=(*_LOOK, "create", "patch", "delete")),
+    Permission(api_group="", resource="pods/binding", verbs=("create",)),
+    # the headless Service of a gang
+    Permission(api_group="", resource="services", verbs=("get", "create", "delete")),
+    # what people are told
+    Permission(api_group="events.k8s.io", resource="events", verbs=("create", "patch")),
+    # the certificate authority in its own webhook configurations
+    Permission(
+        api_group=_ADMISSION, resource="mutatingwebhookconfigurations", verbs=("get", "patch"), names=(WEBHOOKS,)
+    ),
+    Permission(
+        api_group=_ADMISSION, resource="validatingwebhookconfigurations", verbs=("get", "patch"), names=(WEBHOOKS,)
+    ),
+)
+"""In every namespace."""
+
+HOME = (
+    # a creation has no name yet that it could be bound to
+    Permission(api_group="", resource="configmaps", verbs=("create",)),
+    Permission(api_group="", resource="configmaps", verbs=("get", "patch"), names=(JOURNAL,)),
+    Permission(api_group="coordination.k8s.io", resource="leases", verbs=("create",)),
+    Permission(api_group="coordination.k8s.io", resource="leases", verbs=("get", "update", "patch"), names=(LEADER,)),
+    Permission(api_group="", resource="secrets", verbs=("create",)),
+    Permission(api_group="", resource="secrets", verbs=("get", "update"), names=(CERTIFICATES,)),
+)
+"""In its own namespace only: the journal, who leads, and the webhooks' certificates."""

@@ -1,0 +1,1 @@
+"""The Kubernetes objects that an installation consists of, as pure functions."""
