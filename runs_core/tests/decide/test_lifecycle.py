@@ -7,7 +7,7 @@ import pytest
 
 from runs_core.testing.builders import A_MONDAY, a_node, a_run
 from runs_core.testing.harness import Harness, lasting
-from runs_core.values.decision import Ends, Released, Starts
+from runs_core.values.decision import Ends, Released, Removed, Starts
 from runs_core.values.lease import Closed
 from runs_core.values.node import Taint
 from runs_core.values.run import OnLoss, OnPodFailure, Phase, PodFailure, Run
@@ -292,6 +292,8 @@ def test_a_finished_run_is_forgotten_after_a_week() -> None:
     stage.advance(hours=2)
     assert not stage.world.runs()
     assert not stage.world.gangs.pods
+    [forgotten] = stage.records_of("train")[-1:]
+    assert (forgotten.outcome, forgotten.phase) == (Removed(reason="Retention", phase=Phase.SUCCEEDED), Phase.SUCCEEDED)
 
 
 def test_a_finished_run_is_kept_as_long_as_another_waits_for_it_and_no_longer() -> None:
