@@ -44,3 +44,7 @@ class Unavailable(RunsError):
 
 class PluginError(RunsError):
     """A plugin cannot be loaded, or declares what contradicts core or another plugin. Raised at start only."""
+
+
+class Deposed(RunsError):
+    """Another process leads now: whatever this one had not written yet is not written by it."""

@@ -1,4 +1,7 @@
-"""Everything an administrator can set. One frozen tree; `runs_core.schema.settings` reads it from YAML and RUNS_* variables."""
+"""Everything an administrator can set.
+
+One frozen tree; `runs_core.schema.settings` reads it from YAML and RUNS_* variables.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from runs_core.values.fields import Fact, field
+from runs_core.values.fields import Fact, Rule, field, rules
 from runs_core.values.meta import Pairs
 
 
@@ -78,6 +81,35 @@ class HookSettings:
     )
 
 
+@rules(
+    Rule(
+        cel="duration(self.renewDeadline) < duration(self.leaseDuration)",
+        message="want it shorter than leaseDuration: a leader must stop before another may begin",
+        field="renewDeadline",
+        check=lambda election: election.renew_deadline < election.lease_duration,
+    ),
+    Rule(
+        cel="duration(self.retryPeriod) < duration(self.renewDeadline)",
+        message="want it shorter than renewDeadline: one failed attempt must not depose a leader",
+        field="retryPeriod",
+        check=lambda election: timedelta() < election.retry_period < election.renew_deadline,
+    ),
+)
+@attrs.frozen(kw_only=True)
+class ElectionSettings:
+    """Which of several scheduler processes decides."""
+
+    lease_duration: timedelta = field(
+        Fact(doc="A leader that has not been heard of for so long is replaced."), default=timedelta(seconds=15)
+    )
+    renew_deadline: timedelta = field(
+        Fact(doc="A leader that could not renew for so long stops deciding."), default=timedelta(seconds=10)
+    )
+    retry_period: timedelta = field(
+        Fact(doc="From one attempt to lead, or to go on leading, to the next."), default=timedelta(seconds=2)
+    )
+
+
 @attrs.frozen(kw_only=True)
 class LocalSettings:
     """The simulated kubelet of the embedded cluster and of the trace simulator."""
@@ -105,6 +137,9 @@ class Settings:
     starts: StartSettings = field(Fact(doc="Starts that do not come up."), factory=StartSettings)
     retention: RetentionSettings = field(Fact(doc="How long what is over stays readable."), factory=RetentionSettings)
     hooks: HookSettings = field(Fact(doc="How plugins are asked."), factory=HookSettings)
+    election: ElectionSettings = field(
+        Fact(doc="Which of several scheduler processes decides."), factory=ElectionSettings
+    )
     local: LocalSettings = field(Fact(doc="The simulated kubelet."), factory=LocalSettings)
     rank: str | None = field(Fact(doc="The plugin that orders the line, in place of admission time."), default=None)
     plugins: Mapping[str, Any] = attrs.field(factory=lambda: MappingProxyType({}))

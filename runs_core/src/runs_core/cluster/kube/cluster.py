@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.journal import Journal
-from runs_core.cluster.kube.mirror import Mirror, Name, Value
+from runs_core.cluster.kube.journal import Intent, Journal
+from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector
-from runs_core.cluster.kube.writer import Work, Write, Writer
+from runs_core.cluster.kube.writer import THREADS, Work, Write, Writer
 from runs_core.cluster.kube.writes import Writes
 from runs_core.errors import InvalidInput
 from runs_core.schema.convert import from_object
@@ -22,6 +23,7 @@ from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values import effect as e
 from runs_core.values.effect import Effect
+from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.record import Record
@@ -50,6 +52,10 @@ class Failed:
     key: Key
     effects: Sequence[Effect]
     refusal: Refused
+
+
+class Everything:
+    """The world is empty, and wants to be told all that is known."""
 
 
 def wall_clock() -> datetime:
@@ -86,7 +92,7 @@ class KubeCluster:
         self.journal = Journal(api, namespace)
         self.mirror = Mirror()
         self.aside: dict[Name, str] = {}
-        self._intents: dict[str, tuple[str, ...]] = {}
+        self._intents: dict[str, Intent] = {}
         self._refused: dict[Key, int] = {}
         self._writes = Writes(api, self._run_of, self._node_of, sections)
 
@@ -94,10 +100,45 @@ class KubeCluster:
         """The cluster's time, UTC."""
         return self._clock()
 
-    def lead(self, holder: str) -> None:
-        """Take the journal over. Everything must have been listed before. Conflict: another did so at the same time."""
+    def lead(self, holder: str) -> int:
+        """Take the journal over; the term that began. Everything must have been listed before.
+
+        What the leader before left half done is taken as begun, and the next `observe` tells everything that is known.
+        Deposed: another took over at the same time. Refused, Unavailable: not now; nothing was decided.
+        """
         before = self.journal.take_over(holder)
+        self.inbox.put(Everything())
+        self._adopt([lease for lease in before.opening() if ("GPULease", lease.key) not in self.mirror.seen])
         self.inbox.put(c.HeadSeen(before.head))
+        return self.journal.entry.term
+
+    def _adopt(self, leases: Sequence[Lease]) -> None:
+        """Open what the leader before may still be opening: its own late writes then change nothing.
+
+        A lease that cannot be opened now cannot be by it either. Runs that have all of theirs go on, others are undone.
+        """
+        if not leases:
+            return
+        with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="adopt") as pool:
+            for effect, answer in pool.map(self._adopted, leases):
+                self.inbox.put(Written(effect=effect, answer=answer))
+
+    def _adopted(self, lease: Lease) -> tuple[Effect, Object | None]:
+        effect = e.OpenLease(lease)
+        try:
+            return effect, self._writes.write(effect)
+        except Refused as error:
+            if error.passing:
+                raise
+            return effect, None
+
+    def known(self) -> Iterator[c.Change]:
+        """What builds a world from nothing."""
+        for kind in paths.LISTS:
+            for key in self.mirror.names(kind):
+                change = as_change((kind, key), self.mirror.get((kind, key)))
+                if change is not None:
+                    yield change
 
     def start(self) -> None:
         """Begin to look."""
@@ -135,6 +176,8 @@ class KubeCluster:
                     changes += self._written(news)
                 case Failed():
                     changes += self._failed(news)
+                case Everything():
+                    changes += self.known()
                 case c.HeadSeen():
                     changes.append(news)
                 case _:
@@ -142,7 +185,7 @@ class KubeCluster:
         return self._clock(), changes
 
     def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
-        """Into the journal, then to the pool. Conflict: another scheduler leads now; nothing was written."""
+        """Into the journal, then to the pool. Deposed: another scheduler leads now; nothing was written."""
         by_run: dict[Key, list[Effect]] = {}
         for effect in effects:
             by_run.setdefault(_about(effect), []).append(effect)
@@ -155,9 +198,10 @@ class KubeCluster:
     def _bind(self, by_run: dict[Key, list[Effect]]) -> None:
         intents = {run: names for run, names in self._intents.items() if self.writer.busy(Key(*run.split("/", 1)))}
         for key, own in by_run.items():
-            names = tuple(eff.lease.meta.name for eff in own if isinstance(eff, (e.OpenLease, e.CloseLease)))
-            if names:
-                intents[str(key)] = (*intents.get(str(key), ()), *names)
+            opens = [eff.lease for eff in own if isinstance(eff, e.OpenLease)]
+            closes = [eff.lease for eff in own if isinstance(eff, e.CloseLease)]
+            if opens or closes:
+                intents[str(key)] = intents.get(str(key), Intent()).joined(opens, closes)
         head = fold(self.journal.entry.head, *(made for own in by_run.values() for made in _entries(own)))
         self.journal.write(attrs.evolve(self.journal.entry, intents=intents, head=head))
         self._intents = intents

@@ -1,28 +1,29 @@
 """The journal: who leads, what the ledger's head is, and which starts and ends are being written.
 
-It is replaced by compare-and-swap before anything of a batch is written. Whoever took over in between has replaced
-it, so that
-a leader that was paused and wakes late is refused, and can have written only what the journal already held.
+It is replaced by compare-and-swap before anything of a batch is written. Whoever took over in between has replaced it,
+so that a leader that was paused and wakes late is refused, and can have written only what the journal already held: the
+leases that it says are being opened are opened by whoever takes over, so that a late write of them changes nothing.
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 
 import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.rights import JOURNAL
 from runs_core.errors import Conflict, Deposed
 from runs_core.schema.convert import lease_from_object, to_object
 from runs_core.schema.names import API_VERSION
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 
-NAME = "runs-journal"
-_NOT_FOUND, _CONFLICT = 404, 409
 _PLAIN, _PACKED = "intents", "intents.zlib"
 MOST_PLAIN_BYTES = 128 << 10
 """Beyond it the intents are packed: a large batch would not fit into an object of the API server otherwise."""
@@ -30,7 +31,7 @@ MOST_PLAIN_BYTES = 128 << 10
 
 @attrs.frozen(kw_only=True)
 class Intent:
-    """What is being written of one run's leases. opens: as they will be, without what the server adds. closes: names."""
+    """What is being written of one run's leases. opens: as made, without what the server adds. closes: names."""
 
     opens: tuple[Object, ...] = ()
     closes: tuple[str, ...] = ()
@@ -50,10 +51,7 @@ def _opening(lease: Lease) -> Object:
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """term counts leaders. intents: by run, the leases that a start or an end in flight writes.
-
-    head: of the ledger, when it was written.
-    """
+    """term counts leaders. intents: by run, what is in flight. head: of the ledger, all in flight taken as done."""
 
     term: int = 0
     holder: str = ""
@@ -72,14 +70,14 @@ class Journal:
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
-        self._key = Key(namespace, NAME)
+        self._key = Key(namespace, JOURNAL)
         self._version = ""
         self.entry = Entry()
 
     def take_over(self, holder: str) -> Entry:
-        """Raise the term in one's own name; returns what stood there before.
+        """Raise the term in one's own name; returns what stood there before. Deposed: another did so at the same time.
 
-        Conflict: another took over at the same time.
+        What was in flight stays in it until the first batch replaces it.
         """
         before = self._read()
         self.entry = attrs.evolve(before, holder="")
@@ -92,7 +90,7 @@ class Journal:
             self._replace(entry)
         except Conflict as error:
             if not self._mine(self._read()):
-                raise Deposed(f"another scheduler leads now: {error}") from error
+                raise Deposed("another scheduler has taken over") from error
             self._replace(entry)  # our own last write arrived after all, and only its answer did not
 
     def _mine(self, stored: Entry) -> bool:
@@ -113,7 +111,7 @@ class Journal:
         try:
             _, stored = self._api.apply(paths.one("ConfigMap", self._key), body)
         except Refused as error:
-            if error.status == _CONFLICT:
+            if error.status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
                 raise Conflict(f"the journal is not what was last seen of it: {error.message}") from error
             raise
         self._version = stored["metadata"]["resourceVersion"]
@@ -125,11 +123,9 @@ class Journal:
         except Refused as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            _, stored = self._api.call(
-                "POST",
-                paths.collection("ConfigMap", self._key.namespace),
-                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME, "namespace": self._key.namespace}},
-            )
+            metadata = {"name": self._key.name, "namespace": self._key.namespace}
+            body: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+            _, stored = self._api.call("POST", paths.collection("ConfigMap", self._key.namespace), body)
         self._version = stored["metadata"]["resourceVersion"]
         told = stored.get("data") or {}
         return Entry(

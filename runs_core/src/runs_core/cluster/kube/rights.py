@@ -9,7 +9,7 @@ from runs_core.schema.names import BUDGET, GROUP, LEASE, RUN
 from runs_core.values.permission import Permission
 
 JOURNAL = "runs-journal"
-LEADER = "runs-leader"
+LEADER = "runs-scheduler"
 CERTIFICATES = "runs-webhook-certificates"
 WEBHOOKS = "runs"
 """Both webhook configurations."""
@@ -32,7 +32,7 @@ CLUSTER = (
     Permission(api_group="", resource="pods", verbs=(*_LOOK, "create", "patch", "delete")),
     Permission(api_group="", resource="pods/binding", verbs=("create",)),
     # the headless Service of a gang
-    Permission(api_group="", resource="services", verbs=("get", "create", "delete")),
+    Permission(api_group="", resource="services", verbs=("list", "create", "delete")),
     # what people are told
     Permission(api_group="events.k8s.io", resource="events", verbs=("create", "patch")),
     # the certificate authority in its own webhook configurations
