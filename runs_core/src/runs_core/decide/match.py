@@ -18,7 +18,7 @@ WAIT_CODES = NEVER_CODES | {"NoSuchLocation", "NoNodeAllowed", "NotEnoughGPUs", 
 
 
 def no_place(world: World, flavor: FlavorFleet, name: str, need: Need) -> NoPlace:
-    """All reasons and the counts behind them. Visits the free nodes of the flavor only."""
+    """All reasons and the counts behind them. Counts anew only the domains that changed since such a need was asked."""
     steps = match_steps(flavor, need)
     never = not fits_when_empty(world.fleet, flavor, need)
     return NoPlace(reasons=tuple(_reasons(flavor, name, need, steps, never=never)), match=steps, never=never)
@@ -38,10 +38,9 @@ def no_flavor(world: World, need: Need) -> NoPlace:
 
 
 def match_steps(flavor: FlavorFleet, need: Need) -> tuple[Step, ...]:
-    """Nodes and GPUs left after each step: of the flavor with all its GPUs, then with free ones.
+    """Nodes and GPUs left after each step: of the flavor (all its GPUs), then, free: healthy, in the wanted location,
 
-    Healthy, in the wanted location, allowed by the template and taints, with room for a pod; last the domains with room
-    for a group, or, without groups, for a pod.
+    allowed by the template and taints, with room for a pod; then the domains with room for a group (without groups: a pod).
     """
     counted = census(flavor, need)
     wanted = need.pods if need.single_domain else min(need.group_pods or 1, need.pods)
