@@ -105,7 +105,7 @@ def test_an_ignored_failure_counts_as_ended_and_the_run_is_done_with_its_last_ra
     stage = Harness(a_node("n1"), failing("sweep", OnPodFailure.IGNORE, failing_ranks="0"))
     stage.advance_until_quiet()
     assert stage.phase("sweep") is Phase.SUCCEEDED
-    assert stage.run("sweep").status.message == "1 of 2 ranks failed and were ignored"
+    assert stage.run("sweep").status.message == "1 of 2 ranks failed and was ignored"
 
 
 # -- evictions ---------------------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_a_rank_evicted_from_a_cordoned_node_takes_its_gang_elsewhere() -> None:
     stage.evict(stage.pods("train")[0])
     stage.advance(10)
     assert stage.placed("train") == {"n2": 2}
-    assert closures(stage) == [(Closed.EVICTED, "ranks 0 were evicted, and node n1 takes nothing new")]
+    assert closures(stage) == [(Closed.EVICTED, "rank 0 was evicted, and node n1 takes nothing new")]
 
 
 def test_a_rank_evicted_by_a_taint_does_not_come_back_to_it() -> None:

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import attrs
+import pytest
+
+from runs_core.settings import Settings
+from runs_core.testing.builders import A_MONDAY, a_node, a_run
+from runs_core.testing.harness import Harness, lasting
+from runs_core.values.run import Phase, Run, Runtime
+from runs_core.values.template import PodTemplate
+
+
+def stubborn(*, template: int | None, checkpoint: int = 0) -> Run:
+    """Its pods ignore SIGTERM. Seconds of grace: of the template, if it has one, and of the checkpoint."""
+    run = lasting(a_run("train"), timedelta(hours=1), shutdown="1h")
+    own = None if template is None else PodTemplate(grace=timedelta(seconds=template))
+    runtime = Runtime(checkpoint_grace=timedelta(seconds=checkpoint))
+    return attrs.evolve(run, spec=attrs.evolve(run.spec, template=own, runtime=runtime))
+
+
+@pytest.mark.parametrize(
+    ("template", "checkpoint", "seconds"),
+    [(None, 0, 30), (10, 0, 10), (10, 120, 120), (300, 120, 300), (3600, 0, 600), (10, 3600, 600)],
+)
+def test_pods_get_the_greater_grace_and_never_more_than_the_cap(
+    template: int | None, checkpoint: int, seconds: int
+) -> None:
+    stage = Harness(a_node("n1"), stubborn(template=template, checkpoint=checkpoint))
+    stage.advance(10)
+    stage.cancel("train")
+    stage.advance_until_quiet()
+    assert stage.run("train").status.finished_at == A_MONDAY + timedelta(seconds=10 + seconds)
+
+
+def test_the_cap_is_a_setting() -> None:
+    settings = Settings(checkpoint_grace_cap=timedelta(seconds=5))
+    stage = Harness(a_node("n1"), stubborn(template=60), settings=settings)
+    stage.advance(10)
+    stage.cancel("train")
+    stage.advance(5)
+    assert stage.phase("train") is Phase.FAILED
+
+
+def test_pods_are_asked_to_go_once() -> None:
+    stage = Harness(a_node("n1"), stubborn(template=60))
+    stage.advance(10)
+    stage.suspend("train")
+    stage.advance(20)
+    stage.cancel("train")
+    stage.advance(10)
+    assert {pod.deleting for pod in stage.pods("train")} == {A_MONDAY + timedelta(seconds=10)}
+    stage.advance(30)
+    assert (stage.phase("train"), stage.run("train").status.reason) == (Phase.FAILED, "Canceled")
+
+
+def test_while_it_ends_a_run_keeps_its_width_and_says_why() -> None:
+    stage = Harness(a_node("n1"), stubborn(template=60))
+    stage.advance(10)
+    stage.cancel("train")
+    stage.advance(30)
+    status = stage.run("train").status
+    assert (status.phase, status.width, status.message) == (Phase.RUNNING, 8, "ending: the run was canceled")
+
+
+def test_a_node_lost_while_a_run_ends_does_not_make_it_wait_for_the_grace() -> None:
+    stage = Harness(a_node("n1"), stubborn(template=60))
+    stage.advance(10)
+    stage.cancel("train")
+    stage.advance(10)
+    stage.lose("n1", taint=True)
+    stage.settle()
+    assert stage.run("train").status.finished_at == A_MONDAY + timedelta(seconds=20)

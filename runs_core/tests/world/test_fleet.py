@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import random
+
+import attrs
+
+from runs_core.testing.builders import a_lease, a_node, a_run, a_world
+from runs_core.testing.harness import Harness
+from runs_core.values.change import LeaseSeen, NodeGone, NodeSeen
+from runs_core.values.lease import Role
+from runs_core.values.node import MalformedNode
+from runs_core.world.invariants import breaches, shrunken
+from runs_core.world.oracle import differences, snapshot
+
+
+def test_nodes_seen_in_any_order_sit_in_the_order_of_their_names() -> None:
+    names = [f"n{at:03}" for at in range(40)]
+    world = a_world(*(a_node(name) for name in random.Random(1).sample(names, len(names))))
+    [domain] = world.fleet.flavors["h100"].domains.values()
+    assert domain.names == names
+    assert differences(world) == []
+
+
+def test_names_that_never_come_back_do_not_add_up() -> None:
+    world = a_world(a_node("keep"))
+    for at in range(1000):
+        world.apply(NodeSeen(a_node(f"autoscaled-{at:04}")))
+        world.apply(NodeGone(f"autoscaled-{at:04}"))
+    [domain] = world.fleet.flavors["h100"].domains.values()
+    assert len(domain.names) < 100
+    assert len(world.fleet.states) == 1
+    assert differences(world) == []
+
+
+def test_leases_on_nodes_keep_their_places_while_other_seats_are_dropped() -> None:
+    world = a_world(a_node("z-kept"), a_lease(a_run("old", gpus=3), {"z-kept": (0, 3, 7)}))
+    for at in range(200):
+        world.apply(NodeSeen(a_node(f"autoscaled-{at:04}")))
+        world.apply(NodeGone(f"autoscaled-{at:04}"))
+        assert world.free_gpus("h100") == 5
+    assert world.fleet.rebuilds > 0
+    assert differences(world) == []
+
+
+def test_a_node_that_moves_to_another_domain_takes_its_leases_along() -> None:
+    world = a_world(a_node("n1"), a_node("n2"), a_lease(a_run("old", gpus=3), {"n1": (0, 1, 2)}))
+    world.apply(NodeSeen(a_node("n1", domain="d2")))
+    frees = {key.name: domain.free for key, domain in world.fleet.flavors["h100"].domains.items()}
+    assert frees == {"d1": 8, "d2": 5}
+    assert differences(world) == []
+
+
+def test_leases_may_be_known_before_their_node() -> None:
+    world = a_world(a_lease(a_run("old", gpus=3), {"n1": (0, 1, 2)}))
+    assert world.flavors() == []
+    world.apply(NodeSeen(a_node("n1")))
+    assert world.free_gpus("h100") == 5
+    assert differences(world) == []
+
+
+def test_a_slot_with_a_spare_and_a_rank_is_one_slot() -> None:
+    rank = a_lease(a_run("rank", gpus=2), {"n1": (0, 1)})
+    spare = a_lease(a_run("spare", gpus=2), {"n1": (1, 2)})
+    world = a_world(a_node("n1"), rank, attrs.evolve(spare, spec=attrs.evolve(spare.spec, role=Role.SPARE)))
+    assert world.free_gpus("h100") == 5
+    assert breaches(world) == []
+    assert differences(world) == []
+
+
+def test_a_set_aside_node_is_gone_from_the_fleet_and_comes_back_as_it_was() -> None:
+    world = a_world(a_node("n1"), a_node("n2"), a_lease(a_run("old", gpus=3), {"n1": (0, 1, 2)}))
+    before = snapshot(world)
+    with world.supposing([NodeSeen(MalformedNode(name="n1", why="got 'x', want a number"))]):
+        assert (world.free_gpus("h100"), [node.name for node in world.nodes()]) == (8, ["n2"])
+    assert snapshot(world) == before
+
+
+def test_a_node_that_shrank_below_its_leases_is_told_apart_from_a_breach() -> None:
+    stage = Harness(a_node("n1"), a_run("train", gpus=8), oracles=True)
+    stage.settle()
+    stage.node(a_node("n1", gpus=4))
+    stage.settle()
+    assert shrunken(stage.world) == ["n1"]
+    assert breaches(stage.world) == []
+    assert stage.world.free_gpus("h100") == 0
+
+
+def test_a_lease_opened_on_places_that_a_node_does_not_have_is_a_breach() -> None:
+    world = a_world(a_node("n1", gpus=4))
+    world.apply(LeaseSeen(a_lease(a_run("train", gpus=1), {"n1": (4,)})))
+    assert [breach.invariant for breach in breaches(world)] == [2]
