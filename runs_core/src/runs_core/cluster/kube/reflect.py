@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +16,8 @@ from runs_core.errors import Unavailable
 
 PAGE = "5000"
 WATCH_SECONDS = 240
+SILENT_SECONDS = 150
+"""A server sends a bookmark every minute or so; one that says nothing for so long has gone without a word."""
 PAUSE_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 GONE = 410
 
@@ -79,13 +82,17 @@ def everything(api: Api, resource: str, path: str, query: Mapping[str, str] | No
 
 
 class Reflector(threading.Thread):
-    """listed: set once the first list has arrived. failing: why it cannot look at present, None while it can."""
+    """listed: set once the first list has arrived. failing: why it cannot look at present, None while it can.
+
+    heard: when it last heard of the server, monotonic seconds.
+    """
 
     def __init__(self, api: Api, resource: str, path: str, inbox: Inbox) -> None:
         super().__init__(name=f"watch-{resource}", daemon=True)
         self.resource = resource
         self.listed = threading.Event()
         self.failing: str | None = None
+        self.heard = time.monotonic()
         self.restarts = 0
         self._api = api
         self._path = path
@@ -104,7 +111,8 @@ class Reflector(threading.Thread):
                 if self._version is None:
                     self._version = self._list()
                 self._watch(self._version)
-                self.failing, failures = None, 0
+                self._hear()
+                failures = 0
             except (Unavailable, Refused, ValueError) as error:
                 self.failing = str(error)
                 if isinstance(error, Refused) and error.status == GONE:
@@ -113,10 +121,14 @@ class Reflector(threading.Thread):
                 self._stopped.wait(_pause(failures, error))
             self.restarts += 1
 
+    def _hear(self) -> None:
+        self.failing, self.heard = None, time.monotonic()
+
     def _list(self) -> str:
         found = everything(self._api, self.resource, self._path)
         self._inbox.put(found)
         self.listed.set()
+        self._hear()
         return str(found.version)
 
     def _watch(self, version: str) -> None:
@@ -127,7 +139,8 @@ class Reflector(threading.Thread):
             "resourceVersion": version,
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        for line in self._api.text(self._path, query):
+        for line in self._api.text(self._path, query, seconds=SILENT_SECONDS):
+            self._hear()
             if self._stopped.is_set():
                 break
             if not line:
