@@ -77,7 +77,7 @@ def test_a_set_aside_node_is_gone_from_the_fleet_and_comes_back_as_it_was() -> N
 
 def test_a_node_that_shrank_below_its_leases_is_told_apart_from_a_breach() -> None:
     stage = Harness(a_node("n1"), a_run("train", gpus=8), oracles=True)
-    stage.settle()
+    stage.advance(1)
     stage.node(a_node("n1", gpus=4))
     stage.settle()
     assert shrunken(stage.world) == ["n1"]
