@@ -124,7 +124,7 @@ class Api:
 
     def _headers(self, content: str) -> dict[str, str]:
         headers = {"Accept": JSON, "Content-Type": content, "User-Agent": "runs"}
-        token = self._configuration.get_api_key_with_prefix("authorization")
+        token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         if token:
             headers["authorization"] = token
         return headers

@@ -77,7 +77,8 @@ class Admission:
 
     def _problems(self, new: Object, old: Object | None) -> list[Problem]:
         """What was wrong before this change and is still so, is not held against it."""
-        found = validate(_named(new), self.sections)
+        new = _as_stored(new, old)
+        found = validate(new, self.sections)
         if old is None:
             return found
         known = validate(old, self.sections)
@@ -151,9 +152,12 @@ def _with_flavor(body: Object, flavor: str) -> Object:
     return {**body, "spec": {**spec, "resources": {**spec["resources"], "flavor": flavor}}}
 
 
-def _named(body: Object) -> Object:
-    """One with generateName gets its name after this question; the end is five characters, whichever."""
+def _as_stored(body: Object, old: Object | None) -> Object:
+    """Whatever status comes with it, the API server keeps the old one; generateName gets its end after this question."""
+    found = {name: part for name, part in body.items() if name != "status"}
+    if old is not None and "status" in old:
+        found["status"] = old["status"]
     metadata = body.get("metadata")
-    if not isinstance(metadata, dict) or metadata.get("name") or not isinstance(metadata.get("generateName"), str):
-        return body
-    return {**body, "metadata": {**metadata, "name": f"{metadata['generateName']}{_PLACEHOLDER}"}}
+    if isinstance(metadata, dict) and not metadata.get("name") and isinstance(metadata.get("generateName"), str):
+        found["metadata"] = {**metadata, "name": f"{metadata['generateName']}{_PLACEHOLDER}"}
+    return found
