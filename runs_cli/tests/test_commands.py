@@ -120,11 +120,20 @@ def test_what_is_not_there_is_said_with_what_is_near(on: Runs, words: list[str],
     assert says in answer.stderr
 
 
-def test_without_a_local_file_a_command_says_that_there_is_no_cluster(runs: Runs) -> None:
-    for words in (["get"], ["submit", "a", "--gpus", "1"], ["queue"], ["cluster", "status"], ["serve"]):
+def test_with_no_cluster_named_anywhere_a_command_says_how_to_name_one(runs: Runs) -> None:
+    for words in (["get"], ["submit", "a", "--gpus", "1"], ["queue"], ["logs", "a"], ["cancel", "a"]):
         answer = runs(*words)
         assert answer.exit_code == 3
-        assert answer.stderr.startswith("Error: no live cluster is supported yet")
+        assert answer.stderr == (
+            "Error: there is no kubeconfig: name one with --kubeconfig or KUBECONFIG, or an embedded cluster with "
+            "--local FILE\n"
+        )
+
+
+def test_what_is_for_the_embedded_cluster_only_asks_for_its_file(runs: Runs) -> None:
+    answer = runs("cluster", "status")
+    assert answer.exit_code == 3
+    assert answer.stderr.startswith("Error: this is for the embedded cluster only: name its state file with --local")
 
 
 def test_a_file_that_is_no_cluster_is_unreachable(runs: Runs, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import attrs
 import click
 from click.shell_completion import CompletionItem, ShellComplete
 
@@ -39,14 +40,14 @@ NODE = _NodeName()
 def runs(asked: Asked, incomplete: str) -> list[str]:
     """Runs of the namespace by name, or of every namespace as namespace/name once a slash is typed."""
     everywhere = asked.all_namespaces or "/" in incomplete
-    keys = _known(asked, "Run")
+    keys = _known(attrs.evolve(asked, all_namespaces=everywhere), "Run")
     names = [f"{namespace}/{name}" for namespace, name in keys if everywhere]
-    names = names or [name for namespace, name in keys if namespace == asked.home]
+    names = names or [name for namespace, name in keys if namespace == asked.home or asked.local is None]
     return [name for name in names if name.startswith(incomplete)]
 
 
 def namespaces(asked: Asked, incomplete: str) -> list[str]:
-    """Declared namespaces."""
+    """Of the cluster."""
     return [name for _, name in _known(asked, "Namespace") if name.startswith(incomplete)]
 
 

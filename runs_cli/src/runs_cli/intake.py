@@ -8,8 +8,8 @@ from pathlib import Path
 
 import attrs
 
-from runs_cli.failures import nearest
-from runs_cli.session import CLUSTER_SCOPED, Session, key_in
+from runs_cli.session import CLUSTER_SCOPED
+from runs_cli.session.port import Session, key_in
 from runs_core.errors import InvalidInput, Problem
 from runs_core.schema.changes import changes_refused
 from runs_core.schema.convert import Object, run_from_object
@@ -41,7 +41,7 @@ def read_fleet(session: Session, filename: str) -> list[Object]:
 def as_submitted(session: Session, document: Document) -> Run:
     """The run as it would stand if this were submitted now, without writing. InvalidInput: it would be refused."""
     run = run_from_object(document.body, session.plugins.sections)
-    known = session.world.run(run.key)
+    known = session.find_run(run.key)
     if known is None:
         return attrs.evolve(run, meta=attrs.evolve(run.meta, uid=PLANNED, created=session.now))
     changed = attrs.evolve(known, spec=run.spec)
@@ -58,20 +58,18 @@ def _completed(session: Session, document: Document) -> Document:
     if session.asked.namespace not in (None, namespace):
         what = f"got {namespace}, and --namespace says {session.asked.namespace}; leave one of them out"
         raise InvalidInput([Problem(f"{document.where} metadata.namespace", what)])
-    if session.world.namespace(namespace) is None:
-        near = nearest(namespace, [space.name for space in session.world.namespaces()])
-        what = f"got {namespace}, want a namespace that `cluster apply` declared{near}"
-        raise InvalidInput([Problem(f"{document.where} metadata.namespace", what)])
+    lack = session.no_namespace(namespace)
+    if lack is not None:
+        raise InvalidInput([Problem(f"{document.where} metadata.namespace", f"got {namespace}, {lack}")])
     if not body["spec"]["resources"].get("flavor"):
         _fill_flavor(session, document.where, body)
     return attrs.evolve(document, body=body)
 
 
 def _fill_flavor(session: Session, where: str, body: Object) -> None:
-    known = session.world.run(key_in(body))
-    flavors = session.world.flavors()
-    if known is not None and known.spec.resources.flavor:
-        flavors = [known.spec.resources.flavor]
+    known = session.find_run(key_in(body))
+    has = known.spec.resources.flavor if known is not None else None
+    flavors = [has] if has else session.flavors()
     if len(flavors) > 1:
         what = f"got nothing, and the fleet has {', '.join(flavors)}: name one"
         raise InvalidInput([Problem(f"{where} spec.resources.flavor", what)])

@@ -24,6 +24,7 @@ PLACES = {
         ("explain", "explain", "explain", "Why a run is where it is, step by step."),
         ("leases", "leases", "leases", "The ledger: who held which GPUs, from when to when."),
         ("pods", "pods", "pods", "The pods of a run."),
+        ("logs", "logs", "logs", "What a rank of a run wrote."),
         ("cancel", "change", "cancel", "End runs for ever, and keep their record."),
         ("suspend", "change", "suspend", "Give the GPUs of runs back, and keep the runs."),
         ("resume", "change", "resume", "Put suspended runs in line again."),
@@ -130,7 +131,7 @@ root = Root(
     name="runs",
     places=PLACES,
     context_settings={"max_content_width": 120, "help_option_names": ["-h", "--help"]},
-    help="Schedule gangs of GPUs: claims instead of walls, every decision explained.",
+    help="Schedule gangs of GPUs: all of a gang or nothing, where it belongs, and every decision explained.",
     examples=(
         ("A fleet and a day of work, to look at:", "runs demo"),
         ("A fleet of your own, in one file:", "runs --local fleet.db cluster init --nodes 4 --flavor H100-80GB"),

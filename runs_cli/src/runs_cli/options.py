@@ -10,6 +10,8 @@ import click
 from click.core import ParameterSource
 
 _META = "runs_cli.options"
+_TYPED = "runs_cli.options.typed"
+_LIVE = frozenset({"context", "kubeconfig"})
 DEFAULT_NAMESPACE = "default"
 RUNNING = "running"
 FINISHED = "finished"
@@ -29,10 +31,16 @@ class Output(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """What the global options say. namespace: None where nobody named one. local: the embedded cluster's state file."""
+    """What the global options say. namespace: None where nobody named one. local: the embedded cluster's state file.
+
+    standing: the namespace that counts where nobody named one; the kube context's, once a live cluster was opened.
+    """
 
     local: str | None = None
+    context: str | None = None
+    kubeconfig: str | None = None
     namespace: str | None = None
+    standing: str = DEFAULT_NAMESPACE
     all_namespaces: bool = False
     config: str | None = None
     output: Output = Output.TABLE
@@ -41,7 +49,7 @@ class Asked:
     @property
     def home(self) -> str:
         """The namespace of a name without one."""
-        return self.namespace or DEFAULT_NAMESPACE
+        return self.namespace or self.standing
 
     @property
     def scope(self) -> str | None:
@@ -58,8 +66,24 @@ def _remember(context: click.Context, option: click.Parameter, value: object) ->
     said: dict[str, object] = context.meta.setdefault(_META, {})
     if source is ParameterSource.COMMANDLINE:
         said[str(option.name)] = value
-    elif source is ParameterSource.ENVIRONMENT:
+        _one_cluster(context, said, str(option.name))
+    elif source is ParameterSource.ENVIRONMENT and not (option.name == "local" and _LIVE & _typed(context)):
         said.setdefault(str(option.name), value)
+
+
+def _typed(context: click.Context) -> set[str]:
+    typed: set[str] = context.meta.setdefault(_TYPED, set())
+    return typed
+
+
+def _one_cluster(context: click.Context, said: dict[str, object], name: str) -> None:
+    """A cluster that the command line names counts before one that the surroundings name. UsageError: it names two."""
+    typed = _typed(context)
+    typed.add(name)
+    if _LIVE & typed:
+        if "local" in typed:
+            raise click.UsageError("--local and --context or --kubeconfig name two clusters: leave one out", context)
+        said.pop("local", None)
 
 
 def _names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -78,11 +102,16 @@ GLOBALS: Sequence[GlobalOption] = (
         metavar="FILE",
         envvar="RUNS_LOCAL",
         type=click.Path(dir_okay=False),
-        help="State file of the embedded cluster (or RUNS_LOCAL).",
+        help="State file of an embedded cluster (or RUNS_LOCAL), in place of a live one.",
     ),
+    _option("--context", metavar="NAME", help="Context of the kubeconfig; its current one."),
     _option(
-        "-n", "--namespace", metavar="NAME", shell_complete=_names, help=f"Namespace; {DEFAULT_NAMESPACE} unless named."
+        "--kubeconfig",
+        metavar="FILE",
+        type=click.Path(dir_okay=False),
+        help="Kubeconfig; KUBECONFIG, as kubectl has it.",
     ),
+    _option("-n", "--namespace", metavar="NAME", shell_complete=_names, help="Namespace; the context's, or default."),
     _option("-A", "--all-namespaces", is_flag=True, help="Every namespace."),
     _option(
         "--config", metavar="FILE", envvar="RUNS_CONFIG", type=click.Path(dir_okay=False), help="Settings, as YAML."
@@ -106,6 +135,8 @@ def asked_in(context: click.Context) -> Asked:
     said = context.meta.get(_META, {})
     return Asked(
         local=said.get("local"),
+        context=said.get("context"),
+        kubeconfig=said.get("kubeconfig"),
         namespace=said.get("namespace"),
         all_namespaces=bool(said.get("all_namespaces")),
         config=said.get("config"),

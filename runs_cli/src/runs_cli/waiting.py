@@ -8,14 +8,12 @@ from datetime import timedelta
 
 from runs_cli.failures import Code, Stop
 from runs_cli.options import FINISHED
-from runs_cli.session import Session
+from runs_cli.session.port import Session
 from runs_cli.words import span
 from runs_core.values.meta import Key
 from runs_core.values.run import Phase
 
 PAUSE_SECONDS = 0.1
-STILL_SECONDS = 2.0
-"""A clock that has not moved for so long is moved by nobody: `serve` moves it twice a second at least."""
 
 
 def wait(session: Session, keys: Sequence[Key], until: str, limit: timedelta) -> Code:
@@ -24,16 +22,14 @@ def wait(session: Session, keys: Sequence[Key], until: str, limit: timedelta) ->
     Stop: the time is over, or nobody moves the clock, so that waiting would never end.
     """
     end = time.monotonic() + limit.total_seconds()
-    moved_at, clock = time.monotonic(), session.cluster.now
+    session.follow(sorted({key.namespace for key in keys}))
     while (found := _reached(session, keys, until)) is None:
-        if time.monotonic() >= end:
+        left = end - time.monotonic()
+        if left <= 0:
             raise Stop(f"{_slow(session, keys, until)} after {span(limit)} of waiting", Code.TIMED_OUT)
-        if session.cluster.now != clock:
-            moved_at, clock = time.monotonic(), session.cluster.now
-        if time.monotonic() - moved_at > STILL_SECONDS:
-            how = f"`runs --local {session.asked.local} serve` or `cluster advance` moves it"
-            raise Stop(f"{_slow(session, keys, until)} and the cluster's clock stands still: {how}", Code.TIMED_OUT)
-        time.sleep(PAUSE_SECONDS)
+        if (why := session.stalled()) is not None:
+            raise Stop(f"{_slow(session, keys, until)} and {why}", Code.TIMED_OUT)
+        session.pause(min(PAUSE_SECONDS, left))
         session.settle()
     return found
 

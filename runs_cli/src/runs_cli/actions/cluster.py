@@ -13,7 +13,8 @@ from runs_cli.answer import Block, Column, Fields, Notes, Table, answer
 from runs_cli.failures import Stop
 from runs_cli.intake import read_fleet
 from runs_cli.options import asked
-from runs_cli.session import READY, Session, create, opened
+from runs_cli.session import embedded
+from runs_cli.session.local import READY, Local, created
 from runs_cli.words import duration, instant, moment, span
 from runs_core.schema.convert import Object
 from runs_core.serve.views.plain import plain
@@ -21,7 +22,7 @@ from runs_core.serve.views.status import Status
 from runs_core.serve.views.status import status as view
 from runs_core.values.meta import Key
 from runs_core.values.node import OUT_OF_SERVICE, Domain, MalformedNode, Node
-from runs_core.values.quantity import parse_count, parse_milli
+from runs_core.values.quantity import counted, parse_count, parse_milli
 
 
 def init(*, nodes: int, gpus: int, domains: int, flavor: str, cpu: str, memory: str, start: str | None) -> None:
@@ -39,10 +40,10 @@ def init(*, nodes: int, gpus: int, domains: int, flavor: str, cpu: str, memory: 
         )
     except ValueError as error:
         raise click.UsageError(f"--cpu, --memory: {error}", click.get_current_context()) from error
-    with create(said, instant(start, "--at", datetime.now(UTC)) if start else None) as session:
+    with created(said, instant(start, "--at", datetime.now(UTC)) if start else None) as session:
         session.declare_nodes(fleet(shape, nodes, domains))
         session.settle()
-        _answer_status(session, [f"{said.local} holds a cluster of {nodes} nodes and {nodes * gpus} GPUs."])
+        _answer_status(session, [f"{said.local} holds a cluster of {counted(nodes, 'node')} and {counted(nodes * gpus, 'GPU')}."])
 
 
 def fleet(shape: Node, nodes: int, domains: int, prefix: str = "node") -> list[Node]:
@@ -60,7 +61,7 @@ def fleet(shape: Node, nodes: int, domains: int, prefix: str = "node") -> list[N
 
 def apply(filename: str) -> None:
     said = asked()
-    with opened(said) as session:
+    with embedded(said) as session:
         done = session.declare(read_fleet(session, filename))
         session.settle()
         answer(
@@ -72,7 +73,7 @@ def apply(filename: str) -> None:
 
 
 def delete(kind: str, name: str) -> None:
-    with opened(asked()) as session:
+    with embedded(asked()) as session:
         session.delete(kind.capitalize(), name)
         session.settle()
         _answer_status(session, [f"{kind.lower()}/{name} is deleted."])
@@ -80,7 +81,7 @@ def delete(kind: str, name: str) -> None:
 
 def advance(length: str) -> None:
     step = duration(length, "DURATION")
-    with opened(asked()) as session:
+    with embedded(asked()) as session:
         start = session.now
         with render.progress(f"advancing {span(step)}", max(1, int(step.total_seconds()))) as shown:
             session.advance(step, lambda now: shown(int((now - start).total_seconds()), moment(now)))
@@ -119,7 +120,7 @@ def mend(body: Object) -> None:
 
 
 def _change(name: str, done: str, edit: Callable[[Object], object]) -> None:
-    with opened(asked()) as session:
+    with embedded(asked()) as session:
         known = session.world.node(session.node_named(name))
         if isinstance(known, MalformedNode):
             raise Stop(f"node {name} is set aside ({known.why}): declare it anew with `cluster apply -f`")
@@ -134,36 +135,35 @@ def _change(name: str, done: str, edit: Callable[[Object], object]) -> None:
 
 
 def status() -> None:
-    with opened(asked()) as session:
-        _answer_status(session, [])
+    with embedded(asked()) as session:
+        _answer_status(session, [], head=True)
 
 
-def _answer_status(session: Session, lines: list[str]) -> None:
+def _answer_status(session: Local, lines: list[str], *, head: bool = False) -> None:
     found = view(session.world)
     answer(
         session.asked,
         plain=lambda: plain(found),
         names=lambda: [str(session.asked.local)],
-        blocks=lambda: [*([Notes(title=line, lines=()) for line in lines]), *status_blocks(session, found)],
+        blocks=lambda: [*([Notes(title=line, lines=()) for line in lines]), *status_blocks(found, head=head)],
     )
 
 
-def status_blocks(session: Session, found: Status) -> list[Block]:
-    """For a person."""
+def status_blocks(found: Status, *, head: bool) -> list[Block]:
+    """For a person. head: with the ledger's."""
     nodes = {name: count for name, count in attrs.asdict(found.nodes).items() if count}
     runs = {phase: count for phase, count in found.runs.items() if count}
-    aside = sorted(session.world.fleet.malformed.values(), key=lambda node: node.name)
     blocks: list[Block] = [
         Fields(
             pairs=[
                 ("Now", moment(found.now)),
                 ("Nodes", ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in nodes.items()) or "none"),
                 ("Runs", ", ".join(f"{count} {phase}" for phase, count in runs.items()) or "none"),
-                ("Ledger", found.head),
+                *([("Ledger", found.head)] if head else []),
             ]
         )
     ]
-    if aside:
-        rows = [[node.name, node.why] for node in aside]
+    if found.aside:
+        rows = [[node.node, node.why] for node in found.aside]
         blocks.append(Table(columns=[Column("SET ASIDE"), Column("WHY")], rows=rows))
     return blocks

@@ -18,7 +18,7 @@ from runs_cli.actions.top import fleet_table
 from runs_cli.answer import Block, Notes, Table, answer
 from runs_cli.failures import Stop
 from runs_cli.options import DEMO_STATE, asked
-from runs_cli.session import Session, create
+from runs_cli.session.local import Local, created
 from runs_cli.words import moment, span
 from runs_core.serve.views.plain import plain
 from runs_core.serve.views.queue import Line, line
@@ -37,12 +37,12 @@ def demo(state: str | None) -> None:
     elif path.exists():
         raise Stop(f"{path} exists already; name another file with --state, or remove it")
     began = time.monotonic()
-    with create(attrs.evolve(asked(), local=str(path)), day.START) as session:
+    with created(attrs.evolve(asked(), local=str(path)), day.START) as session:
         _live(session)
         _show(session, timedelta(seconds=time.monotonic() - began))
 
 
-def _live(session: Session) -> None:
+def _live(session: Local) -> None:
     """From START through LENGTH."""
     session.declare_nodes(day.nodes())
     session.declare(day.owners())
@@ -57,7 +57,7 @@ def _live(session: Session) -> None:
         session.advance(day.START + day.LENGTH - session.now, lambda _: None)
 
 
-def _happen(session: Session, happening: day.Happening) -> None:
+def _happen(session: Local, happening: day.Happening) -> None:
     match happening:
         case day.Submit(body=body):
             session.submit(body)
@@ -71,16 +71,16 @@ def _happen(session: Session, happening: day.Happening) -> None:
             assert_never(happening)
 
 
-def _show(session: Session, took: timedelta) -> None:
+def _show(session: Local, took: timedelta) -> None:
     found = status(session.world)
-    waiting = line(session.world)
+    waiting = line(session.world, session.advice)
     answer(
         session.asked,
         plain=lambda: {"queue": plain(waiting), "status": plain(found), "top": plain(top(session.world))},
         names=lambda: [str(session.asked.local)],
         blocks=lambda: [
             Notes(title=f"A day of 64 nodes, 512 GPUs and three teams, in {took.total_seconds():.0f} s.", lines=()),
-            *status_blocks(session, found),
+            *status_blocks(found, head=False),
             _head(session, waiting),
             fleet_table(top(session.world), "The fleet (`runs top`)"),
             *_why(session, waiting),
@@ -89,13 +89,13 @@ def _show(session: Session, took: timedelta) -> None:
     )
 
 
-def _head(session: Session, waiting: Line) -> Table:
+def _head(session: Local, waiting: Line) -> Table:
     first = attrs.evolve(waiting, items=waiting.items[:SHOWN])
     title = f"First in line (`runs queue`): {len(first.items)} of {len(waiting.items)}"
     return line_table(session, first, title)
 
 
-def _why(session: Session, waiting: Line) -> list[Block]:
+def _why(session: Local, waiting: Line) -> list[Block]:
     if not waiting.items:
         return []
     run = session.run_named(str(waiting.items[0].run))
@@ -103,7 +103,7 @@ def _why(session: Session, waiting: Line) -> list[Block]:
     return [title, *explain_blocks(session, run, explained(session, run))]
 
 
-def _next(session: Session, waiting: Line) -> list[str]:
+def _next(session: Local, waiting: Line) -> list[str]:
     runs = f"runs --local {shlex.quote(str(session.asked.local))}"
     first = str(waiting.items[0].run) if waiting.items else "language/pretrain-2"
     since = span(session.now - day.START - timedelta(hours=11))

@@ -5,23 +5,27 @@ from __future__ import annotations
 from runs_cli.actions.plan import outcome_of, place_table, plan_of, reason_lines, remedy_lines
 from runs_cli.answer import Block, Column, Fields, Notes, Table, answer
 from runs_cli.options import asked
-from runs_cli.session import Session, opened
+from runs_cli.session import opened
+from runs_cli.session.port import History, Session
 from runs_cli.words import NONE, moment
 from runs_core.schema.convert import Object
 from runs_core.serve.views.explain import Explanation
 from runs_core.serve.views.explain import explain as view
 from runs_core.serve.views.plain import Plain, plain
-from runs_core.values.run import Run
+from runs_core.values.quantity import counted
+from runs_core.values.run import Run, Spread
+
+NAMED = 8
+"""Nodes of a start that are named in the history; of the others, how many."""
 
 
 def explain(name: str, *, history: bool) -> None:
-    said = asked()
-    with opened(said) as session:
+    with opened(asked()) as session:
         run = session.run_named(name)
         found = explained(session, run)
         records = session.history(run) if history else None
         answer(
-            said,
+            session.asked,
             plain=lambda: _plain(found, records),
             names=lambda: [str(run.key)],
             blocks=lambda: explain_blocks(session, run, found, records),
@@ -33,37 +37,47 @@ def explained(session: Session, run: Run) -> Explanation:
     return view(session.world, run, plan_of(session, run), outcome_of(session, run), session.said_by_plugins(run))
 
 
-def _plain(found: Explanation, records: list[Object] | None) -> Plain:
+def _plain(found: Explanation, records: History | None) -> Plain:
     told = plain(found)
     if records is not None and isinstance(told, dict):
-        told["history"] = plain(records)
+        told["history"] = plain(records.records)
+        told["events"] = plain(records.events)
     return told
 
 
 def why(record: Object) -> str:
     """The reasons of a decision on record, in one line."""
+    if "outcome" not in record:
+        return str(record["message"])
     outcome = record["outcome"]
+    if "placement" in outcome:
+        return f"attempt {outcome['attempt']} on {_nodes(outcome['placement'])}"
     if "reasons" in outcome:
         return "; ".join(f"{reason['code']}: {reason['message']}" for reason in outcome["reasons"])
     told = (outcome.get("reason"), outcome.get("closure"), outcome.get("message"), outcome.get("detail"))
     return ": ".join(text for text in told if text)
 
 
-def explain_blocks(session: Session, run: Run, found: Explanation, records: list[Object] | None = None) -> list[Block]:
+def _nodes(placement: Object) -> str:
+    names = sorted({pod["node"] for group in placement["groups"] for pod in group["pods"]})
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def explain_blocks(session: Session, run: Run, found: Explanation, records: History | None = None) -> list[Block]:
     """For a person."""
-    status = run.status
-    resources = run.spec.resources
-    shape = f"{run.gpus} GPUs of {resources.flavor or 'any flavor'}, in pods of {resources.gpus_per_pod}"
+    status, ending = run.status, run.status.ending
     pairs = [
         ("Run", str(run.key)),
         ("Phase", str(found.phase)),
-        ("Wants", shape),
+        ("Ending", f"since {moment(ending.since)}; {ending.then} once its pods have ended" if ending else NONE),
+        ("Wants", wants(run)),
         ("Owner", run.spec.owner or ", ".join(session.world.owners(run.key.namespace)) or NONE),
         ("Admitted", moment(status.admitted_at)),
         ("Started", f"{moment(status.started_at)} (attempt {status.attempt})" if status.started_at else NONE),
         ("Finished", moment(status.finished_at)),
         ("Expected end", moment(found.expected_end)),
-        ("Pending", f"{found.pending_gpus} GPUs" if found.pending_gpus else NONE),
+        ("Pending", counted(found.pending_gpus, "GPU") if found.pending_gpus else NONE),
     ]
     blocks: list[Block] = [Fields(pairs=[pair for pair in pairs if pair[1] != NONE])]
     blocks.append(Notes(title="Why", lines=reason_lines(found.reasons)))
@@ -79,25 +93,49 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: list
         blocks.append(Notes(title="Plugins", lines=[f"{said.by}: {said.line}" for said in found.said]))
     if records is not None:
         blocks.append(_history_table(records))
+        blocks += [_events_table(records)] if records.events else []
     return blocks
 
 
+def wants(run: Run) -> str:
+    """The gang's shape, and where it may lie."""
+    resources, topology = run.spec.resources, run.spec.topology
+    parts = [
+        f"{counted(run.gpus, 'GPU')} of {resources.flavor or 'any flavor'}",
+        f"in pods of {resources.gpus_per_pod}",
+    ]
+    if topology.group_gpus is not None:
+        parts.append(f"in groups of {topology.group_gpus}")
+    if topology.spread is Spread.SINGLE_DOMAIN:
+        parts.append("all in one domain")
+    if topology.selector:
+        parts.append(f"where {' and '.join(f'{label}={value}' for label, value in topology.selector)}")
+    return ", ".join(parts)
+
+
 def _match_table(found: Explanation) -> Table:
-    columns = [Column("STEP"), Column("LEFT", right=True), Column("FREE GPUS", right=True)]
+    columns = [Column("STEP"), Column("LEFT", right=True), Column("GPUS", right=True)]
     rows = [[step.step, str(step.nodes), str(step.gpus)] for step in found.match]
     return Table(columns=columns, rows=rows, title="The fleet, step by step")
 
 
-def _history_table(records: list[Object]) -> Table:
+def _events_table(history: History) -> Table:
+    columns = [Column("LAST"), Column("TIMES", right=True), Column("EVENT"), Column("MESSAGE")]
+    rows = [[event["last"], str(event["count"]), event["reason"], event["message"]] for event in history.events]
+    return Table(columns=columns, rows=rows, title="Events")
+
+
+def _history_table(history: History) -> Table:
+    """Decisions on record, or what Events tell of them."""
     columns = [Column("AT"), Column("DECISION"), Column("PHASE", state=True), Column("GPUS", right=True), Column("WHY")]
     rows = [
         [
             record["at"],
-            record["outcome"]["is"],
-            record["phase"],
-            str(record["width"]),
+            record["outcome"]["is"] if "outcome" in record else record["reason"],
+            record.get("phase", NONE),
+            str(record.get("width", NONE)),
             why(record) or NONE,
         ]
-        for record in records
+        for record in history.records
     ]
-    return Table(columns=columns, rows=rows, title="History", empty="No decision is on record.")
+    return Table(columns=columns, rows=rows, title=history.title, empty="No decision is on record.")

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from runs_cli.answer import Column, Table, answer, listed
-from runs_cli.options import Asked, asked
-from runs_cli.session import Session, opened
+from runs_cli.options import Asked, Output, asked
+from runs_cli.session import opened
+from runs_cli.session.port import RUNS, Session
 from runs_cli.words import NONE, moment, span
+from runs_core.serve.views.present import Present, Why, said_of
 from runs_core.values.run import Run
 
 
 def get(names: tuple[str, ...]) -> None:
-    said = asked()
-    with opened(said) as session:
+    kinds = (*RUNS, "GPULease") if asked().output is Output.WIDE else RUNS
+    with opened(asked(), kinds, names) as session:
+        said = session.asked
         runs = session.runs_named(names) if names else session.runs_in(said.scope)
         answer(
             said,
@@ -40,12 +43,19 @@ def runs_table(session: Session, runs: Sequence[Run], said: Asked, title: str = 
         Column("REASON"),
         Column("MESSAGE", wide=True),
     ]
-    rows = [[*([run.key.namespace] if everywhere else []), *_row(session, run)] for run in runs]
+    present = Present(session.world, session.advice) if session.world.nodes() else None  # a look without the fleet
+    rows = [
+        [
+            *([run.key.namespace] if everywhere else []),
+            *_row(session, run, present.of(run) if present else said_of(run)),
+        ]
+        for run in runs
+    ]
     where = "the cluster" if said.all_namespaces else f"namespace {said.home}"
     return Table(columns=columns, rows=rows, title=title, empty=f"No runs in {where}; `runs submit` makes one.")
 
 
-def _row(session: Session, run: Run) -> list[str]:
+def _row(session: Session, run: Run, why: Why) -> list[str]:
     status = run.status
     payers = sorted(
         {
@@ -63,8 +73,8 @@ def _row(session: Session, run: Run) -> list[str]:
         ",".join(payers) or NONE,
         moment(status.started_at),
         age(run, session.now),
-        status.reason or NONE,
-        status.message or NONE,
+        why.reason or NONE,
+        why.message or NONE,
     ]
 
 

@@ -10,7 +10,8 @@ import click
 
 from runs_cli.answer import Column, Table, answer, listed
 from runs_cli.options import Asked, asked
-from runs_cli.session import Session, opened
+from runs_cli.session import opened
+from runs_cli.session.port import LEDGER, Session
 from runs_cli.words import NONE, instant, key_of, moment, numbers, span
 from runs_core.values.lease import Lease
 
@@ -41,8 +42,9 @@ class Wanted:
 def leases(
     what: str | None, *, owner: str | None, node: str | None, since: str | None, until: str | None, only_open: bool
 ) -> None:
-    said = asked()
-    with opened(said) as session:
+    about = (what,) if what and what != EXPORT else ()
+    with opened(asked(), (*LEDGER, "Node") if node else LEDGER, about) as session:
+        said = session.asked
         wanted = Wanted(
             owner=owner,
             node=session.node_named(node) if node else None,

@@ -8,7 +8,8 @@ from runs_cli.answer import Block, Column, Fields, Notes, Table, answer
 from runs_cli.failures import Code
 from runs_cli.intake import as_submitted, read_runs
 from runs_cli.options import asked
-from runs_cli.session import Session, key_in, opened
+from runs_cli.session import opened
+from runs_cli.session.port import Session, key_in
 from runs_cli.words import NONE, moment, numbers
 from runs_core.errors import InvalidInput
 from runs_core.schema.manifest import Document
@@ -23,14 +24,13 @@ EXITS = {Verdict.START: Code.DONE, Verdict.REFUSED: Code.USAGE}
 def plan(name: str | None, filename: str | None) -> int:
     if (name is None) == (filename is None):
         raise click.UsageError("name one run, or a file with -f", click.get_current_context())
-    said = asked()
-    with opened(said) as session:
+    with opened(asked()) as session:
         if filename is not None:
             plans = [plan_of_new(session, document) for document in read_runs(session, filename)]
         else:
             plans = [plan_of(session, session.run_named(str(name)))]
         answer(
-            said,
+            session.asked,
             plain=lambda: _plain(plans),
             names=lambda: [str(found.run) for found in plans],
             blocks=lambda: [block for found in plans for block in plan_blocks(found)],

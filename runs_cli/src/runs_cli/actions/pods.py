@@ -5,24 +5,25 @@ from __future__ import annotations
 from runs_cli.answer import Column, Table, answer, listed
 from runs_cli.options import asked
 from runs_cli.session import opened
+from runs_cli.session.port import PODS
 from runs_cli.words import NONE
 from runs_core.values.pod import Pod
 
 
 def pods(name: str) -> None:
-    said = asked()
-    with opened(said) as session:
+    with opened(asked(), PODS, (name,)) as session:
         run = session.run_named(name)
-        found = sorted(session.world.pods_of(run.key), key=_order)
+        found = sorted(session.world.pods_of(run.key), key=order)
         answer(
-            said,
+            session.asked,
             plain=lambda: listed([session.stored("Pod", pod.key) for pod in found], one=False),
             names=lambda: [str(pod.key) for pod in found],
             blocks=lambda: [_table(found, f"{run.key} has no pods: it is {run.status.phase}.")],
         )
 
 
-def _order(pod: Pod) -> tuple[int, int, int, str]:
+def order(pod: Pod) -> tuple[int, int, int, str]:
+    """The latest attempt first, then by rank."""
     rank = pod.rank
     return (-rank.attempt, -rank.retry, rank.rank, pod.name) if rank else (0, 0, 0, pod.name)
 

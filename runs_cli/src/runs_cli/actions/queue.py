@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from runs_cli.answer import Column, Table, answer
 from runs_cli.options import asked
-from runs_cli.session import Session, opened
+from runs_cli.session import opened
+from runs_cli.session.port import Session
 from runs_cli.words import NONE, moment, span
 from runs_core.serve.views.plain import plain
 from runs_core.serve.views.queue import Line, line
 
 
 def queue() -> None:
-    said = asked()
-    with opened(said) as session:
-        found = line(session.world)
+    with opened(asked()) as session:
+        found = line(session.world, session.advice)
         answer(
-            said,
+            session.asked,
             plain=lambda: plain(found),
             names=lambda: [str(item.run) for item in found.items],
             blocks=lambda: [line_table(session, found)],

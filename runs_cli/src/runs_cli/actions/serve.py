@@ -10,19 +10,20 @@ from types import FrameType
 import click
 
 from runs_cli.options import asked
-from runs_cli.session import Session, opened
+from runs_cli.session import embedded
+from runs_cli.session.local import Local
 from runs_cli.words import moment
 from runs_core.serve import drive
 
 
 def serve() -> None:
-    with opened(asked()) as session, _stopped() as stop:
+    with embedded(asked()) as session, _stopped() as stop:
         click.echo(f"serving {session.asked.local} from {moment(session.now)}", err=True)
         drive.follow(session.loop, session.cluster, lambda: bool(stop))
         click.echo(f"stopped at {moment(session.now)}, {_open(session)} leases open", err=True)
 
 
-def _open(session: Session) -> int:
+def _open(session: Local) -> int:
     return len(session.world.ledger.open)
 
 

@@ -14,7 +14,8 @@ from runs_cli.answer import Fields, answer, listed
 from runs_cli.failures import Code
 from runs_cli.intake import as_submitted, read_runs, runs_from
 from runs_cli.options import Asked, asked
-from runs_cli.session import Session, key_in, opened
+from runs_cli.session import opened
+from runs_cli.session.port import NOTHING, Session, key_in
 from runs_cli.words import duration
 from runs_core.schema.convert import Object
 from runs_core.schema.manifest import Document
@@ -50,37 +51,53 @@ def submit(
     timeout: str,
     **flags: object,
 ) -> int:
-    said = asked()
     limit = duration(timeout, "--timeout")
     given = Flags(**flags)  # type: ignore[arg-type]  # click's values, by the names of the options above
     _check_usage(name, words, filename, given)
-    with opened(said) as session:
+    with opened(asked(), NOTHING) as session:
         if filename is not None:
             documents = read_runs(session, filename)
         else:
             documents = runs_from(session, json.dumps(manifest(str(name), words, given)), "command line")
-        if dry_run:
-            _answer(said, [one.body for one in documents], ["valid, and not sent"] * len(documents))
-            return Code.DONE
-        return _send(said, session, documents, wait=wait, timeout=limit)
+        match dry_run:
+            case "client":
+                _answer(session.asked, [one.body for one in documents], ["valid, and not sent"] * len(documents))
+                return Code.DONE
+            case "server":
+                return _try(session, documents)
+            case _:
+                return _send(session, documents, wait=wait, timeout=limit)
 
 
-def _send(said: Asked, session: Session, documents: list[Document], *, wait: str | None, timeout: timedelta) -> int:
+def _try(session: Session, documents: list[Document]) -> int:
+    """The cluster's own word on each, and nothing is kept."""
+    for document in documents:
+        as_submitted(session, document)
+    done = [session.submit(document.body, dry_run=True) for document in documents]
+    _answer(session.asked, [body for body, _ in done], [f"would be {word}, and is not" for _, word in done])
+    return Code.DONE
+
+
+def _send(session: Session, documents: list[Document], *, wait: str | None, timeout: timedelta) -> int:
     """All or none: nothing is sent before each has been found to be acceptable."""
     keys = [as_submitted(session, document).key for document in documents]
     done = [session.submit(document.body) for document in documents]
     session.settle()
     code = waiting.wait(session, keys, wait, timeout) if wait else Code.DONE
-    lines = [f"{word}: {_standing(session, key)}" for word, key in zip(done, keys, strict=True)]
-    _answer(said, [session.stored("Run", key) for key in keys], lines)
+    lines = [_line(session, key, word) for key, (_, word) in zip(keys, done, strict=True)]
+    _answer(session.asked, [session.stored("Run", key) for key in keys], lines)
     return code
 
 
-def _standing(session: Session, key: Key) -> str:
-    run = session.world.run(key)
+def _line(session: Session, key: Key, word: str) -> str:
+    """What was done, and where that leaves the run; a scheduler of its own has hardly looked at a new one yet."""
+    run = session.find_run(key)
     if run is None:
-        return "gone"
-    return ", ".join(filter(None, (str(run.status.phase), run.status.message or run.status.reason)))
+        return f"{word}: gone"
+    standing = ", ".join(filter(None, (str(run.status.phase), run.status.message or run.status.reason)))
+    if run.status.observed_generation == 0 and not session.at_once:
+        return f"{word}: sent to the scheduler"
+    return f"{word}: {standing}"
 
 
 def _answer(said: Asked, bodies: list[Object], lines: list[str]) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runs_cli.answer import Column, Table, answer
 from runs_cli.options import asked
 from runs_cli.session import opened
+from runs_cli.words import place
 from runs_core.serve.views.plain import plain
 from runs_core.serve.views.top import Counts, Top
 from runs_core.serve.views.top import top as view
 
+COUNTS = ("gpus", "free", "active", "spare", "unfunded", "unavailable")
+RARE = frozenset({"spare", "unfunded"})
+"""Columns that are shown where there is something to show."""
+
 
 def top() -> None:
-    said = asked()
-    with opened(said) as session:
+    with opened(asked()) as session:
         found = view(session.world)
         answer(
-            said,
+            session.asked,
             plain=lambda: plain(found),
             names=lambda: [flavor.flavor for flavor in found.flavors],
             blocks=lambda: [fleet_table(found)],
@@ -24,23 +30,20 @@ def top() -> None:
 
 def fleet_table(found: Top, title: str = "") -> Table:
     """A row for each flavor, its domains below it."""
-    columns = [
-        Column("FLAVOR"),
-        Column("DOMAIN"),
-        *(
-            Column(name, right=True)
-            for name in ("GPUS", "FREE", "ACTIVE", "SPARE", "UNFUNDED", "UNAVAILABLE", "LARGEST")
-        ),
-    ]
+    fields = [field for field in COUNTS if field not in RARE or any(getattr(one, field) for one in found.flavors)]
+    titles = [*(field.upper() for field in fields), "LARGEST"]
+    columns = [Column("FLAVOR"), Column("DOMAIN"), *(Column(title, right=True) for title in titles)]
     rows = []
     for flavor in found.flavors:
-        rows.append([flavor.flavor, "all", *_counts(flavor), str(flavor.largest_gang)])
-        rows += [[flavor.flavor, str(domain.domain), *_counts(domain), str(domain.free)] for domain in flavor.domains]
+        rows.append([flavor.flavor, "all", *_counts(flavor, fields), str(flavor.largest_gang)])
+        rows += [
+            [flavor.flavor, place(domain.domain), *_counts(domain, fields), str(domain.free)]
+            for domain in flavor.domains
+        ]
     return Table(
         columns=columns, rows=rows, title=title, empty="No nodes; `runs cluster init --nodes N` or `cluster apply -f`."
     )
 
 
-def _counts(counts: Counts) -> list[str]:
-    found = (counts.gpus, counts.free, counts.active, counts.spare, counts.unfunded, counts.unavailable)
-    return [str(count) for count in found]
+def _counts(counts: Counts, fields: Sequence[str]) -> list[str]:
+    return [str(getattr(counts, field)) for field in fields]

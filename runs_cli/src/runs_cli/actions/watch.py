@@ -14,8 +14,10 @@ from runs_cli.actions.get import runs_table
 from runs_cli.answer import Block, Fields
 from runs_cli.failures import Code, Stop
 from runs_cli.options import Asked, Output, asked
-from runs_cli.session import Session, opened
-from runs_cli.words import NONE, duration, moment
+from runs_cli.session import opened
+from runs_cli.session.port import RUNS, Session
+from runs_cli.words import NONE, duration, moment, span
+from runs_core.serve.views.present import said_of
 from runs_core.values.meta import Key
 from runs_core.values.run import Run, RunStatus
 
@@ -24,12 +26,15 @@ PAUSE = 0.25
 
 
 def watch(name: str | None, timeout: str | None) -> None:
-    said = asked()
-    if said.output not in (Output.TABLE, Output.WIDE):
-        raise click.UsageError(f"watch shows tables and lines, not {said.output}: use get", click.get_current_context())
+    if asked().output not in (Output.TABLE, Output.WIDE):
+        raise click.UsageError(
+            f"watch shows tables and lines, not {asked().output}: use get", click.get_current_context()
+        )
     limit = duration(timeout, "--timeout") if timeout else None
-    with opened(said) as session:
+    with opened(asked(), RUNS, (name,) if name else ()) as session:
+        said = session.asked
         key = session.run_named(name).key if name else None
+        session.follow([key.namespace] if key else [said.scope] if said.scope else None)
         looks = _looks(session, said, key, limit)
         if render.terminal(sys.stdout):
             render.live(_frame(session, runs, said) for runs in looks)
@@ -46,8 +51,8 @@ def _looks(session: Session, said: Asked, key: Key | None, limit: timedelta | No
         if key is not None and all(run.status.phase.terminal for run in runs):
             return
         if end is not None and time.monotonic() >= end:
-            raise Stop(f"the {limit} of --timeout are over", Code.TIMED_OUT)
-        time.sleep(PAUSE)
+            raise Stop(f"the {span(limit or timedelta())} of --timeout are over", Code.TIMED_OUT)
+        session.pause(PAUSE)
         session.settle()
 
 
@@ -60,9 +65,9 @@ def _lines(session: Session, looks: Iterator[list[Run]]) -> None:
     for runs in looks:
         for run in runs:
             if known.get(run.key) != run.status:
-                status = run.status
+                why = said_of(run)
                 click.echo(
-                    f"{moment(session.now)} {run.key} {status.phase} {status.reason or NONE} {status.message or NONE}"
+                    f"{moment(session.now)} {run.key} {run.status.phase} {why.reason or NONE} {why.message or NONE}"
                 )
         known = {run.key: run.status for run in runs}
         sys.stdout.flush()

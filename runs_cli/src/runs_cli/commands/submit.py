@@ -43,7 +43,11 @@ class _Submit(Command):
 @click.option("--owner", metavar="NAME", help="Who spends, where the namespace may spend for several.")
 @click.option("--expected-duration", metavar="D", help="A hint for forecasts, such as 6h.")
 @click.option("--simulated-duration", metavar="D", help="How long its pods run on the embedded cluster.")
-@click.option("--dry-run", type=click.Choice(["client"]), help="client: say what would be sent, and send nothing.")
+@click.option(
+    "--dry-run",
+    type=click.Choice(["client", "server"]),
+    help="client: say what would be sent, and send nothing. server: let the cluster judge it, and keep nothing.",
+)
 @click.option(
     "--wait", type=click.Choice([RUNNING, FINISHED]), metavar="[=running|finished]", help="Until it runs, or is over."
 )

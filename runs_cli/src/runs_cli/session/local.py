@@ -1,11 +1,8 @@
-"""One command's look at the cluster: opens it, drives the loop until nothing is left to do, reads and writes objects.
-
-The only module here that knows which cluster there is.
-"""
+"""The embedded cluster: each command drives the loop itself until nothing is left to do."""
 
 from __future__ import annotations
 
-import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,9 +13,9 @@ import attrs
 from runs_cli.enabled import known_plugins, loaded_settings
 from runs_cli.failures import Code, Stop, nearest
 from runs_cli.options import DEFAULT_NAMESPACE, Asked
-from runs_cli.words import key_of
+from runs_cli.session.looking import Looking
+from runs_cli.session.port import History, key_in
 from runs_core.cluster.local import LocalCluster, Objects, Store
-from runs_core.decide.cycle import consider
 from runs_core.errors import InvalidInput, Problem
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import Registry
@@ -27,22 +24,18 @@ from runs_core.schema.convert import Object, budget_from_object, lease_from_obje
 from runs_core.schema.nodes import node_to_object
 from runs_core.serve import drive
 from runs_core.serve.loop import Loop
-from runs_core.serve.views.plan import Remedy
-from runs_core.serve.views.remedies import remedies
 from runs_core.settings import Settings
-from runs_core.values.decision import Held, Starts, Waits
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.quantity import format_time
-from runs_core.values.run import Run, RunSpec
+from runs_core.values.run import Run
 from runs_core.world.world import World
 
-NO_CLUSTER = (
-    "no live cluster is supported yet: name the state file of an embedded cluster with --local FILE or RUNS_LOCAL"
-)
-CLUSTER_SCOPED = ("Namespace", "Budget", "Node")
+NO_FILE = "this is for the embedded cluster only: name its state file with --local FILE or RUNS_LOCAL"
 READY = [{"type": "Ready", "status": "True"}]
+STILL_SECONDS = 2.0
+"""A clock that has not moved for so long is moved by nobody: `serve` moves it twice a second at least."""
 
 
 def names(asked: Asked, kind: str) -> list[tuple[str, str]]:
@@ -57,16 +50,13 @@ def names(asked: Asked, kind: str) -> list[tuple[str, str]]:
 
 def _path(asked: Asked) -> Path:
     if asked.local is None:
-        raise Stop(NO_CLUSTER, Code.UNREACHABLE)
+        raise Stop(NO_FILE, Code.UNREACHABLE)
     return Path(asked.local)
 
 
-# -- opening ----------------------------------------------------------------------------------------------------------
-
-
 @contextmanager
-def opened(asked: Asked) -> Iterator[Session]:
-    """The cluster that was asked for, with everything done that there is to do at its present time."""
+def opened(asked: Asked) -> Iterator[Local]:
+    """The cluster of the state file, with everything done that there is to do at its present time."""
     store = Store.open(_path(asked))
     try:
         session = _session(asked, store)
@@ -77,7 +67,7 @@ def opened(asked: Asked) -> Iterator[Session]:
 
 
 @contextmanager
-def create(asked: Asked, start: datetime | None) -> Iterator[Session]:
+def created(asked: Asked, start: datetime | None) -> Iterator[Local]:
     """A new embedded cluster, with its default namespace. start: where its clock starts; None: the present time."""
     now = start or datetime.now(UTC).replace(microsecond=0)
     path = _path(asked)
@@ -93,19 +83,19 @@ def create(asked: Asked, start: datetime | None) -> Iterator[Session]:
         store.close()
 
 
-def _session(asked: Asked, store: Store) -> Session:
+def _session(asked: Asked, store: Store) -> Local:
     plugins = known_plugins(asked).sound()
     settings = loaded_settings(asked, plugins)
     advice = PluginAdvice(plugins, settings)
     cluster = LocalCluster(store, settings, plugins.sections)
     loop = Loop(cluster, settings, advice, told=advice.recorded)
     advice.attach(loop.world, loop.world)
-    return Session(asked=asked, settings=settings, plugins=plugins, advice=advice, cluster=cluster, loop=loop)
+    return Local(asked=asked, settings=settings, plugins=plugins, advice=advice, cluster=cluster, loop=loop)
 
 
-@attrs.frozen(kw_only=True)
-class Session:
-    """What commands need of the cluster."""
+@attrs.define(kw_only=True)
+class Local(Looking):
+    """Implements Session."""
 
     asked: Asked
     settings: Settings
@@ -116,14 +106,12 @@ class Session:
     objects: Objects = attrs.field(
         init=False, default=attrs.Factory(lambda self: Objects(self.cluster), takes_self=True)
     )
+    at_once: bool = attrs.field(init=False, default=True)
+    _moved: tuple[datetime, float] | None = attrs.field(init=False, default=None)
 
     @property
     def world(self) -> World:
         return self.loop.world
-
-    @property
-    def now(self) -> datetime:
-        return self.world.now
 
     def settle(self) -> None:
         """Do all that there is to do at the present time."""
@@ -133,76 +121,61 @@ class Session:
         """Move the virtual clock, stopping wherever something happens. passed: told where it is."""
         drive.advance(self.loop, self.cluster, self.cluster.now + length, passed)
 
+    def follow(self, namespaces: Sequence[str] | None) -> None:
+        """`settle` takes up everything anyway."""
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def stalled(self) -> str | None:
+        now, clock = time.monotonic(), self.cluster.now
+        if self._moved is None or self._moved[0] != clock:
+            self._moved = (clock, now)
+        if now - self._moved[1] <= STILL_SECONDS:
+            return None
+        how = f"`runs --local {self.asked.local} serve` or `cluster advance` moves it"
+        return f"the cluster's clock stands still: {how}"
+
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def runs_in(self, namespace: str | None) -> list[Run]:
-        """By key. None: every namespace."""
-        return [run for run in self.world.runs() if namespace is None or run.key.namespace == namespace]
-
-    def run_named(self, text: str) -> Run:
-        """Stop names what is near to a name that is not there."""
-        key = key_of(text, self.asked.home)
-        run = self.world.run(key)
-        if run is None:
-            raise self._no_run(key)
-        return run
-
-    def runs_named(self, texts: Sequence[str]) -> list[Run]:
-        """In the order given, each once."""
-        return list({(run := self.run_named(text)).key: run for text in texts}.values())
-
-    def _no_run(self, key: Key) -> Stop:
-        here = [run.key.name for run in self.runs_in(key.namespace)]
-        elsewhere = [str(run.key) for run in self.world.runs() if run.key.name == key.name]
-        hint = nearest(key.name, here) or (f" (there is {', '.join(elsewhere)})" if elsewhere else "")
-        return Stop(f"there is no run {key.name} in namespace {key.namespace}{hint}; `runs get -A` lists all")
-
-    def node_named(self, name: str) -> str:
-        """The name itself. Stop names what is near to a node that is not there."""
-        if self.world.node(name) is None:
-            known = [node.name for node in self.world.nodes()]
-            raise Stop(f"there is no node {name}{nearest(name, known)}; `runs top` shows the fleet")
-        return name
+    def no_namespace(self, name: str) -> str | None:
+        if self.world.namespace(name) is not None:
+            return None
+        near = nearest(name, [space.name for space in self.world.namespaces()])
+        return f"want a namespace that `cluster apply` declared{near}"
 
     def stored(self, kind: str, key: Key) -> Object:
-        """The object as the cluster has it."""
         return self.objects.get(kind, key)
 
     def leases(self) -> list[Lease]:
-        """Open and closed ones."""
         return [lease_from_object(body) for body in self.objects.find("GPULease")]
 
-    def history(self, run: Run) -> list[Object]:
-        """What was decided for runs of this name, oldest first."""
-        return self.cluster.store.records(*run.key)
+    def history(self, run: Run) -> History:
+        store = self.cluster.store
+        return History(title="History", records=store.records(*run.key), events=store.events("Run", *run.key))
 
-    # -- what if ------------------------------------------------------------------------------------------------------
-
-    def consider(self, run: Run) -> Held | Waits | Starts:
-        """What would be decided now for this run, which has not started."""
-        outcome = consider(self.world, run, self.advice)
-        if not isinstance(outcome, Held | Waits | Starts):
-            raise TypeError(f"a run that has not started is to {type(outcome).__name__}")
-        return outcome
-
-    def remedies(self, run: Run) -> tuple[Remedy, ...]:
-        """Changes after which it would start now."""
-
-        def tried(spec: RunSpec) -> object:
-            return consider(self.world, attrs.evolve(run, spec=spec), self.advice)
-
-        program = "runs" if self.asked.local is None else f"runs --local {shlex.quote(self.asked.local)}"
-        return remedies(run, tuple(self.world.flavors()), self.now, tried, program)
-
-    def said_by_plugins(self, run: Run) -> Sequence[tuple[str, str]]:
-        """(plugin, line)."""
-        return self.advice.explained(run, self.world, self.now)
+    def logs(self, pod: Key, *, container: str | None, follow: bool) -> Iterator[bytes]:
+        raise Stop(f"pod {pod} is simulated: nothing ran that could have written a log")
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def submit(self, body: Object) -> str:
-        """Create or update a run; `created`, `configured` or `unchanged`."""
-        return self.objects.apply(body, self._allowed)[1]
+    def submit(self, body: Object, *, dry_run: bool = False) -> tuple[Object, str]:
+        if not dry_run:
+            return self.objects.apply(body, self._allowed)
+        old = next((one for one in self.objects.find("Run") if key_in(one) == key_in(body)), None)
+        if old is None:
+            return body, "created"
+        self._allowed(old, {**body, "status": old.get("status")})
+        return body, "unchanged" if old.get("spec") == body.get("spec") else "configured"
+
+    def wish(self, run: Run, field: str, *, wanted: bool) -> None:
+        def change(body: Object) -> None:
+            if wanted:
+                body["spec"][field] = True
+            else:
+                body["spec"].pop(field, None)
+
+        self.objects.edit("Run", run.key, change)
 
     def _allowed(self, old: Object, new: Object) -> None:
         """InvalidInput: the one must not follow the other."""
@@ -240,11 +213,6 @@ class Session:
         if name not in known:
             raise Stop(f"there is no {kind.lower()} {name}{nearest(name, known)}")
         self.objects.delete(kind, Key("", name))
-
-
-def key_in(body: Object) -> Key:
-    """Who an object of a manifest is."""
-    return Key(body["metadata"].get("namespace", ""), body["metadata"]["name"])
 
 
 def _with_state(body: Object) -> Object:

@@ -1,0 +1,93 @@
+"""The part of a session that only looks at a world; the same on every cluster."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+
+import attrs
+
+from runs_cli.failures import Stop, nearest
+from runs_cli.options import Asked
+from runs_cli.words import key_of
+from runs_core.decide.cycle import consider
+from runs_core.hooks.ask import PluginAdvice
+from runs_core.serve.views.plan import Remedy
+from runs_core.serve.views.remedies import remedies
+from runs_core.values.decision import Held, Starts, Waits
+from runs_core.values.meta import Key
+from runs_core.values.run import Run, RunSpec
+from runs_core.world.world import World
+
+
+class Looking:
+    """asked, advice and world are whoever's who inherits this."""
+
+    asked: Asked
+    advice: PluginAdvice
+
+    @property
+    def world(self) -> World:
+        raise NotImplementedError
+
+    @property
+    def now(self) -> datetime:
+        return self.world.now
+
+    def runs_in(self, namespace: str | None) -> list[Run]:
+        return [run for run in self.world.runs() if namespace is None or run.key.namespace == namespace]
+
+    def find_run(self, key: Key) -> Run | None:
+        return self.world.run(key)
+
+    def run_keys(self, near: Key) -> list[Key]:
+        """Of the runs that a person may have meant."""
+        return [run.key for run in self.world.runs()]
+
+    def run_named(self, text: str) -> Run:
+        key = key_of(text, self.asked.home)
+        run = self.find_run(key)
+        if run is None:
+            raise self._no_run(key)
+        return run
+
+    def runs_named(self, texts: Sequence[str]) -> list[Run]:
+        return list({(run := self.run_named(text)).key: run for text in texts}.values())
+
+    def _no_run(self, key: Key) -> Stop:
+        known = self.run_keys(key)
+        here = [one.name for one in known if one.namespace == key.namespace]
+        elsewhere = [str(one) for one in known if one.name == key.name]
+        hint = nearest(key.name, here) or (f" (there is {', '.join(elsewhere)})" if elsewhere else "")
+        return Stop(f"there is no run {key.name} in namespace {key.namespace}{hint}; `runs get -A` lists all")
+
+    def node_named(self, name: str) -> str:
+        if self.world.node(name) is None:
+            known = [node.name for node in self.world.nodes()]
+            raise Stop(f"there is no node {name}{nearest(name, known)}; `runs top` shows the fleet")
+        return name
+
+    def flavors(self) -> list[str]:
+        return list(self.world.flavors())
+
+    def consider(self, run: Run) -> Held | Waits | Starts:
+        outcome = consider(self.world, run, self.advice)
+        if not isinstance(outcome, Held | Waits | Starts):
+            raise TypeError(f"a run that has not started is to {type(outcome).__name__}")
+        return outcome
+
+    def remedies(self, run: Run) -> tuple[Remedy, ...]:
+        def tried(spec: RunSpec) -> object:
+            return consider(self.world, attrs.evolve(run, spec=spec), self.advice)
+
+        return remedies(run, tuple(self.world.flavors()), self.now, tried, _program(self.asked))
+
+    def said_by_plugins(self, run: Run) -> Sequence[tuple[str, str]]:
+        return self.advice.explained(run, self.world, self.now)
+
+
+def _program(asked: Asked) -> str:
+    """How a command line for the same cluster begins."""
+    options = (("--local", asked.local), ("--context", asked.context), ("--kubeconfig", asked.kubeconfig))
+    return shlex.join(["runs", *(word for name, value in options if value is not None for word in (name, value))])

@@ -1,0 +1,157 @@
+"""What commands need of a cluster, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import attrs
+
+from runs_cli.options import Asked
+from runs_core.hooks.ask import PluginAdvice
+from runs_core.hooks.registry import Registry
+from runs_core.schema.convert import Object
+from runs_core.serve.views.plan import Remedy
+from runs_core.settings import Settings
+from runs_core.values.decision import Held, Starts, Waits
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.run import Run
+from runs_core.world.world import World
+
+NOTHING: tuple[str, ...] = ()
+RUNS = ("Namespace", "Budget", "Run")
+PODS = ("Run", "Pod")
+LEDGER = ("Run", "GPULease")
+FLEET = ("Namespace", "Budget", "Node", "Run", "GPULease", "Pod")
+"""Kinds that a command looks at. With Node among them it is about the whole cluster, else about its namespace."""
+
+
+@attrs.frozen(kw_only=True)
+class History:
+    """What was decided for a run, oldest first, and where that is known from.
+
+    events: its Events, where the records are something else.
+    """
+
+    title: str
+    records: Sequence[Object]
+    events: Sequence[Object] = ()
+
+
+class Session(Protocol):
+    """One command's look at a cluster.
+
+    asked: what the command line says, with the namespace that counts. at_once: what a command asks for is decided
+    before it answers.
+    """
+
+    @property
+    def asked(self) -> Asked: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def plugins(self) -> Registry: ...
+    @property
+    def advice(self) -> PluginAdvice: ...
+    @property
+    def world(self) -> World: ...
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def at_once(self) -> bool: ...
+
+    def settle(self) -> None:
+        """Take up what happened since."""
+        ...
+
+    def follow(self, namespaces: Sequence[str] | None) -> None:
+        """From now on `settle` takes up runs of these namespaces as they change. None: of all."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Until something changes, or so long."""
+        ...
+
+    def stalled(self) -> str | None:
+        """Why waiting would never end: a sentence's end; None: it may."""
+        ...
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def runs_in(self, namespace: str | None) -> list[Run]:
+        """By key. None: every namespace."""
+        ...
+
+    def find_run(self, key: Key) -> Run | None:
+        """None: it is not there."""
+        ...
+
+    def run_named(self, text: str) -> Run:
+        """Stop names what is near to a name that is not there."""
+        ...
+
+    def runs_named(self, texts: Sequence[str]) -> list[Run]:
+        """In the order given, each once."""
+        ...
+
+    def node_named(self, name: str) -> str:
+        """The name itself. Stop names what is near to a node that is not there."""
+        ...
+
+    def flavors(self) -> list[str]:
+        """Of the fleet's nodes, sorted."""
+        ...
+
+    def no_namespace(self, name: str) -> str | None:
+        """What to say where there is no such namespace; None: there is, or nobody can tell."""
+        ...
+
+    def stored(self, kind: str, key: Key) -> Object:
+        """The object as the cluster has it."""
+        ...
+
+    def leases(self) -> list[Lease]:
+        """Open and closed ones."""
+        ...
+
+    def history(self, run: Run) -> History:
+        """What was decided for it so far."""
+        ...
+
+    def logs(self, pod: Key, *, container: str | None, follow: bool) -> Iterator[bytes]:
+        """What it wrote, line by line. Stop: there is nothing to be had."""
+        ...
+
+    # -- what if ------------------------------------------------------------------------------------------------------
+
+    def consider(self, run: Run) -> Held | Waits | Starts:
+        """What would be decided now for this run, which has not started."""
+        ...
+
+    def remedies(self, run: Run) -> tuple[Remedy, ...]:
+        """Changes after which it would start now."""
+        ...
+
+    def said_by_plugins(self, run: Run) -> Sequence[tuple[str, str]]:
+        """(plugin, line)."""
+        ...
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def submit(self, body: Object, *, dry_run: bool = False) -> tuple[Object, str]:
+        """Create or update a run: as it then is, and `created`, `configured` or `unchanged`.
+
+        dry_run: the cluster says what it would do, and does nothing.
+        """
+        ...
+
+    def wish(self, run: Run, field: str, *, wanted: bool) -> None:
+        """Set a yes-or-no field of its spec."""
+        ...
+
+
+def key_in(body: Object) -> Key:
+    """Who an object of a manifest is."""
+    return Key(body["metadata"].get("namespace", ""), body["metadata"]["name"])
