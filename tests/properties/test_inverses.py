@@ -8,7 +8,7 @@ from datetime import timedelta
 import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.properties.histories import SPACES, budget, history, node, play, run, stranger
+from tests.properties.histories import SPACES, budget, history, node, play, run, stranger, template
 
 from runs_core.decide.advice import Silent
 from runs_core.decide.cycle import consider
@@ -17,8 +17,9 @@ from runs_core.testing.harness import Harness
 from runs_core.values import change as c
 from runs_core.values.lease import Closed, LeaseStatus
 from runs_core.values.node import MalformedNode
-from runs_core.values.pod import PodPhase
-from runs_core.values.run import Phase
+from runs_core.values.pod import Claim, Pod, PodPhase
+from runs_core.values.run import Phase, Run
+from runs_core.values.template import PodTemplate
 from runs_core.world.oracle import differences, snapshot
 from runs_core.world.world import World
 
@@ -64,7 +65,9 @@ def changes(rng: random.Random, world: World) -> list[c.Change]:
         c.LeaseGone(lease.key),
         c.PodSeen(attrs.evolve(pod, phase=rng.choice(list(PodPhase)), gpus=rng.randint(0, 4))),
         c.PodSeen(stranger(rng, "s9", nodes)),
+        c.PodSeen(claiming(rng, someone)),
         c.PodGone(pod.key),
+        c.StartRefused(someone.key, c.Refusal(message="over quota", count=1, until=world.now)),
         c.HeadSeen(rng.randint(0, 9)),
         c.BudgetGone(f"b{rng.randint(0, 2)}"),
         c.NamespaceGone(rng.choice(SPACES)),
@@ -73,6 +76,12 @@ def changes(rng: random.Random, world: World) -> list[c.Change]:
     found.append(c.BudgetSeen(made))  # type: ignore[arg-type]  # a Thing that is a Budget
     found += [c.NamespaceSeen(attrs.evolve(one, labels=())) for one in namespaces]
     return found
+
+
+def claiming(rng: random.Random, someone: Run) -> Pod:
+    """Somebody else's pod that is to be a rank of this run."""
+    claim = Claim(run=someone.key, order=("job", rng.randint(0, 2), "p"), rules=template(rng) or PodTemplate())
+    return Pod(namespace=someone.key.namespace, name=f"p{rng.randint(0, 2)}", claim=claim, gpus=1)
 
 
 def unleased(rng: random.Random, world: World, node: str) -> dict[str, tuple[int, ...]]:
