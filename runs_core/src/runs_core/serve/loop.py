@@ -46,7 +46,7 @@ class Loop:
         self.world.plays_pods = cluster.plays_pods
         self.world.rank = lambda run: self.advice.rank(run, self.world)
         self.cycles = 0
-        self._told = told
+        self._told = [told]
         self._clock = clock
         self._moment: datetime | None = None
         self._settled = False
@@ -91,6 +91,10 @@ class Loop:
             if not made:
                 return total
 
+    def tell(self, told: Told) -> None:
+        """Let one more hear of each record once it is committed."""
+        self._told.append(told)
+
     def next_moment(self) -> datetime | None:
         """When time alone gives the loop something to do."""
         moments = [when for when in (self.world.next_deadline(), self._moment) if when is not None]
@@ -104,7 +108,8 @@ class Loop:
             batch.undo()
             raise
         for record in records:
-            self._told(record)
+            for told in self._told:
+                told(record)
 
     def _record(self, decision: Decision) -> Record:
         run = next((effect.run for effect in reversed(decision.effects) if isinstance(effect, SetRunStatus)), None)

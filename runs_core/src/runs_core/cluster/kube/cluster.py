@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import attrs
 
@@ -12,13 +15,14 @@ from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.journal import Intent, Journal
 from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change
+from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector
 from runs_core.cluster.kube.writer import THREADS, Work, Write, Writer
 from runs_core.cluster.kube.writes import Writes
-from runs_core.errors import InvalidInput
+from runs_core.errors import InvalidInput, RunsError
 from runs_core.schema.convert import from_object
 from runs_core.schema.nodes import node_from_object
-from runs_core.schema.pods import pod_from_object
+from runs_core.schema.pods import UID_LABEL, pod_from_object
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values import effect as e
@@ -67,7 +71,8 @@ def wall_clock() -> datetime:
 class KubeCluster:
     """Implements Cluster. One thread calls observe and commit; reflectors and writers work beside it.
 
-    aside: stored objects that cannot be read, by kind and key, with the reason.
+    aside: stored objects that cannot be read, by kind and key, with the reason. lingering: closed leases that were not
+    let go yet. flavors: of the nodes as last observed, sorted.
     """
 
     plays_pods = False
@@ -92,8 +97,11 @@ class KubeCluster:
         self.journal = Journal(api, namespace)
         self.mirror = Mirror()
         self.aside: dict[Name, str] = {}
+        self.lingering: dict[Key, Lease] = {}
+        self.flavors: tuple[str, ...] = ()
         self._intents: dict[str, Intent] = {}
         self._refused: dict[Key, int] = {}
+        self._api = api
         self._writes = Writes(api, self._run_of, self._node_of, sections)
 
     def now(self) -> datetime:
@@ -140,6 +148,14 @@ class KubeCluster:
                 if change is not None:
                     yield change
 
+    def take(self, settings: Settings) -> None:
+        """Go on with these; how objects are read stays as it was."""
+        self._settings = attrs.evolve(settings, fleet=self._settings.fleet)
+
+    def allow(self, allowed: Callable[[], bool]) -> None:
+        """Asked before each write of a batch is sent; once it says no, the rest is left to whoever leads then."""
+        self.writer.allowed = allowed
+
     def start(self) -> None:
         """Begin to look."""
         for reflector in self.reflectors:
@@ -153,11 +169,53 @@ class KubeCluster:
             if not reflector.listed.wait(seconds)
         ]
 
+    def stale(self, seconds: float) -> list[str]:
+        """The kinds that nothing was heard of for so long, with what keeps it."""
+        now = time.monotonic()
+        return [
+            f"{reflector.resource}: nothing heard for {now - reflector.heard:.0f} s ({reflector.failing or 'silence'})"
+            for reflector in self.reflectors
+            if now - reflector.heard > seconds
+        ]
+
+    def wait(self, seconds: float) -> None:
+        """Until something comes in, a write is over, somebody calls `wake`, or the time is over."""
+        self.inbox.wait(seconds)
+
+    def wake(self) -> None:
+        """From any thread."""
+        self.inbox.wake()
+
+    def busy(self, run: Key) -> bool:
+        """Whether something is still to be written for this run."""
+        return self.writer.busy(run)
+
+    def services(self, seconds: float) -> list[tuple[Key, str]]:
+        """The Services of runs, each with its run's uid. Refused, Unavailable: not now."""
+        _, answer = self._api.call(
+            "GET", paths.collection("Service"), query={"labelSelector": UID_LABEL}, seconds=seconds
+        )
+        items = answer.get("items") or []
+        return [(_key(item), item["metadata"]["labels"][UID_LABEL]) for item in items]
+
+    def tidy(self, leases: Sequence[Lease], services: Sequence[Key]) -> None:
+        """Let go of closed leases, and of Services that nobody needs, when there is time. What fails is tried later."""
+        tasks: list[tuple[Key, Write]] = [(lease.run, partial(self._let_go, lease)) for lease in leases]
+        tasks += [(key, partial(self._writes.remove_service, key)) for key in services]
+        for key, task in tasks:
+            self.writer.add(Work(key=key, stages=[[task]], failed=_unheard, done=self.inbox.wake))
+
+    def _let_go(self, lease: Lease) -> None:
+        self.inbox.put(Written(effect=e.CloseLease(lease), answer=self._writes.let_go(lease, lease.meta.uid)))
+
     def stop(self, seconds: float) -> bool:
         """Finish what is in flight; False: something was left for the next leader, who finds it in the journal."""
         for reflector in self.reflectors:
             reflector.stop()
         drained = self.writer.drain(seconds)
+        if drained and self.journal.entry.intents and self.writer.allowed():
+            with suppress(RunsError):  # whoever leads next finds that it was all written
+                self.journal.write(attrs.evolve(self.journal.entry, intents={}))
         self.writer.stop()
         return drained
 
@@ -182,6 +240,9 @@ class KubeCluster:
                     changes.append(news)
                 case _:
                     raise AssertionError(f"unknown news {news!r}")
+        if any(isinstance(change, (c.NodeSeen, c.NodeGone)) for change in changes):
+            nodes = (self.mirror.seen[("Node", key)] for key in self.mirror.names("Node"))
+            self.flavors = tuple(sorted({node.flavor for node in nodes if isinstance(node, Node) and node.gpus}))
         return self._clock(), changes
 
     def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
@@ -269,8 +330,17 @@ class KubeCluster:
             except InvalidInput as error:
                 self.aside[name] = str(error)
                 return
+        if kind == "GPULease":
+            self._watch_lingering(name[1], value, item)
         yield from self.mirror.saw(name, version, value)
         yield from self._came_up(name, value)
+
+    def _watch_lingering(self, key: Key, value: Value | None, item: Object) -> None:
+        held = FINALIZER in (item["metadata"].get("finalizers") or [])
+        if isinstance(value, Lease) and value.status.closed and held:
+            self.lingering[key] = value
+        else:
+            self.lingering.pop(key, None)
 
     def _value(self, kind: str, item: Object) -> Value:
         if kind == "Node":
@@ -311,6 +381,10 @@ class KubeCluster:
     def _node_of(self, name: str) -> Node | None:
         found = self.mirror.seen.get(("Node", Key("", name)))
         return found if isinstance(found, Node) else None
+
+
+def _unheard(_: Refused) -> None:
+    """What is only tidying is found again."""
 
 
 def _entries(effects: Sequence[Effect]) -> Iterator[int]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from runs_core.schema.names import API_VERSION
-from runs_core.schema.pods import rank_labels
+from runs_core.schema.pods import RUN_LABEL, UID_LABEL, rank_labels
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod, RankOf
 from runs_core.values.run import Run
@@ -30,12 +30,13 @@ def service(run: Run) -> Object:
         "metadata": {
             "name": service_name(run),
             "namespace": run.key.namespace,
+            "labels": {RUN_LABEL: run.meta.name, UID_LABEL: run.uid},
             "ownerReferences": [owner_reference(run)],
         },
         "spec": {
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
-            "selector": {"runs.dev/run-uid": run.uid},
+            "selector": {UID_LABEL: run.uid},
             "ports": [{"name": "rendezvous", "port": MASTER_PORT}],
         },
     }

@@ -80,6 +80,9 @@ class Writes:
             if error.reason != "AlreadyExists":
                 raise
 
+    def remove_service(self, key: Key) -> None:
+        self._delete("Service", key, None)
+
     def _open(self, lease: Lease) -> Object:
         """201: minted. 200: it was there; adopted if it is open and equal (the server refuses another spec)."""
         body = to_object(lease)
@@ -97,16 +100,24 @@ class Writes:
 
     def _close(self, lease: Lease) -> Object:
         stored = self._status("GPULease", to_object(lease), lease.key, None)
+        return self.let_go(lease, stored["metadata"]["uid"]) if stored is not None else {}
+
+    def let_go(self, lease: Lease, uid: str) -> Object:
+        """Take the finalizer off a closed lease; all else stays. The uid keeps one that is gone from coming back."""
         body = to_object(lease)
         body["metadata"] = {
             "name": lease.meta.name,
             "namespace": lease.meta.namespace,
+            "uid": uid,
             "labels": {"runs.dev/run": lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
         }
         body.pop("status", None)
-        if stored is not None:
-            _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
-        return stored or {}
+        try:
+            return self._api.apply(paths.one("GPULease", lease.key), body)[1]
+        except Refused as error:
+            if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                return {}
+            raise
 
     def _create_pod(self, run: Run, body: Object) -> Object:
         path = paths.collection("Pod", run.key.namespace)
