@@ -1,6 +1,7 @@
 """Each check of this folder, shown to fail on a scheduler that is broken in just the way it is there to find."""
 
 
+# ruff: noqa: ANN401 - a defect is put in the place of functions of many shapes
 
 from __future__ import annotations
 
