@@ -173,18 +173,22 @@ def test_plan_writes_nothing(on: Runs) -> None:
 
 
 def test_queue_shows_the_line_and_explain_why(on: Runs) -> None:
-    told(on("submit", "first", "--gpus", "24"))
-    told(on("submit", "second", "--gpus", "32"))
+    told(on("submit", "a-wide", "--gpus", "24"))
+    told(on("submit", "runs", "--gpus", "8"))
+    told(on("submit", "first", "--gpus", "12"))
+    told(on("submit", "second", "--gpus", "16"))
     items = json.loads(told(on("queue", "-o", "json")))["items"]
     assert [(item["position"], item["run"], item["ahead"]) for item in items] == [
-        (1, "default/first", 0),
-        (2, "default/second", 24),
+        (1, "default/a-wide", 0),
+        (2, "default/first", 0),
+        (3, "default/second", 12),
     ]
-    found = json.loads(told(on("explain", "first", "--history", "-o", "json")))
+    found = json.loads(told(on("explain", "a-wide", "--history", "-o", "json")))
     assert found["phase"] == "Queued"
     assert {reason["code"] for reason in found["reasons"]} == {"NeverFits", "NotEnoughGPUs"}
     assert found["history"][0]["outcome"]["is"] == "Waits"
-    assert "NeverFits" in told(on("explain", "first"))
+    assert [event["reason"] for event in found["events"]] == ["NeverFits"]
+    assert "NeverFits" in told(on("explain", "a-wide"))
 
 
 def test_json_is_byte_stable(on: Runs) -> None:
@@ -298,6 +302,70 @@ items:
     assert "org:team" in told(on("leases", "-n", "team"))
     answer = on("cluster", "apply", "-f", "-", input=RUN)
     assert (answer.exit_code, "kind: got 'Run'" in answer.stderr) == (2, True)
+
+
+def test_a_node_that_does_not_say_how_many_pods_it_takes_has_room_for_110(on: Runs) -> None:
+    node = """
+apiVersion: v1
+kind: Node
+metadata: {name: extra, labels: {runs.dev/gpu-flavor: A100}}
+status: {AMOUNTS: {nvidia.com/gpu: "4"}}
+"""
+    for amounts in ("allocatable", "capacity"):
+        told(on("cluster", "apply", "-f", "-", input=node.replace("AMOUNTS", amounts).replace("extra", amounts)))
+    assert "Starting" in told(on("submit", "a", "--gpus", "8", "--flavor", "A100"))
+
+
+def test_a_run_that_ends_says_so_and_what_follows(on: Runs) -> None:
+    told(on("submit", "a", "--gpus", "8"))
+    told(on("cluster", "advance", "1m"))
+    assert "suspended: its pods are told to end; once they have, it is Held" in told(on("suspend", "a"))
+    assert "Ending: Suspended" in told(on("get", "a"))
+    assert "once its pods have ended" in told(on("explain", "a"))
+    told(on("cluster", "advance", "1m"))
+    assert "Ending" not in told(on("get", "a"))
+
+
+def test_get_shows_why_a_run_waits_now(on: Runs) -> None:
+    told(on("submit", "a", "--gpus", "12"))
+    told(on("submit", "b", "--gpus", "8"))
+    assert "4 GPUs are free on 1 of 2 H100 nodes that will do" in told(on("get", "b", "-o", "wide"))
+    told(on("submit", "c", "--gpus", "4"))
+    assert "no GPU is free on 2 H100 nodes that will do" in told(on("get", "b", "-o", "wide"))
+
+
+def test_only_status_prints_the_head_of_the_ledger(on: Runs) -> None:
+    assert "Ledger" not in told(on("cluster", "advance", "1m")) + told(on("cluster", "cordon", "node-000"))
+    assert "Ledger" in told(on("cluster", "status"))
+
+
+def test_status_names_the_nodes_that_are_set_aside(on: Runs) -> None:
+    odd = "{apiVersion: v1, kind: Node, metadata: {name: odd}, status: {allocatable: {nvidia.com/gpu: x}}}"
+    told(on("cluster", "apply", "-f", "-", input=odd))
+    (aside,) = json.loads(told(on("cluster", "status", "-o", "json")))["aside"]
+    assert (aside["node"], "nvidia.com/gpu" in aside["why"]) == ("odd", True)
+    assert aside["why"] in told(on("cluster", "status"))
+
+
+def test_explain_says_what_shape_is_wanted_and_where_it_started(on: Runs) -> None:
+    shaped = RUN + "  topology: {groupGPUs: 8, spread: SingleDomain, selector: {kubernetes.io/os: linux}}\n"
+    told(on("submit", "-f", "-", input=shaped))
+    wanted = "8 GPUs of H100, in pods of 8, in groups of 8, all in one domain, where kubernetes.io/os=linux"
+    assert wanted in told(on("explain", "train"))
+    told(on("submit", "a", "--gpus", "12"))
+    answer = told(on("explain", "a", "--history"))
+    assert "attempt 1 on node-000, node-001" in answer
+    assert "12 GPUs on 2 nodes; waits for 12 pods to run" in answer.partition("Events")[2]
+
+
+def test_top_shows_the_parts_of_a_place_that_are_named_and_no_empty_columns(on: Runs) -> None:
+    labels = "{topology.kubernetes.io/region: eu, runs.dev/fabric-domain: d1, runs.dev/gpu-flavor: A100}"
+    node = f"{{apiVersion: v1, kind: Node, metadata: {{name: x, labels: {labels}}}, status: {{allocatable: {{}}}}}}"
+    told(on("cluster", "apply", "-f", "-", input=node.replace("{}", "{nvidia.com/gpu: 1}")))
+    rows = [line.split() for line in told(on("top")).splitlines()]
+    assert rows[0] == ["FLAVOR", "DOMAIN", "GPUS", "FREE", "ACTIVE", "UNAVAILABLE", "LARGEST"]
+    assert [row[1] for row in rows[1:]] == ["all", "eu/d1", "all", "default"]
+    assert json.loads(told(on("top", "-o", "json")))["flavors"][0]["domains"][0]["domain"] == "eu/default/d1"
 
 
 def test_a_deleted_run_goes_with_its_pods(on: Runs) -> None:

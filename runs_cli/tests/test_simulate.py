@@ -39,7 +39,7 @@ def test_a_table_shows_waits_utilisation_and_what_never_fits(
 ) -> None:
     assert simulate() == 0
     said = capsys.readouterr().out
-    assert "8 GPUs on 1 nodes" in said
+    assert "8 GPUs on 1 node" in said
     assert "2 started, 2 finished, 1 never fit" in said
     assert [line.split()[:2] for line in said.splitlines() if line.startswith("openb/")] == [["openb/c", "9"]]
     assert next(line.split()[-1] for line in said.splitlines() if line.startswith("all ")) == "1m"

@@ -48,14 +48,14 @@ def test_a_gang_that_fails_too_often_fails(play: Play) -> None:
     fill(play, lasts="10s", exit_code="3", onPodFailure={"policy": "Retry", "limit": 1, "backoff": "10s"})
     play.until(60)
     assert (play.phase("x"), play.ledger("x")) == ("Failed", [("Start", 0, "RunFailed", 34)])
-    assert play.message("x") == "ranks 0, 1 failed: exit code 3 after 1 retries"
+    assert play.message("x") == "ranks 0, 1 failed: exit code 3 after 1 retry"
 
 
 def test_failed_ranks_may_count_as_ended(play: Play) -> None:
     """Rank 0 of 2 fails at 12, when the other succeeds: done, with a word about it."""
     fill(play, lasts="10s", failing_ranks="0", onPodFailure={"policy": "Ignore"})
     play.until(20)
-    assert (play.phase("x"), play.message("x")) == ("Succeeded", "1 of 2 ranks failed and were ignored")
+    assert (play.phase("x"), play.message("x")) == ("Succeeded", "1 of 2 ranks failed and was ignored")
     assert play.ledger("x") == [("Start", 0, "Succeeded", 12)]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from matplotlib.figure import Figure
 
 from runs_core.serve.summary import Series, Summary, Waited
+from runs_core.values.quantity import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,13 +80,14 @@ def _queue(axes: Axes, summary: Summary) -> None:
     axes.set_ylabel("runs in line (mean of each step)")
     axes.set_ylim(0, max(1.0, 1.08 * max(summary.series.waiting, default=0)))
     longest = summary.queue.max
-    _titled(axes, f"Queue: at most {longest:,} runs" if longest else "Queue: no run waited", summary)
+    _titled(axes, f"Queue: at most {counted(longest, 'run', spec=',')}" if longest else "Queue: no run waited", summary)
 
 
 def _waits(axes: Axes, summary: Summary) -> None:
-    groups: list[tuple[str, Waited]] = [(f"all\n{summary.wait_seconds.starts:,} starts", summary.wait_seconds)]
+    every = summary.wait_seconds
+    groups: list[tuple[str, Waited]] = [(f"all\n{counted(every.starts, 'start', spec=',')}", every)]
     groups += [
-        (f"{size.gpus} GPU{'' if size.gpus == '1' else 's'}\n{size.starts:,} starts", size)
+        (f"{size.gpus} GPU{'' if size.gpus == '1' else 's'}\n{counted(size.starts, 'start', spec=',')}", size)
         for size in summary.wait_seconds.by_size
     ]
     rows = range(len(groups))[::-1]
@@ -139,5 +141,9 @@ def _titled(axes: Axes, title: str, summary: Summary) -> None:
     found = summary.input
     load = "" if found.load is None else f", load {found.load:.3g}"
     axes.set_title(title, loc="left", fontweight="bold", fontsize=13, pad=24)
-    about = f"{found.runs:,} runs on {found.gpus:,} GPUs of {found.nodes:,} nodes{load}"
+    runs, gpus, nodes = (
+        counted(count, one, spec=",")
+        for count, one in ((found.runs, "run"), (found.gpus, "GPU"), (found.nodes, "node"))
+    )
+    about = f"{runs} on {gpus} of {nodes}{load}"
     axes.annotate(about, (0, 1), xytext=(0, 8), xycoords="axes fraction", textcoords="offset points", color=GREY)

@@ -27,6 +27,7 @@ from runs_core.serve.simulate import Simulation, simulate
 from runs_core.serve.summary import Summary, Waited
 from runs_core.serve.views.plain import Plain, plain
 from runs_core.settings import Settings
+from runs_core.values.quantity import counted
 
 SHOWN_BAD_ROWS = 20
 T = TypeVar("T")
@@ -150,20 +151,20 @@ def _overview(found: Simulation) -> Fields:
     given, runs, used, split = summary.input, summary.runs, summary.utilisation, summary.fragmentation
     left = [(runs.waiting, "waiting"), (runs.held, "held"), (runs.running, "running"), (runs.never_fit, "never fit")]
     standing = "".join(f", {count:,} {word}" for count, word in left if count)
-    left_out = f"{given.skipped:,} tasks without GPUs skipped, bad rows left out: {given.bad_rows:,}"
+    left_out = f"{counted(given.skipped, 'task', spec=',')} without GPUs skipped, bad rows left out: {given.bad_rows:,}"
     load = f"{_ratio(given.load)} of the fleet's GPU-time while runs arrive"
     inside = f"{_ratio(given.load_inside_span)} can be served before the last arrival"
     busy = f"{_share(used.arrival_span)} while runs arrive, {_share(used.while_waiting)} while runs wait"
     return Fields(
         pairs=[
-            ("Fleet", f"{given.gpus:,} GPUs on {given.nodes:,} nodes"),
-            ("Input", f"{given.runs:,} runs, {given.rounded:,} rounded up to a GPU; {left_out}"),
+            ("Fleet", f"{counted(given.gpus, 'GPU', spec=',')} on {counted(given.nodes, 'node', spec=',')}"),
+            ("Input", f"{counted(given.runs, 'run', spec=',')}, {given.rounded:,} rounded up to a GPU; {left_out}"),
             ("Arrivals", f"over {span(timedelta(seconds=given.arrival_span_seconds))}"),
             ("Load", f"{load}, of which {inside}"),
             ("Runs", f"{runs.started:,} started, {runs.finished:,} finished{standing}"),
             ("Utilisation", f"{busy}, {_share(used.peak)} at most"),
             ("Fragmentation", f"{_share(split.arrival_span)} while runs arrive, {_share(split.peak)} at most"),
-            ("Queue", f"{summary.queue.max:,} runs at most"),
+            ("Queue", f"{counted(summary.queue.max, 'run', spec=',')} at most"),
             ("GPU-hours", f"{summary.gpu_hours.leased:,.1f} leased of {summary.gpu_hours.demanded:,.1f} demanded"),
             ("Decisions", f"{summary.decisions:,} in {found.cpu_seconds:.1f} CPU seconds"),
         ]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from runs_core.errors import InvalidInput, Problem
 from runs_core.values.meta import Key
+from runs_core.values.node import Domain
 from runs_core.values.quantity import format_duration, format_time, parse_duration, parse_time
 
 NONE = "-"
@@ -41,6 +42,12 @@ def numbers(values: Iterable[int]) -> str:
         else:
             stretches.append([value, value])
     return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in stretches) or NONE
+
+
+def place(domain: Domain) -> str:
+    """`region/cluster/domain` without the parts that nobody named."""
+    default = Domain()
+    return "/".join(part for part, unnamed in zip(domain, default, strict=True) if part != unnamed) or default.name
 
 
 def key_of(text: str, home: str) -> Key:

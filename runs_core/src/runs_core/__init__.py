@@ -1,4 +1,4 @@
-"""runs: a scheduler for GPU fleets. The names a plugin may import stand here; each is loaded when it is first used."""
+"""runs: a scheduler for GPU fleets. Its public names stand here; each is loaded when it is first used."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from runs_core.cluster.port import Cluster as Cluster
+    from runs_core.cluster.trace.input import Arrival as Arrival
+    from runs_core.cluster.trace.input import TraceInput as TraceInput
     from runs_core.decide.advice import Rank as Rank
     from runs_core.errors import PluginError as PluginError
     from runs_core.errors import RunsError as RunsError
     from runs_core.hooks.permission import Permission as Permission
     from runs_core.hooks.specs import HOOK_API as HOOK_API
     from runs_core.hooks.specs import hookimpl as hookimpl
+    from runs_core.serve.loop import Loop as Loop
+    from runs_core.serve.simulate import Simulation as Simulation
+    from runs_core.serve.simulate import simulate as simulate
     from runs_core.settings import Settings as Settings
     from runs_core.values.budget import Budget as Budget
     from runs_core.values.budget import BudgetSpec as BudgetSpec
@@ -74,10 +80,14 @@ if TYPE_CHECKING:
     from runs_core.world.view import View as View
 
 _HOME = {
+    "cluster.port": "Cluster",
+    "cluster.trace.input": "Arrival TraceInput",
     "decide.advice": "Rank",
     "errors": "PluginError RunsError",
     "hooks.permission": "Permission",
     "hooks.specs": "HOOK_API hookimpl",
+    "serve.loop": "Loop",
+    "serve.simulate": "Simulation simulate",
     "settings": "Settings",
     "values.budget": "Budget BudgetSpec Namespace",
     "values.change": "BudgetGone BudgetSeen Change HeadSeen LeaseGone LeaseSeen NamespaceGone NamespaceSeen NodeGone "

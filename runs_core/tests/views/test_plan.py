@@ -138,7 +138,7 @@ def test_explain_has_the_plans_keys_and_its_own(scene: Scene) -> None:
         "expectedEnd",
         "pendingGPUs",
     }
-    assert answer["match"][0] == {"step": "nodes of the flavor", "nodes": 1, "gpus": 2}
+    assert answer["match"][0] == {"step": "nodes of the flavor (all GPUs)", "nodes": 1, "gpus": 2}
     assert answer["said"] == [{"by": "hours", "line": "closed until 8:00"}]
 
 

@@ -14,7 +14,7 @@ from runs_cli.failures import Stop
 from runs_cli.intake import read_fleet
 from runs_cli.options import asked
 from runs_cli.session import embedded
-from runs_cli.session.local import READY, Local, created
+from runs_cli.session.local import NODE_PODS, READY, Local, created
 from runs_cli.words import duration, instant, moment, span
 from runs_core.schema.convert import Object
 from runs_core.serve.views.plain import plain
@@ -36,14 +36,15 @@ def init(*, nodes: int, gpus: int, domains: int, flavor: str, cpu: str, memory: 
             gpus=gpus,
             cpu_milli=parse_milli(cpu),
             memory_bytes=parse_count(memory),
-            pods=110,
+            pods=NODE_PODS,
         )
     except ValueError as error:
         raise click.UsageError(f"--cpu, --memory: {error}", click.get_current_context()) from error
     with created(said, instant(start, "--at", datetime.now(UTC)) if start else None) as session:
         session.declare_nodes(fleet(shape, nodes, domains))
         session.settle()
-        _answer_status(session, [f"{said.local} holds a cluster of {counted(nodes, 'node')} and {counted(nodes * gpus, 'GPU')}."])
+        size = f"{counted(nodes, 'node')} and {counted(nodes * gpus, 'GPU')}"
+        _answer_status(session, [f"{said.local} holds a cluster of {size}."])
 
 
 def fleet(shape: Node, nodes: int, domains: int, prefix: str = "node") -> list[Node]:

@@ -80,7 +80,7 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: Hist
         ("Pending", counted(found.pending_gpus, "GPU") if found.pending_gpus else NONE),
     ]
     blocks: list[Block] = [Fields(pairs=[pair for pair in pairs if pair[1] != NONE])]
-    blocks.append(Notes(title="Why", lines=reason_lines(found.reasons)))
+    blocks.append(Notes(title="Why", lines=[*reason_lines(found.reasons), *_unheard(session, run)]))
     if found.match:
         blocks.append(_match_table(found))
     if found.placement:
@@ -111,6 +111,12 @@ def wants(run: Run) -> str:
     if topology.selector:
         parts.append(f"where {' and '.join(f'{label}={value}' for label, value in topology.selector)}")
     return ", ".join(parts)
+
+
+def _unheard(session: Session, run: Run) -> list[str]:
+    if session.at_once or run.status.observed_generation or run.status.phase.terminal:
+        return []
+    return ["the scheduler has not taken it up yet; where that stays so, `runs doctor` says why"]
 
 
 def _match_table(found: Explanation) -> Table:

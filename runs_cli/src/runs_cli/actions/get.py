@@ -8,14 +8,14 @@ from datetime import datetime
 from runs_cli.answer import Column, Table, answer, listed
 from runs_cli.options import Asked, Output, asked
 from runs_cli.session import opened
-from runs_cli.session.port import RUNS, Session
+from runs_cli.session.port import PAID, RUNS, Session
 from runs_cli.words import NONE, moment, span
 from runs_core.serve.views.present import Present, Why, said_of
 from runs_core.values.run import Run
 
 
 def get(names: tuple[str, ...]) -> None:
-    kinds = (*RUNS, "GPULease") if asked().output is Output.WIDE else RUNS
+    kinds = PAID if asked().output is Output.WIDE else RUNS
     with opened(asked(), kinds, names) as session:
         said = session.asked
         runs = session.runs_named(names) if names else session.runs_in(said.scope)

@@ -42,7 +42,10 @@ def init() -> None:
 )
 @click.option("-f", "--filename", required=True, metavar="FILE", help="Manifests, - for stdin.")
 def apply() -> None:
-    """Declare Nodes, Namespaces and Budgets by their ordinary manifests. Runs come with `submit`."""
+    """Declare Nodes, Namespaces and Budgets by their ordinary manifests. Runs come with `submit`.
+
+    A Node whose status names no condition is ready; one that does not say how many pods it takes has room for 110.
+    """
 
 
 @declare(

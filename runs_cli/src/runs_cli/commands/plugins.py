@@ -12,7 +12,7 @@ def list_() -> None:
     """Installed plugins. Exit code 1 if one that is on is broken: nothing starts with it."""
 
 
-@declare("show", examples=(("What does it do, and what can be set?", "runs plugins show budgets"),))
+@declare("show", examples=(("What does it do, and what can be set?", "runs plugins show NAME"),))
 @click.argument("name")
 def show() -> None:
     """One plugin: its hooks, settings with meaning and default, fields and permissions."""
@@ -27,7 +27,7 @@ plugins = LazyGroup(
     },
     examples=(
         ("What is installed?", "runs plugins list"),
-        ("What can be set?", "runs plugins show budgets"),
+        ("What can be set?", "runs plugins show NAME"),
         ("The bare core, for once:", "RUNS_PLUGINS= runs plugins list"),
     ),
 )

@@ -34,6 +34,8 @@ from runs_core.world.world import World
 
 NO_FILE = "this is for the embedded cluster only: name its state file with --local FILE or RUNS_LOCAL"
 READY = [{"type": "Ready", "status": "True"}]
+NODE_PODS = 110
+"""The kubelet's own default."""
 STILL_SECONDS = 2.0
 """A clock that has not moved for so long is moved by nobody: `serve` moves it twice a second at least."""
 
@@ -216,11 +218,15 @@ class Local(Looking):
 
 
 def _with_state(body: Object) -> Object:
-    """A node that says nothing of its state is ready: there is no kubelet here that would report it."""
-    state = body.get("status") or {}
-    if body["kind"] != "Node" or "conditions" in state:
+    """A node says what a kubelet would report of itself, of which there is none: it is ready, and has room for pods."""
+    if body["kind"] != "Node":
         return body
-    return {**body, "status": {**state, "conditions": READY}}
+    state = {"conditions": READY, **(body.get("status") or {})}
+    for amounts in ("allocatable", "capacity"):  # what may be used counts before what there is
+        if state.get(amounts) and isinstance(state[amounts], dict):
+            state[amounts] = {"pods": str(NODE_PODS), **state[amounts]}
+            break
+    return {**body, "status": state}
 
 
 def _name(body: Object) -> str:

@@ -21,7 +21,8 @@ from runs_core.values.run import Run
 from runs_core.world.world import World
 
 NOTHING: tuple[str, ...] = ()
-RUNS = ("Namespace", "Budget", "Run")
+RUNS = ("Run",)
+PAID = ("Namespace", "Budget", "Run", "GPULease")
 PODS = ("Run", "Pod")
 LEDGER = ("Run", "GPULease")
 FLEET = ("Namespace", "Budget", "Node", "Run", "GPULease", "Pod")

@@ -6,6 +6,7 @@ from runs_core.decide.cycle import Batch
 from runs_core.values.effect import Effect, Emit
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
+from runs_core.values.quantity import counted
 from runs_core.world.world import World
 
 
@@ -28,7 +29,6 @@ def why_aside(world: World, name: str) -> str | None:
         return node.why
     state = world.fleet.states.get(name)
     if isinstance(node, Node) and state is not None and state.shrunk:
-        return (
-            f"offers {node.gpus} GPUs, fewer than its open leases hold places on; it takes nothing new until they close"
-        )
+        offers = f"offers {counted(node.gpus, 'GPU')}, fewer than its open leases hold places on"
+        return f"{offers}; it takes nothing new until they close"
     return None

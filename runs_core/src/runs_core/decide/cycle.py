@@ -366,14 +366,16 @@ def consider(world: World, run: Run, advice: Advice) -> Outcome:
     held = holds(world, run, advice)
     if held is not None:
         return held
-    need = world.need(run)
+    found = seek(world, world.need(run), advice)
+    if isinstance(found, NoPlace):
+        return Waits(reasons=found.reasons, match=found.match, never=found.never)
+    return Starts(placement=found, attempt=run.status.attempt + 1)
+
+
+def seek(world: World, need: Need, advice: Advice) -> Placement | NoPlace:
+    """Where a gang of this need would go now, or every reason why it cannot."""
     found = find_flavor(world, need)
     if found is None:
-        refused = no_flavor(world, need)
-        return Waits(reasons=refused.reasons, match=refused.match, never=refused.never)
+        return no_flavor(world, need)
     name, flavor = found
-    placement = place(world.fleet, flavor, need, advice=advice, view=world)
-    if placement is not None:
-        return Starts(placement=placement, attempt=run.status.attempt + 1)
-    answer = no_place(world, flavor, name, need)
-    return Waits(reasons=answer.reasons, match=answer.match, never=answer.never)
+    return place(world.fleet, flavor, need, advice=advice, view=world) or no_place(world, flavor, name, need)

@@ -9,6 +9,7 @@ from runs_core.decide.advice import Advice
 from runs_core.settings import Unbudgeted
 from runs_core.values.decision import Held, Hold, Reason
 from runs_core.values.meta import Key
+from runs_core.values.quantity import counted, format_duration
 from runs_core.values.run import OnUpstreamFailure, Phase, Run
 from runs_core.world.world import World
 
@@ -39,7 +40,8 @@ def core_holds(world: World, run: Run) -> list[Hold]:
         found.append(Hold("NameInUse", "pods of an earlier run of this name still end; starts once they are gone"))
     not_before = run.status.not_before
     if not_before is not None and not_before > world.now:
-        message = f"start {run.status.start_timeouts} did not come up in {run.spec.start_timeout}; tried again later"
+        limit = format_duration(run.spec.start_timeout)
+        message = f"start {run.status.start_timeouts} did not come up in {limit}; tried again later"
         found.append(Hold("StartBackOff", message, not_before))
     refusal = world.refusal(run.key)
     if refusal is not None and refusal.until > world.now:
@@ -56,11 +58,12 @@ def _pods(world: World, run: Run) -> Sequence[Hold]:
     per_pod = run.spec.resources.gpus_per_pod
     wrong = next((pod for pod in there if pod.gpus != per_pod), None)
     if wrong is not None:
-        message = f"pod {wrong.name} asks for {wrong.gpus} GPUs, the run for {per_pod} a pod; make them equal"
+        asks = f"pod {wrong.name} asks for {counted(wrong.gpus, 'GPU')}"
+        message = f"{asks}, the run for {per_pod} a pod; make them equal"
         return [Hold("PodMismatch", message)]
     if len(there) < run.pods:
         label = f"schedulerName runs and the label runs.dev/run: {run.meta.name}"
-        return [Hold("WaitingForPods", f"{len(there)} of {run.pods} pods with {label} are there")]
+        return [Hold("WaitingForPods", f"{len(there)} of {counted(run.pods, 'pod')} with {label} are there")]
     return ()
 
 

@@ -17,6 +17,7 @@ from runs_core.values.effect import Effect, Emit, SetRunStatus
 from runs_core.values.lease import Closed
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod, PodPhase
+from runs_core.values.quantity import counted, format_duration
 from runs_core.values.run import OnLoss, OnPodFailure, Phase, Run
 from runs_core.world.filters import allows
 from runs_core.world.world import World
@@ -51,7 +52,7 @@ def _half_started(world: World, run: Run) -> Decision:
         cause = Cause(closure=Closed.RUN_FAILED, reason="StartRefused", message=message, then=Phase.QUEUED)
         spent = attrs.evolve(run, status=attrs.evolve(run.status, attempt=attempt))
         return release(world, spent, cause)
-    message = f"{run.gpus} GPUs; a start that was left half done goes on"
+    message = f"{counted(run.gpus, 'GPU')}; a start that was left half done goes on"
     began = min(lease.spec.start for lease in leases)
     stands = started(run, began, attempt, message)
     here = {pod.name for pod in world.pods_of(run.key)}
@@ -95,7 +96,10 @@ def _gang(world: World, run: Run) -> Decision | None:
         return _evicted(world, run, ranks)
     ignores = run.spec.on_pod_failure.policy is OnPodFailure.IGNORE
     if tally.succeeded == run.pods or (ignores and tally.ended == run.pods):
-        told = f"{tally.failed} of {run.pods} ranks failed and were ignored" if tally.failed else "all ranks succeeded"
+        told = "all ranks succeeded"
+        if tally.failed:
+            were = "was" if tally.failed == 1 else "were"
+            told = f"{tally.failed} of {counted(run.pods, 'rank')} failed and {were} ignored"
         return release(
             world, run, Cause(closure=Closed.SUCCEEDED, reason="Succeeded", message=told, then=Phase.SUCCEEDED)
         )
@@ -115,7 +119,7 @@ def _ranks(world: World, run: Run) -> Sequence[Pod]:
 
 
 def _running(world: World, run: Run) -> Decision:
-    message = f"all {run.pods} pods run"
+    message = f"all {run.pods} pods run" if run.pods > 1 else "its pod runs"
     stands = stand(
         run, world.now, phase=Phase.RUNNING, reason="PodsReady", message=message, start_timeouts=0, retried_at=None
     )
@@ -137,7 +141,7 @@ def _timeout(world: World, run: Run) -> Decision | None:
         return None
     starts = world.settings.starts
     count = status.start_timeouts + 1
-    message = f"not all pods ran within {run.spec.start_timeout} of the start (start {count})"
+    message = f"not all pods ran within {format_duration(run.spec.start_timeout)} of the start (start {count})"
     if count > starts.tries:
         cause = Cause(closure=Closed.RUN_FAILED, reason="StartTimeout", message=message, then=Phase.FAILED)
         return release(world, run, cause)
@@ -170,7 +174,7 @@ def _failed(world: World, run: Run, failed: Sequence[Pod]) -> Decision:
         case OnPodFailure.RETRY if status.retries < policy.limit:
             return _begin_retry(world, run, message)
         case OnPodFailure.RETRY:
-            message += f" after {status.retries} retries"
+            message += f" after {counted(status.retries, 'retry', 'retries')}"
         case OnPodFailure.FAIL | OnPodFailure.IGNORE:
             pass
         case _:
@@ -216,14 +220,16 @@ def _evicted(world: World, run: Run, ranks: Sequence[Pod]) -> Decision | None:
     """Pods went unasked: the same ranks again, or, where a node takes nothing new, the gang elsewhere."""
     there = {pod.rank.rank for pod in ranks if pod.rank is not None}
     missing = [seat for seat in seats_of(run, world.leases_of(run.key)) if seat.rank not in there]
-    told = f"ranks {', '.join(str(seat.rank) for seat in missing)} were evicted"
+    names = ", ".join(str(seat.rank) for seat in missing)
+    told = f"rank {names} was evicted" if len(missing) == 1 else f"ranks {names} were evicted"
     closed = _closed_to(world, run, missing)
     if closed is not None:
         return _elsewhere(world, run, f"{told}, and node {closed} takes nothing new")
     made = rank_pods(world, run, missing, attempt=run.status.attempt, retry=run.status.retries)
     if not made:
         return None
-    emit = Emit("Run", run.key, "Evicted", f"{told} and start again", world.now, warning=True)
+    again = "starts again" if len(missing) == 1 else "start again"
+    emit = Emit("Run", run.key, "Evicted", f"{told} and {again}", world.now, warning=True)
     return _moves(run, "Evicted", told, (*made, emit))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from runs_core.decide.place import fits_when_empty
 from runs_core.values.decision import NoPlace, Reason, Step
 from runs_core.values.need import Need
+from runs_core.values.quantity import counted
 from runs_core.world.census import census
 from runs_core.world.fleet import FlavorFleet
 from runs_core.world.world import World
@@ -34,23 +35,24 @@ def no_flavor(world: World, need: Need) -> NoPlace:
     else:
         message = f"names no flavor and the fleet has {', '.join(flavors)}: set spec.resources.flavor"
         reason = Reason(CORE, "FlavorAmbiguous", message)
-    return NoPlace(reasons=(reason,), match=(Step("nodes of the flavor", 0, 0),), never=True)
+    return NoPlace(reasons=(reason,), match=(Step("nodes of the flavor (all GPUs)", 0, 0),), never=True)
 
 
 def match_steps(flavor: FlavorFleet, need: Need) -> tuple[Step, ...]:
-    """Nodes and GPUs left after each step: of the flavor (all its GPUs), then, free: healthy, in the wanted location,
+    """Nodes and GPUs left after each step: of the flavor with all its GPUs, then with free ones.
 
-    allowed by the template and taints, with room for a pod; then the domains with room for a group (without groups: a pod).
+    Healthy, in the wanted location, allowed by the template and taints, with room for a pod; last the domains with room
+    for a group, or, without groups, for a pod.
     """
-    counted = census(flavor, need)
+    found = census(flavor, need)
     wanted = need.pods if need.single_domain else min(need.group_pods or 1, need.pods)
     return (
-        Step("nodes of the flavor", flavor.nodes, flavor.gpus),
-        Step("healthy", sum(flavor.counts), flavor.free),
-        Step("in the wanted location", *counted.located),
-        Step("allowed by template and taints", *counted.allowed),
-        Step("with room for a pod", *counted.roomy),
-        Step("domains with room for a group", *counted.domains(wanted)),
+        Step("nodes of the flavor (all GPUs)", flavor.nodes, flavor.gpus),
+        Step("healthy (free GPUs)", sum(flavor.counts), flavor.free),
+        Step("in the wanted location", *found.located),
+        Step("allowed by template and taints", *found.allowed),
+        Step("with room for a pod", *found.roomy),
+        Step("domains with room for a group", *found.domains(wanted)),
     )
 
 
@@ -63,32 +65,47 @@ def _reasons(flavor: FlavorFleet, name: str, need: Need, steps: Sequence[Step], 
         wanted = ", ".join(f"{key}={value}" for key, value in need.filter.selector)
         found.append(Reason(CORE, "NoSuchLocation", f"no healthy {name} node has {wanted}"))
     elif located.nodes and not allowed.nodes:
-        found.append(Reason(CORE, "NoNodeAllowed", f"template and taints leave none of {located.nodes} nodes"))
+        left_over = f"template and taints leave none of {counted(located.nodes, 'node')}"
+        found.append(Reason(CORE, "NoNodeAllowed", left_over))
+    free = _free(flavor, name, need, allowed)
     if allowed.gpus < need.gpus:
-        free = f"{allowed.gpus} GPUs are free on {allowed.nodes} {name} nodes that will do"
         found.append(Reason(CORE, "NotEnoughGPUs", f"wants {need.gpus}; {free}"))
-        return found
-    found.append(_fragmented(need, allowed, roomy, domains))
+    elif roomy.gpus < need.gpus:
+        found.append(_no_room(need, roomy, free))
+    else:
+        some = domains.nodes
+        where = f"{some} domains have" if some > 1 else f"{some or 'no'} domain has"
+        message = f"wants {need.gpus} and {_are(allowed.gpus)} free, but {where} room for a group"
+        found.append(Reason(CORE, "Fragmented", message))
     return found
 
 
+def _free(flavor: FlavorFleet, name: str, need: Need, allowed: Step) -> str:
+    """How much is free, and on how many of the nodes that will do."""
+    will_do = f"{counted(allowed.nodes, f'{name} node')} that will do"
+    if not allowed.gpus:
+        return f"no GPU is free on {will_do}"
+    some = census(flavor, need).open_nodes
+    return f"{_are(allowed.gpus)} free on {'' if some == allowed.nodes else f'{some} of '}{will_do}"
+
+
+def _are(gpus: int) -> str:
+    return f"{counted(gpus, 'GPU')} {'is' if gpus == 1 else 'are'}"
+
+
 def _never(flavor: FlavorFleet, name: str, need: Need) -> str:
-    shape = f"{need.pods} pods of {need.gpus_per_pod} GPUs"
+    shape = f"{counted(need.pods, 'pod')} of {counted(need.gpus_per_pod, 'GPU')}"
     if need.single_domain:
         shape += " in one domain"
     elif need.group_pods is not None:
-        shape += f" in groups of {need.group_pods * need.gpus_per_pod} GPUs"
-    return (
-        f"the {name} fleet of {flavor.nodes} nodes and {flavor.gpus} GPUs could not take {shape} even if it were empty"
-    )
+        shape += f" in groups of {counted(need.group_pods * need.gpus_per_pod, 'GPU')}"
+    fleet = f"the {name} fleet of {counted(flavor.nodes, 'node')} and {counted(flavor.gpus, 'GPU')}"
+    return f"{fleet} could not take {shape} even if it were empty"
 
 
-def _fragmented(need: Need, allowed: Step, roomy: Step, domains: Step) -> Reason:
+def _no_room(need: Need, roomy: Step, free: str) -> Reason:
     if not roomy.nodes:
-        text = f"no node has {need.gpus_per_pod} GPUs, CPU, memory and storage free together for a pod"
-        return Reason(CORE, "NoRoomForPod", f"{allowed.gpus} GPUs are free on {allowed.nodes} nodes, but {text}")
-    if roomy.gpus < need.gpus:
-        text = f"nodes with room for a pod have {roomy.gpus} of them"
-        return Reason(CORE, "NoRoomForPod", f"wants {need.gpus} and {allowed.gpus} GPUs are free, but {text}")
-    where = f"{domains.nodes} domains have room for a group"
-    return Reason(CORE, "Fragmented", f"wants {need.gpus} and {allowed.gpus} GPUs are free, but {where}")
+        text = f"none has {counted(need.gpus_per_pod, 'GPU')}, CPU, memory and storage free together for a pod"
+        return Reason(CORE, "NoRoomForPod", f"{free}, but {text}")
+    text = f"nodes with room for a pod have {roomy.gpus} of them"
+    return Reason(CORE, "NoRoomForPod", f"wants {need.gpus} and {free}, but {text}")

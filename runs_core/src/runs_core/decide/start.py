@@ -11,6 +11,7 @@ from runs_core.values.decision import Decision, PlacedGroup, Placement, Starts
 from runs_core.values.effect import Effect, Emit, OpenLease, SetRunStatus
 from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, RunRef, lease_name
 from runs_core.values.meta import Meta
+from runs_core.values.quantity import counted
 from runs_core.values.run import Phase, Run
 from runs_core.world.world import World
 
@@ -22,8 +23,8 @@ def start(world: World, run: Run, placement: Placement) -> Decision:
     owner = owner_of(world, run)
     leases = [_lease(world, run, group, attempt, owner) for group in placement.groups]
     seats = [Seat(pod.rank, group.group, pod.node) for group in placement.groups for pod in group.pods]
-    nodes = len({seat.node for seat in seats})
-    message = f"{run.gpus} GPUs on {nodes} nodes; waits for {len(seats)} pods to run"
+    nodes = counted(len({seat.node for seat in seats}), "node")
+    message = f"{counted(run.gpus, 'GPU')} on {nodes}; waits for {counted(len(seats), 'pod')} to run"
     stands = started(run, now, attempt, message)
     effects: list[Effect] = [OpenLease(lease) for lease in leases]
     effects += rank_pods(world, run, seats, attempt=attempt, retry=0)

@@ -15,6 +15,7 @@ from numbers import Real
 from runs_core.decide.advice import Rank
 from runs_core.values.decision import Hold
 from runs_core.values.meta import Key
+from runs_core.values.quantity import counted
 
 MOST_HOLDS = 16
 MOST_TEXT = 1000
@@ -55,7 +56,7 @@ def scores(answer: object, wanted: int) -> tuple[float, ...] | None:
         return None
     found = tuple(_number(one) for one in _few(answer, wanted, "scores"))
     if len(found) != wanted:
-        raise Unfit(f"got {len(found)} scores for {wanted} domains")
+        raise Unfit(f"got {counted(len(found), 'score')} for {counted(wanted, 'domain')}")
     return found
 
 

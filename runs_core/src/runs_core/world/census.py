@@ -24,7 +24,7 @@ class Question(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One domain. pods: how many of the pods fit in it."""
+    """One domain. open_nodes: the allowed nodes with a free GPU. pods: how many of the pods fit in it."""
 
     located_nodes: int
     located_gpus: int
@@ -33,19 +33,20 @@ class Row(NamedTuple):
     roomy_nodes: int
     roomy_gpus: int
     pods: int
+    open_nodes: int
     free: int
 
 
-NOTHING = Row(0, 0, 0, 0, 0, 0, 0, 0)
+NOTHING = Row(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Census:
-    """located, allowed, roomy: nodes and their free GPUs, over all domains.
+    """located, allowed, roomy: nodes and their free GPUs, over all domains. open_nodes: as in a row.
 
     as_of: the flavor's `moved` when it was last counted.
     """
 
-    __slots__ = ("_by_pods", "_location", "_question", "_rows", "allowed", "as_of", "located", "roomy")
+    __slots__ = ("_by_pods", "_location", "_question", "_rows", "allowed", "as_of", "located", "open_nodes", "roomy")
 
     def __init__(self, question: Question) -> None:
         wanted = question.filter
@@ -54,6 +55,7 @@ class Census:
         self._rows: dict[DomainFleet, Row] = {}
         self._by_pods: dict[int, list[int]] = {}
         self.located, self.allowed, self.roomy = [0, 0], [0, 0], [0, 0]
+        self.open_nodes = 0
         self.as_of = -1
 
     def domains(self, pods: int) -> tuple[int, int]:
@@ -81,6 +83,7 @@ class Census:
             self.allowed[1] += sign * row.allowed_gpus
             self.roomy[0] += sign * row.roomy_nodes
             self.roomy[1] += sign * row.roomy_gpus
+            self.open_nodes += sign * row.open_nodes
             if row.pods:
                 fits = self._by_pods.setdefault(row.pods, [0, 0])
                 fits[0] += sign
@@ -91,13 +94,15 @@ class Census:
     def _count(self, domain: DomainFleet) -> Row:
         located, allowed = domain.eligible(self._location), domain.eligible(self._question.filter)
         gpus, requests = self._question.gpus_per_pod, self._question.requests
-        sums = [0] * 7
+        sums = [0] * 8
         for level, mask in enumerate(domain.levels):
             if not mask:
                 continue
             for at, nodes in ((0, (mask & located).bit_count()), (2, (mask & allowed).bit_count())):
                 sums[at] += nodes
                 sums[at + 1] += nodes * level
+            if level:
+                sums[7] += (mask & allowed).bit_count()
             if level >= gpus:
                 for state in domain.nodes(mask & allowed):
                     fits = min(level // gpus, state.room(requests))

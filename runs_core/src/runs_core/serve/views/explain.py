@@ -7,6 +7,7 @@ from datetime import datetime
 
 import attrs
 
+from runs_core.decide.standing import joined
 from runs_core.serve.views.plan import Plan
 from runs_core.values.decision import Held, Outcome, Step, Waits
 from runs_core.values.meta import Key
@@ -49,7 +50,7 @@ def explain(
     return Explanation(
         **parts,
         phase=run.status.phase,
-        message=run.status.message,
+        message=joined(outcome.reasons) if isinstance(outcome, Waits | Held) else run.status.message,
         match=outcome.match if isinstance(outcome, Waits) else (),
         blocked_by=_blockers(world, run) if isinstance(outcome, Held) else (),
         said=tuple(Said(by=plugin, line=line) for plugin, line in said),

@@ -6,6 +6,8 @@ from datetime import datetime
 
 import attrs
 
+from runs_core.decide.advice import Advice
+from runs_core.serve.views.present import Present
 from runs_core.values.meta import Key
 from runs_core.values.run import Phase
 from runs_core.world.world import World
@@ -13,8 +15,9 @@ from runs_core.world.world import World
 
 @attrs.frozen(kw_only=True)
 class Waiting:
-    """position: from 1. ahead: GPUs of the same flavor that runs before it want. earliest_start: None without forecast.
+    """position: from 1. reason, message: as of now. earliest_start: None without forecast.
 
+    ahead: GPUs of the same flavor that runs before it want, those left out that the present fleet could never take.
     fundable: whether somebody's quota would pay; true where no plugin keeps quotas.
     """
 
@@ -38,15 +41,16 @@ class Line:
     items: tuple[Waiting, ...]
 
 
-def line(world: World) -> Line:
-    """Everybody who waits. O(waiting)."""
+def line(world: World, advice: Advice) -> Line:
+    """Everybody who waits. Costs one answer for each need."""
+    present = Present(world, advice)
     ahead: dict[str | None, int] = {}
     items = []
     for position, key in enumerate(world.line.waiting(), start=1):
         run = world.run(key)
         if run is None:
             continue
-        flavor = run.spec.resources.flavor
+        flavor, said = run.spec.resources.flavor, present.of(run)
         items.append(
             Waiting(
                 position=position,
@@ -55,11 +59,12 @@ def line(world: World) -> Line:
                 flavor=flavor,
                 fundable=True,
                 phase=run.status.phase,
-                reason=run.status.reason,
-                message=run.status.message,
+                reason=said.reason,
+                message=said.message,
                 queued_since=run.status.queued_since,
                 ahead=ahead.get(flavor, 0),
             )
         )
-        ahead[flavor] = ahead.get(flavor, 0) + run.gpus
+        if not said.never:
+            ahead[flavor] = ahead.get(flavor, 0) + run.gpus
     return Line(items=tuple(items))

@@ -10,6 +10,7 @@ import attrs
 
 from runs_core.serve.views.plan import Remedy
 from runs_core.values.decision import Starts
+from runs_core.values.quantity import counted
 from runs_core.values.run import Resources, Run, RunSpec, Spread, Topology
 
 Try = Callable[[RunSpec], object]
@@ -42,7 +43,8 @@ def _changes(run: Run, flavors: tuple[str, ...], consider: Try, program: str) ->
     spec = run.spec
     narrower = _narrower(spec, consider)
     if narrower is not None:
-        yield f"ask for {narrower.resources.gpus} GPUs instead of {run.gpus}", _submit(run, narrower, program), narrower
+        fewer = counted(narrower.resources.gpus, "GPU")
+        yield f"ask for {fewer} instead of {run.gpus}", _submit(run, narrower, program), narrower
     if spec.topology.spread is Spread.SINGLE_DOMAIN:
         spread = attrs.evolve(spec, topology=attrs.evolve(spec.topology, spread=Spread.ALLOWED))
         yield (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
 import attrs
 
+from runs_core.decide.aside import why_aside
 from runs_core.values.node import Node
 from runs_core.values.run import Phase
 from runs_core.world.world import World
@@ -26,13 +27,25 @@ class Nodes:
 
 
 @attrs.frozen(kw_only=True)
+class Aside:
+    """A node that takes nothing, and why."""
+
+    node: str
+    why: str
+
+
+@attrs.frozen(kw_only=True)
 class Status:
-    """head: the ledger's, which changes with every lease that opens or closes. runs: how many, by phase."""
+    """head: the ledger's, which changes with every lease that opens or closes. runs: how many, by phase.
+
+    aside: the nodes that take nothing until somebody mends them, by name: set aside, or shrunk under their leases.
+    """
 
     now: datetime
     nodes: Nodes
     runs: Mapping[str, int]
     head: str
+    aside: tuple[Aside, ...] = ()
 
 
 def state_of(node: Node) -> str:
@@ -44,6 +57,13 @@ def state_of(node: Node) -> str:
     return "cordoned" if node.cordoned else "ready"
 
 
+def _aside(world: World) -> Iterator[Aside]:
+    for name in sorted({*world.fleet.malformed, *world.fleet.states}):
+        why = why_aside(world, name)
+        if why is not None:
+            yield Aside(node=name, why=why)
+
+
 def status(world: World) -> Status:
     """O(nodes + runs)."""
     nodes = Counter(state_of(node) for node in world.nodes())
@@ -53,4 +73,5 @@ def status(world: World) -> Status:
         nodes=Nodes(**nodes, set_aside=len(world.fleet.malformed)),
         runs=MappingProxyType({str(phase): runs[phase] for phase in Phase}),
         head=f"{world.ledger.head:064x}",
+        aside=tuple(_aside(world)),
     )

@@ -1,0 +1,54 @@
+"""Why a run waits, as of now. The status that is stored says why it waited when it was last answered."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from runs_core.decide.advice import Advice
+from runs_core.decide.cycle import seek
+from runs_core.decide.standing import joined
+from runs_core.values.decision import NoPlace, Placement
+from runs_core.values.need import Need
+from runs_core.values.run import Phase, Run
+from runs_core.world.world import World
+
+
+class Why(NamedTuple):
+    """reason: one word. never: the present fleet could not take it even if it were empty."""
+
+    reason: str
+    message: str
+    never: bool = False
+
+
+def said_of(run: Run) -> Why:
+    """What its status says. The reason of a run that is being undone is why."""
+    status = run.status
+    return Why(f"Ending: {status.reason}" if status.ending is not None else status.reason, status.message)
+
+
+class Present:
+    """Answers for one look at a world that does not change meanwhile: each need is asked for once."""
+
+    def __init__(self, world: World, advice: Advice) -> None:
+        self._world = world
+        self._advice = advice
+        self._known: dict[Need, Placement | NoPlace] = {}
+
+    def of(self, run: Run) -> Why:
+        """What is true now of a run in line; of any other, what its status says.
+
+        For one that could start and has not yet been told, that it stands in line.
+        """
+        if run.status.phase is not Phase.QUEUED or run.key not in self._world.line.entries:
+            return said_of(run)
+        found = self._answer(self._world.need(run))
+        if isinstance(found, NoPlace):
+            return Why(found.reasons[0].code, joined(found.reasons), found.never)
+        return Why("Admitted", "stands in line; what it wants is free")
+
+    def _answer(self, need: Need) -> Placement | NoPlace:
+        known = self._known.get(need)
+        if known is None:
+            known = self._known[need] = seek(self._world, need, self._advice)
+        return known
