@@ -13,11 +13,13 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.gates import Gate, Places
 from runs_core.cluster.kube.journal import Intent, Journal
 from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change
 from runs_core.cluster.kube.podmake import FINALIZER
-from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector
-from runs_core.cluster.kube.writer import THREADS, Work, Write, Writer
+from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, everything
+from runs_core.cluster.kube.steps import Step, steps
+from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
 from runs_core.cluster.kube.writes import Writes
 from runs_core.errors import InvalidInput, RunsError
 from runs_core.schema.convert import from_object
@@ -30,6 +32,7 @@ from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
+from runs_core.values.pod import Pod
 from runs_core.values.record import Record
 from runs_core.values.run import Phase, Run
 from runs_core.values.section import Section
@@ -96,6 +99,7 @@ class KubeCluster:
         self.writer = Writer()
         self.journal = Journal(api, namespace)
         self.mirror = Mirror()
+        self._places = Places()
         self.aside: dict[Name, str] = {}
         self.lingering: dict[Key, Lease] = {}
         self.flavors: tuple[str, ...] = ()
@@ -115,30 +119,27 @@ class KubeCluster:
         Deposed: another took over at the same time. Refused, Unavailable: not now; nothing was decided.
         """
         before = self.journal.take_over(holder)
+        self._adopt([e.CloseLease(lease) for lease in before.closing()])
+        self._adopt([e.OpenLease(lease) for lease in before.opening()])
+        self.inbox.put(everything(self._api, "GPULease", paths.LISTS["GPULease"]))  # a watch may be late, this is not
         self.inbox.put(Everything())
-        self._adopt([lease for lease in before.opening() if ("GPULease", lease.key) not in self.mirror.seen])
         self.inbox.put(c.HeadSeen(before.head))
         return self.journal.entry.term
 
-    def _adopt(self, leases: Sequence[Lease]) -> None:
-        """Open what the leader before may still be opening: its own late writes then change nothing.
+    def _adopt(self, effects: Sequence[Effect]) -> None:
+        """Write what the leader before may still be writing, in its order: its own late writes then change nothing.
 
-        A lease that cannot be opened now cannot be by it either. Runs that have all of theirs go on, others are undone.
+        What is refused now would be to it as well. Runs that have all of their leases go on, others are undone.
         """
-        if not leases:
+        if not effects:
             return
         with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="adopt") as pool:
-            for effect, answer in pool.map(self._adopted, leases):
-                self.inbox.put(Written(effect=effect, answer=answer))
+            for refusal in pool.map(lambda effect: self.writer.attempt(lambda: self._adopted(effect)), effects):
+                if refusal is not None and refusal.passing:
+                    raise refusal
 
-    def _adopted(self, lease: Lease) -> tuple[Effect, Object | None]:
-        effect = e.OpenLease(lease)
-        try:
-            return effect, self._writes.write(effect)
-        except Refused as error:
-            if error.passing:
-                raise
-            return effect, None
+    def _adopted(self, effect: Effect) -> None:
+        self.inbox.put(Written(effect=effect, answer=self._writes.write(effect)))
 
     def known(self) -> Iterator[c.Change]:
         """What builds a world from nothing."""
@@ -247,58 +248,48 @@ class KubeCluster:
 
     def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
         """Into the journal, then to the pool. Deposed: another scheduler leads now; nothing was written."""
-        by_run: dict[Key, list[Effect]] = {}
-        for effect in effects:
-            by_run.setdefault(_about(effect), []).append(effect)
-        self._bind(by_run)
-        for key, own in by_run.items():
-            self.mirror.assume(own)
-            self.writer.add(self._work(key, own))
+        batch = steps(effects, self._run_of_pod)
+        self._bind(batch)
+        for step in batch:
+            self.mirror.assume(step.effects)
+            self.writer.add(self._work(step))
         self._told(records)
 
-    def _bind(self, by_run: dict[Key, list[Effect]]) -> None:
+    def _bind(self, batch: Sequence[Step]) -> None:
         intents = {run: names for run, names in self._intents.items() if self.writer.busy(Key(*run.split("/", 1)))}
-        for key, own in by_run.items():
-            opens = [eff.lease for eff in own if isinstance(eff, e.OpenLease)]
-            closes = [eff.lease for eff in own if isinstance(eff, e.CloseLease)]
-            if opens or closes:
-                intents[str(key)] = intents.get(str(key), Intent()).joined(opens, closes)
-        head = fold(self.journal.entry.head, *(made for own in by_run.values() for made in _entries(own)))
+        for step in batch:
+            if step.opens or step.closes:
+                key = str(step.key)
+                intents[key] = intents.get(key, Intent()).joined(step.opens, step.closes)
+        head = fold(self.journal.entry.head, *(made for step in batch for made in _entries(step.effects)))
         self.journal.write(attrs.evolve(self.journal.entry, intents=intents, head=head))
         self._intents = intents
 
     # -- out --------------------------------------------------------------------------------------------------------
 
-    def _work(self, key: Key, effects: Sequence[Effect]) -> Work:
+    def _work(self, step: Step) -> Work:
         written: set[int] = set()
+        freed = Gate()
 
         def failed(refusal: Refused) -> None:
-            left = [effect for effect in effects if id(effect) not in written]
-            self.inbox.put(Failed(key=key, effects=left, refusal=refusal))
+            freed.tell(came=False)
+            left = [effect for effect in step.effects if id(effect) not in written]
+            self.inbox.put(Failed(key=step.key, effects=left, refusal=refusal))
 
-        stages = list(self._stages(effects, written))
-        return Work(key=key, stages=stages, failed=failed, done=self.inbox.wake)
+        gates = self._places.gates(step.opens)
+        self._places.free(step.closes, freed)
+        stages = list(self._stages(step, written, freed))
+        return Work(key=step.key, stages=stages, failed=failed, done=self.inbox.wake, gates=gates)
 
-    def _stages(self, effects: Sequence[Effect], written: set[int]) -> Iterator[list[Write]]:
-        """Leases are minted before pods, pods before the status says so; pods end before leases close."""
-        run = next((eff.run for eff in effects if isinstance(eff, e.SetRunStatus)), None)
-        starts = any(isinstance(effect, e.OpenLease) for effect in effects)
-        order = (
-            ((e.OpenLease,), (e.MakePod, e.BindPod), (e.SetRunStatus,), (e.Emit,))
-            if starts
-            else (
-                (e.SetBudgetStatus,),
-                (e.EndPod, e.RemovePod),
-                (e.CloseLease,),
-                (e.MakePod, e.BindPod),
-                (e.SetRunStatus,),
-                (e.RemoveRun, e.Emit),
-            )
-        )
-        if starts and run is not None and run.pods > 1 and run.spec.template is not None:
+    def _stages(self, step: Step, written: set[int], freed: Gate) -> Iterator[list[Write]]:
+        """A gang's Service comes first; whoever waits for its places goes on once its leases are closed."""
+        run = next((eff.run for eff in step.effects if isinstance(eff, e.SetRunStatus)), None)
+        if step.opens and run is not None and run.pods > 1 and run.spec.template is not None:
             yield [lambda: self._writes.make_service(run)]
-        for kinds in order:
-            yield [self._task(effect, written) for effect in effects if isinstance(effect, kinds)]
+        for effects in step.stages():
+            yield [self._task(effect, written) for effect in effects]
+            if isinstance(effects[0], e.CloseLease):
+                yield [lambda: freed.tell(came=True)]
 
     def _task(self, effect: Effect, written: set[int]) -> Write:
         def write() -> None:
@@ -357,7 +348,8 @@ class KubeCluster:
     def _failed(self, news: Failed) -> Iterator[c.Change]:
         for effect in news.effects:
             yield from self.mirror.settled(effect)
-        if any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects):
+        made = any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects)
+        if made and news.refusal.reason != PREMISE:
             yield c.StartRefused(news.key, self._refusal(news))
 
     def _refusal(self, news: Failed) -> c.Refusal:
@@ -373,6 +365,10 @@ class KubeCluster:
         if kind == "Run" and key in self._refused and (not isinstance(value, Run) or value.status.phase in OVER):
             del self._refused[key]
             yield c.StartRefused(key, None)
+
+    def _run_of_pod(self, key: Key) -> Key | None:
+        found = self.mirror.get(("Pod", key))
+        return found.rank.run if isinstance(found, Pod) and found.rank is not None else None
 
     def _run_of(self, key: Key) -> Run | None:
         found = self.mirror.seen.get(("Run", key))
@@ -396,20 +392,3 @@ def _entries(effects: Sequence[Effect]) -> Iterator[int]:
 def _key(item: Object) -> Key:
     meta = item["metadata"]
     return Key(meta.get("namespace", ""), meta["name"])
-
-
-def _about(effect: Effect) -> Key:
-    """The run that a write belongs to; writes for one run are in order."""
-    match effect:
-        case e.OpenLease(lease) | e.CloseLease(lease):
-            return lease.run
-        case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
-            return pod.rank.run if pod.rank else pod.key
-        case e.RemovePod(key) | e.RemoveRun(key):
-            return key
-        case e.SetRunStatus(run):
-            return run.key
-        case e.SetBudgetStatus(budget):
-            return Key("budget", budget.name)
-        case e.Emit():
-            return effect.key

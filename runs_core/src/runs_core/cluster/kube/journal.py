@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import attrs
@@ -31,22 +31,28 @@ MOST_PLAIN_BYTES = 128 << 10
 
 @attrs.frozen(kw_only=True)
 class Intent:
-    """What is being written of one run's leases. opens: as made, without what the server adds. closes: names."""
+    """What is being written of one run's leases, without what the server adds. closes: as they will stand."""
 
     opens: tuple[Object, ...] = ()
-    closes: tuple[str, ...] = ()
+    closes: tuple[Object, ...] = ()
 
     def joined(self, opens: Sequence[Lease], closes: Sequence[Lease]) -> Intent:
         """With more of the same run."""
         return Intent(
-            opens=(*self.opens, *(_opening(lease) for lease in opens)),
-            closes=(*self.closes, *(lease.meta.name for lease in closes)),
+            opens=(*self.opens, *(_plain(lease) for lease in opens)),
+            closes=(*self.closes, *(_plain(lease) for lease in closes)),
         )
 
 
-def _opening(lease: Lease) -> Object:
+def _plain(lease: Lease) -> Object:
     body = to_object(lease)
-    return {"metadata": {"name": lease.meta.name, "namespace": lease.meta.namespace}, "spec": body["spec"]}
+    metadata = {"name": lease.meta.name, "namespace": lease.meta.namespace}
+    status = {"status": body["status"]} if lease.status.closed else {}
+    return {"metadata": metadata, "spec": body["spec"], **status}
+
+
+def _leases(bodies: Sequence[Object]) -> list[Lease]:
+    return [lease_from_object({**body, "apiVersion": API_VERSION, "kind": "GPULease"}) for body in bodies]
 
 
 @attrs.frozen(kw_only=True)
@@ -58,11 +64,15 @@ class Entry:
     head: int = 0
     intents: Mapping[str, Intent] = attrs.field(factory=dict)
 
-    def opening(self) -> Iterator[Lease]:
-        """The leases that are being opened, by run."""
-        for run in sorted(self.intents):
-            for body in self.intents[run].opens:
-                yield lease_from_object({**body, "apiVersion": API_VERSION, "kind": "GPULease"})
+    def closing(self) -> list[Lease]:
+        """The leases that are being closed, by run, as they will stand."""
+        return [lease for run in sorted(self.intents) for lease in _leases(self.intents[run].closes)]
+
+    def opening(self) -> list[Lease]:
+        """The leases that are being opened, by run, and are not closed again by the same batch."""
+        closed = {lease.key for lease in self.closing()}
+        opened = [lease for run in sorted(self.intents) for lease in _leases(self.intents[run].opens)]
+        return [lease for lease in opened if lease.key not in closed]
 
 
 class Journal:

@@ -8,10 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 
 import attrs
 
 from runs_core.cluster.kube.api import Refused
+from runs_core.cluster.kube.gates import Gate, after
 from runs_core.errors import Unavailable
 from runs_core.values.meta import Key
 
@@ -22,11 +24,15 @@ GIVES_UP_SECONDS = 300.0
 Write = Callable[[], None]
 
 
-@attrs.frozen(kw_only=True)
+PREMISE = "PremiseFailed"
+"""Reason of a refusal that is nobody's but ours: what was to be written before was refused."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
 class Work:
     """Writes for one run: stages in order, the writes of a stage in any order.
 
-    failed: told the first refusal; then nothing more is written.
+    gates: what has to come about first. failed: told the first refusal; then nothing more is written.
 
     done: told when it is over, either way.
     """
@@ -35,6 +41,7 @@ class Work:
     stages: Sequence[Sequence[Write]]
     failed: Callable[[Refused], None]
     done: Callable[[], None]
+    gates: Sequence[Gate] = ()
 
 
 def _always() -> bool:
@@ -88,18 +95,24 @@ class Writer:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _begin(self, work: Work) -> None:
-        Progress(self, work).next_stage()
+        after(work.gates, Progress(self, work).begin)
 
-    def finished(self, work: Work) -> None:
-        """The next work of this run may begin."""
+    def finished(self, work: Work, refusal: Refused | None) -> None:
+        """The next work of this run may begin; after a refusal all that there is of it was decided in vain."""
         work.done()
+        vain: list[Work] = []
         with self._lock:
             chain = self._chains[work.key]
             chain.popleft()
+            if refusal is not None:
+                vain += chain
+                chain.clear()
             following = chain[0] if chain else None
             if following is None:
                 del self._chains[work.key]
                 self._quiet.notify_all()
+        for late in vain:
+            late.failed(Refused(HTTPStatus.CONFLICT, PREMISE, f"it was to follow what was refused: {refusal}"))
         if following is not None:
             self._begin(following)
 
@@ -143,6 +156,12 @@ class Progress:
         self._refusal: Refused | None = None
         self._lock = threading.Lock()
 
+    def begin(self, may: bool) -> None:  # noqa: FBT001  # a gate tells it
+        """Once it is known whether what it waits for has come about."""
+        if not may:
+            self._refusal = Refused(HTTPStatus.CONFLICT, PREMISE, "the places were not freed")
+        self.next_stage()
+
     def next_stage(self) -> None:
         """Begin the next stage that has writes; over when there is none, or something was refused."""
         stages = self._work.stages
@@ -151,7 +170,7 @@ class Progress:
         if self._refusal is not None or self._stage >= len(stages):
             if self._refusal is not None:
                 self._work.failed(self._refusal)
-            self._writer.finished(self._work)
+            self._writer.finished(self._work, self._refusal)
             return
         writes = stages[self._stage]
         self._stage += 1

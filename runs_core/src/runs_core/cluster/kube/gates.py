@@ -1,0 +1,70 @@
+"""What a write has to wait for: nobody is let onto a place before it is written that whoever held it has left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from runs_core.values.lease import Lease
+
+Then = Callable[[bool], None]
+
+
+class Gate:
+    """Told once, by any thread, whether what others wait for has come about. told: None until then."""
+
+    def __init__(self) -> None:
+        self.told: bool | None = None
+        self._waiting: list[Then] = []
+        self._lock = threading.Lock()
+
+    def tell(self, *, came: bool) -> None:
+        """The first word counts."""
+        with self._lock:
+            if self.told is not None:
+                return
+            self.told = came
+            waiting, self._waiting = self._waiting, []
+        for then in waiting:
+            then(came)
+
+    def then(self, told: Then) -> None:
+        """Call it once that is known: at once, or in the thread that tells."""
+        with self._lock:
+            came = self.told
+            if came is None:
+                self._waiting.append(told)
+                return
+        told(came)
+
+
+def after(gates: Sequence[Gate], then: Then) -> None:
+    """Once all have come about, or the first has not."""
+    if not gates:
+        then(True)  # noqa: FBT003  # nothing to wait for
+        return
+    gates[0].then(lambda came: after(gates[1:], then) if came else then(False))  # noqa: FBT003  # likewise
+
+
+class Places:
+    """The places whose last lease is being closed. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._freeing: dict[str, list[tuple[int, Gate]]] = {}
+
+    def free(self, leases: Sequence[Lease], gate: Gate) -> None:
+        """These leases are closed once the gate says so."""
+        for lease in leases:
+            for slots in lease.spec.slots:
+                self._freeing.setdefault(slots.node, []).append((slots.mask, gate))
+
+    def gates(self, leases: Sequence[Lease]) -> list[Gate]:
+        """What has to come about before these leases may be opened."""
+        found: list[Gate] = []
+        for lease in leases:
+            for slots in lease.spec.slots:
+                freeing = [(mask, gate) for mask, gate in self._freeing.pop(slots.node, ()) if gate.told is None]
+                if freeing:
+                    self._freeing[slots.node] = freeing
+                found += (gate for mask, gate in freeing if mask & slots.mask and gate not in found)
+        return found

@@ -1,0 +1,94 @@
+"""A batch as steps: writes for one run that may be made in one order. Steps of the same run follow each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+import attrs
+
+from runs_core.values import effect as e
+from runs_core.values.effect import Effect
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+
+STATUS = 5
+
+
+@attrs.define(kw_only=True)
+class Step:
+    """key: of the run. effects: as decided."""
+
+    key: Key
+    effects: list[Effect] = attrs.field(factory=list)
+
+    @property
+    def opens(self) -> list[Lease]:
+        return [effect.lease for effect in self.effects if isinstance(effect, e.OpenLease)]
+
+    @property
+    def closes(self) -> list[Lease]:
+        return [effect.lease for effect in self.effects if isinstance(effect, e.CloseLease)]
+
+    def stages(self) -> Iterator[list[Effect]]:
+        """What may be written side by side, in order."""
+        for _, together in groupby(self.effects, key=rank):
+            yield list(together)
+
+
+def steps(effects: Sequence[Effect], run_of: Callable[[Key], Key | None]) -> list[Step]:
+    """In the order of their first effects. run_of: whose rank a pod is, by its key.
+
+    One batch may end a run and start it again: what would have to be written before what is there begins a new step.
+    """
+    made: list[Step] = []
+    latest: dict[Key, Step] = {}
+    for effect in effects:
+        key = about(effect, run_of)
+        step = latest.get(key)
+        if step is None or _goes_back(step.effects[-1], effect):
+            step = latest[key] = Step(key=key)
+            made.append(step)
+        step.effects.append(effect)
+    return made
+
+
+def _goes_back(last: Effect, effect: Effect) -> bool:
+    before, now = rank(last), rank(effect)
+    return now < before or now == before == STATUS  # a second status is another decision's, and the last has to count
+
+
+def rank(effect: Effect) -> int:
+    """Pods are told to go before leases close; leases are minted before pods, pods made before the status says so."""
+    match effect:
+        case e.EndPod() | e.RemovePod():
+            return 1
+        case e.CloseLease():
+            return 2
+        case e.OpenLease():
+            return 3
+        case e.MakePod() | e.BindPod():
+            return 4
+        case e.SetRunStatus() | e.SetBudgetStatus():
+            return STATUS
+        case e.Emit() | e.RemoveRun():
+            return 6
+
+
+def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
+    """The run that a write belongs to; writes for one run are in order."""
+    match effect:
+        case e.OpenLease(lease) | e.CloseLease(lease):
+            return lease.run
+        case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
+            return pod.rank.run if pod.rank else pod.key
+        case e.RemovePod(key):
+            return run_of(key) or key
+        case e.RemoveRun(key):
+            return key
+        case e.SetRunStatus(run):
+            return run.key
+        case e.SetBudgetStatus(budget):
+            return Key("budget", budget.name)
+        case e.Emit():
+            return effect.key
