@@ -50,7 +50,7 @@ HOME = (
     Permission(api_group="", resource="configmaps", verbs=("create",)),
     Permission(api_group="", resource="configmaps", verbs=("get", "patch"), names=(JOURNAL,)),
     Permission(api_group="coordination.k8s.io", resource="leases", verbs=("create",)),
-    Permission(api_group="coordination.k8s.io", resource="leases", verbs=("get", "update", "patch"), names=(LEADER,)),
+    Permission(api_group="coordination.k8s.io", resource="leases", verbs=("get", "update"), names=(LEADER,)),
     Permission(api_group="", resource="secrets", verbs=("create",)),
     Permission(api_group="", resource="secrets", verbs=("get", "update"), names=(CERTIFICATES,)),
 )

@@ -19,6 +19,7 @@ from runs_core.serve.webhook.rotation import Held, held_in, renewed, trusted_in
 
 MANAGER = "runs-webhook"
 LOOK_SECONDS = 60.0
+FIRST_SECONDS = 2.0
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _CONFIGURATIONS = {
     "MutatingWebhookConfiguration": f"{_ADMISSION}/mutatingwebhookconfigurations/{WEBHOOKS}",
@@ -55,8 +56,11 @@ class CertificateKeeper:
         return self._held.serving.ends if self._held else None
 
     def follow(self, stopped: threading.Event) -> None:
-        """Look every minute. What fails is tried again: a third of each certificate's life is left for that."""
-        while not stopped.wait(LOOK_SECONDS):
+        """Look every minute; more often as long as there is no certificate at all.
+
+        What fails is tried again: a third of each certificate's life is left for that.
+        """
+        while not stopped.wait(FIRST_SECONDS if self._context is None else LOOK_SECONDS):
             try:
                 self.look()
             except RunsError:

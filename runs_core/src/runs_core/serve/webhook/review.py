@@ -153,7 +153,7 @@ def _with_flavor(body: Object, flavor: str) -> Object:
 
 
 def _as_stored(body: Object, old: Object | None) -> Object:
-    """Whatever status comes with it, the API server keeps the old one; generateName gets its end after this question."""
+    """The API server keeps the old status, whatever comes with it, and ends a generateName after this question."""
     found = {name: part for name, part in body.items() if name != "status"}
     if old is not None and "status" in old:
         found["status"] = old["status"]

@@ -1,0 +1,250 @@
+"""What the API server lets in, with our webhooks and policies in force, for people who are no administrators."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.kube.admission.conftest import TEAM, a_lease, a_pod, a_run, dry, ours, pods, printed, refusal, until
+
+from runs_core.cluster.kube.api import Api, Refused
+from runs_core.schema.names import API_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.kube.admission.conftest import Guarded, Object
+
+
+# -- runs -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_gets_the_only_flavor(guarded: Guarded) -> None:
+    assert dry(guarded.alice, ours("runs"), a_run("a"))["spec"]["resources"]["flavor"] == "H100"
+
+
+def test_a_run_that_names_its_flavor_keeps_it(guarded: Guarded) -> None:
+    assert dry(guarded.alice, ours("runs"), a_run("a", flavor="A100"))["spec"]["resources"]["flavor"] == "A100"
+
+
+def test_a_run_without_a_name_yet_is_judged_all_the_same(guarded: Guarded) -> None:
+    body = a_run("a")
+    body["metadata"] = {"generateName": "train-"}
+    assert dry(guarded.alice, ours("runs"), body)["metadata"]["name"].startswith("train-")
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (a_run("a", gpus=0), "spec.resources.gpus: got 0, want a whole number from 1"),
+        (a_run("a", gpusPerPod=3), "gpusPerPod"),
+        (a_run("a", gpus=True), "spec.resources.gpus: got true"),
+    ],
+)
+def test_a_bad_run_is_refused_with_the_sentence_of_the_command_line(
+    guarded: Guarded, body: Object, sentence: str
+) -> None:
+    message = refusal(guarded.alice, ours("runs"), body) or ""
+    assert message.startswith('admission webhook "default.runs.dev" denied the request: spec.')
+    assert sentence in message
+
+
+def test_a_run_must_name_one_of_several_flavors(guarded: Guarded) -> None:
+    guarded.flavors.append("A100")
+    try:
+        message = refusal(guarded.alice, ours("runs"), a_run("a")) or ""
+    finally:
+        guarded.flavors.remove("A100")
+    assert message.endswith("spec.resources.flavor: got nothing, and the fleet has H100, A100: name one")
+
+
+def test_an_edit_that_must_not_be_is_refused_and_another_is_not(guarded: Guarded) -> None:
+    run = guarded.alice.call("POST", ours("runs"), a_run("admitted"))[1]
+    status = {"admittedAt": "2026-01-31T08:00:00Z"}
+    patch(guarded.scheduler, ours("runs", "admitted", "status"), {**identity(run), "status": status})
+    wider = {**identity(run), "spec": {"resources": {"gpus": 16}}}
+    with pytest.raises(Refused, match=r"admission webhook .* spec.resources: got a change"):
+        merge(guarded.alice, ours("runs", "admitted"), wider)
+    hint = merge(guarded.alice, ours("runs", "admitted"), {"spec": {"runtime": {"expectedDuration": "2h"}}})
+    assert hint["spec"]["runtime"]["expectedDuration"] == "2h"
+
+
+def test_a_budget_is_judged_too(guarded: Guarded) -> None:
+    body = {"apiVersion": API_VERSION, "kind": "Budget", "metadata": {"name": "a"}, "spec": {"owner": ""}}
+    message = refusal(guarded.meddler, ours("budgets", namespace=None), body) or ""
+    assert message.startswith('admission webhook "default.runs.dev" denied the request: spec.owner')
+
+
+# -- what is the scheduler's ------------------------------------------------------------------------------------------
+
+
+def test_a_researcher_may_not_write_a_status_or_a_lease(guarded: Guarded) -> None:
+    guarded.alice.call("POST", ours("runs"), a_run("mine"))
+    body = {**identity(a_run("mine")), "status": {"phase": "Running"}}
+    lease = {"apiVersion": API_VERSION, "kind": "GPULease", "metadata": {"name": "l"}, "spec": a_lease()}
+    for path, said in ((ours("runs", "mine", "status"), body), (ours("gpuleases", "l"), lease)):
+        with pytest.raises(Refused, match="cannot patch resource"):
+            patch(guarded.alice, path, said)
+
+
+def test_whoever_has_the_rights_still_may_not_write_a_status(guarded: Guarded) -> None:
+    guarded.alice.call("POST", ours("runs"), a_run("theirs"))
+    body = {**identity(a_run("theirs")), "status": {"phase": "Running"}}
+    with pytest.raises(Refused, match="written by the scheduler only"):
+        patch(guarded.meddler, ours("runs", "theirs", "status"), body)
+    assert patch(guarded.scheduler, ours("runs", "theirs", "status"), body)["status"]["phase"] == "Running"
+
+
+def test_whoever_has_the_rights_still_may_not_open_close_or_mark_a_lease(guarded: Guarded) -> None:
+    lease = {
+        "apiVersion": API_VERSION,
+        "kind": "GPULease",
+        "metadata": {"name": "open", "finalizers": ["runs.dev/ledger"]},
+        "spec": a_lease(),
+    }
+    assert "written by the scheduler only" in (refusal(guarded.meddler, ours("gpuleases"), lease) or "")
+    stored = patch(guarded.scheduler, ours("gpuleases", "open"), lease)
+    shut = {"closed": True, "end": "2026-01-31T09:00:00Z", "closureReason": "NodeLost"}
+    for tail, change in (
+        ("status", {"status": shut}),
+        ("", {"metadata": {"finalizers": []}}),
+        ("", {"metadata": {"labels": {"runs.dev/run": "other"}}}),
+    ):
+        with pytest.raises(Refused, match="written by the scheduler only"):
+            merge(guarded.meddler, ours("gpuleases", "open", tail), change)
+    note = merge(guarded.meddler, ours("gpuleases", "open"), {"metadata": {"annotations": {"note": "seen"}}})
+    assert note["spec"] == stored["spec"]
+
+
+@pytest.mark.parametrize("label", ["run-uid", "attempt", "retry", "rank", "group"])
+def test_a_pod_cannot_pass_for_a_rank(guarded: Guarded, label: str) -> None:
+    message = refusal(guarded.meddler, pods(), a_pod(labels={f"runs.dev/{label}": "1"})) or ""
+    assert f"runs.dev/{label}" in message
+    assert "written by the scheduler only" in message
+
+
+def test_the_labels_of_a_rank_stay_as_they_are(guarded: Guarded) -> None:
+    ranked = {"runs.dev/run": "train", "runs.dev/run-uid": "3f1c", "runs.dev/rank": "0", "team": "a"}
+    guarded.scheduler.call("POST", pods(), a_pod("rank", labels=ranked, schedulerName="runs", nodeName="node-1"))
+    for key, value in (("runs.dev/run-uid", None), ("runs.dev/rank", "1"), ("runs.dev/run", "other")):
+        with pytest.raises(Refused, match=key):
+            merge(guarded.meddler, pods("rank"), {"metadata": {"labels": {key: value}}})
+    assert merge(guarded.meddler, pods("rank"), {"metadata": {"labels": {"team": "b"}}})["metadata"]["labels"] == {
+        **ranked,
+        "team": "b",
+    }
+
+
+def test_a_pod_may_ask_to_be_of_a_run(guarded: Guarded) -> None:
+    asks = a_pod(gpus=8, labels={"runs.dev/run": "train"}, schedulerName="runs")
+    assert refusal(guarded.meddler, pods(), asks) is None
+
+
+# -- GPU pods ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["limits", "requests"])
+def test_a_gpu_pod_of_another_scheduler_is_refused_with_the_remedy(guarded: Guarded, part: str) -> None:
+    body = a_pod(gpus=1)
+    if part == "requests":
+        body["spec"]["containers"][0]["resources"]["requests"] = {"nvidia.com/gpu": "1"}
+    message = refusal(guarded.meddler, pods(), body) or ""
+    assert (
+        "a pod that asks for nvidia.com/gpu is scheduled by runs: submit a Run, or set schedulerName: runs" in message
+    )
+
+
+def test_an_init_container_asks_for_gpus_as_well(guarded: Guarded) -> None:
+    body = a_pod(initContainers=a_pod(gpus=2)["spec"]["containers"])
+    body["spec"]["initContainers"][0]["name"] = "first"
+    assert "is scheduled by runs" in (refusal(guarded.meddler, pods(), body) or "")
+
+
+def test_a_gpu_pod_does_not_choose_its_node(guarded: Guarded) -> None:
+    body = a_pod(gpus=1, schedulerName="runs", nodeName="node-1")
+    assert "leaves its node to runs" in (refusal(guarded.meddler, pods(), body) or "")
+    assert refusal(guarded.scheduler, pods(), body) is None
+
+
+@pytest.mark.parametrize("gpus", [None, 0])
+def test_a_pod_without_gpus_is_nobody_elses_business(guarded: Guarded, gpus: int | None) -> None:
+    assert refusal(guarded.meddler, pods(), a_pod(gpus=gpus)) is None
+
+
+def test_a_namespace_can_keep_its_gpu_pods_to_itself(guarded: Guarded) -> None:
+    assert refusal(guarded.meddler, pods(namespace="operator"), a_pod(gpus=1)) is None
+
+
+@pytest.fixture
+def warning(guarded: Guarded) -> Iterator[None]:
+    """The policies as `--policy-mode warn` prints them."""
+    mode = [one for one in printed("policies", "--policy-mode", "warn") if one["kind"].endswith("Binding")]
+    guarded.apply(*mode)
+    yield
+    guarded.apply(*(one for one in printed("policies", "--policy-mode", "deny") if one["kind"].endswith("Binding")))
+    until(lambda: refusal(guarded.meddler, pods(), a_pod(gpus=1)) is not None)
+
+
+def test_in_mode_warn_a_gpu_pod_passes_with_a_warning(guarded: Guarded, warning: None) -> None:
+    until(lambda: refusal(guarded.meddler, pods(), a_pod(gpus=1)) is None)
+    done = guarded.plane.kubectl(
+        "create",
+        "--dry-run=server",
+        "-n",
+        TEAM,
+        "--as",
+        "meddler",
+        "--as-group",
+        "meddlers",
+        "-f",
+        "-",
+        stdin=json.dumps(a_pod(gpus=1)),
+    )
+    assert (done.returncode, "is scheduled by runs: submit a Run" in done.stderr) == (0, True), done.stderr
+
+
+# -- while nobody answers ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silent(guarded: Guarded) -> Iterator[None]:
+    """The webhook server is down."""
+    assert guarded.server is not None
+    port = guarded.server.port
+    guarded.down()
+    yield
+    guarded.serve(port)
+    until(lambda: "flavor" in dry(guarded.alice, ours("runs"), a_run("a"))["spec"]["resources"])
+
+
+def test_without_an_answer_the_rules_of_the_crds_hold_alone(guarded: Guarded, silent: None) -> None:
+    assert "flavor" not in dry(guarded.alice, ours("runs"), a_run("a"))["spec"]["resources"]
+    message = refusal(guarded.alice, ours("runs"), a_run("a", gpus=0)) or ""
+    assert message.startswith("Run.runs.dev")
+
+
+def test_with_failure_policy_fail_nobody_submits_without_an_answer(guarded: Guarded, silent: None) -> None:
+    assert guarded.server is None
+    url = guarded.plane.kubectl(
+        "get", "validatingwebhookconfiguration", "runs", "-o", "jsonpath={.webhooks[0].clientConfig.url}"
+    ).stdout.removesuffix("/validate")
+    guarded.apply(*printed("webhooks", "--webhook-url", url, "--failure-policy", "Fail"))
+    try:
+        until(lambda: "failed calling webhook" in (refusal(guarded.alice, ours("runs"), a_run("a")) or ""))
+    finally:
+        guarded.apply(*printed("webhooks", "--webhook-url", url))
+    until(lambda: refusal(guarded.alice, ours("runs"), a_run("a")) is None)
+
+
+def identity(body: Object) -> Object:
+    return {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": {"name": body["metadata"]["name"]}}
+
+
+def patch(api: Api, path: str, body: Object) -> Object:
+    """Server-side apply."""
+    return api.apply(path, body)[1]
+
+
+def merge(api: Api, path: str, body: Object) -> Object:
+    return api.call("PATCH", path, body, content="application/merge-patch+json")[1]
