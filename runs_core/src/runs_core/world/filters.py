@@ -20,6 +20,8 @@ def allows(wanted: NodeFilter, node: Node) -> bool:
 
 def located(wanted: NodeFilter, node: Node) -> bool:
     """Whether the node lies where topology.selector wants the gang."""
+    if not wanted.selector:
+        return True
     labels = dict(node.labels)
     return all(
         labels.get(key) == value or (key in wanted.by_default and not labels.get(key)) for key, value in wanted.selector
@@ -28,6 +30,8 @@ def located(wanted: NodeFilter, node: Node) -> bool:
 
 def matches(wanted: NodeFilter, node: Node) -> bool:
     """nodeSelector, and any one of the terms of required node affinity; no terms: any node."""
+    if not wanted.node_selector and not wanted.terms:
+        return True
     labels = dict(node.labels)
     if not all(labels.get(key) == value for key, value in wanted.node_selector):
         return False
@@ -38,7 +42,7 @@ def matches(wanted: NodeFilter, node: Node) -> bool:
 
 def repels(wanted: NodeFilter, node: Node) -> bool:
     """Whether some taint of the node keeps the pod away. A taint named after the flavor's own resource never does."""
-    return any(
+    return bool(node.taints) and any(
         taint.effect in ("NoSchedule", "NoExecute")
         and taint.key != node.resource
         and taint.key not in wanted.tolerated
