@@ -34,6 +34,7 @@ PLACES = {
         ("simulate", "simulate", "simulate", "The same scheduler over a trace: what if?"),
         ("manifests", "manifests", "manifests", "Kubernetes objects that runs needs, as YAML."),
         ("plugins", "plugins", "plugins", "What is installed, on, off or broken."),
+        ("doctor", "doctor", "doctor", "What is wrong with this cluster, and what mends it."),
         ("completion", "completion", "completion", "The completion script of a shell."),
         ("version", "version", "version", "Versions of runs and of its plugin interface."),
         ("demo", "demo", "demo", "A fleet, a day, and what a person wants to see of it."),

@@ -11,6 +11,8 @@ from runs_cli.session.port import FLEET, Session
 
 if TYPE_CHECKING:
     from runs_cli.session.local import Local
+    from runs_core.serve.doctor.finding import Diagnosis
+    from runs_core.serve.manifests.installation import Installation
 
 CLUSTER_SCOPED = ("Namespace", "Budget", "Node")
 
@@ -51,3 +53,10 @@ def names(asked: Asked, kind: str) -> list[tuple[str, str]]:
     from runs_cli.session import live  # noqa: PLC0415
 
     return live.names(asked, kind)
+
+
+def diagnosed(asked: Asked, installation: Installation) -> Diagnosis:
+    """What is wrong with the live cluster."""
+    from runs_cli.session import live  # noqa: PLC0415
+
+    return live.diagnosed(asked, installation)

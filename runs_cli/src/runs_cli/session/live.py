@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -22,10 +23,14 @@ from runs_core.cluster.kube.follow import Following
 from runs_core.cluster.kube.snapshot import Looking as Lists
 from runs_core.cluster.kube.snapshot import Snapshot, Unseen
 from runs_core.cluster.kube.trouble import about_rights, lacks, unavailable
-from runs_core.errors import InvalidInput, Problem
+from runs_core.errors import InvalidInput, Problem, Unavailable
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import Registry
 from runs_core.schema.convert import Object, lease_from_object, run_from_object
+from runs_core.serve.doctor.diagnose import diagnose
+from runs_core.serve.doctor.evidence import gather
+from runs_core.serve.doctor.finding import Diagnosis
+from runs_core.serve.manifests.installation import Installation
 from runs_core.settings import Settings
 from runs_core.values.change import RunSeen, TimePassed
 from runs_core.values.lease import Lease
@@ -58,7 +63,28 @@ def opened(asked: Asked, kinds: Sequence[str], names: Sequence[str] = ()) -> Ite
 def connected(asked: Asked) -> tuple[Context, Api]:
     """The context that counts, and the API server behind it; nothing has been asked of it yet."""
     context = current(asked.kubeconfig, asked.context)
-    return context, Api.connect(asked.kubeconfig, asked.context)
+    with _heard() as complaints:
+        api = Api.connect(asked.kubeconfig, asked.context)
+    if complaints:
+        raise Unavailable(f"the login command of context {context.name} failed: {'; '.join(complaints)}")
+    return context, api
+
+
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """What the client complains of, which it tells nobody but the log."""
+    told: list[str] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    ear = Ear(logging.ERROR)
+    logging.getLogger().addHandler(ear)
+    try:
+        yield told
+    finally:
+        logging.getLogger().removeHandler(ear)
 
 
 def names(asked: Asked, kind: str) -> list[tuple[str, str]]:
@@ -67,6 +93,17 @@ def names(asked: Asked, kind: str) -> list[tuple[str, str]]:
     asked = attrs.evolve(asked, standing=context.namespace)
     namespace = "" if kind != "Run" or asked.all_namespaces else asked.home
     return [(key.namespace, key.name) for key in Client(api).names(kind, namespace)]
+
+
+def diagnosed(asked: Asked, installation: Installation) -> Diagnosis:
+    """Reads what its checks need by itself: a cluster with something wrong may have no world to show."""
+    context, api = connected(asked)
+    plugins = known_plugins(asked).sound()
+    settings = loaded_settings(asked, plugins)
+    try:
+        return diagnose(gather(api, installation, settings, plugins.sections, plugins.permissions))
+    except Refused as refusal:
+        raise unavailable(api, refusal, context.name) from refusal
 
 
 def _session(asked: Asked, api: Api, context: Context, kinds: Sequence[str], names: Sequence[str]) -> Live:
@@ -102,9 +139,10 @@ def _session(asked: Asked, api: Api, context: Context, kinds: Sequence[str], nam
 
 def _tell_unseen(unseen: Sequence[Unseen]) -> None:
     """What the answer leaves out is said beside it. Refused: nothing useful is left."""
+    needed = next((lack for lack in unseen if lack.kind in CANNOT_DO_WITHOUT and not lack.namespaces), None)
+    if needed is not None:
+        raise needed.refusal
     for lack in unseen:
-        if lack.kind in CANNOT_DO_WITHOUT and not lack.namespaces:
-            raise lack.refusal
         only = f"only those of {', '.join(lack.namespaces)} count" if lack.namespaces else "none of them counts"
         click.echo(f"Note: {lacks(lack.refusal)}, so that {only} in this answer.", err=True)
 
