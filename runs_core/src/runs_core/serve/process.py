@@ -59,6 +59,13 @@ class LiveCluster(Cluster, Protocol):
     def stop(self, seconds: float) -> bool: ...
 
 
+class Standing(Protocol):
+    """How a process stands for election."""
+
+    def run(self, *, running: bool) -> None: ...
+    def stop(self) -> None: ...
+
+
 @attrs.frozen(kw_only=True)
 class Parts:
     """What a process is put together from.
@@ -74,6 +81,7 @@ class Parts:
     health: Health
     reload: Reload
     journal: Key
+    campaign: Callable[[Election, Callable[[], None]], Standing] = Campaign
     clock: Callable[[], float] = time.monotonic
 
 
@@ -83,7 +91,7 @@ class Process:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._cluster: LiveCluster | None = None
-        self._campaign = Campaign(parts.election, self._wake)
+        self._campaign = parts.campaign(parts.election, self._wake)
         self._auditor = Auditor()
         self._reload_at = parts.clock()
         self.led = 0

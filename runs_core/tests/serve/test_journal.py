@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from runs_core.cluster.kube.api import Api, Refused
+from runs_core.cluster.kube.journal import MOST_PLAIN_BYTES, Intent, Journal
+from runs_core.errors import Deposed, Unavailable
+from runs_core.testing.builders import a_lease, a_run
+
+RUN = a_run("train", gpus=2)
+LEASE = a_lease(RUN, {"n1": (0, 1)})
+CLOSING = {str(RUN.key): Intent().joined([], [LEASE])}
+
+
+class Server:
+    """One ConfigMap. deaf: it does as told, and its answer is lost."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, Any] | None = None
+        self.version = 0
+        self.deaf = False
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        if method == "POST":
+            return 201, self._store(body or {})
+        if self.stored is None:
+            raise Refused(404, "NotFound", "no journal")
+        return 200, self.stored
+
+    def apply(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if self.stored is None or body["metadata"]["resourceVersion"] != self.stored["metadata"]["resourceVersion"]:
+            raise Refused(409, "Conflict", "changed")
+        answer = self._store(body)
+        if self.deaf:
+            raise Unavailable("no answer")
+        return 200, answer
+
+    def _store(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.version += 1
+        self.stored = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
+        return self.stored
+
+
+class Wire(Api):
+    """An Api that goes nowhere but to this server."""
+
+    def __init__(self, server: Server) -> None:
+        self.call = server.call  # type: ignore[method-assign,assignment]  # the fake takes what a journal sends
+        self.apply = server.apply  # type: ignore[method-assign,assignment]  # likewise
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+def journal(server: Server) -> Journal:
+    return Journal(Wire(server), "runs-system")
+
+
+def leading(server: Server, holder: str) -> Journal:
+    made = journal(server)
+    made.take_over(holder)
+    return made
+
+
+def test_each_take_over_raises_the_term_and_finds_what_was_there(server: Server) -> None:
+    first = leading(server, "a")
+    first.write(attrs.evolve(first.entry, head=255, intents=CLOSING))
+    second = journal(server)
+    before = second.take_over("b")
+    assert (before.term, before.holder, before.head) == (1, "a", 255)
+    assert (second.entry.term, second.entry.holder) == (2, "b")
+    assert second.entry.intents == CLOSING
+
+
+def test_who_was_replaced_is_refused_and_writes_nothing(server: Server) -> None:
+    first = leading(server, "a")
+    second = leading(server, "b")
+    with pytest.raises(Deposed):
+        first.write(attrs.evolve(first.entry, head=1))
+    assert journal(server).take_over("c") == second.entry
+
+
+def test_a_write_whose_answer_was_lost_is_known_as_ones_own(server: Server) -> None:
+    first = leading(server, "a")
+    server.deaf = True
+    with pytest.raises(Unavailable):
+        first.write(attrs.evolve(first.entry, head=1))
+    server.deaf = False
+    first.write(attrs.evolve(first.entry, head=2))
+    assert journal(server).take_over("b").head == 2
+
+
+def test_a_journal_that_somebody_deleted_deposes(server: Server) -> None:
+    first = leading(server, "a")
+    server.stored = None
+    with pytest.raises(Deposed):
+        first.write(attrs.evolve(first.entry, head=1))
+
+
+def test_leases_that_are_being_opened_are_read_back_as_they_were_meant(server: Server) -> None:
+    first = leading(server, "a")
+    first.write(attrs.evolve(first.entry, intents={str(RUN.key): Intent().joined([LEASE], [])}))
+    (found,) = journal(server).take_over("b").opening()
+    assert (found.key, found.spec) == (LEASE.key, LEASE.spec)
+
+
+def test_a_large_batch_is_packed(server: Server) -> None:
+    first = leading(server, "a")
+    many = {f"ns/r{number}": Intent().joined([LEASE], []) for number in range(1000)}
+    first.write(attrs.evolve(first.entry, intents=many))
+    assert server.stored is not None
+    assert sum(map(len, server.stored["data"].values())) < MOST_PLAIN_BYTES
+    assert journal(server).take_over("b").intents == many

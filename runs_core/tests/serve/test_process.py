@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+import attrs
+import pytest
+
+from runs_core.cluster.kube.election import Claim, Election
+from runs_core.errors import Conflict, Deposed, Unavailable
+from runs_core.serve.health import Health
+from runs_core.serve.loop import Loop
+from runs_core.serve.process import LiveCluster, Parts, Process
+from runs_core.serve.reload import Reload
+from runs_core.serve.signals import Stopping
+from runs_core.settings import ElectionSettings, Settings
+from runs_core.testing.builders import A_MONDAY, a_node, a_run, seen
+from runs_core.testing.harness import Stage
+from runs_core.values.change import Change
+from runs_core.values.effect import Effect, OpenLease
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.record import Record
+
+MOST_WAITS = 200
+
+
+class Room:
+    """One API server with its Lease and its journal, the time, and what happens at the n-th wait of the process."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.waits = 0
+        self.claim: Claim | None = None
+        self.term = 0
+        self.down = False
+        self.at: dict[int, Callable[[], None]] = {}
+        self.written: list[tuple[int, Effect]] = []
+        self.clusters: list[FakeCluster] = []
+
+    def read(self) -> Claim | None:
+        if self.down:
+            raise Unavailable("down")
+        return self.claim
+
+    def write(self, claim: Claim) -> Claim:
+        if self.down:
+            raise Unavailable("down")
+        if self.claim is not None and claim.version != self.claim.version:
+            raise Conflict("changed")
+        self.claim = attrs.evolve(claim, version=str(self.seconds))
+        return self.claim
+
+    def taken(self) -> None:
+        """Another process has the Lease and the journal."""
+        self.term += 1
+        self.claim = Claim(holder="other", seconds=15, version="other")
+
+
+class FakeCluster:
+    """Of a room: one node, and one run that fits."""
+
+    plays_pods = True
+
+    def __init__(self, room: Room, wait: Callable[[float], None]) -> None:
+        self.stage = Stage(Settings(), A_MONDAY)
+        self.room = room
+        self.lingering: dict[Key, Lease] = {}
+        self.stopped: list[float] = []
+        self.tidied: list[Key] = []
+        self.wait = wait
+        self._mine = 0
+        self._allowed: Callable[[], bool] = lambda: True
+        self._lists = [seen(a_node("n1")), seen(a_run("train"))]
+
+    def now(self) -> datetime:
+        return self.stage.now
+
+    def observe(self) -> tuple[datetime, Sequence[Change]]:
+        return self.stage.observe()
+
+    def start(self) -> None:
+        self.room.clusters.append(self)
+
+    def missing(self, seconds: float) -> list[str]:
+        return ["Run: down"] if self.room.down else []
+
+    def stale(self, seconds: float) -> list[str]:
+        return []
+
+    def lead(self, holder: str) -> int:
+        if self.room.down:
+            raise Unavailable("down")
+        self.room.term += 1
+        self._mine = self.room.term
+        for change in self._lists:
+            self.stage.inject(change)
+        return self._mine
+
+    def allow(self, allowed: Callable[[], bool]) -> None:
+        self._allowed = allowed
+
+    def take(self, settings: Settings) -> None:
+        raise AssertionError("nothing changed")
+
+    def wake(self) -> None:
+        """Whoever waits here wakes by itself."""
+
+    def busy(self, run: Key) -> bool:
+        return False
+
+    def services(self, seconds: float) -> list[tuple[Key, str]]:
+        return []
+
+    def tidy(self, leases: Sequence[Lease], services: Sequence[Key]) -> None:
+        self.tidied += [*(lease.key for lease in leases), *services]
+
+    def stop(self, seconds: float) -> bool:
+        self.stopped.append(seconds)
+        return True
+
+    def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
+        if self.room.down:
+            raise Unavailable("down")
+        if self._mine != self.room.term:
+            raise Deposed("another scheduler has taken over")
+        assert self._allowed()
+        self.room.written += [(self._mine, effect) for effect in effects]
+        self.stage.commit(effects, records)
+
+
+class Standing:
+    """Steps of the election happen while the process waits."""
+
+    def __init__(self, election: Election, told: Callable[[], None]) -> None:
+        self.election = election
+        self.running = False
+
+    def run(self, *, running: bool) -> None:
+        self.running = running
+
+    def stop(self) -> None:
+        self.election.release()
+
+
+@pytest.fixture(autouse=True)
+def _memory() -> Iterator[None]:
+    """The process under test tells the collector that all of memory is its own."""
+    before = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+@pytest.fixture
+def process(room: Room) -> Iterator[Process]:
+    stop = Stopping()
+    election = Election(room, "me", ElectionSettings(), clock=lambda: room.seconds, stamp=lambda: "")
+    standing: list[Standing] = []
+
+    def campaign(election: Election, told: Callable[[], None]) -> Standing:
+        standing.append(Standing(election, told))
+        return standing[0]
+
+    def wait(seconds: float) -> None:
+        room.waits += 1
+        assert room.waits < MOST_WAITS, "it never stops"
+        while seconds > 0:
+            room.seconds += min(seconds, 2.0)
+            seconds -= 2.0
+            if standing[0].running:
+                election.step()
+        room.at.pop(room.waits, lambda: None)()
+
+    def loop(cluster: LiveCluster) -> Loop:
+        return Loop(cluster, Settings())
+
+    made = Process(
+        Parts(
+            cluster=lambda: FakeCluster(room, wait),
+            loop=loop,
+            election=election,
+            stop=stop,
+            health=Health(lambda: room.seconds),
+            reload=Reload(None, Settings, Settings()),
+            journal=Key("runs-system", "runs-journal"),
+            campaign=campaign,
+            clock=lambda: room.seconds,
+        )
+    )
+    room.at[100] = stop.ask
+    yield made
+    assert stop.asked
+
+
+def opened(room: Room) -> list[int]:
+    """By which terms leases were opened."""
+    return [term for term, effect in room.written if isinstance(effect, OpenLease)]
+
+
+def test_who_is_elected_decides_and_whoever_is_asked_to_stop_lets_go(process: Process, room: Room) -> None:
+    process.run()
+    assert (process.led, opened(room)) == (1, [1])
+    assert room.claim is not None
+    assert room.claim.holder == ""
+    assert [cluster.stopped for cluster in room.clusters] == [[20.0]]
+
+
+def test_a_standby_decides_nothing_and_is_ready(process: Process, room: Room) -> None:
+    room.claim = Claim(holder="other", seconds=10_000, version="1")
+    answers: list[list[str]] = []
+    room.at[50] = lambda: answers.append(process._parts.health.ready())
+    process.run()
+    assert (process.led, room.written, answers) == (0, [], [[]])
+    assert room.claim.holder == "other"
+
+
+def test_a_standby_takes_over_once_the_leader_was_silent_for_too_long(process: Process, room: Room) -> None:
+    room.claim = Claim(holder="other", seconds=15, version="1")
+    process.run()
+    assert opened(room) == [1]
+
+
+def test_nobody_stands_for_election_before_everything_is_listed(process: Process, room: Room) -> None:
+    room.down = True
+    room.at[10] = lambda: setattr(room, "down", False)
+    process.run()
+    assert process.led == 1
+
+
+def test_a_cluster_that_cannot_be_seen_from_the_beginning_ends_the_process(process: Process, room: Room) -> None:
+    room.down = True
+    with pytest.raises(Unavailable, match="cannot list Run: down"):
+        process.run()
+    process._parts.stop.ask()
+
+
+def test_who_is_deposed_stops_at_once_forgets_everything_and_stands_by(process: Process, room: Room) -> None:
+    room.at[5] = room.taken
+    process.run()
+    assert process.led == 2
+    assert opened(room) == [1, 3]  # of the other's term nothing, of its own later one what a world without news needs
+    assert len({id(cluster) for cluster in room.clusters}) == 2
+    assert room.clusters[0].stopped == [0.0]
+
+
+def test_an_api_server_that_is_away_for_a_moment_deposes_nobody(process: Process, room: Room) -> None:
+    room.at[5] = lambda: setattr(room, "down", True)
+    room.at[6] = lambda: setattr(room, "down", False)
+    process.run()
+    assert process.led == 1
+
+
+def test_an_api_server_that_is_away_for_long_ends_the_term_before_another_may_begin(
+    process: Process, room: Room
+) -> None:
+    room.at[5] = lambda: setattr(room, "down", True)
+    room.at[20] = lambda: setattr(room, "down", False)
+    process.run()
+    assert process.led == 2
