@@ -13,6 +13,7 @@ from runs_cli.session.port import Session, key_in
 from runs_core.errors import InvalidInput, Problem
 from runs_core.schema.changes import changes_refused
 from runs_core.schema.convert import Object, run_from_object
+from runs_core.schema.defaults import flavor_of
 from runs_core.schema.manifest import Document, read_manifests
 from runs_core.values.run import Run
 
@@ -69,12 +70,12 @@ def _completed(session: Session, document: Document) -> Document:
 def _fill_flavor(session: Session, where: str, body: Object) -> None:
     known = session.find_run(key_in(body))
     has = known.spec.resources.flavor if known is not None else None
-    flavors = [has] if has else session.flavors()
-    if len(flavors) > 1:
-        what = f"got nothing, and the fleet has {', '.join(flavors)}: name one"
-        raise InvalidInput([Problem(f"{where} spec.resources.flavor", what)])
-    if flavors:
-        body["spec"]["resources"]["flavor"] = flavors[0]
+    try:
+        flavor = flavor_of(has, () if has else session.flavors())
+    except InvalidInput as error:
+        raise InvalidInput([Problem(f"{where} {one.where}", one.what) for one in error.problems]) from error
+    if flavor is not None:
+        body["spec"]["resources"]["flavor"] = flavor
 
 
 def _source(filename: str) -> str:

@@ -57,8 +57,8 @@ def held_in(data: Mapping[str, str]) -> Held:
         )
     except KeyError as error:
         raise ValueError(f"{error.args[0]} is missing") from error
-    if not all(one.made_here for one in held.authorities):
-        raise ValueError("an authority is not one that was made here")
+    if not held.authorities or not all(one.made_here for one in held.authorities):
+        raise ValueError("want at least one authority, and each as it is made here")
     return held
 
 
