@@ -132,7 +132,7 @@ def killed_at(path: Path, until: datetime, write: int, *, broken: bool) -> bool:
                     os.kill(os.getpid(), signal.SIGKILL)
             return real(store, statement, values)
 
-        Store.execute = counted  # type: ignore[method-assign]  # the kill has to sit where every write passes
+        Store.execute = counted  # type: ignore[method-assign, assignment]  # the kill has to sit where every write passes
         go_on(path, until, broken=broken)
         os._exit(0)
     _, status = os.waitpid(child, 0)
