@@ -76,6 +76,17 @@ def test_a_connection_is_used_again(served: Served) -> None:
     connection.close()
 
 
+def test_an_answer_comes_in_one_piece(served: Served) -> None:
+    """In two, the second would wait for the other side to acknowledge the first: 40 ms for each question."""
+    trust = ssl.create_default_context(cadata=AUTHORITY.certificate)
+    plain = socket.create_connection((HOST, served.server.port), timeout=10)
+    with trust.wrap_socket(plain, server_hostname=HOST) as secured:
+        secured.sendall(b"POST /validate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        piece = secured.recv(1 << 16)
+    assert piece.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert piece.endswith(b'\r\n\r\n{"path":"/validate","bytes":2}')
+
+
 def test_a_body_that_is_too_large_is_refused_unread(served: Served) -> None:
     connection = served.connect()
     connection.putrequest("POST", "/validate")

@@ -119,6 +119,8 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
+    wbufsize = -1  # headers and body in one piece
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_POST(self) -> None:
