@@ -343,11 +343,11 @@ class KubeCluster:
     def _written(self, news: Written) -> Iterator[c.Change]:
         if news.answer and news.answer.get("kind") in paths.LISTS and "resourceVersion" in news.answer["metadata"]:
             yield from self._item(news.answer["kind"], news.answer, deleted=False)
-        yield from self.mirror.settled(news.effect)
+        yield from self.mirror.settled(news.effect, written=True)
 
     def _failed(self, news: Failed) -> Iterator[c.Change]:
         for effect in news.effects:
-            yield from self.mirror.settled(effect)
+            yield from self.mirror.settled(effect, written=False)
         made = any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects)
         if made and news.refusal.reason != PREMISE:
             yield c.StartRefused(news.key, self._refusal(news))

@@ -35,6 +35,7 @@ class Mirror:
         self.seen: dict[Name, Value] = {}
         self._versions: dict[Name, int] = {}
         self._gone: deque[Name] = deque()
+        self._removed: dict[Name, str] = {}
         self._assumed: dict[Name, tuple[Value | None, int]] = {}
 
     def names(self, kind: str) -> list[Key]:
@@ -53,16 +54,23 @@ class Mirror:
         if version <= self._versions.get(name, -1):
             return
         self._versions[name] = version
+        if isinstance(value, Run | Pod) and self._removed.get(name) == value.uid:
+            return  # told late of what was taken away since
+        self._removed.pop(name, None)
         if value is None:
-            self.seen.pop(name, None)
-            self._gone.append(name)
-            if len(self._gone) > GONE_KEPT:
-                old = self._gone.popleft()
-                if old not in self.seen:
-                    self._versions.pop(old, None)
+            self._forget(name)
         else:
             self.seen[name] = value
         yield from self._told(name)
+
+    def _forget(self, name: Name) -> None:
+        self.seen.pop(name, None)
+        self._gone.append(name)
+        if len(self._gone) > GONE_KEPT:
+            old = self._gone.popleft()
+            if old not in self.seen:
+                self._versions.pop(old, None)
+                self._removed.pop(old, None)
 
     def vanished(self, name: Name, version: int) -> Iterator[c.Change]:
         """A list of that version does not have it. One that is just being made is only not there yet."""
@@ -77,18 +85,29 @@ class Mirror:
                 name, value = made
                 self._assumed[name] = (value, self._assumed.get(name, (None, 0))[1] + 1)
 
-    def settled(self, effect: Effect) -> Iterator[c.Change]:
-        """That write is over, written or not: what was seen counts again, unless another is under way."""
+    def settled(self, effect: Effect, *, written: bool) -> Iterator[c.Change]:
+        """That write is over: what was seen counts again, unless another is under way.
+
+        What it took away does not come back until another of its name is made, however late the watch tells of it.
+        """
         made = outcome(effect)
         if made is None or made[0] not in self._assumed:
             return
         name = made[0]
+        if written and made[1] is None:
+            self._take_away(name)
         value, writes = self._assumed[name]
         if writes > 1:
             self._assumed[name] = (value, writes - 1)
             return
         del self._assumed[name]
         yield from self._told(name)
+
+    def _take_away(self, name: Name) -> None:
+        known = self.seen.get(name)
+        if isinstance(known, Run | Pod):
+            self._removed[name] = known.uid
+            self._forget(name)
 
     def _told(self, name: Name) -> Iterator[c.Change]:
         change = as_change(name, self.get(name))

@@ -1,0 +1,60 @@
+"""What counts of each object, while our own writes and the watches tell of it in any order."""
+
+from __future__ import annotations
+
+import attrs
+
+from runs_core.cluster.kube.mirror import Mirror, Name
+from runs_core.testing.builders import a_pod, a_run
+from runs_core.values.change import PodGone, PodSeen, RunGone, RunSeen
+from runs_core.values.effect import RemovePod, RemoveRun
+from runs_core.values.pod import Pod
+from runs_core.values.run import Run
+
+RUN = a_run("x")
+
+
+def known(*things: Run | Pod) -> Mirror:
+    """Each as of version 1."""
+    mirror = Mirror()
+    for thing in things:
+        list(mirror.saw(name(thing), 1, thing))
+    return mirror
+
+
+def name(thing: Run | Pod) -> Name:
+    return ("Run" if isinstance(thing, Run) else "Pod", thing.key)
+
+
+def removed(mirror: Mirror, thing: Run | Pod, *, written: bool = True) -> list[object]:
+    """What the world is told once the write is over."""
+    effect = RemoveRun(thing.key) if isinstance(thing, Run) else RemovePod(thing.key)
+    mirror.assume([effect])
+    return list(mirror.settled(effect, written=written))
+
+
+def test_what_was_taken_away_is_gone_before_the_watch_says_so() -> None:
+    run, pod = RUN, a_pod(RUN, node="a1")
+    mirror = known(run, pod)
+    assert removed(mirror, run) == [RunGone(run.key)]
+    assert removed(mirror, pod) == [PodGone(pod.key)]
+
+
+def test_a_late_word_of_what_was_taken_away_does_not_bring_it_back() -> None:
+    pod = a_pod(RUN, node="a1")
+    mirror = known(pod)
+    removed(mirror, pod)
+    assert list(mirror.saw(name(pod), 2, pod)) == []
+    assert mirror.get(name(pod)) is None
+
+
+def test_another_of_its_name_counts() -> None:
+    mirror = known(RUN)
+    removed(mirror, RUN)
+    other = attrs.evolve(RUN, meta=attrs.evolve(RUN.meta, uid="another"))
+    assert list(mirror.saw(name(RUN), 2, other)) == [RunSeen(other)]
+
+
+def test_what_could_not_be_taken_away_counts_again() -> None:
+    pod = a_pod(RUN, node="a1")
+    assert removed(known(pod), pod, written=False) == [PodSeen(pod)]
