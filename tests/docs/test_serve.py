@@ -29,7 +29,8 @@ def surroundings(tmp_path: Path) -> dict[str, object]:
 @pytest.fixture
 def serving(surroundings: dict[str, object]) -> Iterator[subprocess.Popen[str]]:
     subprocess.run(INIT.split(), check=True, timeout=60, stdout=subprocess.DEVNULL, **surroundings)  # type: ignore[call-overload]  # options of run
-    with subprocess.Popen(SERVE.split(), stderr=subprocess.PIPE, **surroundings) as process:  # type: ignore[call-overload]  # options of Popen
+    words = [*SERVE.split(), "--http-address", "127.0.0.1:0"]  # the page's port may be in use here
+    with subprocess.Popen(words, stderr=subprocess.PIPE, **surroundings) as process:  # type: ignore[call-overload]  # options of Popen
         yield process
         process.kill()
 
@@ -38,17 +39,20 @@ def test_a_run_submitted_beside_serve_starts_and_ends(
     serving: subprocess.Popen[str], surroundings: dict[str, object]
 ) -> None:
     assert serving.stderr is not None
-    assert serving.stderr.readline().startswith("serving fleet.db from ")
+    lines = iter(serving.stderr.readline, "")
+    assert next(line for line in map(json.loads, lines) if line["message"] == "serving")["file"] == "fleet.db"
     began = time.monotonic()
     done = subprocess.run(  # type: ignore[call-overload]  # options of run
         ["sh", "-ec", f"{SECOND}runs get hello -o json"], capture_output=True, timeout=90, check=False, **surroundings
     )
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - began > 3, "two seconds to start and two to run"
-    told, obj = done.stdout.split("{", 1)
-    assert "default/hello: created: Succeeded, all ranks succeeded" in told
+    answer, obj = done.stdout.split("{", 1)
+    assert "default/hello: created: Succeeded, all ranks succeeded" in answer
     assert json.loads("{" + obj)["status"]["phase"] == "Succeeded"
     serving.send_signal(signal.SIGTERM)
     _, said = serving.communicate(timeout=60)
     assert serving.returncode == 0
-    assert re.fullmatch(r"stopped at \S+, 0 leases open\n", said)
+    told = [json.loads(line) for line in said.splitlines()]
+    assert [line["outcome"] for line in told if line["message"] == "decided"][-1] == "Released"
+    assert (told[-1]["message"], told[-1]["leases"]) == ("stopped", 0)

@@ -63,9 +63,11 @@ def kubeplane(
         subprocess.run([script, "rm", folder], check=True, capture_output=True, timeout=60)
 
 
-def start(script: Path, folder: Path) -> Plane:
-    """Start a plane in this folder; what it prints are lines `export NAME=VALUE`."""
-    done = subprocess.run([script, "start", folder], capture_output=True, text=True, timeout=START_SECONDS, check=False)
+def start(script: Path, folder: Path, *options: str) -> Plane:
+    """Start a plane in this folder; what it prints are lines `export NAME=VALUE`. options: as `kubeplane start` has."""
+    done = subprocess.run(
+        [script, "start", folder, *options], capture_output=True, text=True, timeout=START_SECONDS, check=False
+    )
     if done.returncode:
         pytest.fail(f"{script} start: {done.stderr}", pytrace=False)
     exports = [line.removeprefix("export ") for line in done.stdout.splitlines() if line.startswith("export ")]

@@ -110,6 +110,24 @@ class ElectionSettings:
     )
 
 
+@rules(
+    Rule(
+        cel="duration(self.period) > duration('0s')",
+        message="want more than 0s: it is the time from one look to the next",
+        field="period",
+        check=lambda audit: audit.period > timedelta(),
+    ),
+)
+@attrs.frozen(kw_only=True)
+class AuditSettings:
+    """The search for what a crash or a late write left, and no decision would ever come back to."""
+
+    period: timedelta = field(Fact(doc="From one look to the next."), default=timedelta(minutes=3))
+    grace: timedelta = field(
+        Fact(doc="Something must be found amiss for so long before it is mended."), default=timedelta(minutes=1)
+    )
+
+
 @attrs.frozen(kw_only=True)
 class LocalSettings:
     """The simulated kubelet of the embedded cluster and of the trace simulator."""
@@ -140,6 +158,7 @@ class Settings:
     election: ElectionSettings = field(
         Fact(doc="Which of several scheduler processes decides."), factory=ElectionSettings
     )
+    audit: AuditSettings = field(Fact(doc="The search for leftovers."), factory=AuditSettings)
     local: LocalSettings = field(Fact(doc="The simulated kubelet."), factory=LocalSettings)
     rank: str | None = field(Fact(doc="The plugin that orders the line, in place of admission time."), default=None)
     plugins: Mapping[str, Any] = attrs.field(factory=lambda: MappingProxyType({}))

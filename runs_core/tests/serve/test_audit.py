@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import attrs
 
-from runs_core.serve.audit import GRACE, Auditor, Finding, ServiceOf, findings
+from runs_core.serve.audit import Auditor, Finding, ServiceOf, findings
+from runs_core.settings import AuditSettings
 from runs_core.testing.builders import A_MONDAY, NAMESPACE, a_lease, a_node, a_pod, a_run, a_world
 from runs_core.values.effect import CloseLease, EndPod, SetRunStatus
 from runs_core.values.lease import Closed, LeaseStatus
@@ -13,6 +14,7 @@ from runs_core.values.pod import PodPhase
 from runs_core.values.run import Phase, Run
 
 RUN = Key(NAMESPACE, "train")
+GRACE = AuditSettings().grace
 
 
 def running(gpus: int = 2, *, phase: Phase = Phase.RUNNING, attempt: int = 1) -> Run:
@@ -106,7 +108,7 @@ def a_finding(what: str = "a leftover") -> Finding:
 
 
 def test_nothing_is_mended_before_it_has_stood_for_the_grace_time() -> None:
-    auditor = Auditor()
+    auditor = Auditor(AuditSettings())
     assert auditor.look(A_MONDAY, [a_finding()], idle) == []
     assert auditor.look(A_MONDAY + GRACE / 2, [a_finding()], idle) == []
     assert auditor.look(A_MONDAY + GRACE, [a_finding()], idle) == [a_finding()]
@@ -114,21 +116,21 @@ def test_nothing_is_mended_before_it_has_stood_for_the_grace_time() -> None:
 
 
 def test_what_went_away_in_between_begins_anew() -> None:
-    auditor = Auditor()
+    auditor = Auditor(AuditSettings())
     auditor.look(A_MONDAY, [a_finding()], idle)
     auditor.look(A_MONDAY + GRACE / 2, [], idle)
     assert auditor.look(A_MONDAY + GRACE, [a_finding()], idle) == []
 
 
 def test_a_run_that_is_being_written_is_not_judged() -> None:
-    auditor = Auditor()
+    auditor = Auditor(AuditSettings())
     auditor.look(A_MONDAY, [a_finding()], idle)
     assert auditor.look(A_MONDAY + GRACE, [a_finding()], lambda _: True) == []
     assert auditor.look(A_MONDAY + 2 * GRACE, [a_finding()], idle) == []
 
 
 def test_it_looks_again_soon_while_something_waits_and_seldom_otherwise() -> None:
-    auditor = Auditor()
+    auditor = Auditor(AuditSettings())
     assert auditor.due(A_MONDAY)
     auditor.look(A_MONDAY, [a_finding()], idle)
     assert auditor.due(A_MONDAY + timedelta(seconds=30))
@@ -141,7 +143,7 @@ def test_a_broken_invariant_is_told_once_and_counted() -> None:
     first, second = running(), attrs.evolve(running(), meta=attrs.evolve(running().meta, name="other", uid="uid-o"))
     leases = [a_lease(first, {"n1": (0, 1)}), a_lease(second, {"n1": (1, 2)})]
     world = a_world(a_node("n1"), first, second, *leases)
-    auditor = Auditor()
+    auditor = Auditor(AuditSettings())
     assert [breach.invariant for breach in auditor.check(world)] == [1]
     assert auditor.check(world) == []
     assert auditor.broken == {1: 1}

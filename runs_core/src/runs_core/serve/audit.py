@@ -7,12 +7,13 @@ looks for the rest. Nothing is mended that has not been found again and again fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import attrs
 
 from runs_core.decide.release import Cause, end_pods, orphaned, release
+from runs_core.settings import AuditSettings
 from runs_core.values.effect import CloseLease, Effect
 from runs_core.values.lease import Closed, Lease, LeaseStatus, Role
 from runs_core.values.meta import Key
@@ -21,10 +22,8 @@ from runs_core.values.run import Phase, Run
 from runs_core.world.invariants import Breach, breaches
 from runs_core.world.world import World
 
-GRACE = timedelta(seconds=60)
-PERIOD = timedelta(minutes=3)
-SUSPICIOUS_PERIOD = timedelta(seconds=20)
-"""From one look to the next, while something waits for its grace time."""
+LOOKS_IN_GRACE = 3
+"""How often it is looked while something waits for its grace time."""
 MOST_MENDED = 100
 """At one look. More at once is no leftover but a mistake, and is not to be mended faster than people can read."""
 
@@ -163,8 +162,8 @@ def _pods(world: World, run: Run) -> list[Pod]:
 class Auditor:
     """Remembers since when each finding stands. broken: how often each invariant was found broken."""
 
-    def __init__(self, *, grace: timedelta = GRACE) -> None:
-        self._grace = grace
+    def __init__(self, settings: AuditSettings) -> None:
+        self._settings = settings
         self._since: dict[tuple[Key, str], datetime] = {}
         self._told: set[Breach] = set()
         self._next: datetime | None = None
@@ -177,10 +176,11 @@ class Auditor:
 
     def look(self, now: datetime, found: Sequence[Finding], busy: Callable[[Key], bool]) -> list[Finding]:
         """Those to be mended now. busy: something is still being written for this run; it is not judged meanwhile."""
+        grace, period = self._settings.grace, self._settings.period
         idle = [one for one in found if not busy(one.run)]
         self._since = {(one.run, one.what): self._since.get((one.run, one.what), now) for one in idle}
-        ripe = [one for one in idle if now - self._since[one.run, one.what] >= self._grace][:MOST_MENDED]
-        self._next = now + (SUSPICIOUS_PERIOD if idle else PERIOD)
+        ripe = [one for one in idle if now - self._since[one.run, one.what] >= grace][:MOST_MENDED]
+        self._next = now + (min(grace / LOOKS_IN_GRACE, period) if idle else period)
         self.mended += len(ripe)
         return ripe
 

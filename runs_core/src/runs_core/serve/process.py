@@ -92,7 +92,7 @@ class Process:
         self._parts = parts
         self._cluster: LiveCluster | None = None
         self._campaign = parts.campaign(parts.election, self._wake)
-        self._auditor = Auditor()
+        self._auditor = Auditor(parts.reload.settings.audit)
         self._reload_at = parts.clock()
         self.led = 0
         parts.health.needs(self._blind)
@@ -179,7 +179,7 @@ class Process:
             nodes=len(world.nodes()),
         )
         settle_memory()
-        self._auditor = Auditor()
+        self._auditor = Auditor(self._parts.reload.settings.audit)
         while not self._parts.stop.asked:
             made = self._insist(term, loop.cycle, cluster)
             self._turned(loop, cluster)
