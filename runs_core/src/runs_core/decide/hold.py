@@ -36,6 +36,7 @@ def core_holds(world: World, run: Run) -> list[Hold]:
         found.append(Hold("Suspended", f"suspended; `runs resume {run.meta.name}` puts it back in line"))
     found += _owner(world, run)
     found += _upstreams(world, run)
+    found += _pods(world, run)
     if run.status.attempt == 0 and (world.leases_of(run.key) or world.gangs.live.get(run.key)):
         found.append(Hold("NameInUse", "pods of an earlier run of this name still end; starts once they are gone"))
     not_before = run.status.not_before
