@@ -1,0 +1,59 @@
+"""`python -m benchmarks [--quick] [names…]`: measures, records, and exits 1 where a limit is missed."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from benchmarks import explanation, placement, throughput, waiting
+from benchmarks.result import QUICK, RESULTS, Result, write
+from benchmarks.sound import Unusable
+from benchmarks.table import PAGE, page
+
+BENCHMARKS: dict[str, Callable[..., Result]] = {
+    module.NAME: module.run for module in (placement, throughput, waiting, explanation)
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(BENCHMARKS)}; all without")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions; recorded apart, not in the table")
+    parser.add_argument("--table", action="store_true", help="measure nothing: write the table from what is recorded")
+    asked = parser.parse_args(arguments)
+    if unknown := sorted(set(asked.names) - BENCHMARKS.keys()):
+        parser.error(f"no benchmark is named {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if asked.table:
+        PAGE.write_text(page(RESULTS), encoding="utf-8")
+        return 0
+    results = [_measure(name, quick=asked.quick) for name in asked.names or BENCHMARKS]
+    if not asked.quick:
+        PAGE.write_text(page(RESULTS), encoding="utf-8")
+    return 0 if all(result is not None and result.met for result in results) else 1
+
+
+def _measure(name: str, *, quick: bool) -> Result | None:
+    gc.unfreeze()
+    gc.collect()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        result = attrs.evolve(BENCHMARKS[name](quick=quick), quick=quick)
+    except Unusable as unusable:
+        print(f"{name}: {unusable}", file=sys.stderr)
+        return None
+    write(result, QUICK if quick else RESULTS)
+    print(f"{name}: {result.title}")
+    for goal in result.goals:
+        measured = f"{goal.measured:,g}{goal.unit and ' ' + goal.unit}"
+        print(f"  {goal.verdict:18} {goal.name}: {measured} ({goal.side} {goal.limit:,g})")
+    for fact, value in result.facts.items():
+        print(f"  {'':18} {fact}: {value:,g}")
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

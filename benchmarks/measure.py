@@ -1,0 +1,28 @@
+"""Ratios within one run: A, B, A, B …, so that whatever else the machine does falls on both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from time import process_time
+
+
+def cpu_of(work: Callable[[], object]) -> float:
+    """Seconds of CPU."""
+    began = process_time()
+    work()
+    return process_time() - began
+
+
+def median_ratio(
+    above: Callable[[], float], below: Callable[[], float], repetitions: int
+) -> tuple[float, float, float]:
+    """The median of above / below over interleaved repetitions, and the median of each."""
+    pairs = [(above(), below()) for _ in range(repetitions)]
+    return median(a / b for a, b in pairs), median(a for a, _ in pairs), median(b for _, b in pairs)
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """The value that this part of all values does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]

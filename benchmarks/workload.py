@@ -1,0 +1,220 @@
+"""A fleet and a trace of runs for it, and the real loop that plays them: nothing here knows how decisions are made."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from time import process_time
+
+import attrs
+
+from runs_core.cluster.trace.cluster import TraceCluster
+from runs_core.serve.loop import Loop
+from runs_core.settings import Settings
+from runs_core.values.change import Change, NodeSeen, RunSeen
+from runs_core.values.meta import SIMULATED, Meta
+from runs_core.values.node import Domain, Node
+from runs_core.values.record import Record
+from runs_core.values.run import Resources, Run, RunSpec, Topology
+from runs_core.values.template import PodTemplate, Requests
+
+FLAVOR = "H100"
+NODE_GPUS = 8
+DOMAIN_NODES = 32
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+SIZES = (1, 1, 1, 2, 4, 8, 8, 16, 32, 64)
+GIB = 1 << 30
+
+At = tuple[datetime, Change]
+Work = tuple[tuple[str, int], ...]
+"""Of each decision of a turn: its kind and the GPUs that the run then holds."""
+
+
+@attrs.frozen(kw_only=True)
+class Shape:
+    """What one run asks for."""
+
+    gpus: int
+    group_gpus: int | None = None
+    selector: tuple[tuple[str, str], ...] = ()
+    cpu_milli: int = 0
+
+    @property
+    def gpus_per_pod(self) -> int:
+        return min(NODE_GPUS, self.gpus)
+
+
+PLAIN = tuple(Shape(gpus=gpus) for gpus in SIZES)
+REGIONS = ("east", "west")
+MANY = tuple(
+    Shape(gpus=gpus, group_gpus=group, selector=selector, cpu_milli=cpu)
+    for gpus in (1, 2, 4, 8, 16, 32, 64)
+    for group in ((None, 16) if gpus > 16 else (None,))
+    for selector in ((), (("region", "east"),), (("region", "west"),))
+    for cpu in (0, 2000)
+)
+"""Several dozen needs: sizes, with and without groups, anywhere or in one region, with and without CPU requests."""
+
+
+def nodes(count: int) -> list[At]:
+    """Domains of 32, the first half of them in the east."""
+    return [(BEGIN, NodeSeen(_node(number, REGIONS[2 * number >= count]))) for number in range(count)]
+
+
+def _node(number: int, region: str) -> Node:
+    return Node(
+        name=f"node-{number:06d}",
+        flavor=FLAVOR,
+        gpus=NODE_GPUS,
+        cpu_milli=192_000,
+        memory_bytes=2048 * GIB,
+        ephemeral_bytes=4096 * GIB,
+        pods=110,
+        domain=Domain(region, "one", f"d{number // DOMAIN_NODES:05d}"),
+        labels=(("region", region),),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Demand:
+    """burst: how many times the fleet's GPUs are asked for at once, at the start; load: how many times from then on.
+
+    waiting: runs that come with the burst, beyond it. mean: of the exponential durations.
+    """
+
+    gpus: int
+    shapes: Sequence[Shape] = PLAIN
+    burst: float = 1.05
+    load: float = 0.85
+    waiting: int = 0
+    mean: timedelta = timedelta(hours=1)
+    seed: int = 1
+
+
+def runs(demand: Demand) -> Iterator[At]:
+    """The burst, then Poisson arrivals without end."""
+    draw = random.Random(demand.seed)
+    mean_gpus = sum(shape.gpus for shape in demand.shapes) / len(demand.shapes)
+    number = held = 0
+    while held < demand.burst * demand.gpus:
+        shape = draw.choice(demand.shapes)
+        held += shape.gpus
+        number += 1
+        yield BEGIN, RunSeen(_run(number, shape, _duration(draw, demand.mean), BEGIN))
+    for _ in range(demand.waiting):
+        number += 1
+        yield BEGIN, RunSeen(_run(number, draw.choice(demand.shapes), _duration(draw, demand.mean), BEGIN))
+    rate = demand.load * demand.gpus / (mean_gpus * demand.mean.total_seconds())
+    seconds = 0.0
+    while True:
+        seconds += draw.expovariate(rate)
+        number += 1
+        at = BEGIN + timedelta(seconds=round(seconds, 3))
+        yield at, RunSeen(_run(number, draw.choice(demand.shapes), _duration(draw, demand.mean), at))
+
+
+def _duration(draw: random.Random, mean: timedelta) -> int:
+    return int(draw.expovariate(1 / mean.total_seconds())) + 1
+
+
+def _run(number: int, shape: Shape, seconds: int, at: datetime) -> Run:
+    template = PodTemplate(requests=Requests(cpu_milli=shape.cpu_milli)) if shape.cpu_milli else None
+    return Run(
+        meta=Meta(
+            name=f"run-{number}",
+            namespace="research",
+            uid=f"{number:08d}",
+            created=at,
+            annotations=((SIMULATED + "duration", f"{seconds}s"),),
+        ),
+        spec=RunSpec(
+            resources=Resources(flavor=FLAVOR, gpus=shape.gpus, gpus_per_pod=shape.gpus_per_pod),
+            topology=Topology(group_gpus=shape.group_gpus, selector=shape.selector),
+            template=template,
+        ),
+    )
+
+
+class Player:
+    """The real loop on the trace simulator's cluster, stopped and measured between any two moments.
+
+    kinds: decisions so far, by outcome. arrived: runs seen so far. cpu: seconds of CPU in the loop and its cluster,
+    without the making of the trace. cycles: of each turn that decided something, what it decided and its CPU.
+    """
+
+    def __init__(self, count: int, demand: Demand, prepare: Callable[[Loop], None] = lambda _: None) -> None:
+        self._trace = runs(demand)
+        self._ahead = deque(nodes(count))
+        self.gpus = count * NODE_GPUS
+        self.kinds: Counter[str] = Counter()
+        self.arrived = 0
+        self.cpu = 0.0
+        self.cycles: list[tuple[Work, float]] = []
+        self._work: list[tuple[str, int]] = []
+        self.used_seconds = self.seconds = 0.0
+        self.most_waiting = 0
+        self.cluster = TraceCluster(self._feed(), Settings(), begin=BEGIN, told=self._told)
+        self.loop = Loop(self.cluster, Settings())
+        prepare(self.loop)
+
+    def fetch(self, count: int) -> None:
+        """Make that many arrivals ahead, so that measuring does not measure them."""
+        self._ahead.extend(next(self._trace) for _ in range(count))
+
+    def _feed(self) -> Iterator[At]:
+        while True:
+            if not self._ahead:
+                self.fetch(1)
+            found = self._ahead.popleft()
+            self.arrived += isinstance(found[1], RunSeen)
+            yield found
+
+    def _told(self, records: Sequence[Record]) -> None:
+        for record in records:
+            kind = type(record.outcome).__name__
+            self.kinds[kind] += 1
+            self._work.append((kind, record.width))
+
+    @property
+    def decisions(self) -> int:
+        return sum(self.kinds.values())
+
+    @property
+    def utilisation(self) -> float:
+        """Held GPUs over all, averaged over the virtual time since the last `reset`."""
+        return self.used_seconds / (self.seconds * self.gpus) if self.seconds else 0.0
+
+    def reset(self) -> None:
+        """Measure from here on."""
+        self.cpu = self.used_seconds = self.seconds = 0.0
+        self.most_waiting = 0
+        self.kinds.clear()
+        self.cycles.clear()
+
+    def play(self, arrivals: int) -> None:
+        """Until that many more runs have arrived and everything due has been decided."""
+        self.fetch(arrivals + 1)
+        until = self.arrived + arrivals
+        world, cluster, loop = self.loop.world, self.cluster, self.loop
+        while self.arrived < until:
+            before = cluster.now
+            used = self.gpus - world.free_gpus(FLAVOR)
+            began = process_time()
+            cluster.advance(loop.next_moment())
+            made = loop.settle()
+            spent = process_time() - began
+            self.cpu += spent
+            if made:
+                self.cycles.append((tuple(self._work), spent))
+                self._work.clear()
+            passed = (cluster.now - before).total_seconds()
+            self.seconds += passed
+            self.used_seconds += passed * used
+            self.most_waiting = max(self.most_waiting, len(world.line))
+
+    def settle(self) -> None:
+        """Take up what is there at the beginning: the fleet and the burst."""
+        self.loop.settle()
+        self._work.clear()

@@ -1,0 +1,182 @@
+"""Each goal of the harness, at a small scale, held against code that is broken in the way the goal is there to find."""
+
+import random
+from collections.abc import Callable, Iterator
+from itertools import count
+from time import process_time
+
+import pytest
+from benchmarks import explanation, placement, throughput, waiting
+from benchmarks.result import Goal, Result
+from benchmarks.sound import Unusable, demand_busy, demand_sound, miscounted, used_now
+from benchmarks.workload import FLAVOR, Demand, Player
+
+from runs_core.decide.advice import Advice
+from runs_core.decide.cycle import consider
+from runs_core.serve.loop import Loop
+from runs_core.values.change import NodeGone, NodeSeen
+from runs_core.values.decision import Outcome, Placement
+from runs_core.values.need import Need
+from runs_core.values.node import Domain, Node
+from runs_core.values.run import Run
+from runs_core.world import fleet as fleets
+from runs_core.world.fleet import FlavorFleet, Fleet
+from runs_core.world.oracle import recomputed
+from runs_core.world.world import World
+
+
+def goal(result: Result, part: str) -> Goal:
+    (found,) = (goal for goal in result.goals if part in goal.name)
+    return found
+
+
+def each_turn(also: Callable[[World], object]) -> Callable[[Loop], None]:
+    """Breaks a loop: it does this as well, each time it turns."""
+
+    def prepare(loop: Loop) -> None:
+        turn = loop.cycle
+
+        def broken() -> int:
+            also(loop.world)
+            return turn()
+
+        setattr(loop, "cycle", broken)  # noqa: B010  # mypy holds methods against assignment
+
+    return prepare
+
+
+# -- placement --------------------------------------------------------------------------------------------------------
+
+
+def scanning(world: World, fleet: Fleet, flavor: FlavorFleet, need: Need) -> Placement | None:
+    """Looks at each node of the fleet before it places."""
+    for _ in world.nodes():
+        placement.plain_place(world, fleet, flavor, Need(flavor=FLAVOR, pods=1, gpus_per_pod=1))
+    return placement.plain_place(world, fleet, flavor, need)
+
+
+@pytest.fixture(scope="module")
+def scanned() -> Result:
+    return placement.compare(40, 400, scanning, repetitions=3, count=10)
+
+
+def test_a_placement_that_scans_the_fleet_misses_the_ratio(scanned: Result) -> None:
+    assert not goal(scanned, "CPU of a placement").met
+
+
+def test_a_placement_that_scans_the_fleet_misses_the_bound_on_nodes(scanned: Result) -> None:
+    assert not goal(scanned, "nodes looked at").met
+
+
+def test_the_real_placement_looks_at_no_more_nodes_than_it_may() -> None:
+    result = placement.compare(40, 80, placement.plain_place, repetitions=3, count=50)
+    assert goal(result, "nodes looked at").met
+    assert result.facts["placements found"] > 100
+
+
+# -- throughput -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def honest() -> Result:
+    return throughput.steady(100, 150)
+
+
+def test_a_loop_that_recomputes_all_indexes_each_turn_misses_the_rate(honest: Result) -> None:
+    half = goal(honest, "per CPU second").measured / 2
+    broken = throughput.steady(100, 60, prepare=each_turn(recomputed), limit=half)
+    assert not goal(broken, "per CPU second").met
+
+
+def test_the_honest_loop_keeps_a_third_of_its_rate(honest: Result) -> None:
+    third = goal(honest, "per CPU second").measured / 3
+    assert goal(throughput.steady(100, 150, limit=third), "per CPU second").met
+
+
+def test_a_loop_that_pauses_now_and_then_misses_the_tail() -> None:
+    turns = count()
+
+    def pause(_: World) -> None:
+        until = process_time() + (0.01 if next(turns) % 20 == 0 else 0)
+        while process_time() < until:
+            pass
+
+    assert not goal(throughput.steady(100, 150, prepare=each_turn(pause)), "percentile").met
+
+
+def test_a_rebuild_each_turn_misses_the_counter(monkeypatch: pytest.MonkeyPatch, honest: Result) -> None:
+    monkeypatch.setattr(fleets, "MOST_EMPTY_SEATS", 1)
+    names = (f"passing-{number}" for number in count())
+    broken = throughput.steady(100, 60, prepare=each_turn(lambda world: replace_a_node(world, names)))
+    assert goal(honest, "rebuilds").met
+    assert not goal(broken, "rebuilds").met
+
+
+def replace_a_node(world: World, names: Iterator[str]) -> None:
+    """A node of a fleet of its own goes, and one of another name comes: nobody's seat lasts."""
+    for node in [node for node in world.nodes() if node.flavor == "other"]:
+        world.apply(NodeGone(node.name))
+    world.apply(NodeSeen(Node(name=next(names), flavor="other", gpus=1, pods=1, domain=Domain(name="other"))))
+
+
+def test_a_start_that_looks_at_every_node_misses_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = fleets.DomainFleet.eligible
+
+    def curious(domain: fleets.DomainFleet, *rest: object) -> int:
+        looked_at[0].nodes_visited += len(domain.states)
+        return place(domain, *rest)  # type: ignore[arg-type]  # handed on as it came
+
+    looked_at: list[Fleet] = []
+    monkeypatch.setattr(fleets.DomainFleet, "eligible", curious)
+    broken = throughput.steady(100, 60, prepare=lambda loop: looked_at.append(loop.world.fleet))
+    assert not goal(broken, "for each start").met
+
+
+# -- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_asked_in_full_on_each_arrival_misses_the_ratio() -> None:
+    in_full = each_turn(lambda world: world.touch(*world.line.entries))
+    broken = waiting.compare(60, 100, 1500, repetitions=3, arrivals=10, prepare=in_full)
+    assert not goal(broken, "waiting /").met
+
+
+# -- explanation ------------------------------------------------------------------------------------------------------
+
+
+def test_an_explanation_that_asks_node_by_node_misses_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(world: World, run: Run, advice: Advice) -> Outcome:
+        return [consider(world, run, advice) for _ in world.nodes()][-1]
+
+    monkeypatch.setattr(explanation, "consider", slow)
+    scale = 100 / explanation.NODES
+    assert not explanation.explain_all(100, repetitions=3, limit=explanation.LIMIT * scale).met
+
+
+# -- evidence ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_idle_fleet_is_no_evidence() -> None:
+    player = Player(20, Demand(gpus=160, burst=0.2))
+    player.settle()
+    with pytest.raises(Unusable, match="no run waited"):
+        demand_busy(player, used_now(player))
+
+
+def test_a_fleet_that_is_hardly_used_is_no_evidence() -> None:
+    player = Player(20, Demand(gpus=160, burst=0.2))
+    player.settle()
+    player.most_waiting = 1
+    with pytest.raises(Unusable, match="in use: want more than 80 %"):
+        demand_busy(player, used_now(player))
+
+
+def test_a_fleet_that_lost_count_is_no_evidence() -> None:
+    player = Player(20, Demand(gpus=160))
+    player.settle()
+    demand_sound(player)
+    ledger = player.loop.world.ledger
+    del ledger.open[random.Random(1).choice(sorted(ledger.open))]
+    assert list(miscounted(player.loop.world))
+    with pytest.raises(Unusable, match="things are wrong"):
+        demand_sound(player)
