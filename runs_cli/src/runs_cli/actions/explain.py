@@ -127,7 +127,8 @@ def _match_table(found: Explanation) -> Table:
 
 def _events_table(history: History) -> Table:
     columns = [Column("LAST"), Column("TIMES", right=True), Column("EVENT"), Column("MESSAGE")]
-    rows = [[event["last"], str(event["count"]), event["reason"], event["message"]] for event in history.events]
+    events = sorted(history.events, key=lambda event: str(event["last"]))
+    rows = [[event["last"], str(event["count"]), event["reason"], event["message"]] for event in events]
     return Table(columns=columns, rows=rows, title="Events")
 
 

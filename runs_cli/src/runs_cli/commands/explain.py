@@ -16,6 +16,6 @@ from runs_cli.completion import RUN
     ),
 )
 @click.argument("name", metavar="RUN", type=RUN)
-@click.option("--history", is_flag=True, help="Also every decision so far.")
+@click.option("--history", is_flag=True, help="Also every decision and Event so far.")
 def explain() -> None:
     """Why a run is in its phase: every reason, the fleet step by step, what would start it, what plugins say."""

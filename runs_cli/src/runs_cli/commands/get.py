@@ -18,4 +18,8 @@ from runs_cli.completion import RUN
 )
 @click.argument("names", nargs=-1, metavar="[RUN]...", type=RUN)
 def get() -> None:
-    """Runs with their phase, width and reason. RUN is a name, or namespace/name."""
+    """Runs with their phase, width and reason. RUN is a name, or namespace/name.
+
+    A table of an embedded cluster says why a run waits now; the object, and a table of a live one, why it did when the
+    scheduler last had something new to say. `explain` and `queue` always tell of now.
+    """

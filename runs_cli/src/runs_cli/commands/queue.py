@@ -13,4 +13,7 @@ from runs_cli.command import declare
     ),
 )
 def queue() -> None:
-    """The line of the whole cluster: position, GPUs wanted, and how many GPUs of that flavor are wanted ahead."""
+    """The line of the whole cluster: position, GPUs wanted, and how many GPUs of that flavor are wanted ahead.
+
+    REASON is why each waits now. AHEAD leaves out runs that the present fleet could never take.
+    """

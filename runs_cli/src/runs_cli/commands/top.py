@@ -16,5 +16,6 @@ def top() -> None:
     """GPUs by flavor and fabric domain.
 
     LARGEST is the widest run of one-GPU pods that fits into one domain now: far below FREE, the fleet is fragmented.
+    SPARE and UNFUNDED are shown where there are any. A domain is region/cluster/domain, without what no label names.
     UNAVAILABLE are GPUs that nobody holds on nodes that take nothing new, and those that other pods use.
     """

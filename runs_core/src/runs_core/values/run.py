@@ -173,7 +173,7 @@ class RunSpec:
     on_pod_failure: PodFailure = field(Fact(doc="What a failed rank does."), factory=PodFailure)
     on_node_loss: OnLoss = field(Fact(doc="What the loss of a node does."), default=OnLoss.REQUEUE)
     start_timeout: timedelta = field(
-        Fact(doc="A gang not all running by then is undone; the setting starts.tries says how often."),
+        Fact(doc="A gang not all running by then is undone and tried again; starts.tries says how often."),
         default=timedelta(minutes=15),
     )
     canceled: bool = field(Fact(doc="True, for ever: ends the run and keeps its record."), default=False)
