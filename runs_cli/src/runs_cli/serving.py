@@ -45,8 +45,10 @@ class Served:
 
 def parts(asked: Asked, plugins: Registry, reload: Reload, *, identity: str, stop: Stopping, health: Health) -> Served:
     """Nothing has been asked of the cluster yet. Unavailable: the kubeconfig cannot be used."""
+    place = current(asked.kubeconfig, asked.context)
     api = Api.connect(asked.kubeconfig, asked.context)
-    namespace = asked.namespace or _own_namespace(asked)
+    inside = place.name is None
+    namespace = asked.namespace or (place.namespace if inside else NAMESPACE)
     times = reload.settings.election
 
     def cluster() -> LiveCluster:
@@ -90,12 +92,6 @@ def webhooks(served: Served, where: tuple[str, int] | None, folder: str | None, 
         yield
     finally:
         made.stop()
-
-
-def _own_namespace(asked: Asked) -> str:
-    """Its pod's, inside a cluster."""
-    place = current(asked.kubeconfig, asked.context)
-    return place.namespace if place.name is None else NAMESPACE
 
 
 def _untold(_: Sequence[Record]) -> None:

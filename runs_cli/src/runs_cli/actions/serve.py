@@ -37,11 +37,13 @@ class Wanted:
 
 def serve(**given: object) -> None:
     wanted = Wanted(**given)  # type: ignore[arg-type]  # click's own, by the names and types of the options
+    if asked().local is not None:
+        _refuse_live_options(wanted)
     log.set_up(LogFormat(wanted.log_format), Level(wanted.log_level))
     health = Health()
     with stopping() as stop, _answering(wanted, health):
         if asked().local is not None:
-            _local(stop, health, wanted)
+            _local(stop, health)
         else:
             _live(stop, health, wanted)
 
@@ -64,8 +66,7 @@ def _answering(wanted: Wanted, health: Health) -> Iterator[None]:
 # -- the embedded cluster ---------------------------------------------------------------------------------------------
 
 
-def _local(stop: Stopping, health: Health, wanted: Wanted) -> None:
-    _refuse_live_options(wanted)
+def _local(stop: Stopping, health: Health) -> None:
     with embedded(asked()) as session:
         loop = session.loop
         loop.tell(lambda record: log.decided(loop.cycles, record))
@@ -99,11 +100,11 @@ def _live(stop: Stopping, health: Health, wanted: Wanted) -> None:
     from runs_core.serve.process import Process  # noqa: PLC0415
 
     said = asked()
+    where = address(wanted.webhook_address, "--webhook-address")
     plugins = known_plugins(said).sound()
     settings = loaded_settings(said, plugins)
     reload = Reload(said.config, lambda: loaded_settings(said, plugins), settings)
     made = parts(said, plugins, reload, identity=_identity(wanted.identity), stop=stop, health=health)
-    where = address(wanted.webhook_address, "--webhook-address")
     with webhooks(made, where, wanted.webhook_cert_dir, _hosts(wanted, where, made.namespace)):
         Process(made.parts).run()
     log.info("stopped", identity=made.parts.election.identity)

@@ -103,6 +103,11 @@ class Process:
         try:
             while not self._parts.stop.asked:
                 self._once()
+        except RunsError:
+            raise
+        except Exception:
+            log.LOGGER.exception("a defect ends this process")
+            raise
         finally:
             self._campaign.stop()
 

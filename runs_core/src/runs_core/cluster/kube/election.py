@@ -240,7 +240,10 @@ class Campaign:
             self._running.wait()
             if self._stopped.is_set():
                 return
-            self._election.step()
+            try:
+                self._election.step()
+            except Exception as error:  # noqa: BLE001 - a defect has to show as a term that runs out, not as silence
+                self._election.failing = f"{type(error).__name__}: {error}"
             if self._election.term() != led:
                 led = self._election.term()
                 self._told()

@@ -1,0 +1,42 @@
+"""`runs serve` before it serves: what it refuses, and how."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--http-address", "8080"], 2, "--http-address: got '8080', want HOST:PORT such as 127.0.0.1:8080, or none"),
+        (["--http-address", "none", "--webhook-address", "9443"], 2, "--webhook-address: got '9443'"),
+        (["--http-address", "none"], 3, "there is no kubeconfig: name one with --kubeconfig or KUBECONFIG"),
+        (["--local", "fleet.db", "--webhook-address", ":9443"], 2, "--webhook-address is for a live cluster"),
+        (["--local", "fleet.db", "--identity", "me"], 2, "--identity is for a live cluster"),
+        (["--webhook-cert-dir", "nowhere"], 2, "nowhere"),
+        (["--log-level", "loud"], 2, "'loud' is not one of"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(
+    program: Program, tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
+    done = program("serve", *words)
+    assert (done.returncode, len(done.stderr.splitlines())) == (code, 1)
+    assert said in done.stderr
+
+
+def test_an_address_in_use_is_refused_with_a_remedy(program: Program) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = program("serve", "--http-address", where)
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert f"{where} cannot be listened on" in done.stderr
+    assert "name another --http-address, or none" in done.stderr
