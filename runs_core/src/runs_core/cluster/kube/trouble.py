@@ -25,6 +25,8 @@ def unavailable(api: Api, refusal: Refused, context: str | None) -> Unavailable:
         return Unavailable(_forbidden(api, refusal, context))
     if refusal.status == NOT_FOUND:
         return Unavailable(_absent(api))
+    if not refusal.reason and not _kubernetes(api):
+        return Unavailable(f"{api.host} is no Kubernetes API server; name another --context")
     return Unavailable(f"{api.host} refuses: {refusal.message or refusal.status}; try again, or ask its administrator")
 
 

@@ -29,9 +29,7 @@ def webhooks_absent(evidence: Evidence) -> Iterator[Finding]:
     here = {one["kind"] for one in evidence.of("webhooks")}
     missing = [kind for kind in KINDS if kind not in here]
     if evidence.knows("webhooks") and missing:
-        what = (
-            f"{some(missing)} {WEBHOOKS} is not there: mistakes that the CRDs cannot see are stored, flavors not filled"
-        )
+        what = f"no {some(missing)} {WEBHOOKS}: mistakes that the CRDs cannot see are stored, flavors not filled in"
         yield Finding(check="WebhookAbsent", about="admission", what=what, remedy=ASK)
 
 
