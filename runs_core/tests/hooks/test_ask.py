@@ -204,7 +204,7 @@ def test_without_an_opinion_there_is_no_score() -> None:
     [
         (raises, "the disk is full"),
         (hangs, "no answer"),
-        (lambda: [1], "got 1 scores for 2 domains"),
+        (lambda: [1], "got 1 score for 2 domains"),
         (lambda: [1, 2, 3], "got more than 2 scores"),
         (lambda: [1, float("nan")], "got nan"),
         (lambda: [1, float("inf")], "got inf"),
