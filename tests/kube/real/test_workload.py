@@ -8,10 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.kube.conftest import Plane, start
+from tests.kube.conftest import start
 from tests.kube.serve.conftest import Object, Site, eventually, install
 
 SHELL = ["sh", "-c"]
@@ -54,7 +53,7 @@ def container(command: str, gpus: int = 0) -> Object:
     return {**made, "resources": {"limits": {"nvidia.com/gpu": gpus}}} if gpus else made
 
 
-def run(name: str, gpus: int, command: str, **spec: Any) -> Object:
+def run(name: str, gpus: int, command: str, **spec: object) -> Object:
     return {
         "apiVersion": "runs.dev/v1alpha1",
         "kind": "Run",
@@ -101,7 +100,7 @@ def open_leases(site: Site, name: str) -> list[Object]:
 
 
 def test_a_gang_of_four_runs_its_own_command_and_its_logs_come_back(real: Site) -> None:
-    told = 'echo "rank $RANK of $WORLD_SIZE at $MASTER_ADDR:$MASTER_PORT group $RUNS_GROUP"; env | grep -c FAKE_GPU; ls /dev'
+    told = 'echo "rank $RANK of $WORLD_SIZE at $MASTER_ADDR:$MASTER_PORT group $RUNS_GROUP"'
     create(real, run("train", 4, told))
     comes_to(real, "train", "Succeeded")
     for rank in range(4):
@@ -155,7 +154,7 @@ def job(name: str, completions: int, gpus: int) -> Object:
         "completions": completions,
         "parallelism": completions,
         "completionMode": "Indexed",
-        "template": {"metadata": {"labels": {"runs.dev/run": name.split(".")[0]}}, "spec": pod},
+        "template": {"metadata": {"labels": {"runs.dev/run": name.partition(".")[0]}}, "spec": pod},
     }
     return {
         "apiVersion": "batch/v1",
