@@ -20,7 +20,7 @@ CODES = {
     Code.DONE: "yes, or done",
     Code.NO: "no: refused, not there, or it would wait",
     Code.USAGE: "the command line, a manifest or a setting is invalid",
-    Code.UNREACHABLE: "there is no cluster: no `--local FILE`, or the file cannot be used",
+    Code.UNREACHABLE: "the cluster, or the file of `--local`, cannot be had: unreachable, forbidden, another version",
     Code.TIMED_OUT: "the time of `--timeout` is over",
     Code.INTERRUPTED: "interrupted",
 }

@@ -14,6 +14,7 @@ from docs.generate.text import code, head, section, table
 
 from runs_core.schema.names import camel
 from runs_core.serve import summary
+from runs_core.serve.doctor.finding import Diagnosis
 from runs_core.serve.summary import Summary
 from runs_core.serve.views.explain import Explanation
 from runs_core.serve.views.plan import Plan
@@ -45,6 +46,7 @@ VIEWS: Mapping[str, tuple[type, str]] = {
         Status,
         "`runs cluster status`, and `cluster` `init`, `delete`, `advance`, `lose`, `restore`, `cordon`, `uncordon`.",
     ),
+    "doctor": (Diagnosis, "`runs doctor`, what must be mended first coming first. Exit code 1 where `items` has any."),
     "simulate": (Summary, "`runs simulate`; [how to read it](../howto/simulate.md)."),
 }
 

@@ -82,8 +82,8 @@ class Clinic:
     def found(self, settings: Settings | None = None) -> dict[str, Finding]:
         """Findings by check, of what dora sees."""
         diagnosis = diagnose(gather(self.api, HERE, settings or Settings()))
-        assert diagnosis.unread == ()
-        return {finding.check: finding for finding in diagnosis.findings}
+        assert diagnosis.unread == {}
+        return {finding.check: finding for finding in diagnosis.items}
 
     def finds(self, check: str, settings: Settings | None = None) -> Finding:
         """That finding, with everything that a finding has."""
@@ -222,15 +222,15 @@ def evidence(clinic: Clinic) -> Evidence:
 
 
 def test_a_server_that_is_too_old_is_found(evidence: Evidence) -> None:
-    assert "ServerTooOld" not in {one.check for one in diagnose(evidence).findings}
-    old = {one.check: one for one in diagnose(attrs.evolve(evidence, server=(1, 29))).findings}
+    assert "ServerTooOld" not in {one.check for one in diagnose(evidence).items}
+    old = {one.check: one for one in diagnose(attrs.evolve(evidence, server=(1, 29))).items}
     assert old["ServerTooOld"].what.startswith("it is Kubernetes 1.29, and runs needs 1.30")
 
 
 def test_a_clock_that_differs_is_found(evidence: Evidence) -> None:
     assert evidence.skew == timedelta()
     behind = attrs.evolve(evidence, skew=timedelta(seconds=-90))
-    assert "is 90 s behind" in {one.check: one for one in diagnose(behind).findings}["ClockDiffers"].what
+    assert "is 90 s behind" in {one.check: one for one in diagnose(behind).items}["ClockDiffers"].what
 
 
 # -- who leads ---------------------------------------------------------------------------------------------------------

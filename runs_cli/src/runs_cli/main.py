@@ -135,6 +135,7 @@ root = Root(
     help="Schedule gangs of GPUs: all of a gang or nothing, where it belongs, and every decision explained.",
     examples=(
         ("A fleet and a day of work, to look at:", "runs demo"),
+        ("What waits on the cluster of your kube context, and what is wrong with it?", "runs queue; runs doctor"),
         ("A fleet of your own, in one file:", "runs --local fleet.db cluster init --nodes 4 --flavor H100-80GB"),
         ("Ask for 16 GPUs:", "runs --local fleet.db submit train --gpus 16"),
         ("See why it is where it is:", "runs --local fleet.db explain train"),

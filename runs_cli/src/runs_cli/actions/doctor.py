@@ -18,23 +18,23 @@ def doctor(*, system_namespace: str, service_account: str) -> int:
     found = diagnosed(said, Installation(namespace=system_namespace, account=service_account))
     answer(
         said,
-        plain=lambda: {"items": plain(found.findings), "unread": dict(found.unread)},
-        names=lambda: [finding.check for finding in found.findings],
+        plain=lambda: plain(found),
+        names=lambda: [finding.check for finding in found.items],
         blocks=lambda: _blocks(found),
     )
-    return Code.NO if found.findings else Code.DONE
+    return Code.NO if found.items else Code.DONE
 
 
 def _blocks(found: Diagnosis) -> list[Block]:
     columns = [Column("CHECK"), Column("ABOUT"), Column("WHAT")]
-    rows = [[finding.check, finding.about, finding.what] for finding in found.findings]
+    rows = [[finding.check, finding.about, finding.what] for finding in found.items]
     where = " in what you may look at" if found.unread else ""
     empty = f"Nothing is wrong{where}, by {found.checks} checks."
     blocks: list[Block] = [Table(columns=columns, rows=rows, empty=empty)]
-    if found.findings:
-        lines = [f"{finding.check}: {finding.remedy}" for finding in found.findings]
+    if found.items:
+        lines = [f"{finding.check}: {finding.remedy}" for finding in found.items]
         blocks.append(Notes(title="What mends it", lines=lines))
     if found.unread:
-        lines = [f"{topic}: {why}" for topic, why in found.unread]
+        lines = [f"{topic}: {why}" for topic, why in found.unread.items()]
         blocks.append(Notes(title="Could not be looked at, and is not judged", lines=lines))
     return blocks

@@ -55,6 +55,8 @@ def opened(asked: Asked, kinds: Sequence[str], names: Sequence[str] = ()) -> Ite
         yield session
     except Refused as refusal:
         raise unavailable(api, refusal, context.name) from refusal
+    except Unavailable as error:
+        raise Unavailable(f"{error}; see that it runs, or name another --context") from error
     finally:
         if session is not None and session.following is not None:
             session.following.stop()

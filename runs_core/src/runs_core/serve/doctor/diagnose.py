@@ -40,7 +40,7 @@ CHECKS: tuple[Check, ...] = (
 def diagnose(evidence: Evidence) -> Diagnosis:
     """In the order of the checks. What could not be read is said, and not taken for absent."""
     return Diagnosis(
-        findings=tuple(finding for check in CHECKS for finding in check(evidence)),
-        unread=tuple(sorted(evidence.unread.items())),
+        items=tuple(finding for check in CHECKS for finding in check(evidence)),
+        unread=dict(sorted(evidence.unread.items())),
         checks=len(CHECKS),
     )

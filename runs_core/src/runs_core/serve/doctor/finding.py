@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -23,8 +23,8 @@ class Finding:
 class Diagnosis:
     """unread: what could not be looked at, with the reason; what hangs on it is not judged. checks: how many."""
 
-    findings: tuple[Finding, ...]
-    unread: tuple[tuple[str, str], ...]
+    items: tuple[Finding, ...]
+    unread: Mapping[str, str]
     checks: int
 
 
