@@ -41,6 +41,8 @@ from runs_core.world.ledger import entry, fold
 Clock = Callable[[], datetime]
 Told = Callable[[Sequence[Record]], None]
 LONGEST_BACKOFF = timedelta(hours=1)
+WRITTEN = ("Run", "GPULease", "Pod")
+"""Kinds whose objects a leader writes as it decides."""
 OVER = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
 
 
@@ -54,11 +56,12 @@ class Written:
 
 @attrs.frozen(kw_only=True)
 class Failed:
-    """The work of one run was refused. effects: those that were not written, and will not be."""
+    """The work of one run was refused. effects: what of it was not written, and will not be. freed: its places."""
 
     key: Key
     effects: Sequence[Effect]
     refusal: Refused
+    freed: Gate
 
 
 class Everything:
@@ -100,6 +103,7 @@ class KubeCluster:
         self.journal = Journal(api, namespace)
         self.mirror = Mirror()
         self._places = Places()
+        self._listed_at: dict[str, int] = {}
         self.aside: dict[Name, str] = {}
         self.lingering: dict[Key, Lease] = {}
         self.flavors: tuple[str, ...] = ()
@@ -121,7 +125,7 @@ class KubeCluster:
         before = self.journal.take_over(holder)
         self._adopt([e.CloseLease(lease) for lease in before.closing()])
         self._adopt([e.OpenLease(lease) for lease in before.opening()])
-        self.inbox.put(everything(self._api, "GPULease", paths.LISTS["GPULease"]))  # a watch may be late, this is not
+        self._look_again()
         self.inbox.put(Everything())
         self.inbox.put(c.HeadSeen(before.head))
         return self.journal.entry.term
@@ -140,6 +144,12 @@ class KubeCluster:
 
     def _adopted(self, effect: Effect) -> None:
         self.inbox.put(Written(effect=effect, answer=self._writes.write(effect)))
+
+    def _look_again(self) -> None:
+        """List what a leader writes: a watch may be late, and what the one before wrote must not be decided again."""
+        with ThreadPoolExecutor(max_workers=len(WRITTEN), thread_name_prefix="look") as pool:
+            for found in pool.map(lambda kind: everything(self._api, kind, paths.LISTS[kind]), WRITTEN):
+                self.inbox.put(found)
 
     def known(self) -> Iterator[c.Change]:
         """What builds a world from nothing."""
@@ -230,7 +240,7 @@ class KubeCluster:
                 case Listed():
                     changes += self._listed(news)
                 case Event():
-                    changes += self._item(news.resource, news.item, deleted=news.deleted)
+                    changes += self._told_late(news)
                 case Written():
                     changes += self._written(news)
                 case Failed():
@@ -274,7 +284,7 @@ class KubeCluster:
         def failed(refusal: Refused) -> None:
             freed.tell(came=False)
             left = [effect for effect in step.effects if id(effect) not in written]
-            self.inbox.put(Failed(key=step.key, effects=left, refusal=refusal))
+            self.inbox.put(Failed(key=step.key, effects=left, refusal=refusal, freed=freed))
 
         gates = self._places.gates(step.opens)
         self._places.free(step.closes, freed)
@@ -309,10 +319,18 @@ class KubeCluster:
         for key in self.mirror.names(news.resource):
             if key not in here:
                 yield from self.mirror.vanished((news.resource, key), news.version)
+        self._listed_at[news.resource] = news.version
+
+    def _told_late(self, news: Event) -> Iterator[c.Change]:
+        """Passed over if it is from before the last list: what it tells of may be gone, and its end never be told."""
+        if int(news.item["metadata"]["resourceVersion"]) > self._listed_at.get(news.resource, 0):
+            yield from self._item(news.resource, news.item, deleted=news.deleted)
 
     def _item(self, kind: str, item: Object, *, deleted: bool) -> Iterator[c.Change]:
         name = (kind, _key(item))
         version = int(item["metadata"]["resourceVersion"])
+        if self.mirror.passed(name, version):
+            return
         value: Value | None = None
         self.aside.pop(name, None)
         if not deleted:
@@ -346,6 +364,7 @@ class KubeCluster:
         yield from self.mirror.settled(news.effect, written=True)
 
     def _failed(self, news: Failed) -> Iterator[c.Change]:
+        news.freed.known = True
         for effect in news.effects:
             yield from self.mirror.settled(effect, written=False)
         made = any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects)

@@ -11,10 +11,14 @@ Then = Callable[[bool], None]
 
 
 class Gate:
-    """Told once, by any thread, whether what others wait for has come about. told: None until then."""
+    """Told once, by any thread, whether what others wait for has come about. told: None until then.
+
+    known: whoever decides knows that it will not come about.
+    """
 
     def __init__(self) -> None:
         self.told: bool | None = None
+        self.known = False
         self._waiting: list[Then] = []
         self._lock = threading.Lock()
 
@@ -63,7 +67,7 @@ class Places:
         found: list[Gate] = []
         for lease in leases:
             for slots in lease.spec.slots:
-                freeing = [(mask, gate) for mask, gate in self._freeing.pop(slots.node, ()) if gate.told is None]
+                freeing = [one for one in self._freeing.pop(slots.node, ()) if not (one[1].told or one[1].known)]
                 if freeing:
                     self._freeing[slots.node] = freeing
                 found += (gate for mask, gate in freeing if mask & slots.mask and gate not in found)

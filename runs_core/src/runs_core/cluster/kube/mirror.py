@@ -49,9 +49,13 @@ class Mirror:
             return seen
         return _overlaid(seen, self._assumed[name][0])
 
+    def passed(self, name: Name, version: int) -> bool:
+        """Whether that version, or a later one, was seen: it says nothing new."""
+        return version <= self._versions.get(name, -1)
+
     def saw(self, name: Name, version: int, value: Value | None) -> Iterator[c.Change]:
         """An object at that version; value None: deleted at that version."""
-        if version <= self._versions.get(name, -1):
+        if self.passed(name, version):
             return
         self._versions[name] = version
         if isinstance(value, Run | Pod) and self._removed.get(name) == value.uid:

@@ -24,6 +24,7 @@ GIVES_UP_SECONDS = 300.0
 Write = Callable[[], None]
 
 
+MOST_CONFLICTS = 5
 PREMISE = "PremiseFailed"
 """Reason of a refusal that is nobody's but ours: what was to be written before was refused."""
 
@@ -121,16 +122,23 @@ class Writer:
             self._pool.submit(task)
 
     def attempt(self, write: Write) -> Refused | None:
-        """Until it is written or refused. A server that is busy or away is asked again, later and later."""
+        """Until it is written or refused. A server that is busy or away is asked again, later and later.
+
+        So is one that has a conflict, for a while: who wrote at the same time is seldom still writing.
+        """
         deadline = time.monotonic() + GIVES_UP_SECONDS
         pause = 0.05
+        conflicts = 0
         while True:
             if not self.allowed():
                 return Refused(503, "Deposed", "another scheduler leads now")
             try:
                 write()
             except Refused as error:
-                if not error.passing or time.monotonic() > deadline:
+                conflict = error.reason == "Conflict"
+                conflicts += conflict
+                again = error.passing or (conflict and conflicts <= MOST_CONFLICTS)
+                if not again or time.monotonic() > deadline:
                     return error
                 wait = max(error.retry_after or 0.0, pause)
             except Unavailable as error:
@@ -179,10 +187,16 @@ class Progress:
             self._writer.submit(lambda write=write: self._one(write))  # type: ignore[misc]  # bound now, not when it runs
 
     def _one(self, write: Write) -> None:
-        refusal = self._writer.attempt(write) if self._refusal is None else None
+        refusal = self._tried(write) if self._refusal is None else None
         with self._lock:
             self._refusal = self._refusal or refusal
             self._left -= 1
             over = not self._left
         if over:
             self.next_stage()
+
+    def _tried(self, write: Write) -> Refused | None:
+        try:
+            return self._writer.attempt(write)
+        except Exception as defect:  # noqa: BLE001  # in a pool nobody would hear of it, and the run would wait for ever
+            return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Defect", f"{type(defect).__name__}: {defect}")

@@ -154,7 +154,8 @@ class Writes:
         try:
             return self._api.apply(f"{paths.one(kind, key)}/status", wanted)[1]
         except Refused as error:
-            if error.status == HTTPStatus.NOT_FOUND or (error.status == HTTPStatus.CONFLICT and uid):
+            other = error.status == HTTPStatus.CONFLICT and uid and "uid" in error.message.lower()
+            if error.status == HTTPStatus.NOT_FOUND or other:
                 return None
             raise
 

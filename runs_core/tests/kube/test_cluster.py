@@ -1,0 +1,235 @@
+"""The live cluster's adapter against an API server that is a dictionary."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+import pytest
+
+from runs_core.cluster.kube.api import Api, Refused
+from runs_core.cluster.kube.cluster import KubeCluster
+from runs_core.cluster.kube.reflect import Event
+from runs_core.cluster.kube.writer import MOST_CONFLICTS, Work, Write, Writer
+from runs_core.schema.convert import to_object
+from runs_core.settings import Settings
+from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
+from runs_core.values.change import Change, LeaseSeen, RunSeen
+from runs_core.values.effect import CloseLease, Effect, OpenLease, SetRunStatus
+from runs_core.values.lease import Closed, Lease, LeaseStatus
+from runs_core.values.run import Phase, Run
+
+Object = dict[str, Any]
+RUN, NEXT = a_run("train", gpus=2), a_run("next", gpus=2)
+HELD = a_lease(RUN, {"n1": (0, 1)})
+
+
+class Server(Api):
+    """objects: by path. asked: writes in order. refuse: what some writes are answered."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Object] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.refuse: dict[str, list[Refused]] = {}
+        self.version = 1
+        self.lock = threading.Lock()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def put(self, path: str, body: Object) -> Object:
+        self.version += 1
+        known = self.objects.get(path, {})
+        uid = known.get("metadata", {}).get("uid", f"uid-{self.version}")
+        metadata = {**known.get("metadata", {}), "uid": uid, **body["metadata"], "resourceVersion": str(self.version)}
+        self.objects[path] = {**known, **body, "metadata": metadata}
+        return self.objects[path]
+
+    def call(self, method: str, path: str, body: Object | None = None, **_: object) -> tuple[int, Object]:
+        with self.lock:
+            if method == "GET":
+                return 200, self._read(path)
+            self.asked.append((method, path))
+            if self.refuse.get(path):
+                raise self.refuse[path].pop()
+            if method == "POST":
+                path = f"{path}/{(body or {})['metadata']['name']}"
+            return 201, self.put(path, body or {"metadata": {}})
+
+    def apply(self, path: str, body: Object, *, query: Mapping[str, str] | None = None) -> tuple[int, Object]:
+        if path.endswith("closes/status"):
+            self.go_on.wait(5)
+        _, stored = self.call("PATCH", path.removesuffix("/status"), body)
+        with self.lock:
+            self.asked[-1] = ("PATCH", path)
+        return 200, stored
+
+    def text(self, path: str, query: Mapping[str, str] | None = None, **_: object) -> Iterator[bytes]:
+        raise AssertionError("nobody watches here")
+
+    def _read(self, path: str) -> Object:
+        plural = path.rsplit("/", 1)[1]
+        items = [self.objects[key] for key in sorted(self.objects) if f"/{plural}/" in key]
+        if path in self.objects:
+            return self.objects[path]
+        if plural == "runs-journal":
+            raise Refused(404, "NotFound", "no journal")
+        return {"items": items, "metadata": {"resourceVersion": str(self.version)}}
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def cluster(server: Server) -> Iterator[KubeCluster]:
+    made = KubeCluster(server, Settings(), namespace="home", told=lambda _: None, clock=lambda: A_MONDAY)
+    yield made
+    made.writer.stop()
+
+
+def closed(lease: Lease) -> Lease:
+    return attrs.evolve(lease, status=LeaseStatus(closed=True, end=A_MONDAY, closure_reason=Closed.SUCCEEDED))
+
+
+def path(thing: Run | Lease) -> str:
+    plural = "runs" if isinstance(thing, Run) else "gpuleases"
+    return f"/apis/runs.dev/v1alpha1/namespaces/{thing.key.namespace}/{plural}/{thing.key.name}"
+
+
+def stored(server: Server, thing: Run | Lease) -> Object:
+    return server.put(path(thing), to_object(thing))
+
+
+def phased(run: Run, phase: Phase) -> Run:
+    return attrs.evolve(run, status=attrs.evolve(run.status, phase=phase))
+
+
+def observed(cluster: KubeCluster) -> list[Change]:
+    return list(cluster.observe()[1])
+
+
+def test_a_start_waits_for_the_closure_of_the_lease_whose_places_it_takes(server: Server, cluster: KubeCluster) -> None:
+    held = attrs.evolve(HELD, meta=attrs.evolve(HELD.meta, name="closes"))
+    opens = a_lease(NEXT, {"n1": (0, 1)})
+    server.go_on.clear()
+    cluster.lead("me")
+    cluster.commit([CloseLease(closed(held)), OpenLease(opens)], ())
+    assert not cluster.writer.drain(0.1)
+    server.go_on.set()
+    assert cluster.writer.drain(5)
+    leases = [asked.rsplit("gpuleases/", 1)[1] for _, asked in server.asked if "gpuleases" in asked]
+    assert leases == ["closes/status", "closes", opens.meta.name]
+
+
+def test_a_start_whose_places_are_not_freed_is_decided_anew_and_nobody_is_blamed(
+    server: Server, cluster: KubeCluster
+) -> None:
+    server.refuse[path(HELD)] = [Refused(403, "Forbidden", "no")]
+    cluster.lead("me")
+    opens = a_lease(NEXT, {"n1": (0, 1)})
+    effects: list[Effect] = [CloseLease(closed(HELD)), OpenLease(opens), SetRunStatus(phased(NEXT, Phase.STARTING))]
+    cluster.commit(effects, ())
+    assert cluster.writer.drain(5)
+    told = observed(cluster)
+    assert not any("Refused" in type(change).__name__ for change in told)
+    assert not any(opens.meta.name in asked for _, asked in server.asked)
+
+
+def test_who_takes_over_closes_and_opens_what_the_one_before_may_still_be_writing(server: Server) -> None:
+    first = KubeCluster(server, Settings(), namespace="home", told=lambda _: None, clock=lambda: A_MONDAY)
+    first.lead("first")
+    first.allow(lambda: False)
+    opens = a_lease(NEXT, {"n1": (0, 1)})
+    first.commit([CloseLease(closed(HELD)), OpenLease(opens)], ())
+    first.writer.stop()
+    stored(server, HELD)
+    heir = KubeCluster(server, Settings(), namespace="home", told=lambda _: None, clock=lambda: A_MONDAY)
+    heir.lead("heir")
+    heir.writer.stop()
+    assert server.objects[path(HELD)]["status"]["closed"] is True
+    assert path(opens) in server.objects
+
+
+def test_who_takes_over_looks_at_runs_again_whatever_the_watch_told_it(server: Server, cluster: KubeCluster) -> None:
+    old = stored(server, RUN)
+    cluster.inbox.put(Event(resource="Run", deleted=False, item=dict(old)))
+    assert [change.run.status.phase for change in observed(cluster) if isinstance(change, RunSeen)] == [Phase.QUEUED]
+    stored(server, phased(RUN, Phase.SUCCEEDED))
+    cluster.lead("me")
+    world = a_world(a_node("n1"))
+    for change in observed(cluster):
+        world.apply(change)
+    found = world.run(RUN.key)
+    assert found is not None
+    assert found.status.phase is Phase.SUCCEEDED
+
+
+def test_an_event_from_before_the_last_list_brings_nothing_back(server: Server, cluster: KubeCluster) -> None:
+    gone = to_object(HELD)
+    gone["metadata"]["resourceVersion"] = "1"
+    stored(server, RUN)
+    cluster.lead("me")
+    observed(cluster)
+    cluster.inbox.put(Event(resource="GPULease", deleted=False, item=gone))
+    assert observed(cluster) == []
+    gone["metadata"]["resourceVersion"] = str(server.version + 1)
+    cluster.inbox.put(Event(resource="GPULease", deleted=False, item=gone))
+    assert [type(change) for change in observed(cluster)] == [LeaseSeen]
+
+
+@pytest.mark.parametrize(("times", "refused"), [(MOST_CONFLICTS, False), (MOST_CONFLICTS + 1, True)])
+def test_a_conflict_is_tried_again_for_a_while(times: int, refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [Refused(409, "Conflict", "somebody wrote at the same time")] * times
+
+    def write() -> None:
+        if left:
+            raise left.pop()
+
+    monkeypatch.setattr("random.uniform", lambda *_: 0.0)
+    writer = Writer(threads=1)
+    assert (writer.attempt(write) is not None) is refused
+    writer.stop()
+
+
+def test_a_write_that_fails_in_a_way_nobody_thought_of_is_refused_and_hangs_nothing() -> None:
+    told: list[str] = []
+    writer = Writer(threads=1)
+    broken: Write = [].pop
+    work = Work(key=RUN.key, stages=[[broken]], failed=lambda refusal: told.append(str(refusal)), done=lambda: None)
+    writer.add(work)
+    assert writer.drain(5)
+    writer.stop()
+    assert told == ["Defect: IndexError: pop from empty list"]
+
+
+def test_a_place_whose_closure_was_refused_stays_shut_until_that_is_known(server: Server, cluster: KubeCluster) -> None:
+    server.refuse[path(HELD)] = [Refused(403, "Forbidden", "no")]
+    cluster.lead("me")
+    opens = a_lease(NEXT, {"n1": (0, 1)})
+    cluster.commit([CloseLease(closed(HELD))], ())
+    assert cluster.writer.drain(5)
+    cluster.commit([OpenLease(opens)], ())
+    assert cluster.writer.drain(5)
+    assert path(opens) not in server.objects
+    observed(cluster)
+    cluster.commit([OpenLease(opens)], ())
+    assert cluster.writer.drain(5)
+    assert path(opens) in server.objects
+
+
+def test_a_status_that_meets_another_object_of_the_name_is_not_written_and_one_that_meets_a_conflict_is(
+    server: Server, cluster: KubeCluster
+) -> None:
+    stored(server, RUN)
+    cluster.lead("me")
+    server.refuse[path(RUN)] = [Refused(409, "Conflict", "the object has been modified")]
+    cluster.commit([SetRunStatus(phased(RUN, Phase.HELD))], ())
+    assert cluster.writer.drain(5)
+    assert server.objects[path(RUN)]["status"]["phase"] == "Held"
+    server.refuse[path(RUN)] = [Refused(409, "Conflict", "Precondition failed: UID in precondition: a, in object: b")]
+    cluster.commit([SetRunStatus(phased(RUN, Phase.QUEUED))], ())
+    assert cluster.writer.drain(5)
+    assert server.objects[path(RUN)]["status"]["phase"] == "Held"
