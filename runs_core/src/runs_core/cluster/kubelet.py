@@ -120,7 +120,7 @@ def ended(pod: Pod) -> Pod:
 
     By `simulated-exit-code`, for all ranks or `simulated-failing-ranks`, for all tries or `simulated-failures` of them.
     """
-    code = _said(pod, "exit-code") or ("1" if _said(pod, "failing-ranks") or _said(pod, "failures") else "0")
+    code = _wishes(pod.annotations).code
     if code == "0" or not _fails(pod):
         return attrs.evolve(pod, phase=PodPhase.SUCCEEDED)
     return attrs.evolve(pod, phase=PodPhase.FAILED, message=f"exit code {code}")
@@ -137,12 +137,16 @@ def _fails(pod: Pod) -> bool:
 
 
 class Wishes(NamedTuple):
-    """What a pod's annotations ask of the kubelet; None: nothing, or nothing that can be read as a duration."""
+    """What a pod's annotations ask of the kubelet; None: nothing, or nothing that can be read as a duration.
+
+    code: its exit code, should it be one that fails.
+    """
 
     comes_up: bool
     start: timedelta | None
     duration: timedelta | None
     shutdown: timedelta | None
+    code: str
 
 
 @lru_cache(maxsize=4096)
@@ -150,7 +154,9 @@ def _wishes(annotations: Pairs) -> Wishes:
     """Read once for the whole gang: its pods share their annotations."""
     said = dict(annotations)
     start, duration, shutdown = (_span(said.get(SIMULATED + what)) for what in ("start", "duration", "shutdown"))
-    return Wishes(said.get(SIMULATED + "start") != NEVER, start, duration, shutdown)
+    some_fail = said.get(SIMULATED + "failing-ranks") or said.get(SIMULATED + "failures")
+    code = said.get(SIMULATED + "exit-code") or ("1" if some_fail else "0")
+    return Wishes(said.get(SIMULATED + "start") != NEVER, start, duration, shutdown, code)
 
 
 def _span(text: str | None) -> timedelta | None:

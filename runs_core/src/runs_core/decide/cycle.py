@@ -205,6 +205,8 @@ def _let_in(world: World, run: Run) -> Decision:
 
 def _ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float], clock: Clock) -> None:
     """Fresh runs get their answer; of each need that came within reach, the first runs start while they fit."""
+    if not fresh and (not world.line.shapes or world.line.asked == world.fleet.freed):
+        return
     entries = world.line.entries
     fresh = {key: seconds for key, seconds in fresh.items() if key in entries and not _answered(world, key)}
     queue: list[tuple[Order, Key]] = [(entries[key][0], key) for key in fresh]

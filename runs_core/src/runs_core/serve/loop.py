@@ -112,7 +112,11 @@ class Loop:
                 told(record)
 
     def _record(self, decision: Decision) -> Record:
-        run = next((effect.run for effect in reversed(decision.effects) if isinstance(effect, SetRunStatus)), None)
+        run = None
+        for effect in reversed(decision.effects):
+            if isinstance(effect, SetRunStatus):
+                run = effect.run
+                break
         run = run or self.world.run(decision.run)
         stands = run is not None and run.uid == decision.uid  # or else it is gone, or another of its name came
         gone = decision.outcome.phase if isinstance(decision.outcome, Removed) else Phase.FAILED

@@ -108,16 +108,16 @@ Effect = Made | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
 def expected(effect: Effect) -> Change | None:
     """What will be observed once the effect is written; None: nothing that a decision reads."""
     match effect:
-        case MakePod(pod, _) | BindPod(pod) | EndPod(pod):
-            return PodSeen(pod)
+        case MakePod() | BindPod() | EndPod():
+            return PodSeen(effect.pod)
         case Emit():
             return None
-        case OpenLease(lease) | CloseLease(lease):
-            return LeaseSeen(lease)
+        case SetRunStatus():
+            return RunSeen(effect.run)
+        case OpenLease() | CloseLease():
+            return LeaseSeen(effect.lease)
         case RemovePod(key):
             return PodGone(key)
-        case SetRunStatus(run):
-            return RunSeen(run)
         case RemoveRun(key):
             return RunGone(key)
         case SetBudgetStatus(budget):

@@ -12,7 +12,9 @@ from runs_core.values.template import PodTemplate, Requests
 
 
 class PodPhase(StrEnum):
-    """As Kubernetes says; Unknown counts as still there."""
+    """As Kubernetes says; Unknown counts as still there. ended: nothing of it runs any more, nor will."""
+
+    ended: bool
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -20,9 +22,8 @@ class PodPhase(StrEnum):
     FAILED = "Failed"
     UNKNOWN = "Unknown"
 
-    @property
-    def ended(self) -> bool:
-        return self is PodPhase.SUCCEEDED or self is PodPhase.FAILED
+    def __init__(self, value: str) -> None:
+        self.ended = value in ("Succeeded", "Failed")
 
 
 @attrs.frozen(kw_only=True)

@@ -188,7 +188,9 @@ class RunSpec:
 
 
 class Phase(StrEnum):
-    """Where a run stands; derived from its conditions."""
+    """Where a run stands; derived from its conditions. terminal: it stays so."""
+
+    terminal: bool
 
     HELD = "Held"
     QUEUED = "Queued"
@@ -197,9 +199,8 @@ class Phase(StrEnum):
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
 
-    @property
-    def terminal(self) -> bool:
-        return self in (Phase.SUCCEEDED, Phase.FAILED)
+    def __init__(self, value: str) -> None:
+        self.terminal = value in ("Succeeded", "Failed")
 
 
 @attrs.frozen(kw_only=True)

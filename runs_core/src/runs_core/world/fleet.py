@@ -186,18 +186,22 @@ class FlavorFleet:
         "domains",
         "free",
         "freed",
+        "_order",
         "gpus",
+        "latest",
+        "misplaced",
         "moved",
         "never",
         "nodes",
-        "order",
         "recent",
     )
 
     def __init__(self) -> None:
         self.domains: dict[Domain, DomainFleet] = {}
         self.counts: list[int] = [0]
-        self.order: list[tuple[int, Domain]] = []
+        self._order: list[tuple[int, Domain]] = []
+        self.misplaced: dict[DomainFleet, int] = {}
+        self.latest: DomainFleet | None = None
         self.nodes = self.gpus = 0
         self.free = 0
         self.never: dict[Need, bool] = {}
@@ -206,12 +210,25 @@ class FlavorFleet:
         self.freed = self.moved = 0
         self.changed = 0
 
+    @property
+    def order(self) -> list[tuple[int, Domain]]:
+        """Domains by (free, key), put in order when somebody asks: a gang that comes or goes moves each only once."""
+        if self.misplaced:
+            for domain, was in self.misplaced.items():
+                if was != domain.free:
+                    del self._order[bisect_left(self._order, (was, domain.key))]
+                    insort(self._order, (domain.free, domain.key))
+            self.misplaced.clear()
+        return self._order
+
     def move(self, domain: DomainFleet) -> None:
         """Something in that domain may take more or less than before."""
         self.moved += 1
         domain.moved = self.moved
-        self.recent.pop(domain, None)
-        self.recent[domain] = None
+        if domain is not self.latest:
+            self.recent.pop(domain, None)
+            self.recent[domain] = None
+            self.latest = domain
 
     def pods(self, gpus: int) -> int:
         """Most pods of that many GPUs that free GPUs alone would take."""
@@ -431,6 +448,5 @@ class Fleet:
         difference = max(level, 0) - max(old, 0)
         if difference:
             flavor.free += difference
-            del flavor.order[bisect_left(flavor.order, (domain.free, domain.key))]
+            flavor.misplaced.setdefault(domain, domain.free)
             domain.free += difference
-            insort(flavor.order, (domain.free, domain.key))

@@ -26,6 +26,7 @@ from runs_core.world.needs import BARE, need_of
 from runs_core.world.view import Index
 
 T = TypeVar("T")
+UNDER_WAY = (Phase.STARTING, Phase.RUNNING)
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 Rank = Callable[[Run], Order | None]
 Rare = (
@@ -192,21 +193,24 @@ class World:
     def apply(self, change: c.Change) -> c.Change | None:
         """Take it up. Returns its inverse; None where it says nothing new."""
         match change:
-            case c.PodSeen(pod):
+            case c.PodSeen():
+                pod = change.pod
                 was = self.gangs.pods.get(pod.key)
                 if was is not None and was.phase is pod.phase and was == pod:
                     return None
                 self._tell(change)
                 self._put_pod(pod.key, pod)
                 return c.PodSeen(was) if was is not None else c.PodGone(pod.key)
-            case c.RunSeen(run):
+            case c.RunSeen():
+                run = change.run
                 old = self._runs.get(run.key)
                 if old is not None and old.status == run.status and old == run:
                     return None
                 self._tell(change)
                 self._put_run(run.key, run)
                 return c.RunSeen(old) if old is not None else c.RunGone(run.key)
-            case c.LeaseSeen(lease):
+            case c.LeaseSeen():
+                lease = change.lease
                 held = self.ledger.open.get(lease.key)
                 if lease.status.closed if held is None else held.status == lease.status and held == lease:
                     return None
@@ -347,7 +351,8 @@ class World:
             self._runs[key] = run
         if not self._supposed and (run is None or run.status.phase is Phase.RUNNING):
             self._due.pop(key, None)
-        self._depend(key, old, run)
+        if old is None or run is None or old.spec is not run.spec or run.spec.after:
+            self._depend(key, old, run)
         self._stand(key, old, run)
         if old is None or run is None or old.status.phase is not run.status.phase:
             self.touch(*self._dependents.get(key, ()), key)
@@ -388,6 +393,8 @@ class World:
 
     def _stand(self, key: Key, old: Run | None, run: Run | None) -> None:
         """Keep the line, and the runs that have not started, in step."""
+        if old is not None and run is not None and old.status.phase in UNDER_WAY and run.status.phase in UNDER_WAY:
+            return
         phase = None if run is None or run.status.ending is not None else run.status.phase
         if phase in (Phase.QUEUED, Phase.HELD):
             self._unstarted.setdefault(key.namespace, set()).add(key)

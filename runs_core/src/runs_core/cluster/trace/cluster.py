@@ -47,12 +47,12 @@ class TraceCluster:
         """Pods are all that needs a memory here; the world has the rest."""
         for effect in effects:
             match effect:
-                case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
-                    self.kubelet.seen(pod)
+                case e.MakePod() | e.BindPod() | e.EndPod():
+                    self.kubelet.seen(effect.pod)
+                case e.Emit() | e.SetRunStatus() | e.OpenLease() | e.CloseLease() | e.RemoveRun() | e.SetBudgetStatus():
+                    pass
                 case e.RemovePod(key):
                     self.kubelet.gone(key)
-                case e.OpenLease() | e.CloseLease() | e.SetRunStatus() | e.RemoveRun() | e.SetBudgetStatus() | e.Emit():
-                    pass
                 case _:
                     assert_never(effect)
         self._told(records)
