@@ -247,9 +247,12 @@ def test_a_gang_that_never_comes_up_is_undone_in_time(on: Runs) -> None:
         "metadata: {name: train}", "metadata: {name: train, annotations: {runs.dev/simulated-start: Never}}"
     )
     told(on("submit", "-f", "-", input=f"{stuck}  startTimeout: 10m\n"))
+    told(on("cluster", "advance", "10m10s"))
+    assert "start 1 did not come up in 10m; tried again later" in told(on("explain", "train"))
     told(on("cluster", "advance", "3h"))
     status = json.loads(told(on("get", "train", "-o", "json")))["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "StartTimeout")
+    assert status["message"] == "not all pods ran within 10m of the start (start 4)"
     history = json.loads(told(on("explain", "train", "--history", "-o", "json")))["history"]
     assert [record["at"] for record in history if record["outcome"]["is"] == "Ends"][:2] == [
         "2026-01-05T08:10:00Z",

@@ -18,12 +18,15 @@ PROGRAM = [sys.executable, "-m", "runs_cli.main"]
 @pytest.fixture
 def serving(fleet: str) -> Iterator["subprocess.Popen[str]"]:
     """`runs serve` on the fleet, ready."""
-    server = subprocess.Popen([*PROGRAM, "--local", fleet, "serve"], stderr=subprocess.PIPE, text=True)
-    assert server.stderr is not None
-    assert server.stderr.readline().startswith(f"serving {fleet} from 2026-01-05T08:00:00Z")
-    yield server
-    server.kill()
-    server.communicate()
+    words = [*PROGRAM, "--local", fleet, "serve", "--http-address", "127.0.0.1:0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            told = map(json.loads, iter(server.stderr.readline, ""))
+            assert next(line for line in told if line["message"] == "serving")["since"] == "2026-01-05T08:00:00Z"
+            yield server
+        finally:
+            server.kill()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,8 @@ def test_beside_serve_a_run_starts_ends_and_is_waited_for(
     assert (done.returncode, done.stderr) == (0, "")
     assert "Succeeded" in done.stdout
     serving.send_signal(signal.SIGTERM)
-    assert "0 leases open" in serving.communicate(timeout=30)[1]
+    last = json.loads(serving.communicate(timeout=30)[1].splitlines()[-1])
+    assert (last["message"], last["leases"]) == ("stopped", 0)
     assert serving.returncode == 0
 
 
