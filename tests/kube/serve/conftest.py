@@ -189,8 +189,13 @@ def site(plane: Plane, installed: Path, tmp_path: Path) -> Iterator[Site]:
         yield made
     finally:
         for scheduler in made.schedulers:
-            scheduler.process.kill()
-            scheduler.process.wait(10)
+            scheduler.process.terminate()  # not killed: the next test need not wait for the Lease to run out
+        for scheduler in made.schedulers:
+            try:
+                scheduler.process.wait(10)
+            except subprocess.TimeoutExpired:
+                scheduler.process.kill()
+                scheduler.process.wait(10)
 
 
 def overlaps(leases: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -69,15 +69,15 @@ def test_a_leader_that_is_killed_in_the_middle_of_its_work_is_replaced_and_nothi
     second = site.serve("second")
     second.stands_by()
     namespace = site.namespace("killed")
-    site.submit(namespace, [1, 2, 4, 8] * 6, seconds=1)
+    site.submit(namespace, [1, 2, 4, 8] * 4, seconds=1)
     eventually("some runs start", lambda: len(first.told("decided")) > 8)
     first.process.kill()
     began = time.monotonic()
     leads = second.leads()
     assert time.monotonic() - began < TAKE_OVER_SECONDS
     assert leads["seconds"] < 2
-    site.succeeded(namespace, 24)
-    once_each(site, namespace, 24)
+    site.succeeded(namespace, 16)
+    once_each(site, namespace, 16)
 
 
 def test_a_leader_that_slept_through_its_replacement_wakes_up_and_stands_by(site: Site) -> None:
@@ -86,7 +86,7 @@ def test_a_leader_that_slept_through_its_replacement_wakes_up_and_stands_by(site
     second = site.serve("second")
     second.stands_by()
     namespace = site.namespace("asleep")
-    site.submit(namespace, [1, 2, 4, 8] * 6, seconds=1)
+    site.submit(namespace, [1, 2, 4, 8] * 4, seconds=1)
     eventually("some runs start", lambda: len(first.told("decided")) > 8)
     first.process.send_signal(signal.SIGSTOP)
     assert second.leads()["term"] == term + 1
@@ -94,8 +94,8 @@ def test_a_leader_that_slept_through_its_replacement_wakes_up_and_stands_by(site
     first.stands_by(times=2)
     assert len(first.told("leads no more")) == 1
     assert first.process.poll() is None
-    site.succeeded(namespace, 24)
-    once_each(site, namespace, 24)
+    site.succeeded(namespace, 16)
+    once_each(site, namespace, 16)
     assert holder(site).startswith("second")
 
 
