@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import attrs
@@ -15,6 +15,8 @@ from runs_core.values.pod import Pod, RankOf, pod_name
 from runs_core.values.run import Run
 from runs_core.values.template import Requests
 from runs_core.world.world import World
+
+DEFAULT_GRACE = timedelta(seconds=30)
 
 
 class Seat(NamedTuple):
@@ -41,7 +43,8 @@ def rank_pods(
     world: World, run: Run, seats: Sequence[Seat], *, attempt: int, retry: int
 ) -> tuple[MakePod | BindPod, ...]:
     """A pod for each seat: made from the template, or, without one, bound as far as somebody made some."""
-    made = make_pods(run, seats, world.now, attempt=attempt, retry=retry)
+    grace = grace_of(run, world.settings.checkpoint_grace_cap)
+    made = make_pods(run, seats, world.now, grace, attempt=attempt, retry=retry)
     if run.spec.template is not None or world.plays_pods:
         return made
     return tuple(
@@ -50,7 +53,15 @@ def rank_pods(
     )
 
 
-def make_pods(run: Run, seats: Sequence[Seat], now: datetime, *, attempt: int, retry: int) -> tuple[MakePod, ...]:
+def grace_of(run: Run, cap: timedelta) -> timedelta:
+    """From SIGTERM to the kill."""
+    own = DEFAULT_GRACE if run.spec.template is None else run.spec.template.grace
+    return min(max(own, run.spec.runtime.checkpoint_grace), cap)
+
+
+def make_pods(
+    run: Run, seats: Sequence[Seat], now: datetime, grace: timedelta, *, attempt: int, retry: int
+) -> tuple[MakePod, ...]:
     """One pod for each seat."""
     template = run.spec.template
     text = template.text if template else None
@@ -66,6 +77,7 @@ def make_pods(run: Run, seats: Sequence[Seat], now: datetime, *, attempt: int, r
             gpus=gpus,
             requests=requests,
             created=now,
+            own_grace=grace,
             annotations=annotations,
         )
         for rank, group, node in seats

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
+from runs_core.decide.pods import DEFAULT_GRACE, grace_of
 from runs_core.decide.standing import stand
 from runs_core.values.decision import Decision, Ends, Outcome, Released
 from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
@@ -16,8 +17,6 @@ from runs_core.values.node import Node
 from runs_core.values.pod import Pod
 from runs_core.values.run import Ending, Phase, Run
 from runs_core.world.world import World
-
-DEFAULT_GRACE = timedelta(seconds=30)
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +100,7 @@ def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
             continue
         living += 1
         if pod.deleting is None:
-            effects.append(EndPod(attrs.evolve(pod, deleting=world.now, grace=grace_of(world, run))))
+            effects.append(EndPod(attrs.evolve(pod, deleting=world.now, grace=_grace(world, run, pod))))
     return EndedPods(effects=tuple(effects), living=living)
 
 
@@ -111,11 +110,10 @@ def is_lost(world: World, node: str) -> bool:
     return known is None or (isinstance(known, Node) and known.lost)
 
 
-def grace_of(world: World, run: Run | None) -> timedelta:
-    """From SIGTERM to the kill."""
-    own = DEFAULT_GRACE if run is None or run.spec.template is None else run.spec.template.grace
-    wanted = own if run is None else max(own, run.spec.runtime.checkpoint_grace)
-    return min(wanted, world.settings.checkpoint_grace_cap)
+def _grace(world: World, run: Run | None, pod: Pod) -> timedelta:
+    """Where the run is gone, the pod itself still tells what it was to have."""
+    cap = world.settings.checkpoint_grace_cap
+    return min(pod.own_grace or DEFAULT_GRACE, cap) if run is None else grace_of(run, cap)
 
 
 def _ending(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -> Decision:

@@ -55,13 +55,13 @@ def _pod(obj: Mapping[str, Any], fleet: FleetSettings) -> Pod:
         created=meta.created,
         started=None if (started := status.get("startTime")) is None else parse_time(started),
         deleting=meta.deleting,
-        grace=_grace(obj["metadata"]),
+        grace=_span(obj["metadata"].get("deletionGracePeriodSeconds")),
+        own_grace=_span(obj["spec"].get("terminationGracePeriodSeconds")),
         annotations=meta.annotations,
     )
 
 
-def _grace(metadata: Mapping[str, Any]) -> timedelta | None:
-    seconds = metadata.get("deletionGracePeriodSeconds")
+def _span(seconds: object) -> timedelta | None:
     return timedelta(seconds=seconds) if isinstance(seconds, int) else None
 
 
@@ -105,14 +105,19 @@ def pod_to_object(pod: Pod, *, resource: str = FleetSettings().resource) -> Obje
     }
     asked = {name: amount for name, amount in requests.items() if amount}
     container: Object = {"name": "main", **({"resources": {"requests": asked}} if asked else {})}
-    spec = {"containers": [container], "nodeName": pod.node, "schedulerName": SCHEDULER if pod.rank else None}
+    spec = {
+        "containers": [container],
+        "nodeName": pod.node,
+        "schedulerName": SCHEDULER if pod.rank else None,
+        "terminationGracePeriodSeconds": None if pod.own_grace is None else seconds_of(pod.own_grace),
+    }
     started = None if pod.started is None else format_time(pod.started)
     status = {"phase": pod.phase.value, "message": pod.message, "startTime": started}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": _metadata(pod),
-        "spec": {name: value for name, value in spec.items() if value},
+        "spec": {name: value for name, value in spec.items() if value not in ("", None)},
         "status": {name: value for name, value in status.items() if value},
     }
 
@@ -127,10 +132,15 @@ def _metadata(pod: Pod) -> Object:
         "annotations": dict(pod.annotations),
     }
     if pod.deleting is not None:
-        seconds = math.ceil((pod.grace or timedelta()).total_seconds())
+        seconds = seconds_of(pod.grace or timedelta())
         found["deletionTimestamp"] = format_time(pod.deleting + timedelta(seconds=seconds))
         found["deletionGracePeriodSeconds"] = seconds
     return {name: value for name, value in found.items() if value or name == "deletionGracePeriodSeconds"}
+
+
+def seconds_of(span: timedelta) -> int:
+    """Kubernetes knows whole seconds; nobody is given less than what was meant."""
+    return math.ceil(span.total_seconds())
 
 
 def rank_labels(rank: RankOf) -> dict[str, str]:

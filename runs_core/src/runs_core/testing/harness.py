@@ -29,6 +29,7 @@ import attrs
 
 from runs_core.cluster.trace.cluster import TraceCluster
 from runs_core.decide.advice import Advice
+from runs_core.decide.pods import DEFAULT_GRACE
 from runs_core.errors import Conflict, NotFound
 from runs_core.serve.loop import Loop
 from runs_core.settings import Settings
@@ -263,13 +264,13 @@ class Harness:
         self.stage.inject(c.NodeSeen(MalformedNode(name=name, why=why)))
 
     def evict(self, pod: Pod | Key, *, at_once: bool = False) -> None:
-        """Somebody else ends the pod: with 30 s of grace, or without, so that its object is gone at once."""
+        """Somebody else ends the pod: with the grace that it has itself, or without any, so that it is gone at once."""
         key = pod.key if isinstance(pod, Pod) else pod
         known = self.world.gangs.pods.get(key)
         if at_once:
             self.stage.inject(c.PodGone(key))
         elif known is not None and known.deleting is None:
-            self.stage.inject(c.PodSeen(attrs.evolve(known, deleting=self.now, grace=timedelta(seconds=30))))
+            self.stage.inject(c.PodSeen(attrs.evolve(known, deleting=self.now, grace=known.own_grace or DEFAULT_GRACE)))
 
     def refuse(self, times: int) -> None:
         """The next commits meet a Conflict."""

@@ -54,7 +54,8 @@ class Claim:
 class Pod:
     """rank None: not a rank of ours. gpus: of the node's flavor. Times in UTC.
 
-    deleting: when it was asked to go, and grace: how long it then has. started: when its containers came up.
+    deleting: when it was asked to go, and grace: how long it then has. own_grace: what it has where nobody says
+    otherwise; None: as its cluster has it. started: when its containers came up.
     """
 
     namespace: str
@@ -71,6 +72,7 @@ class Pod:
     started: datetime | None = None
     deleting: datetime | None = None
     grace: timedelta | None = None
+    own_grace: timedelta | None = None
     annotations: Pairs = ()
     key: Key = attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(key_of, takes_self=True))
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import urllib3
@@ -51,7 +51,7 @@ class Api:
         self.host = configuration.host.rstrip("/")
 
     @classmethod
-    def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Api:
+    def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
         """The cluster of a kubeconfig file, or, inside a pod without one, the cluster around it."""
         configuration = client.Configuration()
         try:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from runs_core.schema.names import API_VERSION
-from runs_core.schema.pods import RUN_LABEL, UID_LABEL, rank_labels
+from runs_core.schema.pods import RUN_LABEL, UID_LABEL, rank_labels, seconds_of
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod, RankOf
 from runs_core.values.run import Run
@@ -67,6 +67,8 @@ def pod_object(run: Run, pod: Pod, node: Node, template: str) -> Object:
         hostname=pod.name,
         subdomain=service_name(run),
     )
+    if pod.own_grace is not None:  # so that whoever else ends it, a drain or a garbage collector, leaves it its time
+        spec["terminationGracePeriodSeconds"] = seconds_of(pod.own_grace)
     spec["tolerations"] = [*(spec.get("tolerations") or []), *_tolerations(node)]
     _give_gpus(spec["containers"], node.resource, pod.gpus)
     variables = _variables(run, pod, pod.rank)
