@@ -18,6 +18,9 @@ from runs_core.values.pod import Pod
 from runs_core.values.run import Ending, Phase, Run
 from runs_core.world.world import World
 
+_FORGOTTEN = (Closed.NODE_LOST, Closed.EVICTED)
+"""Causes that nothing tells of any more once the leases are closed: whoever goes on finds them in the status."""
+
 
 @attrs.frozen(kw_only=True)
 class Cause:
@@ -117,25 +120,30 @@ def _grace(world: World, run: Run | None, pod: Pod) -> timedelta:
 
 
 def _ending(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -> Decision:
-    ending = Ending(
-        reason=cause.closure.value,
-        detail=cause.message,
-        then=cause.then,
-        since=run.status.ending.since if run.status.ending else world.now,
-    )
-    stands = stand(
-        run, world.now, phase=run.status.phase, reason=cause.reason, message=f"ending: {cause.message}", ending=ending
-    )
+    stands = _as_ending(world, run, cause)
     if stands != run:
         effects = (*effects, SetRunStatus(stands))
     outcome = Ends(closure=cause.closure, detail=cause.message, then=cause.then)
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=effects)
 
 
+def _as_ending(world: World, run: Run, cause: Cause) -> Run:
+    ending = Ending(
+        reason=cause.closure.value,
+        detail=cause.message,
+        then=cause.then,
+        since=run.status.ending.since if run.status.ending else world.now,
+    )
+    message = f"ending: {cause.message}"
+    return stand(run, world.now, phase=run.status.phase, reason=cause.reason, message=message, ending=ending)
+
+
 def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -> Decision:
     now = world.now
     own = [lease for lease in world.leases_of(run.key) if lease.spec.run_ref.uid == run.uid]
-    closed = [CloseLease(_closed(lease, now, cause.closure, cause.message)) for lease in own]
+    closed: list[Effect] = [CloseLease(_closed(lease, now, cause.closure, cause.message)) for lease in own]
+    if closed and run.status.ending is None and cause.closure in _FORGOTTEN:
+        closed.insert(0, SetRunStatus(_as_ending(world, run, cause)))
     if run.meta.deleting is not None:
         last = removal(world, run)
     else:
