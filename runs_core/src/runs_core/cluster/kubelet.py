@@ -31,9 +31,9 @@ class Kubelet:
         self._settings = settings
         self._answers = answers
         self._pods: dict[Key, Pod] = {}
-        self._queue: list[tuple[datetime, Key, int]] = []
-        self._turn: dict[Key, int] = {}
-        self._turns = 0
+        self._moments: list[datetime] = []
+        self._due: dict[datetime, set[Key]] = {}
+        self._when: dict[Key, datetime] = {}
 
     def seen(self, pod: Pod) -> None:
         """The pod is now so; what was planned for it before is forgotten."""
@@ -45,7 +45,7 @@ class Kubelet:
     def gone(self, key: Key) -> None:
         """The pod's object was taken away."""
         self._pods.pop(key, None)
-        self._turn.pop(key, None)
+        self._forget(key)
 
     def replan(self, node: str) -> None:
         """The node answers again: its pods go on."""
@@ -55,23 +55,20 @@ class Kubelet:
 
     def next_moment(self) -> datetime | None:
         """When the next pod changes."""
-        while self._queue and self._turn.get(self._queue[0][1]) != self._queue[0][2]:
-            heapq.heappop(self._queue)
-        return self._queue[0][0] if self._queue else None
+        while self._moments and not self._due[self._moments[0]]:
+            del self._due[heapq.heappop(self._moments)]
+        return self._moments[0] if self._moments else None
 
     def play(self, now: datetime) -> list[PodSeen | PodGone]:
         """What happened to pods until now, in order of time, then name."""
         happened: list[PodSeen | PodGone] = []
-        queue, turns = self._queue, self._turn
-        while queue and queue[0][0] <= now:
-            when, key, turn = heapq.heappop(queue)
-            if turns.get(key) != turn:
-                continue
-            pod = self._pods[key]
-            if pod.node is None or not self._answers(pod.node):
-                self._turn.pop(key, None)
-                continue
-            happened.append(self._step(pod, when))
+        while (when := self.next_moment()) is not None and when <= now:
+            heapq.heappop(self._moments)
+            for key in sorted(self._due.pop(when)):
+                del self._when[key]
+                pod = self._pods[key]
+                if pod.node is not None and self._answers(pod.node):
+                    happened.append(self._step(pod, when))
         return happened
 
     def _step(self, pod: Pod, when: datetime) -> PodSeen | PodGone:
@@ -87,13 +84,23 @@ class Kubelet:
         return PodSeen(changed)
 
     def _plan(self, pod: Pod) -> None:
-        self._turns += 1
+        key = pod.key
+        self._forget(key)
         when = next_change(pod, self._settings)
         if when is None:
-            self._turn.pop(pod.key, None)
             return
-        self._turn[pod.key] = self._turns
-        heapq.heappush(self._queue, (when, pod.key, self._turns))
+        self._when[key] = when
+        due = self._due.get(when)
+        if due is None:
+            due = self._due[when] = set()
+            heapq.heappush(self._moments, when)
+        due.add(key)
+
+    def _forget(self, key: Key) -> None:
+        """What was planned for the pod is not to happen."""
+        when = self._when.pop(key, None)
+        if when is not None:
+            self._due[when].discard(key)
 
 
 def next_change(pod: Pod, settings: LocalSettings) -> datetime | None:
