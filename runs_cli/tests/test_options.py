@@ -1,10 +1,17 @@
 """Global options count before and after the command."""
 
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import click
 import pytest
 
 from runs_cli.command import LazyGroup, command
 from runs_cli.options import Asked, asked, with_globals
+
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
@@ -45,8 +52,53 @@ def test_a_flag_beats_the_environment(group: LazyGroup, seen: list[Asked], monke
     assert [said.local for said in seen] == ["env.db", "flag.db", "flag.db"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--context", "live", "look"],
+        ["look", "--context", "live"],
+        ["look", "--kubeconfig", "file"],
+    ],
+)
+def test_a_live_cluster_on_the_line_counts_before_a_local_one_of_the_environment(
+    words: list[str], group: LazyGroup, seen: list[Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNS_LOCAL", "env.db")
+    group.main(words, standalone_mode=False)
+    assert [said.local for said in seen] == [None]
+    assert seen[0].context or seen[0].kubeconfig
+
+
+@pytest.mark.parametrize(
+    "words", [["--local", "a.db", "look", "--context", "c"], ["look", "--kubeconfig", "k", "--local", "a"]]
+)
+def test_two_clusters_on_one_line_are_refused(words: list[str], group: LazyGroup) -> None:
+    with pytest.raises(click.UsageError, match="name two clusters"):
+        group.main(words, standalone_mode=False)
+
+
+def test_the_namespace_of_the_context_counts_where_nobody_names_one() -> None:
+    assert (Asked().home, Asked(standing="team").home) == ("default", "team")
+    assert Asked(standing="team", namespace="other").scope == "other"
+    assert Asked(standing="team", all_namespaces=True).scope is None
+
+
 def test_a_foreign_command_keeps_its_own_meaning_of_a_letter() -> None:
     own = click.Command("x", params=[click.Option(["-n", "--count"])])
     names = [name for option in with_globals(own).params for name in option.opts]
     assert names.count("-n") == 1
     assert "--local" in names
+
+
+def test_a_command_on_a_local_cluster_never_imports_the_client_of_a_live_one(tmp_path: Path, program: Program) -> None:
+    code = (
+        "import sys; from runs_cli.main import root\n"
+        "try: root.main(sys.argv[1:])\n"
+        "except SystemExit as end: print(end.code, 'kubernetes' in sys.modules, file=sys.stderr)"
+    )
+    path = str(tmp_path / "fleet.db")
+    assert program("--local", path, "cluster", "init", "--nodes", "1").returncode == 0
+    for words in (["get"], ["top"], ["submit", "a", "--gpus", "1"], ["explain", "a"], ["cancel", "a"]):
+        command = [sys.executable, "-c", code, "--local", path, *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.stderr == "0 False\n"

@@ -14,8 +14,9 @@ from runs_core.errors import InvalidInput, Unavailable
 from runs_core.values import change as c
 from runs_core.values.meta import Key
 
-SILENT_SECONDS = 15.0
-"""A watch that has been failing for so long is given up: a person sees nothing of what goes on."""
+SILENT_SECONDS = 45.0
+"""A watch that fails for so long, again and again, is given up: a person sees nothing of what goes on."""
+ATTEMPTS = 4
 FIRST_LIST_SECONDS = 30.0
 
 
@@ -30,7 +31,7 @@ class Following:
         self._looking = looking
         self._mirror = Mirror()
         self._place: dict[Key, str] = {}
-        self._failing_since: float | None = None
+        self._failing_since: tuple[float, int] | None = None
         for reflector in self._reflectors:
             reflector.start()
 
@@ -80,11 +81,13 @@ class Following:
         yield from self._mirror.saw((self._kind, key), int(item["metadata"]["resourceVersion"]), value)
 
     def _check(self) -> None:
+        """A watch that stands again may have nothing to tell for long: what counts is that attempts go on failing."""
         failing = next((one.failing for one in self._reflectors if one.failing), None)
         if failing is None:
             self._failing_since = None
             return
-        now = time.monotonic()
-        self._failing_since = now if self._failing_since is None else self._failing_since
-        if failing.startswith("Forbidden") or now - self._failing_since > SILENT_SECONDS:
+        attempts = sum(one.restarts for one in self._reflectors)
+        since, before = self._failing_since = self._failing_since or (time.monotonic(), attempts)
+        lasts = time.monotonic() - since > SILENT_SECONDS and attempts - before >= ATTEMPTS
+        if lasts or failing.startswith("Forbidden"):
             raise Unavailable(f"cannot watch {self._kind}s any more: {failing}")
