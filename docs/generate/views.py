@@ -35,8 +35,8 @@ VIEWS: Mapping[str, tuple[type, str]] = {
     "explain": (
         Explanation,
         (
-            "`runs explain RUN`. With `--history` also `history`, the decisions on record, oldest first (of a live cluster: "
-            "the Events), and `events`: on an embedded cluster the Events of the run, by first sight. "
+            "`runs explain RUN`. With `--history` also `history`, the decisions on record, oldest first (of a live "
+            "cluster: the Events), and `events`: on an embedded cluster the Events of the run, by first sight. "
             "All keys of [plan](#plan), and these:"
         ),
     ),

@@ -115,8 +115,9 @@ class Reflector(threading.Thread):
                 failures = 0
             except (Unavailable, Refused, ValueError) as error:
                 self.failing = str(error)
-                if isinstance(error, Refused) and error.status == GONE:
-                    self._version = None
+                if isinstance(error, Refused) and error.status == GONE and self._version is not None:
+                    self._version, failures = None, 0  # the server is well, and a new list is all it asks for
+                    continue
                 failures += 1
                 self._stopped.wait(_pause(failures, error))
             self.restarts += 1
