@@ -437,15 +437,15 @@ class Fleet:
             domain.counts[old] -= 1
             flavor.counts[old] -= 1
         if level >= 0:
-            for counts in (domain.levels, domain.counts, flavor.counts):
-                if level >= len(counts):
+            if level >= len(domain.levels) or level >= len(flavor.counts):
+                for counts in (domain.levels, domain.counts, flavor.counts):
                     counts.extend([0] * (level + 1 - len(counts)))
             domain.levels[level] ^= 1 << state.bit
             domain.counts[level] += 1
             flavor.counts[level] += 1
         state.level = level
         flavor.move(domain)
-        difference = max(level, 0) - max(old, 0)
+        difference = (level if level > 0 else 0) - (old if old > 0 else 0)
         if difference:
             flavor.free += difference
             flavor.misplaced.setdefault(domain, domain.free)

@@ -74,7 +74,6 @@ class World:
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
         self.touched_nodes: set[str] = set()
-        self.applied = 0
         self._supposed = 0
 
     # -- reading ----------------------------------------------------------------------------------------------------
@@ -198,7 +197,8 @@ class World:
                 was = self.gangs.pods.get(pod.key)
                 if was is not None and was.phase is pod.phase and was == pod:
                     return None
-                self._tell(change)
+                if self._indexes:
+                    self._tell(change)
                 self._put_pod(pod.key, pod)
                 return c.PodSeen(was) if was is not None else c.PodGone(pod.key)
             case c.RunSeen():
@@ -206,7 +206,8 @@ class World:
                 old = self._runs.get(run.key)
                 if old is not None and old.status == run.status and old == run:
                     return None
-                self._tell(change)
+                if self._indexes:
+                    self._tell(change)
                 self._put_run(run.key, run)
                 return c.RunSeen(old) if old is not None else c.RunGone(run.key)
             case c.LeaseSeen():
@@ -214,7 +215,8 @@ class World:
                 held = self.ledger.open.get(lease.key)
                 if lease.status.closed if held is None else held.status == lease.status and held == lease:
                     return None
-                self._tell(change)
+                if self._indexes:
+                    self._tell(change)
                 self._put_lease(lease.key, lease)
                 return c.LeaseSeen(held) if held is not None else c.LeaseGone(lease.key)
             case c.TimePassed(now):
@@ -299,7 +301,6 @@ class World:
 
     def _tell(self, change: c.Change) -> None:
         """A plugin's index hears of a change before the world takes it up."""
-        self.applied += 1
         for index in self._indexes.values():
             self.touch(*index.apply(change))
 
@@ -497,7 +498,7 @@ def _weighs_the_same(old: Pod, new: Pod) -> bool:
         and old.node == new.node
         and (old.rank is None) is (new.rank is None)
         and old.gpus == new.gpus
-        and old.requests == new.requests
+        and (old.requests is new.requests or old.requests == new.requests)
     )
 
 
