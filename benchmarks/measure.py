@@ -14,6 +14,20 @@ def cpu_of(work: Callable[[], object]) -> float:
     return process_time() - began
 
 
+PACE = "ns of CPU for one turn of an empty loop"
+
+
+def pace() -> float:
+    """How fast this Python is here and now: the same code takes longer on a busy machine, in CPU time too."""
+    turns = 2_000_000
+
+    def loop() -> None:
+        for _ in range(turns):
+            pass
+
+    return cpu_of(loop) / turns * 1e9
+
+
 def median_ratio(
     above: Callable[[], float], below: Callable[[], float], repetitions: int
 ) -> tuple[float, float, float]:

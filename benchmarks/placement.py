@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 from collections.abc import Callable, Sequence
 
@@ -12,6 +11,7 @@ from benchmarks.sound import demand_busy, demand_sound, used_now
 from benchmarks.workload import FLAVOR, PLAIN, Demand, Player
 from runs_core.decide.advice import Silent
 from runs_core.decide.place import place
+from runs_core.serve.process import settle_memory
 from runs_core.values.decision import Placement
 from runs_core.values.need import Need
 from runs_core.world.fleet import FlavorFleet, Fleet
@@ -76,7 +76,7 @@ def _need(draw: random.Random) -> Need:
 def compare(small: int, large: int, places: Places, *, repetitions: int, count: int) -> Result:
     players = [a_busy_fleet(nodes) for nodes in (small, large)]
     below, above = (Trials(player, places) for player in players)
-    gc.freeze()
+    settle_memory()
     ratio, on_large, on_small = median_ratio(lambda: above.some(count), lambda: below.some(count), repetitions)
     for player in players:
         demand_busy(player, used_now(player))

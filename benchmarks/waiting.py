@@ -5,7 +5,6 @@ Several dozen different needs, a full fleet, ends and starts going on.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 
 from benchmarks.measure import median_ratio
@@ -13,6 +12,7 @@ from benchmarks.result import Goal, Result, Side
 from benchmarks.sound import demand_busy, demand_sound
 from benchmarks.workload import MANY, Demand, Player
 from runs_core.serve.loop import Loop
+from runs_core.serve.process import settle_memory
 
 NAME = "waiting"
 NODES = 2_500
@@ -43,8 +43,7 @@ def compare(
     count: int, short: int, long: int, *, repetitions: int, arrivals: int, prepare: Callable[[Loop], None] = _as_it_is
 ) -> Result:
     below, above = (a_full_fleet(count, waiting, prepare) for waiting in (short, long))
-    gc.collect()
-    gc.freeze()
+    settle_memory()
     ratio, with_long, with_short = median_ratio(
         lambda: _arrivals(above, arrivals), lambda: _arrivals(below, arrivals), repetitions
     )

@@ -140,8 +140,8 @@ def _run(number: int, shape: Shape, seconds: int, at: datetime) -> Run:
 class Player:
     """The real loop on the trace simulator's cluster, stopped and measured between any two moments.
 
-    kinds: decisions so far, by outcome. arrived: runs seen so far. cpu: seconds of CPU in the loop and its cluster,
-    without the making of the trace. cycles: of each turn that decided something, what it decided and its CPU.
+    kinds: decisions so far, by outcome. arrived: runs seen so far. cpu: seconds of CPU in the loop: observing,
+    deciding, committing, recording. simulating: in the virtual time of the cluster and its pods, without making the trace. cycles: of each turn that decided something, what it decided and its CPU.
     """
 
     def __init__(self, count: int, demand: Demand, prepare: Callable[[Loop], None] = lambda _: None) -> None:
@@ -150,7 +150,7 @@ class Player:
         self.gpus = count * NODE_GPUS
         self.kinds: Counter[str] = Counter()
         self.arrived = 0
-        self.cpu = 0.0
+        self.cpu = self.simulating = 0.0
         self.cycles: list[tuple[Work, float]] = []
         self._work: list[tuple[str, int]] = []
         self.used_seconds = self.seconds = 0.0
@@ -188,7 +188,7 @@ class Player:
 
     def reset(self) -> None:
         """Measure from here on."""
-        self.cpu = self.used_seconds = self.seconds = 0.0
+        self.cpu = self.simulating = self.used_seconds = self.seconds = 0.0
         self.most_waiting = 0
         self.kinds.clear()
         self.cycles.clear()
@@ -203,9 +203,11 @@ class Player:
             used = self.gpus - world.free_gpus(FLAVOR)
             began = process_time()
             cluster.advance(loop.next_moment())
+            advanced = process_time()
             made = loop.settle()
-            spent = process_time() - began
+            spent = process_time() - advanced
             self.cpu += spent
+            self.simulating += advanced - began
             if made:
                 self.cycles.append((tuple(self._work), spent))
                 self._work.clear()
