@@ -47,6 +47,7 @@ def steady(count: int, arrivals: int, *, prepare: Callable[[Loop], None] = _as_i
     alike = _most_alike(player)
     tail = percentile(alike, 0.99) / median(alike)
     every = [spent for _, spent in player.cycles]
+    everything = player.cpu + player.simulating
     rate = player.decisions / player.cpu
     kinds = {f"decisions: {kind}": made for kind, made in sorted(player.kinds.items())}
     return Result(
@@ -76,9 +77,7 @@ def steady(count: int, arrivals: int, *, prepare: Callable[[Loop], None] = _as_i
             ),
         ),
         facts={
-            "verdicts per CPU second, with the simulation of pods and time": round(
-                player.decisions / (player.cpu + player.simulating)
-            ),
+            "verdicts per CPU second, with the simulation of pods and time": round(player.decisions / everything),
             "runs per CPU second of the loop": round(arrivals / player.cpu),
             "µs per verdict": round(1e6 / rate, 1),
             "utilisation": round(player.utilisation, 3),

@@ -140,8 +140,9 @@ def _run(number: int, shape: Shape, seconds: int, at: datetime) -> Run:
 class Player:
     """The real loop on the trace simulator's cluster, stopped and measured between any two moments.
 
-    kinds: decisions so far, by outcome. arrived: runs seen so far. cpu: seconds of CPU in the loop: observing,
-    deciding, committing, recording. simulating: in the virtual time of the cluster and its pods, without making the trace. cycles: of each turn that decided something, what it decided and its CPU.
+    kinds: decisions so far, by outcome. arrived: runs seen so far. cpu: seconds of CPU in the loop, which observes,
+    decides, commits and records. simulating: in the cluster's virtual time and its pods; making the trace is neither.
+    cycles: of each turn that decided something, what it decided and its CPU.
     """
 
     def __init__(self, count: int, demand: Demand, prepare: Callable[[Loop], None] = lambda _: None) -> None:
