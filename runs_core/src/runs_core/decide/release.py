@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
+from runs_core.decide.pods import DEFAULT_GRACE, grace_of
 from runs_core.decide.standing import stand
 from runs_core.values.decision import Decision, Ends, Outcome, Released
 from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
@@ -17,7 +18,8 @@ from runs_core.values.pod import Pod
 from runs_core.values.run import Ending, Phase, Run
 from runs_core.world.world import World
 
-DEFAULT_GRACE = timedelta(seconds=30)
+_FORGOTTEN = (Closed.NODE_LOST, Closed.EVICTED)
+"""Causes that nothing tells of any more once the leases are closed: whoever goes on finds them in the status."""
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +103,7 @@ def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
             continue
         living += 1
         if pod.deleting is None:
-            effects.append(EndPod(attrs.evolve(pod, deleting=world.now, grace=grace_of(world, run))))
+            effects.append(EndPod(attrs.evolve(pod, deleting=world.now, grace=_grace(world, run, pod))))
     return EndedPods(effects=tuple(effects), living=living)
 
 
@@ -114,33 +116,37 @@ def is_lost(world: World, node: str) -> bool:
     return known is None or (isinstance(known, Node) and known.lost)
 
 
-def grace_of(world: World, run: Run | None) -> timedelta:
-    """From SIGTERM to the kill."""
-    own = DEFAULT_GRACE if run is None or run.spec.template is None else run.spec.template.grace
-    wanted = own if run is None else max(own, run.spec.runtime.checkpoint_grace)
-    return min(wanted, world.settings.checkpoint_grace_cap)
+def _grace(world: World, run: Run | None, pod: Pod) -> timedelta:
+    """Where the run is gone, the pod itself still tells what it was to have."""
+    cap = world.settings.checkpoint_grace_cap
+    return min(pod.own_grace or DEFAULT_GRACE, cap) if run is None else grace_of(run, cap)
 
 
 def _ending(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -> Decision:
-    ending = Ending(
-        reason=cause.closure.value,
-        detail=cause.message,
-        then=cause.then,
-        since=run.status.ending.since if run.status.ending else world.now,
-    )
-    stands = stand(
-        run, world.now, phase=run.status.phase, reason=cause.reason, message=f"ending: {cause.message}", ending=ending
-    )
+    stands = _as_ending(world, run, cause)
     if stands != run:
         effects = (*effects, SetRunStatus(stands))
     outcome = Ends(closure=cause.closure, detail=cause.message, then=cause.then)
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=effects)
 
 
+def _as_ending(world: World, run: Run, cause: Cause) -> Run:
+    ending = Ending(
+        reason=cause.closure.value,
+        detail=cause.message,
+        then=cause.then,
+        since=run.status.ending.since if run.status.ending else world.now,
+    )
+    message = f"ending: {cause.message}"
+    return stand(run, world.now, phase=run.status.phase, reason=cause.reason, message=message, ending=ending)
+
+
 def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -> Decision:
     now = world.now
     own = [lease for lease in world.leases_of(run.key) if lease.spec.run_ref.uid == run.uid]
-    closed = [CloseLease(_closed(lease, now, cause.closure, cause.message)) for lease in own]
+    closed: list[Effect] = [CloseLease(_closed(lease, now, cause.closure, cause.message)) for lease in own]
+    if closed and run.status.ending is None and cause.closure in _FORGOTTEN:
+        closed.insert(0, SetRunStatus(_as_ending(world, run, cause)))
     if run.meta.deleting is not None:
         last = removal(world, run)
     else:
