@@ -2,46 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.kube.conftest import start
+from tests.scenarios.kube import KubeStage, RestartedKubeStage
 from tests.scenarios.local import LocalStage, RestartedStage
 from tests.scenarios.memory import MemoryStage
+from tests.scenarios.plane import EmptyPlane
 from tests.scenarios.play import Play
 from tests.scenarios.stage import Stage
 from tests.scenarios.transcript import difference, transcript
+from tests.scenarios.unplayable import UNPLAYABLE
 
 from runs_core.settings import Settings
 
-Makes = Callable[[Path, Settings], Stage]
+Component = Callable[[str, Sequence[str]], Path]
+Makes = Callable[[pytest.FixtureRequest, Settings], Stage]
 STAGES: dict[str, Makes] = {
     "memory": lambda _, settings: MemoryStage(settings, oracles=True),
-    "local": LocalStage,
-    "restarted": RestartedStage,
+    "local": lambda request, settings: LocalStage(request.getfixturevalue("tmp_path"), settings),
+    "restarted": lambda request, settings: RestartedStage(request.getfixturevalue("tmp_path"), settings),
+    "kube": lambda request, settings: KubeStage(request.getfixturevalue("plane"), settings),
 }
+if os.environ.get("RUNS_TEST_SCENARIOS") == "all":
+    STAGES["kube-restarted"] = lambda request, settings: RestartedKubeStage(request.getfixturevalue("plane"), settings)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(settings): what the scenario's cluster is set to")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and _stage_of(item).startswith("kube"):
+            item.add_marker(pytest.mark.kube)
+            item.add_marker(pytest.mark.xdist_group("scenarios-kube"))  # one worker, and so one API server
+            if item.originalname in UNPLAYABLE:
+                item.add_marker(pytest.mark.xfail(reason=UNPLAYABLE[item.originalname], strict=True))
+
+
+def _stage_of(item: pytest.Function) -> str:
+    """What a scenario is played on. Of other tests: where they need the API server, kube."""
+    if "play" not in item.fixturenames:
+        return "kube" if "plane" in item.fixturenames else ""
+    return str(item.callspec.params["play"])
+
+
+@pytest.fixture(scope="session")
+def plane(component: Component, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmptyPlane]:
+    """One API server for all scenarios; each begins with it empty."""
+    script = component("RUNS_TEST_KUBE", ("kubeplane", "kubenode")) / "kubeplane"
+    folder = tmp_path_factory.mktemp("plane")
+    try:
+        empty = EmptyPlane(start(script, folder))
+        yield empty
+        empty.end()
+    finally:
+        subprocess.run([script, "rm", folder], check=True, capture_output=True, timeout=60)
+
+
 @pytest.fixture(params=sorted(STAGES))
-def play(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Play]:
-    """The scenario on one stage. Once it is over, it is played again in memory, and the two are compared."""
-    marker = request.node.get_closest_marker("settings")
+def play(request: pytest.FixtureRequest) -> Play:
+    """The scenario on one stage."""
+    return Play(STAGES[request.param](request, _settings(request.node)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Once a scenario is over, it is played again in memory, and the two are compared."""
+    result = yield
+    scene = pyfuncitem.funcargs.get("play")
+    if isinstance(scene, Play):
+        told, stage = _finish(scene), _stage_of(pyfuncitem)
+        if stage != "memory":
+            twin = Play(MemoryStage(_settings(pyfuncitem)))
+            pyfuncitem.obj(twin)
+            differs = difference(told, _finish(twin))
+            assert differs is None, f"{stage} tells another story than memory:\n{differs}"
+    return result
+
+
+def _settings(item: pytest.Function) -> Settings:
+    marker = item.get_closest_marker("settings")
     settings: Settings = marker.args[0] if marker else Settings()
-    scene = Play(STAGES[request.param](tmp_path, settings))
-    failed = request.session.testsfailed
-    yield scene
-    if request.session.testsfailed > failed:
-        return
-    told = _finish(scene)
-    if request.param != "memory":
-        twin = Play(MemoryStage(settings))
-        request.function(twin)
-        differs = difference(told, _finish(twin))
-        assert differs is None, f"{request.param} tells another story than memory:\n{differs}"
+    return settings
 
 
 def _finish(scene: Play) -> str:

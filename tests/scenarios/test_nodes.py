@@ -50,8 +50,8 @@ def test_a_node_that_is_not_ready_takes_nothing_new_and_is_not_lost(play: Play) 
 
 
 def test_a_malformed_node_is_set_aside_and_spoils_nothing_else(play: Play) -> None:
-    """a1 says it has `eight` GPUs: only a2 counts, which takes x. y waits until a1 is mended at 10."""
-    play.node("a1", "eight")
+    """a1 says it has 8,000,000 GPUs: only a2 counts, which takes x. y waits until a1 is mended at 10."""
+    play.node("a1", 8_000_000)
     play.node("a2", 8)
     play.submit("x", gpus=8)
     play.submit("y", gpus=8)
