@@ -269,6 +269,19 @@ def test_a_run_taken_away_by_force_leaves_nothing_behind() -> None:
     assert [type(record.outcome) for record in stage.records_of("train")[-2:]] == [Ends, Released]
 
 
+def test_the_pods_of_a_run_that_is_gone_have_the_grace_that_it_gave_them() -> None:
+    """They need 45 s and may take 60, more than the half minute that pods have without a word."""
+    run = lasting(a_run("train"), HOUR, shutdown="45s")
+    patient = attrs.evolve(run.spec.runtime, checkpoint_grace=timedelta(seconds=60))
+    stage = Harness(a_node("n1"), attrs.evolve(run, spec=attrs.evolve(run.spec, runtime=patient)))
+    stage.advance(10)
+    stage.vanish("train")
+    stage.advance(44)
+    assert stage.placed("train") == {"n1": 8}
+    stage.advance(1)
+    assert stage.placed("train") == {}
+
+
 def test_a_run_of_the_same_name_starts_once_the_pods_of_the_vanished_one_are_gone() -> None:
     stage = Harness(a_node("n1"), a_node("n2"), lasting(a_run("train"), HOUR, shutdown="20s"), oracles=True)
     stage.advance(10)
