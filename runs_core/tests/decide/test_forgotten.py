@@ -6,10 +6,11 @@ import attrs
 import pytest
 
 from runs_core.decide.lifecycle import lifecycle
-from runs_core.testing.builders import a_lease, a_node, a_run, a_world
+from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
 from runs_core.values.change import LeaseSeen, NodeGone, RunSeen
 from runs_core.values.effect import CloseLease, Effect, SetRunStatus
-from runs_core.values.run import OnLoss, Phase, Run
+from runs_core.values.lease import Closed, LeaseStatus
+from runs_core.values.run import Ending, OnLoss, Phase, Run
 from runs_core.world.world import World
 
 
@@ -55,3 +56,23 @@ def test_a_cause_that_can_be_seen_again_is_not_written_down_before_the_leases_cl
     canceled = attrs.evolve(run, spec=attrs.evolve(run.spec, canceled=True))
     world.apply(RunSeen(canceled))
     assert sum(isinstance(effect, SetRunStatus) for effect in decided(world, canceled)) == 1
+
+
+def test_an_end_that_finds_a_lease_of_the_next_attempt_counts_that_attempt_as_spent() -> None:
+    world, run = lost(OnLoss.REQUEUE)
+    [before] = world.leases_of(run.key)
+    world.apply(LeaseSeen(attrs.evolve(before, status=a_closure())))
+    world.apply(RunSeen(attrs.evolve(run, status=attrs.evolve(run.status, ending=an_ending()))))
+    world.apply(LeaseSeen(a_lease(run, {"n2": (0, 1)}, attempt=2)))
+    ending = world.run(run.key)
+    assert ending is not None
+    [after] = [effect.run.status for effect in decided(world, ending) if isinstance(effect, SetRunStatus)]
+    assert (after.phase, after.attempt) == (Phase.QUEUED, 2)
+
+
+def a_closure() -> LeaseStatus:
+    return LeaseStatus(closed=True, end=A_MONDAY, closure_reason=Closed.NODE_LOST)
+
+
+def an_ending() -> Ending:
+    return Ending(reason="NodeLost", detail="lost node n1", then=Phase.QUEUED, since=A_MONDAY)

@@ -16,7 +16,7 @@ from runs_core.cluster.kube.writer import MOST_CONFLICTS, Work, Write, Writer
 from runs_core.schema.convert import to_object
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
-from runs_core.values.change import Change, LeaseSeen, RunSeen
+from runs_core.values.change import Change, LeaseSeen, RunSeen, StartRefused
 from runs_core.values.effect import CloseLease, Effect, OpenLease, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.run import Phase, Run
@@ -134,23 +134,66 @@ def test_a_start_whose_places_are_not_freed_is_decided_anew_and_nobody_is_blamed
     cluster.commit(effects, ())
     assert cluster.writer.drain(5)
     told = observed(cluster)
-    assert not any("Refused" in type(change).__name__ for change in told)
+    assert not any(isinstance(change, StartRefused) for change in told)
     assert not any(opens.meta.name in asked for _, asked in server.asked)
 
 
-def test_who_takes_over_closes_and_opens_what_the_one_before_may_still_be_writing(server: Server) -> None:
+def left(server: Server, effects: list[Effect]) -> None:
+    """What a leader leaves that wrote only its journal."""
     first = KubeCluster(server, Settings(), namespace="home", told=lambda _: None, clock=lambda: A_MONDAY)
     first.lead("first")
     first.allow(lambda: False)
-    opens = a_lease(NEXT, {"n1": (0, 1)})
-    first.commit([CloseLease(closed(HELD)), OpenLease(opens)], ())
+    first.commit(effects, ())
     first.writer.stop()
-    stored(server, HELD)
-    heir = KubeCluster(server, Settings(), namespace="home", told=lambda _: None, clock=lambda: A_MONDAY)
-    heir.lead("heir")
-    heir.writer.stop()
-    assert server.objects[path(HELD)]["status"]["closed"] is True
+
+
+def test_who_takes_over_opens_what_the_one_before_may_still_be_opening(server: Server, cluster: KubeCluster) -> None:
+    opens = a_lease(NEXT, {"n1": (0, 1)})
+    left(server, [OpenLease(opens)])
+    cluster.lead("heir")
     assert path(opens) in server.objects
+    assert {change.lease.key for change in observed(cluster) if isinstance(change, LeaseSeen)} == {opens.key}
+
+
+def test_who_takes_over_opens_nothing_on_places_that_are_held(server: Server, cluster: KubeCluster) -> None:
+    opens = a_lease(NEXT, {"n1": (0, 1)})
+    left(server, [CloseLease(closed(HELD)), OpenLease(opens)])
+    stored(server, HELD)
+    cluster.lead("heir")
+    assert path(opens) not in server.objects
+
+
+def test_who_takes_over_opens_nothing_for_a_run_that_still_holds_an_earlier_attempt(
+    server: Server, cluster: KubeCluster
+) -> None:
+    again = a_lease(RUN, {"n2": (0, 1)}, attempt=2)
+    left(server, [CloseLease(closed(HELD)), OpenLease(again)])
+    stored(server, HELD)
+    cluster.lead("heir")
+    assert path(again) not in server.objects
+
+
+def test_who_takes_over_opens_nothing_that_is_being_closed_again(server: Server, cluster: KubeCluster) -> None:
+    left(server, [OpenLease(HELD), CloseLease(closed(HELD))])
+    cluster.lead("heir")
+    assert path(HELD) not in server.objects
+
+
+def test_an_attempt_whose_lease_is_there_and_closed_is_spent_and_nobody_is_blamed(
+    server: Server, cluster: KubeCluster
+) -> None:
+    stored(server, closed(HELD))
+    stored(server, RUN)
+    cluster.lead("me")
+    observed(cluster)
+    cluster.commit([OpenLease(HELD), SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    told = observed(cluster)
+    runs = [change.run.status for change in told if isinstance(change, RunSeen)]
+    assert (runs[-1].phase, runs[-1].attempt) == (Phase.QUEUED, 1)
+    assert not any(isinstance(change, StartRefused) for change in told)
+    assert cluster.writer.drain(5)
+    assert server.objects[path(RUN)]["status"]["attempt"] == 1
 
 
 def test_who_takes_over_looks_at_runs_again_whatever_the_watch_told_it(server: Server, cluster: KubeCluster) -> None:

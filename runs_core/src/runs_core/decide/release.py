@@ -150,7 +150,7 @@ def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...])
     if run.meta.deleting is not None:
         last = removal(world, run)
     else:
-        after = _afterwards(run, cause, now)
+        after = _afterwards(run, cause, now, max([run.status.attempt, *(lease.spec.attempt for lease in own)]))
         kind = "Warning" if cause.then is Phase.FAILED else "Normal"
         emit = Emit("Run", run.key, cause.reason, cause.message, now, warning=kind == "Warning")
         last = (SetRunStatus(after), emit)
@@ -163,8 +163,9 @@ def removal(world: World, run: Run) -> tuple[Effect, ...]:
     return (*(RemovePod(pod.key) for pod in pods_of(world, run)), RemoveRun(run.key))
 
 
-def _afterwards(run: Run, cause: Cause, now: datetime) -> Run:
-    free = {"ending": None, "width": 0, "pending_gpus": run.gpus, "retries": 0, "retried_at": None}
+def _afterwards(run: Run, cause: Cause, now: datetime, attempt: int) -> Run:
+    """attempt: the last that any of its leases was opened for."""
+    free = {"attempt": attempt, "ending": None, "width": 0, "pending_gpus": run.gpus, "retries": 0, "retried_at": None}
     said = {"phase": cause.then, "reason": cause.reason, "message": cause.message}
     if cause.then.terminal:
         return stand(run, now, **said, **{**free, "pending_gpus": 0, "finished_at": now})  # type: ignore[arg-type]  # closed set of keys

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, everything
 from runs_core.cluster.kube.steps import Step, steps
 from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
-from runs_core.cluster.kube.writes import Writes
+from runs_core.cluster.kube.writes import SPENT, Writes
 from runs_core.errors import InvalidInput, RunsError
 from runs_core.schema.convert import from_object
 from runs_core.schema.nodes import node_from_object
@@ -40,6 +41,8 @@ from runs_core.world.ledger import entry, fold
 
 Clock = Callable[[], datetime]
 Told = Callable[[Sequence[Record]], None]
+Place = tuple[str, int]
+"""A node, and one of the ledger's places on it."""
 LONGEST_BACKOFF = timedelta(hours=1)
 WRITTEN = ("Run", "GPULease", "Pod")
 """Kinds whose objects a leader writes as it decides."""
@@ -62,6 +65,19 @@ class Failed:
     effects: Sequence[Effect]
     refusal: Refused
     freed: Gate
+
+
+@attrs.frozen(kw_only=True)
+class Held:
+    """What open leases hold: places, and runs by uid, each with an attempt."""
+
+    places: AbstractSet[Place]
+    runs: Mapping[str, int]
+
+    def allows(self, lease: Lease) -> bool:
+        """Whether nobody is in its places, and no other attempt of its run has any."""
+        attempt = self.runs.get(lease.spec.run_ref.uid, lease.spec.attempt)
+        return attempt == lease.spec.attempt and self.places.isdisjoint(_places(lease))
 
 
 class Everything:
@@ -123,33 +139,42 @@ class KubeCluster:
         Deposed: another took over at the same time. Refused, Unavailable: not now; nothing was decided.
         """
         before = self.journal.take_over(holder)
-        self._adopt([e.CloseLease(lease) for lease in before.closing()])
-        self._adopt([e.OpenLease(lease) for lease in before.opening()])
-        self._look_again()
+        held = self._look_again()
+        self._adopt([lease for lease in before.opening() if held.allows(lease)])
         self.inbox.put(Everything())
         self.inbox.put(c.HeadSeen(before.head))
         return self.journal.entry.term
 
-    def _adopt(self, effects: Sequence[Effect]) -> None:
-        """Write what the leader before may still be writing, in its order: its own late writes then change nothing.
+    def _look_again(self) -> Held:
+        """List what a leader writes: a watch may be late, and what the one before wrote must not be decided again.
 
-        What is refused now would be to it as well. Runs that have all of their leases go on, others are undone.
+        Returns what open leases hold.
         """
-        if not effects:
+        with ThreadPoolExecutor(max_workers=len(WRITTEN), thread_name_prefix="look") as pool:
+            found = list(pool.map(lambda kind: everything(self._api, kind, paths.LISTS[kind]), WRITTEN))
+        for listed in found:
+            self.inbox.put(listed)
+        items = next(listed.items for listed in found if listed.resource == "GPULease")
+        held = [item for item in items if not (item.get("status") or {}).get("closed")]
+        places = {(node, at) for item in held for node, found in item["spec"]["slots"].items() for at in found}
+        return Held(places=places, runs={item["spec"]["runRef"]["uid"]: item["spec"]["attempt"] for item in held})
+
+    def _adopt(self, leases: Sequence[Lease]) -> None:
+        """Open what the leader before may still be opening: its own late writes then change nothing.
+
+        It has sent none before whoever was there had left. What is refused now would be to it as well. Runs that have
+        all of their leases go on, others are undone.
+        """
+        if not leases:
             return
         with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="adopt") as pool:
-            for refusal in pool.map(lambda effect: self.writer.attempt(lambda: self._adopted(effect)), effects):
+            for refusal in pool.map(lambda lease: self.writer.attempt(partial(self._adopted, lease)), leases):
                 if refusal is not None and refusal.passing:
                     raise refusal
 
-    def _adopted(self, effect: Effect) -> None:
+    def _adopted(self, lease: Lease) -> None:
+        effect = e.OpenLease(lease)
         self.inbox.put(Written(effect=effect, answer=self._writes.write(effect)))
-
-    def _look_again(self) -> None:
-        """List what a leader writes: a watch may be late, and what the one before wrote must not be decided again."""
-        with ThreadPoolExecutor(max_workers=len(WRITTEN), thread_name_prefix="look") as pool:
-            for found in pool.map(lambda kind: everything(self._api, kind, paths.LISTS[kind]), WRITTEN):
-                self.inbox.put(found)
 
     def known(self) -> Iterator[c.Change]:
         """What builds a world from nothing."""
@@ -367,9 +392,23 @@ class KubeCluster:
         news.freed.known = True
         for effect in news.effects:
             yield from self.mirror.settled(effect, written=False)
+        if news.refusal.reason == SPENT:
+            yield from self._spend(news)
         made = any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects)
-        if made and news.refusal.reason != PREMISE:
+        if made and news.refusal.reason not in (PREMISE, SPENT):
             yield c.StartRefused(news.key, self._refusal(news))
+
+    def _spend(self, news: Failed) -> Iterator[c.Change]:
+        """That attempt was begun before, by whomever, and came to nothing: the next start is another one."""
+        run = self._run_of(news.key)
+        attempts = [effect.lease.spec.attempt for effect in news.effects if isinstance(effect, e.OpenLease)]
+        if run is not None and attempts:
+            status = attrs.evolve(run.status, attempt=max(run.status.attempt, *attempts))
+            spent = attrs.evolve(run, status=status)
+            step = Step(key=news.key, effects=[e.SetRunStatus(spent)])
+            self.mirror.assume(step.effects)
+            self.writer.add(self._work(step))
+            yield c.RunSeen(spent)
 
     def _refusal(self, news: Failed) -> c.Refusal:
         """Twice as long after each refusal in a row, an hour at most."""
@@ -406,6 +445,11 @@ def _entries(effects: Sequence[Effect]) -> Iterator[int]:
     for effect in effects:
         if isinstance(effect, (e.OpenLease, e.CloseLease)):
             yield entry(effect.lease, closing=isinstance(effect, e.CloseLease))
+
+
+def _places(lease: Lease) -> Iterator[Place]:
+    for slots in lease.spec.slots:
+        yield from ((slots.node, at) for at in slots.ordinals)
 
 
 def _key(item: Object) -> Key:

@@ -31,28 +31,22 @@ MOST_PLAIN_BYTES = 128 << 10
 
 @attrs.frozen(kw_only=True)
 class Intent:
-    """What is being written of one run's leases, without what the server adds. closes: as they will stand."""
+    """What is being written of one run's leases. opens: as made, without what the server adds. closes: names."""
 
     opens: tuple[Object, ...] = ()
-    closes: tuple[Object, ...] = ()
+    closes: tuple[str, ...] = ()
 
     def joined(self, opens: Sequence[Lease], closes: Sequence[Lease]) -> Intent:
         """With more of the same run."""
         return Intent(
             opens=(*self.opens, *(_plain(lease) for lease in opens)),
-            closes=(*self.closes, *(_plain(lease) for lease in closes)),
+            closes=(*self.closes, *(lease.meta.name for lease in closes)),
         )
 
 
 def _plain(lease: Lease) -> Object:
     body = to_object(lease)
-    metadata = {"name": lease.meta.name, "namespace": lease.meta.namespace}
-    status = {"status": body["status"]} if lease.status.closed else {}
-    return {"metadata": metadata, "spec": body["spec"], **status}
-
-
-def _leases(bodies: Sequence[Object]) -> list[Lease]:
-    return [lease_from_object({**body, "apiVersion": API_VERSION, "kind": "GPULease"}) for body in bodies]
+    return {"metadata": {"name": lease.meta.name, "namespace": lease.meta.namespace}, "spec": body["spec"]}
 
 
 @attrs.frozen(kw_only=True)
@@ -64,15 +58,14 @@ class Entry:
     head: int = 0
     intents: Mapping[str, Intent] = attrs.field(factory=dict)
 
-    def closing(self) -> list[Lease]:
-        """The leases that are being closed, by run, as they will stand."""
-        return [lease for run in sorted(self.intents) for lease in _leases(self.intents[run].closes)]
-
     def opening(self) -> list[Lease]:
-        """The leases that are being opened, by run, and are not closed again by the same batch."""
-        closed = {lease.key for lease in self.closing()}
-        opened = [lease for run in sorted(self.intents) for lease in _leases(self.intents[run].opens)]
-        return [lease for lease in opened if lease.key not in closed]
+        """The leases that are being opened, by run; not those that were and are being closed again."""
+        return [
+            lease_from_object({**body, "apiVersion": API_VERSION, "kind": "GPULease"})
+            for run in sorted(self.intents)
+            for body in self.intents[run].opens
+            if body["metadata"]["name"] not in self.intents[run].closes
+        ]
 
 
 class Journal:

@@ -25,6 +25,8 @@ from runs_core.values.quantity import format_time
 from runs_core.values.run import Run
 from runs_core.values.section import Section
 
+SPENT = "AlreadyClosed"
+"""Reason of a refusal that is our own: the lease was opened, and closed, before."""
 EMPTY_TEMPLATE = '{"spec":{"containers":[]}}'
 
 
@@ -95,7 +97,7 @@ class Writes:
         body.pop("status", None)
         _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
         if (stored.get("status") or {}).get("closed"):
-            raise Refused(409, "AlreadyClosed", f"lease {lease.key} was there before and is closed")
+            raise Refused(409, SPENT, f"lease {lease.key} was there before and is closed")
         return stored
 
     def _close(self, lease: Lease) -> Object:
