@@ -37,10 +37,11 @@ class Room:
 
     def bound(self) -> int:
         """No more pods than this fit: by GPUs alone."""
-        gpus = self.need.gpus_per_pod
-        return sum(
-            mask.bit_count() * (level // gpus) for level, mask in enumerate(self.levels) if level >= gpus and mask
-        )
+        gpus, levels, most = self.need.gpus_per_pod, self.levels, 0
+        for level in range(gpus, len(levels)):
+            if levels[level]:
+                most += levels[level].bit_count() * (level // gpus)
+        return most
 
     def take(self, pods: int) -> Seats:
         """Seats for up to that many pods, each on the node with the least free GPUs that fits it, tie by name."""

@@ -176,4 +176,5 @@ def _afterwards(run: Run, cause: Cause, now: datetime, attempt: int) -> Run:
 
 def _closed(lease: Lease, now: datetime, reason: Closed, detail: str) -> Lease:
     end = max(now, lease.spec.start)
-    return attrs.evolve(lease, status=LeaseStatus(closed=True, end=end, closure_reason=reason, closure_detail=detail))
+    status = LeaseStatus(closed=True, end=end, closure_reason=reason, closure_detail=detail)
+    return Lease(meta=lease.meta, spec=lease.spec, status=status)

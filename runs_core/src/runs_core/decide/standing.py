@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,9 @@ import attrs
 
 from runs_core.values.decision import Reason
 from runs_core.values.run import Condition, Phase, Run, RunStatus
+
+TYPES = ("Admitted", "Finished", "Held", "PodsReady")
+"""Of a run's conditions, in the order in which they are written."""
 
 
 def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, **changes: Any) -> Run:  # noqa: ANN401  # fields of RunStatus, checked when it is built
@@ -36,20 +39,28 @@ def joined(reasons: Sequence[Reason]) -> str:
 def _conditions(
     old: RunStatus, phase: Phase, reason: str, now: datetime, *, admitted: bool
 ) -> tuple[Condition, Condition, Condition, Condition]:
-    known = {condition.type: condition for condition in old.conditions}
+    known = old.conditions if _all_there(old.conditions) else _in_order(old.conditions)
     holds, ended = phase is Phase.HELD, phase.terminal
     ready = phase is Phase.RUNNING or phase is Phase.SUCCEEDED
     return (
-        _condition(known, "Admitted", now, is_true=admitted and not holds, reason=reason),
-        _condition(known, "Finished", now, is_true=ended, reason=phase.value if ended else reason),
-        _condition(known, "Held", now, is_true=holds, reason=reason if holds else "NotHeld"),
-        _condition(known, "PodsReady", now, is_true=ready, reason=reason),
+        _condition(known[0], "Admitted", now, is_true=admitted and not holds, reason=reason),
+        _condition(known[1], "Finished", now, is_true=ended, reason=phase.value if ended else reason),
+        _condition(known[2], "Held", now, is_true=holds, reason=reason if holds else "NotHeld"),
+        _condition(known[3], "PodsReady", now, is_true=ready, reason=reason),
     )
 
 
-def _condition(known: Mapping[str, Condition], name: str, now: datetime, *, is_true: bool, reason: str) -> Condition:
+def _all_there(conditions: Sequence[Condition]) -> bool:
+    return tuple([condition.type for condition in conditions]) == TYPES
+
+
+def _in_order(conditions: Sequence[Condition]) -> Sequence[Condition | None]:
+    known = {condition.type: condition for condition in conditions}
+    return [known.get(name) for name in TYPES]
+
+
+def _condition(old: Condition | None, name: str, now: datetime, *, is_true: bool, reason: str) -> Condition:
     status = "True" if is_true else "False"
-    old = known.get(name)
     if old is None or old.status != status:
         return Condition(type=name, status=status, reason=reason, last_transition_time=now)
     if old.reason == reason:

@@ -232,7 +232,11 @@ class FlavorFleet:
 
     def pods(self, gpus: int) -> int:
         """Most pods of that many GPUs that free GPUs alone would take."""
-        return sum(count * (level // gpus) for level, count in enumerate(self.counts) if level >= gpus and count)
+        counts, most = self.counts, 0
+        for level in range(gpus, len(counts)):
+            if counts[level]:
+                most += counts[level] * (level // gpus)
+        return most
 
 
 class Fleet:
@@ -445,7 +449,7 @@ class Fleet:
             flavor.counts[level] += 1
         state.level = level
         flavor.move(domain)
-        difference = (level if level > 0 else 0) - (old if old > 0 else 0)
+        difference = max(0, level) - max(0, old)
         if difference:
             flavor.free += difference
             flavor.misplaced.setdefault(domain, domain.free)

@@ -10,6 +10,8 @@ from runs_core.values.run import RunSpec, Spread
 from runs_core.values.template import PodTemplate
 
 BARE = PodTemplate()
+ANY_NODE = NodeFilter()
+"""One for all runs that want nothing special: what is remembered by filter is then found by identity."""
 
 
 def _by_default(selector: Pairs, fleet: FleetSettings) -> tuple[str, ...]:
@@ -31,13 +33,19 @@ def need_of(spec: RunSpec, fleet: FleetSettings, made: PodTemplate = BARE) -> Ne
         gpus_per_pod=per_pod,
         group_pods=None if group is None else group // per_pod,
         single_domain=spec.topology.spread is Spread.SINGLE_DOMAIN,
-        filter=NodeFilter(
-            selector=spec.topology.selector,
-            by_default=_by_default(spec.topology.selector, fleet),
+        filter=_filter(spec.topology.selector, template, fleet),
+        requests=template.requests,
+    )
+
+
+def _filter(selector: Pairs, template: PodTemplate, fleet: FleetSettings) -> NodeFilter:
+    if selector or template is not BARE or fleet.tolerated:
+        return NodeFilter(
+            selector=selector,
+            by_default=_by_default(selector, fleet),
             node_selector=template.node_selector,
             terms=template.terms,
             tolerations=template.tolerations,
             tolerated=fleet.tolerated,
-        ),
-        requests=template.requests,
-    )
+        )
+    return ANY_NODE
