@@ -1,8 +1,4 @@
-"""A real API server as a stage: the loop in the test's process under a virtual clock, the kubelets' part scripted.
-
-The API server stamps what it keeps with its own clock. What a pod's kubelet goes by, when it was made and when it was
-asked to go, is kept here instead, in the scenario's time.
-"""
+"""A real API server as a stage: the loop in the test's process under a virtual clock, the kubelets' part scripted."""
 
 from __future__ import annotations
 
@@ -10,29 +6,24 @@ import copy
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import attrs
 from tests.scenarios.echoes import Echoes, HeardInbox, NotedApi
-from tests.scenarios.plane import MERGE, EmptyPlane
+from tests.scenarios.kubelets import Kubelets
+from tests.scenarios.plane import EmptyPlane
 from tests.scenarios.stage import Object
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.cluster import KubeCluster
 from runs_core.cluster.kube.reflect import Reflector
-from runs_core.cluster.kubelet import Kubelet
 from runs_core.schema.convert import from_object, to_object
-from runs_core.schema.pods import pod_from_object
 from runs_core.schema.record import record_to_object
 from runs_core.serve.manifests.installation import NAMESPACE as HOME
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY
 from runs_core.testing.harness import CheckedLoop
-from runs_core.values.change import Change, PodGone, PodSeen
+from runs_core.values.change import Change
 from runs_core.values.effect import CloseLease, Effect, OpenLease
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
-from runs_core.values.node import OUT_OF_SERVICE
-from runs_core.values.pod import Pod
-from runs_core.values.quantity import format_time
 from runs_core.values.record import Record
 from runs_core.values.run import Run
 from runs_core.world.invariants import Witness, breaches
@@ -77,10 +68,7 @@ class KubeStage:
         self._now = A_MONDAY
         self._records: list[Object] = []
         self._witness = Witness()
-        self._answering: set[str] = set()
-        self._kubelet = Kubelet(settings.local, lambda node: node in self._answering)
-        self._pods: dict[Key, Pod] = {}
-        self._versions: dict[Key, str] = {}
+        self._kubelets = Kubelets(plane.people, settings)
         self._found: dict[str, Sequence[Object]] = {}
         self._cluster = self._lead()
 
@@ -127,20 +115,12 @@ class KubeStage:
         if stored["spec"].get("taints", []) != body["spec"]["taints"]:
             self._plane.people.replace(path, wish)
         self._plane.people.replace(f"{path}/status", {**wish, "status": body["status"]})
-        name = body["metadata"]["name"]
-        lost = any(taint["key"] == OUT_OF_SERVICE for taint in body["spec"]["taints"])
-        answered = name in self._answering
-        (self._answering.discard if lost else self._answering.add)(name)
-        if not lost and not answered:
-            self._kubelet.replan(name)
+        self._kubelets.node(body)
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
         self._found.clear()
         if kind == "Node":
-            self._answering.discard(name)
-            for key, pod in sorted(self._pods.items()):
-                if pod.node == name:
-                    self._take_away(key)
+            self._kubelets.lose(name)
         self._plane.people.call("DELETE", paths.one(kind, Key(namespace, name)))
 
     # -- time -------------------------------------------------------------------------------------------------------
@@ -156,73 +136,26 @@ class KubeStage:
         self._settle()
 
     def _next_moment(self) -> datetime | None:
-        moments = [when for when in (self._loop.next_moment(), self._kubelet.next_moment()) if when is not None]
+        moments = [when for when in (self._loop.next_moment(), self._kubelets.next_moment()) if when is not None]
         return min(moments, default=None)
 
     def _settle(self) -> int:
         """Until nobody has anything to do, and everybody knows of all that was done; how many decisions that took."""
         made = 0
         for _ in range(MOST_ROUNDS):
-            self._play()
+            self._kubelets.play(self._now)
             self._cluster.echoes.wait()
             made += self._loop.settle()
             assert self._cluster.writer.drain(WRITES_SECONDS), "the writer has not come to an end"
             self._cluster.echoes.wait()
-            self._look()
+            self._kubelets.look(self._cluster.echoes.items, self._now)
             if not self._cluster.inbox.wait(0) and not self._due():
                 return made
         raise AssertionError(f"not quiet after {MOST_ROUNDS} rounds, at {self._now}")
 
     def _due(self) -> bool:
-        moment = self._kubelet.next_moment()
+        moment = self._kubelets.next_moment()
         return moment is not None and moment <= self._now
-
-    # -- what the kubelets do ---------------------------------------------------------------------------------------
-
-    def _look(self) -> None:
-        """Take up what became of pods."""
-        items = {key: item for (kind, key), item in self._cluster.echoes.items.items() if kind == "Pod"}
-        for key in sorted(self._pods.keys() - items.keys()):
-            self._forget(key)
-        for key, item in sorted(items.items()):
-            if self._versions.get(key) != item["metadata"]["resourceVersion"]:
-                self._versions[key] = item["metadata"]["resourceVersion"]
-                self._pods[key] = self._in_time(pod_from_object(item, self._settings.fleet), self._pods.get(key))
-                self._kubelet.seen(self._pods[key])
-
-    def _in_time(self, pod: Pod, before: Pod | None) -> Pod:
-        """The pod, with the scenario's times in place of the server's."""
-        known = before if before is not None and before.uid == pod.uid else None
-        asked = None if pod.deleting is None else self._now
-        return attrs.evolve(
-            pod,
-            created=known.created if known else self._now,
-            deleting=(known.deleting if known else None) or asked,
-        )
-
-    def _play(self) -> None:
-        for played in self._kubelet.play(self._now):
-            match played:
-                case PodSeen(pod):
-                    self._report(pod)
-                case PodGone(key):
-                    self._take_away(key)
-
-    def _report(self, pod: Pod) -> None:
-        self._pods[pod.key] = pod
-        started = {} if pod.started is None else {"startTime": format_time(pod.started)}
-        message = {"message": pod.message} if pod.message else {}
-        status = {"phase": pod.phase.value, **started, **message}
-        self._plane.people.call("PATCH", f"{paths.one('Pod', pod.key)}/status", {"status": status}, content=MERGE)
-
-    def _take_away(self, key: Key) -> None:
-        self._plane.people.call("DELETE", paths.one("Pod", key), {"gracePeriodSeconds": 0})
-        self._forget(key)
-
-    def _forget(self, key: Key) -> None:
-        self._kubelet.gone(key)
-        self._pods.pop(key, None)
-        self._versions.pop(key, None)
 
     # -- what is to be seen -----------------------------------------------------------------------------------------
 
