@@ -1,7 +1,8 @@
 """Free GPUs by flavor, domain and node, as bit masks, so that best fit is two lowest-set-bit operations.
 
 A node is one bit of its domain, in the order of names. `levels[n]` is the mask of the usable nodes with n free GPUs.
-Usable: present, ready, not cordoned, not lost, not set aside. Everything is kept by differences; `oracle.fleet` recomputes it.
+Usable: present, ready, not cordoned, not lost, not set aside. Everything is kept by differences; `oracle.fleet`
+recomputes it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ MOST_EMPTY_SEATS = 64
 class NodeState:
     """One node name: what is known of it and what lies on it. Outlives the Node object while something holds it.
 
-    open: present, ready, not cordoned, not lost. active, spare: masks of held places. The others are sums over pods on it that have not ended; foreign_gpus: of pods not ours.
+    open: present, ready, not cordoned, not lost. active, spare: masks of held places. The others are sums over pods
+    on it that have not ended; foreign_gpus: of pods not ours.
     """
 
     __slots__ = (
@@ -171,7 +173,9 @@ class DomainFleet:
 
 
 class FlavorFleet:
-    """One flavor. counts: usable nodes by free GPUs; free: their sum; order: domains by (free, key); nodes, gpus: of present ones.
+    """One flavor.
+
+    counts: usable nodes by free GPUs; free: their sum; order: domains by (free, key); nodes, gpus: of present ones.
 
     never: needs that the fleet could not take even empty, as of `changed`. recent: domains, the last to move last.
 
@@ -180,13 +184,13 @@ class FlavorFleet:
     """
 
     __slots__ = (
+        "_order",
         "censuses",
         "changed",
         "counts",
         "domains",
         "free",
         "freed",
-        "_order",
         "gpus",
         "latest",
         "misplaced",
@@ -378,7 +382,10 @@ class Fleet:
                 domain.levels[level] |= 1 << bit
 
     def _renumber(self, domain: DomainFleet, bit: int) -> None:
-        """A name came in between: all masks open a gap at `bit`. Happens as nodes are discovered, never while deciding."""
+        """A name came in between: all masks open a gap at `bit`.
+
+        Happens as nodes are discovered, never while deciding.
+        """
         low = (1 << bit) - 1
 
         def gap(mask: int) -> int:
