@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-import attrs
-
 from runs_core.settings import LocalSettings
 from runs_core.values.change import PodGone, PodSeen
+from runs_core.values.changed import changed
 from runs_core.values.meta import SIMULATED, Key, Pairs
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.quantity import parse_duration
@@ -76,12 +75,12 @@ class Kubelet:
             self.gone(pod.key)
             return PodGone(pod.key)
         if pod.phase is PodPhase.RUNNING:
-            changed = ended(pod)
+            after = ended(pod)
         else:
-            changed = attrs.evolve(pod, phase=PodPhase.RUNNING, started=when)
-        self._pods[pod.key] = changed
-        self._plan(changed)
-        return PodSeen(changed)
+            after = changed(pod, phase=PodPhase.RUNNING, started=when)
+        self._pods[pod.key] = after
+        self._plan(after)
+        return PodSeen(after)
 
     def _plan(self, pod: Pod) -> None:
         key = pod.key
@@ -129,8 +128,8 @@ def ended(pod: Pod) -> Pod:
     """
     code = _wishes(pod.annotations).code
     if code == "0" or not _fails(pod):
-        return attrs.evolve(pod, phase=PodPhase.SUCCEEDED)
-    return attrs.evolve(pod, phase=PodPhase.FAILED, message=f"exit code {code}")
+        return changed(pod, phase=PodPhase.SUCCEEDED)
+    return changed(pod, phase=PodPhase.FAILED, message=f"exit code {code}")
 
 
 def _fails(pod: Pod) -> bool:

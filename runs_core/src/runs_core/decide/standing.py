@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import attrs
-
+from runs_core.values.changed import changed
 from runs_core.values.decision import Reason
 from runs_core.values.run import Condition, Phase, Run, RunStatus
 
@@ -19,7 +18,7 @@ def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, *
     """The run with its new status. changes: other fields of RunStatus."""
     old = run.status
     admitted = changes.get("admitted_at", old.admitted_at)
-    status = attrs.evolve(
+    status = changed(
         old,
         phase=phase,
         reason=reason,
