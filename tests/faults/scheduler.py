@@ -1,0 +1,104 @@
+"""Forks schedulers: each is `runs serve` in a process of its own that can be killed, stopped and woken.
+
+Reads one JSON line for each on its standard input, answers its process id. They end with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import runs_cli.actions.serve
+import runs_cli.serving  # noqa: F401  # before anything is forked, so that a child need not
+import runs_core.serve.process  # noqa: F401  # likewise
+from runs_cli.main import root
+from runs_core.cluster.kube.cluster import KubeCluster, wall_clock
+from runs_core.cluster.kube.gates import Places
+from runs_core.cluster.kube.mirror import Mirror
+
+
+def serve(words: Sequence[str], skew: float, variant: str) -> None:
+    """Never returns. skew: seconds that its clock is ahead of everybody's. variant: a defect to be built in."""
+
+    def clock() -> datetime:
+        return wall_clock() + timedelta(seconds=skew)
+
+    defaults = KubeCluster.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["clock"] = clock
+    defects[variant]()
+    root.main(list(words))
+
+
+def sound() -> None:
+    """Nothing is broken."""
+
+
+def journal_unread() -> None:
+    """Whoever takes over does not finish what the journal says was begun."""
+    KubeCluster._adopt = lambda *_: None  # type: ignore[method-assign]  # the defect to be found
+
+
+def places_unguarded() -> None:
+    """A start does not wait for the closures of the leases whose places it takes."""
+    Places.gates = lambda *_: []  # type: ignore[method-assign]  # the defect to be found
+
+
+def events_unsorted() -> None:
+    """What is told last counts, however old it is."""
+    Mirror.passed = lambda *_: False  # type: ignore[method-assign]  # the defect to be found
+
+
+defects = {
+    "": sound,
+    "journal unread": journal_unread,
+    "places unguarded": places_unguarded,
+    "events unsorted": events_unsorted,
+}
+
+
+def born(order: dict[str, Any]) -> int:
+    """In the child: its end is the process's end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        serve(**order)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except BaseException:  # noqa: BLE001  # whatever it is, it must not come out of the fork
+        traceback.print_exc()
+    return 1
+
+
+def _answer(what: int | None) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Until the standard input ends."""
+    alive: set[int] = set()
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "ended" in order:
+            pid, status = os.waitpid(order["ended"], os.WNOHANG)
+            alive.discard(pid)
+            _answer(os.waitstatus_to_exitcode(status) if pid else None)
+            continue
+        pid = os.fork()
+        if not pid:
+            os.close(0)
+            os._exit(born(order))
+        alive.add(pid)
+        _answer(pid)
+    for pid in sorted(alive):
+        os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
