@@ -1,0 +1,1 @@
+"""Benchmarks against a real API server on the same machine: `python -m benchmarks.live.queue_load`."""

@@ -1,0 +1,60 @@
+"""Submits the queue load: a process of its own, so that what it uses is told apart. Prints when each run was made."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+
+from benchmarks.live.load import Class, name_of, namespace_of
+from runs_core.cluster.kube import paths
+from runs_core.cluster.kube.api import Api, Object
+from runs_core.schema.names import API_VERSION
+
+
+def body(owner: int, cls: Class, number: int) -> Object:
+    """A run of one pod that runs its time and ends."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Run",
+        "metadata": {"name": name_of(cls, number), "namespace": namespace_of(owner)},
+        "spec": {
+            "resources": {"flavor": "H100-80GB", "gpus": cls.gpus, "gpusPerPod": cls.gpus},
+            "template": {
+                "metadata": {"annotations": {"runs.dev/simulated-duration": f"{cls.milliseconds}ms"}},
+                "spec": {"containers": [{"name": "main", "image": "none"}]},
+            },
+        },
+    }
+
+
+def submit(api: Api, owner: int, cls: Class, made: list[tuple[str, float]]) -> None:
+    """One every interval; what the server cannot take in time is made up for."""
+    begin = time.monotonic()
+    for number in range(cls.count):
+        due = begin + number * cls.every_milliseconds / 1000
+        time.sleep(max(0.0, due - time.monotonic()))
+        asked = time.time()
+        api.call("POST", paths.collection("Run", namespace_of(owner)), body(owner, cls, number))
+        made.append((f"{namespace_of(owner)}/{name_of(cls, number)}", asked))
+
+
+def main() -> None:
+    kubeconfig, owners, share = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    api = Api.connect(kubeconfig)
+    made: list[tuple[str, float]] = []
+    threads = [
+        threading.Thread(target=submit, args=(api, owner, cls, made))
+        for owner in range(owners)
+        for cls in Class.of(share)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(json.dumps(made))
+
+
+if __name__ == "__main__":
+    main()
