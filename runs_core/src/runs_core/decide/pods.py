@@ -17,6 +17,7 @@ from runs_core.values.template import Requests
 from runs_core.world.world import World
 
 DEFAULT_GRACE = timedelta(seconds=30)
+NO_REQUESTS = Requests()
 
 
 class Seat(NamedTuple):
@@ -65,7 +66,7 @@ def make_pods(
     """One pod for each seat."""
     template = run.spec.template
     text = template.text if template else None
-    requests = template.requests if template else Requests()
+    requests = template.requests if template else NO_REQUESTS
     annotations = _annotations(run)
     key, uid, gpus = run.key, run.uid, run.spec.resources.gpus_per_pod
     made = [

@@ -145,4 +145,4 @@ class Decision:
     uid: str
     outcome: Outcome
     effects: tuple[Effect, ...]
-    seconds: Mapping[str, float] = attrs.field(factory=lambda: MappingProxyType({}), eq=False)
+    seconds: Mapping[str, float] = attrs.field(default=MappingProxyType({}), eq=False)

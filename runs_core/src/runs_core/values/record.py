@@ -26,4 +26,4 @@ class Record:
     outcome: Outcome
     phase: Phase
     width: int
-    seconds: Mapping[str, float] = attrs.field(factory=lambda: MappingProxyType({}), eq=False)
+    seconds: Mapping[str, float] = attrs.field(default=MappingProxyType({}), eq=False)

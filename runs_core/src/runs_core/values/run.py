@@ -157,8 +157,8 @@ class RunSpec:
         default=None,
     )
     resources: Resources = field(Fact(doc="What the gang holds at once."))
-    topology: Topology = field(Fact(doc="Where the gang may lie."), factory=Topology)
-    runtime: Runtime = field(Fact(doc="How long, and how it is stopped."), factory=Runtime)
+    topology: Topology = field(Fact(doc="Where the gang may lie."), default=Topology())
+    runtime: Runtime = field(Fact(doc="How long, and how it is stopped."), default=Runtime())
     after: tuple[str, ...] = field(
         Fact(
             doc="Runs of the same namespace that must succeed first.",
@@ -169,8 +169,8 @@ class RunSpec:
         ),
         default=(),
     )
-    after_failure: AfterFailure = field(Fact(doc="What a failed upstream does."), factory=AfterFailure)
-    on_pod_failure: PodFailure = field(Fact(doc="What a failed rank does."), factory=PodFailure)
+    after_failure: AfterFailure = field(Fact(doc="What a failed upstream does."), default=AfterFailure())
+    on_pod_failure: PodFailure = field(Fact(doc="What a failed rank does."), default=PodFailure())
     on_node_loss: OnLoss = field(Fact(doc="What the loss of a node does."), default=OnLoss.REQUEUE)
     start_timeout: timedelta = field(
         Fact(doc="A gang not all running by then is undone and tried again; starts.tries says how often."),
@@ -184,7 +184,7 @@ class RunSpec:
         Fact(doc="The pod to run, a PodTemplateSpec. nodeName, schedulerName and restartPolicy are the scheduler's."),
         default=None,
     )
-    sections: Mapping[type, Any] = attrs.field(factory=lambda: MappingProxyType({}))
+    sections: Mapping[type, Any] = MappingProxyType({})
 
 
 class Phase(StrEnum):
