@@ -74,10 +74,8 @@ class Kubelet:
         if pod.deleting is not None:
             self.gone(pod.key)
             return PodGone(pod.key)
-        if pod.phase is PodPhase.RUNNING:
-            after = ended(pod)
-        else:
-            after = changed(pod, phase=PodPhase.RUNNING, started=when)
+        runs = pod.phase is PodPhase.RUNNING
+        after = ended(pod) if runs else changed(pod, phase=PodPhase.RUNNING, started=when)
         self._pods[pod.key] = after
         self._plan(after)
         return PodSeen(after)
