@@ -27,12 +27,12 @@ HELD = a_lease(RUN, {"n1": (0, 1)})
 
 
 class Server(Api):
-    """objects: by path. asked: writes in order. refuse: what some writes are answered."""
+    """objects: by path. asked: writes in order. refuse: what the next writes of a path are answered; None: as ever."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
         self.asked: list[tuple[str, str]] = []
-        self.refuse: dict[str, list[Refused]] = {}
+        self.refuse: dict[str, list[Refused | None]] = {}
         self.version = 1
         self.lock = threading.Lock()
         self.go_on = threading.Event()
@@ -51,8 +51,8 @@ class Server(Api):
             if method == "GET":
                 return 200, self._read(path)
             self.asked.append((method, path))
-            if self.refuse.get(path):
-                raise self.refuse[path].pop()
+            if self.refuse.get(path) and (refused := self.refuse[path].pop(0)) is not None:
+                raise refused
             if method == "POST":
                 path = f"{path}/{(body or {})['metadata']['name']}"
             return 201, self.put(path, body or {"metadata": {}})
@@ -235,6 +235,18 @@ def test_a_conflict_is_tried_again_for_a_while(times: int, refused: bool, monkey
     writer = Writer(threads=1)
     assert (writer.attempt(write) is not None) is refused
     writer.stop()
+
+
+def test_a_place_does_not_seem_held_again_while_its_lease_is_let_go(server: Server, cluster: KubeCluster) -> None:
+    stored(server, HELD)
+    cluster.lead("me")
+    observed(cluster)
+    server.refuse[path(HELD)] = [None, Refused(409, "Conflict", "uid mismatch: no existing object was found")]
+    cluster.commit([CloseLease(closed(HELD))], ())
+    assert cluster.writer.drain(5)
+    told = [change.lease.status.closed for change in observed(cluster) if isinstance(change, LeaseSeen)]
+    assert told
+    assert all(told)
 
 
 def test_a_write_that_fails_in_a_way_nobody_thought_of_is_refused_and_hangs_nothing() -> None:

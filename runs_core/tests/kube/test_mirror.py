@@ -5,9 +5,10 @@ from __future__ import annotations
 import attrs
 
 from runs_core.cluster.kube.mirror import Mirror, Name
-from runs_core.testing.builders import a_pod, a_run
-from runs_core.values.change import PodGone, PodSeen, RunGone, RunSeen
-from runs_core.values.effect import RemovePod, RemoveRun
+from runs_core.testing.builders import A_MONDAY, a_lease, a_pod, a_run
+from runs_core.values.change import LeaseSeen, PodGone, PodSeen, RunGone, RunSeen
+from runs_core.values.effect import CloseLease, RemovePod, RemoveRun, SetRunStatus
+from runs_core.values.lease import Closed, LeaseStatus
 from runs_core.values.pod import Pod
 from runs_core.values.run import Run
 
@@ -58,3 +59,24 @@ def test_another_of_its_name_counts() -> None:
 def test_what_could_not_be_taken_away_counts_again() -> None:
     pod = a_pod(RUN, node="a1")
     assert removed(known(pod), pod, written=False) == [PodSeen(pod)]
+
+
+def test_what_was_written_without_an_answer_counts_as_it_was_meant_until_the_watch_tells() -> None:
+    """A place must not seem held again: whoever is let onto it next would be forgotten with the late closure."""
+    lease = a_lease(RUN, {"a1": (0, 1)})
+    status = LeaseStatus(closed=True, end=A_MONDAY, closure_reason=Closed.SUCCEEDED)
+    closed = CloseLease(attrs.evolve(lease, status=status))
+    mirror = Mirror()
+    list(mirror.saw(("GPULease", lease.key), 1, lease))
+    mirror.assume([closed])
+    mirror.done(closed)
+    assert list(mirror.settled(closed, written=True)) == [LeaseSeen(closed.lease)]
+    assert list(mirror.saw(("GPULease", lease.key), 2, closed.lease)) == [LeaseSeen(closed.lease)]
+
+
+def test_what_is_gone_does_not_come_back_with_the_end_of_a_write() -> None:
+    status = SetRunStatus(RUN)
+    mirror = Mirror()
+    mirror.assume([status])
+    mirror.done(status)
+    assert mirror.get(name(RUN)) is None

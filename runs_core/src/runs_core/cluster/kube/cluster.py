@@ -386,6 +386,8 @@ class KubeCluster:
     def _written(self, news: Written) -> Iterator[c.Change]:
         if news.answer and news.answer.get("kind") in paths.LISTS and "resourceVersion" in news.answer["metadata"]:
             yield from self._item(news.answer["kind"], news.answer, deleted=False)
+        else:
+            self.mirror.done(news.effect)
         yield from self.mirror.settled(news.effect, written=True)
 
     def _failed(self, news: Failed) -> Iterator[c.Change]:

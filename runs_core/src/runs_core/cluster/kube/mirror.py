@@ -89,6 +89,15 @@ class Mirror:
                 name, value = made
                 self._assumed[name] = (value, self._assumed.get(name, (None, 0))[1] + 1)
 
+    def done(self, effect: Effect) -> None:
+        """It is written, and nobody said how the object now is: it counts as it was meant until the watch tells."""
+        made = outcome(effect)
+        if made is None or made[1] is None or made[0] not in self.seen:
+            return
+        meant = _overlaid(self.seen[made[0]], made[1])
+        if meant is not None:
+            self.seen[made[0]] = meant
+
     def settled(self, effect: Effect, *, written: bool) -> Iterator[c.Change]:
         """That write is over: what was seen counts again, unless another is under way.
 

@@ -117,7 +117,7 @@ class Writes:
         try:
             return self._api.apply(paths.one("GPULease", lease.key), body)[1]
         except Refused as error:
-            if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            if error.status == HTTPStatus.NOT_FOUND or _another(error):
                 return {}
             raise
 
@@ -156,8 +156,7 @@ class Writes:
         try:
             return self._api.apply(f"{paths.one(kind, key)}/status", wanted)[1]
         except Refused as error:
-            other = error.status == HTTPStatus.CONFLICT and uid and "uid" in error.message.lower()
-            if error.status == HTTPStatus.NOT_FOUND or other:
+            if error.status == HTTPStatus.NOT_FOUND or (uid and _another(error)):
                 return None
             raise
 
@@ -204,6 +203,11 @@ class Writes:
         except Refused as error:
             if error.passing:
                 raise
+
+
+def _another(error: Refused) -> bool:
+    """Whether the object that is there, if any, is another than the one that was meant; any other conflict passes."""
+    return error.status == HTTPStatus.CONFLICT and "uid" in error.message.lower()
 
 
 def _digest(event: e.Emit) -> str:
