@@ -6,7 +6,7 @@ import attrs
 
 from runs_core.testing.builders import a_lease, a_node, a_run, a_world
 from runs_core.testing.harness import Harness
-from runs_core.values.change import LeaseSeen, NodeGone, NodeSeen
+from runs_core.values.change import HeadSeen, LeaseGone, LeaseSeen, NodeGone, NodeSeen
 from runs_core.values.lease import Role
 from runs_core.values.node import MalformedNode
 from runs_core.world.invariants import breaches, shrunken
@@ -89,3 +89,26 @@ def test_a_lease_opened_on_places_that_a_node_does_not_have_is_a_breach() -> Non
     world = a_world(a_node("n1", gpus=4))
     world.apply(LeaseSeen(a_lease(a_run("train", gpus=1), {"n1": (4,)})))
     assert [breach.invariant for breach in breaches(world)] == [2]
+
+
+def test_a_place_that_two_leases_seem_to_hold_is_free_once_both_have_left_it() -> None:
+    """As it seems while a closure that was refused is written again."""
+    first, second = (a_lease(a_run(name, gpus=2), {"n1": (0, 1)}) for name in ("first", "second"))
+    world = a_world(a_node("n1"), first, second)
+    for lease, free in ((second, 6), (first, 8)):
+        world.apply(LeaseGone(lease.key))
+        assert world.free_gpus("h100") == free
+        assert differences(world) == []
+    assert world.fleet.shared == set()
+
+
+def test_taking_back_a_lease_on_a_shared_place_leaves_no_trace() -> None:
+    first, second = (a_lease(a_run(name, gpus=2), {"n1": (0, 1), "n2": (0,)}) for name in ("first", "second"))
+    world = a_world(a_node("n1"), a_node("n2"), first)
+    before, head = snapshot(world), HeadSeen(world.ledger.head)
+    inverse = world.apply(LeaseSeen(second))
+    assert inverse is not None
+    world.revert(inverse)
+    world.revert(head)
+    assert snapshot(world) == before
+    assert world.free_gpus("h100") == 13

@@ -8,8 +8,10 @@ recomputes it.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
+
+import attrs
 
 from runs_core.values.lease import Lease, Role
 from runs_core.values.need import Need, NodeFilter
@@ -244,9 +246,13 @@ class FlavorFleet:
 
 
 class Fleet:
-    """All flavors, and the nodes that were set aside. freed: the sum over flavors."""
+    """All flavors, and the nodes that were set aside. freed: the sum over flavors.
+
+    shared: nodes with a place that two leases of one role hold, as may seem so while a closure is being written.
+    """
 
     def __init__(self) -> None:
+        self.shared: set[str] = set()
         self.states: dict[str, NodeState] = {}
         self.flavors: dict[str, FlavorFleet] = {}
         self.malformed: dict[str, MalformedNode] = {}
@@ -298,6 +304,8 @@ class Fleet:
         active = lease.spec.role is Role.ACTIVE
         for slots in lease.spec.slots:
             state = self.state(slots.node)
+            if opened and (state.active if active else state.spare) & slots.mask:
+                self.shared.add(slots.node)
             if active:
                 state.active = state.active | slots.mask if opened else state.active & ~slots.mask
             else:
@@ -306,6 +314,16 @@ class Fleet:
             if not opened:
                 self._freed(state)
                 self._forget(state)
+
+    def retake(self, name: str, leases: Iterable[Lease]) -> None:
+        """These leases hold places on a shared node; one that held the same places does not any more."""
+        state = self.state(name)
+        state.active = state.spare = 0
+        self.shared.discard(name)
+        self._refresh(state)
+        for lease in leases:
+            here = tuple(slots for slots in lease.spec.slots if slots.node == name)
+            self.hold(attrs.evolve(lease, spec=attrs.evolve(lease.spec, slots=here)), opened=True)
 
     def load(self, pod: Pod, *, there: bool) -> None:
         """A pod that has not ended is, or is no longer, on its node."""

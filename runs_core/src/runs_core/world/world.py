@@ -451,6 +451,9 @@ class World:
         if old is not None:
             self.ledger.remove(old)
             self.fleet.hold(old, opened=False)
+            for slots in old.spec.slots if self.fleet.shared else ():
+                if slots.node in self.fleet.shared:
+                    self.fleet.retake(slots.node, self.ledger.by_node.get(slots.node, {}).values())
         if lease is not None and not lease.status.closed:
             self.ledger.add(lease)
             self.fleet.hold(lease, opened=True)
