@@ -57,7 +57,9 @@ class Server(Api):
                 path = f"{path}/{(body or {})['metadata']['name']}"
             return 201, self.put(path, body or {"metadata": {}})
 
-    def apply(self, path: str, body: Object, *, query: Mapping[str, str] | None = None) -> tuple[int, Object]:
+    def apply(
+        self, path: str, body: Object, *, query: Mapping[str, str] | None = None, seconds: float = 0.0
+    ) -> tuple[int, Object]:
         if path.endswith("closes/status"):
             self.go_on.wait(5)
         _, stored = self.call("PATCH", path.removesuffix("/status"), body)

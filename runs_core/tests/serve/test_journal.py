@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from runs_core.cluster.kube.api import Api, Refused
-from runs_core.cluster.kube.journal import MOST_PLAIN_BYTES, Intent, Journal
+from runs_core.cluster.kube.journal import MOST_PLAIN_BYTES, MOST_TRIES, Intent, Journal
 from runs_core.errors import Deposed, Unavailable
 from runs_core.testing.builders import a_lease, a_run
 
@@ -16,21 +16,27 @@ CLOSING = {str(RUN.key): Intent().joined([], [LEASE])}
 
 
 class Server:
-    """One ConfigMap. deaf: it does as told, and its answer is lost."""
+    """One ConfigMap. deaf: it does as told, and its answer is lost. busy: so many writes meet a conflict."""
 
     def __init__(self) -> None:
         self.stored: dict[str, Any] | None = None
         self.version = 0
         self.deaf = False
+        self.busy = 0
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, seconds: float = 0.0
+    ) -> tuple[int, dict[str, Any]]:
         if method == "POST":
             return 201, self._store(body or {})
         if self.stored is None:
             raise Refused(404, "NotFound", "no journal")
         return 200, self.stored
 
-    def apply(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def apply(self, path: str, body: dict[str, Any], *, seconds: float) -> tuple[int, dict[str, Any]]:
+        if self.busy:
+            self.busy -= 1
+            raise Refused(409, "Conflict", "busy")
         if self.stored is None or body["metadata"]["resourceVersion"] != self.stored["metadata"]["resourceVersion"]:
             raise Refused(409, "Conflict", "changed")
         answer = self._store(body)
@@ -116,3 +122,13 @@ def test_a_large_batch_is_packed(server: Server) -> None:
     assert server.stored is not None
     assert sum(map(len, server.stored["data"].values())) < MOST_PLAIN_BYTES
     assert journal(server).take_over("b").intents == many
+
+
+def test_conflicts_that_nobody_else_made_depose_nobody(server: Server) -> None:
+    mine = leading(server, "a")
+    server.busy = MOST_TRIES - 1
+    mine.write(attrs.evolve(mine.entry, head=1))
+    server.busy = MOST_TRIES
+    with pytest.raises(Unavailable, match="again and again"):
+        mine.write(attrs.evolve(mine.entry, head=2))
+    assert journal(server).take_over("b").head == 1

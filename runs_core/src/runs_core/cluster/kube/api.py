@@ -93,10 +93,12 @@ class Api:
         except ValueError as error:
             raise Unavailable(f"{self.host} is no Kubernetes API server: it answers in another language") from error
 
-    def apply(self, path: str, body: Object, *, query: Mapping[str, str] | None = None) -> tuple[int, Object]:
+    def apply(
+        self, path: str, body: Object, *, query: Mapping[str, str] | None = None, seconds: float = READ_SECONDS
+    ) -> tuple[int, Object]:
         """Server-side apply as our field manager. 201: it was not there before."""
         options = {"fieldManager": MANAGER, "force": "true", **(query or {})}
-        return self.call("PATCH", path, body, content=APPLY, query=options)
+        return self.call("PATCH", path, body, content=APPLY, query=options, seconds=seconds)
 
     def text(
         self, path: str, query: Mapping[str, str] | None = None, *, seconds: float | None = None

@@ -18,12 +18,15 @@ import attrs
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.rights import JOURNAL
-from runs_core.errors import Conflict, Deposed
+from runs_core.errors import Conflict, Deposed, Unavailable
 from runs_core.schema.convert import lease_from_object, to_object
 from runs_core.schema.names import API_VERSION
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 
+ANSWER_SECONDS = 5.0
+"""Nothing is decided while the journal is being written; whether an unanswered write arrived is found out."""
+MOST_TRIES = 5
 _PLAIN, _PACKED = "intents", "intents.zlib"
 MOST_PLAIN_BYTES = 128 << 10
 """Beyond it the intents are packed: a large batch would not fit into an object of the API server otherwise."""
@@ -88,13 +91,19 @@ class Journal:
         return before
 
     def write(self, entry: Entry) -> None:
-        """Deposed: somebody else has taken over; nothing was written, and this process leads no more."""
-        try:
-            self._replace(entry)
-        except Conflict as error:
-            if not self._mine(self._read()):
-                raise Deposed("another scheduler has taken over") from error
-            self._replace(entry)  # our own last write arrived after all, and only its answer did not
+        """Deposed: somebody else has taken over; nothing was written, and this process leads no more.
+
+        Unavailable, Refused: not now. Whether it was written all the same is found out with the next.
+        """
+        for _ in range(MOST_TRIES):
+            try:
+                self._replace(entry)
+            except Conflict as error:
+                if not self._mine(self._read()):
+                    raise Deposed("another scheduler has taken over") from error
+                continue  # our own last write arrived after all, and only its answer did not
+            return
+        raise Unavailable("the journal is refused again and again, though nobody else has written it")
 
     def _mine(self, stored: Entry) -> bool:
         return bool(self.entry.holder) and (stored.term, stored.holder) == (self.entry.term, self.entry.holder)
@@ -112,7 +121,7 @@ class Journal:
             },
         }
         try:
-            _, stored = self._api.apply(paths.one("ConfigMap", self._key), body)
+            _, stored = self._api.apply(paths.one("ConfigMap", self._key), body, seconds=ANSWER_SECONDS)
         except Refused as error:
             if error.status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
                 raise Conflict(f"the journal is not what was last seen of it: {error.message}") from error
@@ -122,7 +131,7 @@ class Journal:
 
     def _read(self) -> Entry:
         try:
-            _, stored = self._api.call("GET", paths.one("ConfigMap", self._key))
+            _, stored = self._api.call("GET", paths.one("ConfigMap", self._key), seconds=ANSWER_SECONDS)
         except Refused as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
