@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import sysconfig
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -90,7 +89,6 @@ def surroundings() -> dict[str, object]:
         "python": {
             "version": platform.python_version(),
             "implementation": platform.python_implementation(),
-            "optimized": "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
         },
         "libraries": {name: version(name) for name in LIBRARIES},
         "commit": _commit(),

@@ -37,9 +37,8 @@ def _goals(results: list[dict[str, Any]]) -> list[str]:
 
 def _facts(found: dict[str, Any]) -> list[str]:
     machine, python = found["machine"], found["python"]
-    built = "built with its optimisations" if python["optimized"] else "built without its optimisations"
     where = f"{machine['cores']} cores of {machine['model']} ({machine['system']})"
-    where += f", {python['implementation']} {python['version']} {built}"
+    where += f", {python['implementation']} {python['version']}"
     libraries = ", ".join(f"{name} {number}" for name, number in found["libraries"].items())
     return [
         f"## {found['name']}",

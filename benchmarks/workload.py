@@ -153,10 +153,10 @@ class Player:
         self.arrived = 0
         self.cpu = self.simulating = 0.0
         self.cycles: list[tuple[Work, float]] = []
-        self._work: list[tuple[str, int]] = []
+        self._told: list[Record] = []
         self.used_seconds = self.seconds = 0.0
         self.most_waiting = 0
-        self.cluster = TraceCluster(self._feed(), Settings(), begin=BEGIN, told=self._told)
+        self.cluster = TraceCluster(self._feed(), Settings(), begin=BEGIN, told=self._told.extend)
         self.loop = Loop(self.cluster, Settings())
         prepare(self.loop)
 
@@ -172,11 +172,12 @@ class Player:
             self.arrived += isinstance(found[1], RunSeen)
             yield found
 
-    def _told(self, records: Sequence[Record]) -> None:
-        for record in records:
-            kind = type(record.outcome).__name__
-            self.kinds[kind] += 1
-            self._work.append((kind, record.width))
+    def _count(self) -> Work:
+        """What was decided since the last time; done while no CPU is measured."""
+        work = tuple((type(record.outcome).__name__, record.width) for record in self._told)
+        self.kinds.update(kind for kind, _ in work)
+        self._told.clear()
+        return work
 
     @property
     def decisions(self) -> int:
@@ -210,8 +211,7 @@ class Player:
             self.cpu += spent
             self.simulating += advanced - began
             if made:
-                self.cycles.append((tuple(self._work), spent))
-                self._work.clear()
+                self.cycles.append((self._count(), spent))
             passed = (cluster.now - before).total_seconds()
             self.seconds += passed
             self.used_seconds += passed * used
@@ -220,4 +220,4 @@ class Player:
     def settle(self) -> None:
         """Take up what is there at the beginning: the fleet and the burst."""
         self.loop.settle()
-        self._work.clear()
+        self._count()
