@@ -85,12 +85,12 @@ def test_commands_killed_at_random_lose_nothing_and_start_nothing_twice(tmp_path
         words = draw.choice(
             (("cluster", "advance", "7m"), submitted(f"more-{number}", 8), ("cluster", "lose", "node-000"))
         )
-        kills += killed(state, draw.uniform(0.2, 0.9), *words)
+        kills += killed(state, draw.uniform(0.1, 0.6), *words)
         assert sound(state, closed) == []
     done(state, "cluster", "restore", "node-000")
     done(state, "cluster", "advance", "48h")
     phases = {body["metadata"]["name"]: body["status"]["phase"] for body in Store.open(state).find("Run")}
-    assert kills >= 5
+    assert kills >= 3
     assert {f"run-{number}" for number in range(14)} <= set(phases)
     assert set(phases.values()) == {"Succeeded"}
     assert all(lease.status.closed for lease in leases(state))
