@@ -20,7 +20,8 @@ JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MANAGER = "runs"
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 30.0
+READ_SECONDS = 10.0
+"""Of silence. All that is written can be written twice: to ask again early costs less than to wait."""
 POOL = 64
 
 
