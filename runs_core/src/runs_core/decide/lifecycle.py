@@ -206,6 +206,8 @@ def _retry(world: World, run: Run, due: datetime) -> Decision | None:
     if world.now < due:
         world.wake_at(due, run.key)
         return None
+    if _paused(world, run):
+        return None
     retry, seats = run.status.retries, list(seats_of(run, world.leases_of(run.key)))
     closed = _closed_to(world, run, seats)
     if closed is not None:
@@ -225,12 +227,23 @@ def _evicted(world: World, run: Run, ranks: Sequence[Pod]) -> Decision | None:
     closed = _closed_to(world, run, missing)
     if closed is not None:
         return _elsewhere(world, run, f"{told}, and node {closed} takes nothing new")
+    if _paused(world, run):
+        return None
     made = rank_pods(world, run, missing, attempt=run.status.attempt, retry=run.status.retries)
     if not made:
         return None
     again = "starts again" if len(missing) == 1 else "start again"
     emit = Emit("Run", run.key, "Evicted", f"{told} and {again}", world.now, warning=True)
     return _moves(run, "Evicted", told, (*made, emit))
+
+
+def _paused(world: World, run: Run) -> bool:
+    """Whether the cluster would not make its pods a moment ago: it is asked again when the pause is over."""
+    refusal = world.refusal(run.key)
+    if refusal is None or refusal.until <= world.now:
+        return False
+    world.wake_at(refusal.until, run.key)
+    return True
 
 
 def _closed_to(world: World, run: Run, seats: Sequence[Seat]) -> str | None:
