@@ -115,13 +115,13 @@ class Verdict:
 
 
 class Stage:
-    """restarts: schedulers that gave up and were started again."""
+    """settings: of the schedulers. restarts: those that gave up and were started again."""
 
     def __init__(self, plane: Plane, launcher: Launcher, folder: Path, namespace: str) -> None:
         self.plane = plane
         self.namespace = namespace
         self.restarts = 0
-        self.election = SOON
+        self.settings: dict[str, object] = {"election": SOON}
         self.schedulers: list[Scheduler] = []
         self.proxies: list[Proxy] = []
         self._launcher = launcher
@@ -153,7 +153,7 @@ class Stage:
         path = self._folder / f"{holder}-{len(self.schedulers)}.kubeconfig"
         path.write_text(json.dumps({**config, "current-context": "faults"}))
         settings = self._folder / "settings.yaml"
-        settings.write_text(json.dumps({"election": self.election}))
+        settings.write_text(json.dumps(self.settings))
         said = ["--kubeconfig", str(path), "--config", str(settings), "serve", "--http-address", "none"]
         words = [*said, "--identity", holder, "--log-format", "json", *more]
         made = Scheduler(self._launcher, holder, words=words, skew=skew, variant=variant)
@@ -269,6 +269,13 @@ class Stage:
 
     def attempt(self, name: str) -> int:
         return int(self.runs()[name]["status"].get("attempt", 0))
+
+    def living(self, name: str) -> list[Object]:
+        """The pods of a run that have not ended and are not about to go."""
+        _, answer = self.plane.admin.call("GET", f"/api/v1/namespaces/{self.namespace}/pods")
+        mine = [item for item in answer["items"] if item["metadata"]["labels"].get("runs.dev/run") == name]
+        there = [item for item in mine if "deletionTimestamp" not in item["metadata"]]
+        return [item for item in there if item["status"].get("phase") in ("Pending", "Running")]
 
     def held(self, name: str) -> list[Object]:
         """The open leases of a run."""

@@ -151,6 +151,28 @@ def _phase(stage: Stage, path: str) -> str:
     return str(stage.plane.admin.call("GET", path)[1]["status"].get("phase", ""))
 
 
+def test_a_quota_forbids_what_an_eviction_needs(stage: Stage, table: Table) -> None:
+    """It asks again now and then, not all the time, until the quota is gone."""
+    stage.settings["starts"] = {"backoff": "1s"}
+    stage.scheduler()
+    stage.submit("runs", 4, None)
+    stage.reach("runs", "Running")
+    home = f"/api/v1/namespaces/{stage.namespace}"
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    stage.plane.admin.call("POST", f"{home}/resourcequotas", quota)
+    asked = f"{home}/resourcequotas/none"
+    until(lambda: "hard" in stage.plane.admin.call("GET", asked)[1].get("status", {}), 20, "the quota does not count")
+    before = stage.proxy.counts["create", "pods"]
+    stage.plane.admin.call("DELETE", f"{home}/pods/runs-1-0", {"gracePeriodSeconds": 0})
+    until(lambda: stage.proxy.counts["create", "pods"] > before, 10, "the pod is not made again")
+    time.sleep(3)
+    assert stage.proxy.counts["create", "pods"] - before <= 4
+    stage.plane.admin.call("DELETE", asked)
+    seconds = stage.await_(lambda: len(stage.living("runs")) == 2, "the pod is not made")
+    seconds += stage.settle({"runs": "Running"}, 20)
+    table.add("replacement forbidden", "a quota of no pods, an eviction; the quota goes 3 s later", [seconds], stage)
+
+
 def test_crds_are_upgraded_under_running_work(stage: Stage, table: Table, full: bool) -> None:
     stage.scheduler()
     times = 5 if full else 1

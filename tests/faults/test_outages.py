@@ -16,7 +16,7 @@ def outage(full: bool) -> float:
 
 def test_the_api_server_is_killed_and_comes_back(stage: Stage, table: Table, full: bool) -> None:
     if full:
-        stage.election = {}
+        stage.settings = {}
     stage.scheduler()
     expected = a_life(stage, 1)
     stage.reach("long-1", "Running")
@@ -33,7 +33,7 @@ def test_the_api_server_is_killed_and_comes_back(stage: Stage, table: Table, ful
 
 def test_etcd_stands_still(stage: Stage, table: Table, full: bool) -> None:
     if full:
-        stage.election = {}
+        stage.settings = {}
     stage.scheduler()
     expected = a_life(stage, 1)
     stage.reach("long-1", "Running")
