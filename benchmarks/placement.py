@@ -12,8 +12,8 @@ from benchmarks.workload import FLAVOR, PLAIN, Demand, Player
 from runs_core.decide.advice import Silent
 from runs_core.decide.place import place
 from runs_core.serve.process import settle_memory
-from runs_core.values.decision import Placement
 from runs_core.values.need import Need
+from runs_core.values.placement import Placement
 from runs_core.world.fleet import FlavorFleet, Fleet
 from runs_core.world.world import World
 

@@ -15,9 +15,10 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.cycle import consider
 from runs_core.serve.loop import Loop
 from runs_core.values.change import NodeGone, NodeSeen
-from runs_core.values.decision import Outcome, Placement
+from runs_core.values.decision import Outcome
 from runs_core.values.need import Need
 from runs_core.values.node import Domain, Node
+from runs_core.values.placement import Placement
 from runs_core.values.run import Run
 from runs_core.world import fleet as fleets
 from runs_core.world.fleet import FlavorFleet, Fleet

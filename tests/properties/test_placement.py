@@ -14,9 +14,9 @@ from runs_core.decide.advice import Silent
 from runs_core.decide.place import fits_when_empty, place
 from runs_core.testing.builders import a_lease, a_need, a_node, a_run, a_world
 from runs_core.values.change import LeaseSeen, NodeSeen, PodSeen
-from runs_core.values.decision import Placement
 from runs_core.values.need import Need
 from runs_core.values.node import Taint
+from runs_core.values.placement import Placement
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.run import Spread
 from runs_core.values.template import PodTemplate, Requests, Toleration

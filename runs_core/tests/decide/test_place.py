@@ -10,9 +10,9 @@ from runs_core.decide.advice import Silent
 from runs_core.decide.place import fits_when_empty, place
 from runs_core.testing.builders import a_lease, a_need, a_node, a_run, a_world
 from runs_core.values.change import PodSeen
-from runs_core.values.decision import Placement
 from runs_core.values.lease import Lease
 from runs_core.values.node import Domain, MalformedNode, Node, Taint
+from runs_core.values.placement import Placement
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.run import Run, Spread
 from runs_core.values.template import Operator, PodTemplate, Requests, Requirement, Toleration

@@ -9,8 +9,9 @@ from runs_core.serve.views.plain import plain
 from runs_core.serve.views.present import Present, Why
 from runs_core.serve.views.queue import line
 from runs_core.values.change import LeaseGone
-from runs_core.values.decision import NoPlace, Placement
+from runs_core.values.decision import NoPlace
 from runs_core.values.need import Need
+from runs_core.values.placement import Placement
 from runs_core.values.run import Ending, Phase
 from runs_core.world.world import World
 

@@ -16,21 +16,12 @@ from runs_core.decide.standing import joined, stand
 from runs_core.decide.start import start
 from runs_core.errors import RunsError
 from runs_core.values.change import Change, HeadSeen
-from runs_core.values.decision import (
-    Decision,
-    Held,
-    Moves,
-    NoPlace,
-    Outcome,
-    Placement,
-    Removed,
-    Starts,
-    Waits,
-)
+from runs_core.values.decision import Decision, Held, Moves, NoPlace, Outcome, Removed, Starts, Waits
 from runs_core.values.effect import Effect, Emit, SetRunStatus, expected
 from runs_core.values.lease import Closed
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
+from runs_core.values.placement import Placement
 from runs_core.values.run import Phase, Run
 from runs_core.world.fleet import FlavorFleet
 from runs_core.world.line import Order, Shape

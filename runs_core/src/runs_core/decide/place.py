@@ -10,9 +10,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from runs_core.decide.advice import Advice
-from runs_core.values.decision import PlacedGroup, PlacedPod, Placement
 from runs_core.values.need import Need
 from runs_core.values.node import Domain
+from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
 from runs_core.world.fleet import DomainFleet, FlavorFleet, Fleet, NodeState
 from runs_core.world.view import View
 

@@ -7,10 +7,11 @@ from datetime import datetime
 from runs_core.decide.hold import owner_of
 from runs_core.decide.pods import Seat, rank_pods
 from runs_core.decide.standing import stand
-from runs_core.values.decision import Decision, PlacedGroup, Placement, Starts
+from runs_core.values.decision import Decision, Starts
 from runs_core.values.effect import Effect, Emit, OpenLease, SetRunStatus
 from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, RunRef, lease_name
 from runs_core.values.meta import Meta
+from runs_core.values.placement import PlacedGroup, Placement
 from runs_core.values.quantity import counted
 from runs_core.values.run import Phase, Run
 from runs_core.world.world import World

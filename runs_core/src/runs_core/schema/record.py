@@ -9,9 +9,10 @@ from typing import Any
 import attrs
 
 from runs_core.schema.names import camel
-from runs_core.values.decision import PlacedGroup, PlacedPod, Reason, Step
+from runs_core.values.decision import Reason, Step
 from runs_core.values.meta import Key
 from runs_core.values.node import Domain
+from runs_core.values.placement import PlacedGroup, PlacedPod
 from runs_core.values.quantity import format_duration, format_time
 from runs_core.values.record import Record
 

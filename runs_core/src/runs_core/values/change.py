@@ -7,6 +7,7 @@ from datetime import datetime
 import attrs
 
 from runs_core.values.budget import Budget, Namespace
+from runs_core.values.funding import Pledge
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
@@ -116,6 +117,20 @@ class StartRefused:
 
     run: Key
     refusal: Refusal | None
+
+
+@attrs.frozen
+class PledgeSeen:
+    """Places and quota are bound to a run that cannot take them yet."""
+
+    pledge: Pledge
+
+
+@attrs.frozen
+class PledgeGone:
+    """What was bound to this run is bound no more: it has started, or will not."""
+
+    run: Key
 
 
 @attrs.frozen

@@ -12,7 +12,7 @@ import attrs
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Closed
 from runs_core.values.meta import Key
-from runs_core.values.node import Domain
+from runs_core.values.placement import Placement
 from runs_core.values.run import Phase
 
 
@@ -38,29 +38,6 @@ class Step(NamedTuple):
     step: str
     nodes: int
     gpus: int
-
-
-class PlacedPod(NamedTuple):
-    """One rank with its node and its places there."""
-
-    rank: int
-    node: str
-    ordinals: tuple[int, ...]
-
-
-class PlacedGroup(NamedTuple):
-    """One placement group inside one domain."""
-
-    group: int
-    domain: Domain
-    pods: tuple[PlacedPod, ...]
-
-
-@attrs.frozen(kw_only=True)
-class Placement:
-    """Where a whole gang goes."""
-
-    groups: tuple[PlacedGroup, ...]
 
 
 @attrs.frozen(kw_only=True)

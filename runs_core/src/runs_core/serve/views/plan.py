@@ -9,9 +9,10 @@ from enum import StrEnum
 import attrs
 
 from runs_core.errors import Problem
-from runs_core.values.decision import Held, Placement, Reason, Starts, Waits
+from runs_core.values.decision import Held, Reason, Starts, Waits
 from runs_core.values.lease import Lease, Role
 from runs_core.values.meta import Key
+from runs_core.values.placement import Placement
 from runs_core.values.pod import Pod
 from runs_core.values.run import Phase, Run
 from runs_core.world.world import World

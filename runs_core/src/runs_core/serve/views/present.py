@@ -7,8 +7,9 @@ from typing import NamedTuple
 from runs_core.decide.advice import Advice
 from runs_core.decide.cycle import seek
 from runs_core.decide.standing import joined
-from runs_core.values.decision import NoPlace, Placement
+from runs_core.values.decision import NoPlace
 from runs_core.values.need import Need
+from runs_core.values.placement import Placement
 from runs_core.values.run import Phase, Run
 from runs_core.world.world import World
 
