@@ -25,7 +25,7 @@ from runs_core.schema.podread import template_of
 from runs_core.schema.podspec import Amounts, PodTemplateSpec
 from runs_core.schema.say import got
 from runs_core.schema.shape import Slots
-from runs_core.values.budget import Budget, BudgetSpec, Namespace
+from runs_core.values.budget import Budget, BudgetSpec, BudgetStatus, Namespace
 from runs_core.values.fields import fact_of
 from runs_core.values.lease import Lease, NodeSlots
 from runs_core.values.meta import Pairs, pairs
@@ -37,6 +37,12 @@ from runs_core.values.template import PodTemplate
 Object = dict[str, Any]
 """A Kubernetes object, or a part of one, as JSON has it."""
 T = TypeVar("T")
+_EXTENSIBLE: Mapping[type, tuple[str, str]] = {
+    RunSpec: ("Run", "spec"),
+    BudgetSpec: ("Budget", "spec"),
+    BudgetStatus: ("Budget", "status"),
+}
+"""The classes that hold plugins' sections."""
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
 """What reading an object raises that is not what it should be."""
 
@@ -207,8 +213,8 @@ def _unstructure(made: Converter, cls: type, sections: tuple[Section, ...]) -> C
 
 
 def _sections_of(cls: type, sections: Sequence[Section]) -> tuple[Section, ...]:
-    kind = {RunSpec: RUN, BudgetSpec: BUDGET}.get(cls)
-    return tuple(section for section in sections if kind is not None and section.kind == kind.name)
+    found = _EXTENSIBLE.get(cls)
+    return tuple(section for section in sections if found is not None and section.within(*found))
 
 
 def _part(obj: Mapping[str, Any], section: Section) -> Mapping[str, Any] | None:

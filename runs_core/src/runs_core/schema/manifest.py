@@ -102,7 +102,7 @@ def validate(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> list[P
 
 def _ours(body: Mapping[str, Any], kind: Kind, sections: Sequence[Section]) -> Iterator[Fault]:
     read = converter(tuple(sections))
-    mine = tuple(section for section in sections if section.kind == kind.name)
+    mine, told = (tuple(one for one in sections if one.within(kind.name, part)) for part in ("spec", "status"))
     found = [
         Fault((name,), f"got an unknown field{guess(name, _TOP)}, want {one_of(_TOP)}", harmless=True)
         for name in body
@@ -118,7 +118,7 @@ def _ours(body: Mapping[str, Any], kind: Kind, sections: Sequence[Section]) -> I
     parts = (
         ("metadata", metadata, record(ObjectMeta)),
         ("spec", body.get("spec"), record(kind.spec, mine)),
-        ("status", body.get("status") or {}, record(kind.status)),
+        ("status", body.get("status") or {}, record(kind.status, told)),
     )
     for name, value, shape in parts:
         about = kind.name if name == "spec" else ""

@@ -161,6 +161,8 @@ Change = (
     | PodSeen
     | PodGone
     | StartRefused
+    | PledgeSeen
+    | PledgeGone
     | HeadSeen
     | TimePassed
 )

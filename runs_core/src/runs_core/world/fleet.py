@@ -16,6 +16,7 @@ import attrs
 from runs_core.values.lease import Lease, Role
 from runs_core.values.need import Need, NodeFilter
 from runs_core.values.node import Domain, MalformedNode, Node
+from runs_core.values.placement import Placement
 from runs_core.values.pod import Pod
 from runs_core.values.template import Requests
 from runs_core.world.filters import allows
@@ -31,7 +32,8 @@ MOST_EMPTY_SEATS = 64
 class NodeState:
     """One node name: what is known of it and what lies on it. Outlives the Node object while something holds it.
 
-    open: present, ready, not cordoned, not lost. active, spare: masks of held places. The others are sums over pods
+    open: present, ready, not cordoned, not lost. active, spare: masks of held places; pledged: of those that are bound
+    to a run which cannot take them yet. The others are sums over pods
     on it that have not ended; foreign_gpus: of pods not ours.
     """
 
@@ -47,6 +49,7 @@ class NodeState:
         "name",
         "node",
         "open",
+        "pledged",
         "pods",
         "spare",
     )
@@ -58,8 +61,13 @@ class NodeState:
         self.domain: DomainFleet | None = None
         self.bit = 0
         self.level = -1
-        self.active = self.spare = 0
+        self.active = self.spare = self.pledged = 0
         self.cpu = self.memory = self.ephemeral = self.pods = self.foreign_gpus = 0
+
+    @property
+    def taken(self) -> int:
+        """Mask of the places that nothing new may have."""
+        return self.active | self.spare | self.pledged
 
     @property
     def held(self) -> int:
@@ -79,12 +87,12 @@ class NodeState:
         """GPUs that something new could take here, were the node usable."""
         if self.node is None:
             return 0
-        return max(0, self.node.gpus - self.held - self.foreign_gpus)
+        return max(0, self.node.gpus - self.taken.bit_count() - self.foreign_gpus)
 
     def places(self, count: int, but: int = 0) -> tuple[int, ...]:
         """The lowest `count` free places, leaving out the mask `but`."""
         assert self.node is not None
-        mask = ((1 << self.node.gpus) - 1) & ~(self.active | self.spare | but)
+        mask = ((1 << self.node.gpus) - 1) & ~(self.taken | but)
         found = []
         for _ in range(count):
             low = mask & -mask
@@ -108,7 +116,7 @@ class NodeState:
 
     def idle(self) -> bool:
         """Nothing is known of it: the name can be forgotten."""
-        return self.node is None and not (self.active or self.spare or self.pods or self.foreign_gpus)
+        return self.node is None and not (self.taken or self.pods or self.foreign_gpus)
 
 
 class DomainFleet:
@@ -315,6 +323,18 @@ class Fleet:
                 self._freed(state)
                 self._forget(state)
 
+    def bind(self, placement: Placement, *, bound: bool) -> None:
+        """The places of a pledge are kept from everybody else, or no longer."""
+        for group in placement.groups:
+            for pod in group.pods:
+                state = self.state(pod.node)
+                mask = sum(1 << ordinal for ordinal in pod.ordinals)
+                state.pledged = state.pledged | mask if bound else state.pledged & ~mask
+                self._refresh(state)
+                if not bound:
+                    self._freed(state)
+                    self._forget(state)
+
     def retake(self, name: str, leases: Iterable[Lease]) -> None:
         """These leases hold places on a shared node; one that held the same places does not any more."""
         state = self.state(name)
@@ -446,11 +466,11 @@ class Fleet:
 
     def _refresh(self, state: NodeState) -> None:
         """Bring the masks and sums in step with what the node now has free."""
-        node, held = state.node, state.active | state.spare
-        if node is None or state.domain is None or not state.open or held >> node.gpus:
+        node = state.node
+        if node is None or state.domain is None or not state.open or (state.active | state.spare) >> node.gpus:
             self._relevel(state, -1)
         else:
-            self._relevel(state, max(0, node.gpus - held.bit_count() - state.foreign_gpus))
+            self._relevel(state, max(0, node.gpus - state.taken.bit_count() - state.foreign_gpus))
 
     def _relevel(self, state: NodeState, level: int) -> None:
         """level: usable free GPUs; -1: not usable."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import attrs
+
 from runs_core.settings import FleetSettings
+from runs_core.values.funding import Ask
 from runs_core.values.meta import Pairs
 from runs_core.values.need import Need, NodeFilter
 from runs_core.values.node import Domain
@@ -35,6 +38,27 @@ def need_of(spec: RunSpec, fleet: FleetSettings, made: PodTemplate = BARE) -> Ne
         single_domain=spec.topology.spread is Spread.SINGLE_DOMAIN,
         filter=_filter(spec.topology.selector, template, fleet),
         requests=template.requests,
+    )
+
+
+def narrowed(wanted: NodeFilter, selector: Pairs, fleet: FleetSettings) -> NodeFilter:
+    """With more labels wanted, as of an envelope that pays only for some places."""
+    if not selector:
+        return wanted
+    both = tuple(sorted({*wanted.selector, *selector}))
+    return attrs.evolve(wanted, selector=both, by_default=_by_default(both, fleet))
+
+
+def ask_of(spec: RunSpec, owner: str | None) -> Ask:
+    """What the run wants paid for. owner: who spends."""
+    resources = spec.resources
+    return Ask(
+        owner=owner,
+        flavor=resources.flavor or "",
+        gpus=resources.gpus,
+        unit=resources.gpus_per_pod,
+        selector=spec.topology.selector,
+        sections=spec.sections,
     )
 
 

@@ -12,7 +12,8 @@ from typing import Any, TypeVar, assert_never
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values.budget import Budget, Namespace
-from runs_core.values.lease import Lease
+from runs_core.values.funding import Ask, Pledge
+from runs_core.values.lease import Lease, Payer
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.node import MalformedNode, Node
@@ -22,7 +23,7 @@ from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
 from runs_core.world.ledger import Ledger, entry, fold
 from runs_core.world.line import Line, Order
-from runs_core.world.needs import BARE, need_of
+from runs_core.world.needs import BARE, ask_of, need_of
 from runs_core.world.view import Index
 
 T = TypeVar("T")
@@ -36,6 +37,8 @@ Rare = (
     | c.NodeSeen
     | c.NodeGone
     | c.StartRefused
+    | c.PledgeSeen
+    | c.PledgeGone
     | c.HeadSeen
     | c.BudgetSeen
     | c.BudgetGone
@@ -50,7 +53,10 @@ def _no_rank(_: Run) -> None:
 
 
 class World:
-    """Implements View. touched: runs that a change may have given something to do; the cycle empties it."""
+    """Implements View. touched: runs that a change may have given something to do; the cycle empties it.
+
+    funded: somebody answers who pays, so that runs stand in line with what they ask of the budgets.
+    """
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
@@ -62,11 +68,13 @@ class World:
         self._dependents: dict[Key, set[Key]] = {}
         self._unstarted: dict[str, set[Key]] = {}
         self._refusals: dict[Key, c.Refusal] = {}
+        self._pledges: dict[Key, Pledge] = {}
         self._indexes: dict[type, Index] = {}
         self._deadlines: list[tuple[datetime, Key]] = []
         self._due: dict[Key, datetime] = {}
         self.rank: Rank = _no_rank
         self.plays_pods = True
+        self.funded = False
         self.fleet = Fleet()
         self.ledger = Ledger()
         self.gangs = Gangs()
@@ -101,6 +109,14 @@ class World:
     def refusal(self, key: Key) -> c.Refusal | None:
         """Why the last start of this run came to nothing, where the cluster refused it."""
         return self._refusals.get(key)
+
+    def pledge(self, key: Key) -> Pledge | None:
+        """What is bound to this run until whoever is there has gone."""
+        return self._pledges.get(key)
+
+    def pledges(self) -> Sequence[Pledge]:
+        """All of them, by run."""
+        return [self._pledges[key] for key in sorted(self._pledges)]
 
     def budget(self, name: str) -> Budget | None:
         return self._budgets.get(name)
@@ -144,6 +160,16 @@ class World:
         claiming = self.gangs.claiming(run.key)
         made = claiming[0].claim.rules if claiming and claiming[0].claim else BARE
         return need_of(run.spec, self.settings.fleet, made)
+
+    def owner(self, run: Run) -> str | None:
+        """Whose budgets pay for it: the owner that it names, or the only one that its namespace spends for."""
+        owners = self.owners(run.key.namespace)
+        wanted = run.spec.owner or (owners[0] if len(owners) == 1 else None)
+        return wanted if wanted in owners else None
+
+    def ask(self, run: Run) -> Ask:
+        """What the run wants paid for."""
+        return ask_of(run.spec, self.owner(run))
 
     def dependents(self, key: Key) -> Sequence[Key]:
         """Unfinished runs that name this one in `after`, sorted."""
@@ -214,6 +240,8 @@ class World:
                 lease = change.lease
                 held = self.ledger.open.get(lease.key)
                 if lease.status.closed if held is None else held.status == lease.status and held == lease:
+                    if held is None and self._indexes and not self._supposed:
+                        self._tell(change)  # closed before this process saw it open: some keep account of it
                     return None
                 if self._indexes:
                     self._tell(change)
@@ -244,6 +272,13 @@ class World:
             case c.StartRefused(key, refusal):
                 known_refusal = self._refusals.get(key)
                 return c.StartRefused(key, known_refusal) if known_refusal != refusal else None
+            case c.PledgeSeen(pledge):
+                bound = self._pledges.get(pledge.run)
+                if bound == pledge:
+                    return None
+                return c.PledgeSeen(bound) if bound is not None else c.PledgeGone(pledge.run)
+            case c.PledgeGone(key):
+                return c.PledgeSeen(bound) if (bound := self._pledges.get(key)) else None
             case c.HeadSeen(head):
                 return c.HeadSeen(self.ledger.head) if head != self.ledger.head else None
             case c.BudgetSeen(budget):
@@ -264,6 +299,8 @@ class World:
         """What if: inside, the world is as after the changes; afterwards everything is exactly as before."""
         undo: list[c.Change] = []
         head = self.ledger.head
+        if not self._supposed:
+            self._suppose(begins=True)
         self._supposed += 1
         try:
             for change in changes:
@@ -276,6 +313,14 @@ class World:
                 self.revert(inverse)
             self.ledger.head = head
             self._supposed -= 1
+            if not self._supposed:
+                self._suppose(begins=False)
+
+    def _suppose(self, *, begins: bool) -> None:
+        for index in self._indexes.values():
+            told: Callable[[bool], object] | None = getattr(index, "supposed", None)
+            if told is not None:
+                told(begins)
 
     def revert(self, inverse: c.Change) -> None:
         """Apply an inverse that `apply` returned; time may run backwards here, and nowhere else."""
@@ -294,6 +339,7 @@ class World:
         yield from (c.RunSeen(run) for run in self.runs())
         yield from (c.LeaseSeen(self.ledger.open[key]) for key in sorted(self.ledger.open))
         yield from (c.PodSeen(self.gangs.pods[key]) for key in sorted(self.gangs.pods))
+        yield from (c.PledgeSeen(pledge) for pledge in self.pledges())
         yield from (c.StartRefused(key, self._refusals[key]) for key in sorted(self._refusals))
         yield c.HeadSeen(self.ledger.head)
 
@@ -302,7 +348,17 @@ class World:
     def _tell(self, change: c.Change) -> None:
         """A plugin's index hears of a change before the world takes it up."""
         for index in self._indexes.values():
-            self.touch(*index.apply(change))
+            self._hear(index.apply(change))
+
+    def _hear(self, moved: Iterable[Key | Payer]) -> None:
+        """Runs to look at, and envelopes that may give more."""
+        if self._supposed:
+            return
+        for one in moved:
+            if isinstance(one, Payer):
+                self.line.gave.add(one)
+            else:
+                self.touched.add(one)
 
     def _put(self, change: Rare) -> None:
         match change:
@@ -321,6 +377,10 @@ class World:
                 if refusal is not None:
                     self._refusals[key] = refusal
                 self.touch(key)
+            case c.PledgeSeen(pledge):
+                self._put_pledge(pledge.run, pledge)
+            case c.PledgeGone(key):
+                self._put_pledge(key, None)
             case c.HeadSeen(head):
                 self.ledger.head = head
             case c.BudgetSeen(budget):
@@ -336,8 +396,7 @@ class World:
 
     def _pass(self, now: datetime) -> c.Change:
         inverse = c.TimePassed(self._now)
-        for index in self._indexes.values():
-            self.touch(*index.apply(c.TimePassed(now)))
+        self._tell(c.TimePassed(now))
         self._now = now
         if not self._supposed:
             while (when := self.next_deadline()) is not None and when <= now:
@@ -407,13 +466,13 @@ class World:
             self.line.replace(key, None, None)
             return
         if old is not None and old.spec is run.spec and (entry_ := self.line.entries.get(key)) is not None:
-            need = entry_[1].need
+            need, ask = entry_.shape.need, entry_.queue.ask
         else:
-            need = self.need(run)
+            need, ask = self.need(run), self.ask(run) if self.funded else None
         rank = self.rank(run)
         admitted = run.status.admitted_at or self._now
         order: Order = (0.0, *rank) if rank is not None else (1.0, admitted.timestamp())
-        self.line.replace(key, (*order, *key), need)
+        self.line.replace(key, (*order, *key), need, ask)
 
     def _put_node(self, name: str, node: Node | MalformedNode | None) -> None:
         old = self.node(name)
@@ -463,6 +522,15 @@ class World:
             if known is not None:
                 self.touch(known.run)
 
+    def _put_pledge(self, key: Key, pledge: Pledge | None) -> None:
+        old = self._pledges.pop(key, None)
+        if old is not None:
+            self.fleet.bind(old.placement, bound=False)
+        if pledge is not None:
+            self._pledges[key] = pledge
+            self.fleet.bind(pledge.placement, bound=True)
+        self.touch(key)
+
     def _put_namespace(self, name: str, namespace: Namespace | None) -> None:
         before = self.owners(name)
         self._namespaces.pop(name, None)
@@ -491,6 +559,8 @@ class World:
         for namespace in sorted(self._unstarted):
             if before.get(namespace) != self.owners(namespace):
                 self.touch(*self._unstarted[namespace])
+                for key in sorted(self._unstarted[namespace]) if self.funded else ():
+                    self._stand(key, None, self._runs[key])
 
 
 def _weighs_the_same(old: Pod, new: Pod) -> bool:
