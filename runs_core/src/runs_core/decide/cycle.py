@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from types import MappingProxyType
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.hold import failed_upstream, holds
@@ -32,28 +31,30 @@ MOST_PASSES = 10_000
 
 
 class Batch:
-    """Decisions of one cycle, already taken up by the world as if written; `undo` takes all of it back."""
+    """Decisions of one cycle, already taken up by the world as if written; `undo` takes all of it back.
+
+    seconds: of each decision, wall time by stage.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.decisions: list[Decision] = []
+        self.seconds: list[dict[str, float]] = []
         self._inverses: list[Change] = [HeadSeen(world.ledger.head)]
         self._touched = (set(world.touched), set(world.touched_budgets), set(world.touched_nodes))
 
-    def take(self, decision: Decision) -> None:
+    def take(self, decision: Decision, seconds: dict[str, float]) -> None:
         self.decisions.append(decision)
+        self.seconds.append(seconds)
         self.add(decision.effects)
 
     def add(self, effects: Iterable[Effect]) -> None:
         """Effects that belong to no run."""
+        apply, inverses = self.world.apply, self._inverses
         for effect in effects:
-            if isinstance(effect, Emit):
-                continue
             change = expected(effect)
-            if change is not None:
-                inverse = self.world.apply(change)
-                if inverse is not None:
-                    self._inverses.append(inverse)
+            if change is not None and (inverse := apply(change)) is not None:
+                inverses.append(inverse)
 
     def undo(self) -> None:
         """Nothing was written: the world is as before, and all that was decided is to be decided again."""
@@ -89,7 +90,7 @@ def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Ke
             decision = attend(world, key, advice)
             seconds = clock() - began
             if decision is not None:
-                batch.take(_with_seconds(decision, {"attend": seconds}))
+                batch.take(decision, {"attend": seconds})
                 if is_at_rest(decision):
                     world.touched.discard(key)
             elif key in world.line.entries:
@@ -202,8 +203,10 @@ def _ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float
         return
     entries = world.line.entries
     fresh = {key: seconds for key, seconds in fresh.items() if key in entries and not _answered(world, key)}
+    if world.line.judged != world.fleet.changed:
+        fresh.update(dict.fromkeys(_judged_anew(world, fresh), 0.0))
     queue: list[tuple[Order, Key]] = [(entries[key][0], key) for key in fresh]
-    queue += _woken(world, fresh, queue)
+    queue += _woken(world)
     heapq.heapify(queue)
     asked: set[Key] = set()
     while queue:
@@ -211,11 +214,14 @@ def _ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float
         if key in asked or key not in entries:
             continue
         asked.add(key)
-        shape = entries[key][1]
-        decision = _ask(world, advice, key, shape, fresh=fresh, clock=clock)
+        shape, explain = entries[key][1], key in fresh
+        if not explain and _is_out_of_reach(world, shape):  # what was free when it was woken has been taken since
+            continue
+        seconds = {"hold": fresh.get(key, 0.0), "place": 0.0}
+        decision = _ask(world, advice, key, shape, seconds, explain=explain, clock=clock)
         if decision is None:
             continue
-        batch.take(decision)
+        batch.take(decision, seconds)
         world.touched.discard(key)
         if isinstance(decision.outcome, Starts) and (run := world.run(key)) is not None:
             world.wake_at(world.now + run.spec.start_timeout, key)  # no pod may ever say anything: nothing else would
@@ -223,33 +229,43 @@ def _ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float
             heapq.heappush(queue, following)
 
 
-def _woken(world: World, fresh: dict[Key, float], queue: list[tuple[Order, Key]]) -> Iterator[tuple[Order, Key]]:
-    """The first run of each need whose answer may have changed."""
+def _judged_anew(world: World, fresh: Iterable[Key]) -> list[Key]:
+    """The runs that are to be told whether the fleet, as its nodes are now, could ever take them."""
+    line, known = world.line, world.fleet.changed
+    line.judged = known
+    found: list[Key] = []
+    for shape in line.shapes.values():
+        if shape.judged == known:
+            continue
+        before, shape.never, shape.judged = shape.never, _never(world, shape.need), known
+        if before != shape.never:
+            found += (key for key in line.members(shape) if key not in fresh and not _answered(world, key))
+    return found
+
+
+def _woken(world: World) -> Iterator[tuple[Order, Key]]:
+    """The first run of each need that free GPUs alone would take, where more are free than when it was last asked."""
     line, known = world.line, world.fleet.freed
     if line.asked == known:
         return
     line.asked = known
-    bounds: dict[tuple[str, int], int] = {}
-    for shape in list(line.shapes.values()):
-        found = find_flavor(world, shape.need)
-        if found is not None and shape.failed == found[1].freed:
-            continue
-        before, shape.never = shape.never, _never(world, shape.need)
-        if before != shape.never:
-            for key in world.line.members(shape):
-                if key not in fresh and not _answered(world, key):
-                    fresh[key] = 0.0
-                    queue.append((world.line.entries[key][0], key))
+    for (_, gpus_per_pod), shapes in line.sizes.items():
+        found = find_flavor(world, shapes[0].need)
         if found is None:
             continue
-        (name, flavor), need = found, shape.need
-        size = (name, need.gpus_per_pod)
-        if size not in bounds:
-            bounds[size] = flavor.pods(need.gpus_per_pod)
-        if bounds[size] < need.pods:
-            shape.failed = flavor.freed
-        elif (head := world.line.head(shape)) is not None:
-            yield head
+        flavor = found[1]
+        most = flavor.pods(gpus_per_pod)
+        for shape in shapes:
+            if shape.need.pods > most:
+                break
+            if shape.failed != flavor.freed and (head := line.head(shape)) is not None:
+                yield head
+
+
+def _is_out_of_reach(world: World, shape: Shape) -> bool:
+    """Whether it is clear, without a trial, that nobody of this need can start."""
+    found = find_flavor(world, shape.need)
+    return found is None or shape.failed == found[1].freed or found[1].free < shape.need.gpus
 
 
 def _answered(world: World, key: Key) -> bool:
@@ -275,21 +291,24 @@ def _never(world: World, need: Need) -> str:
 
 
 def _ask(
-    world: World, advice: Advice, key: Key, shape: Shape, *, fresh: dict[Key, float], clock: Clock
+    world: World, advice: Advice, key: Key, shape: Shape, seconds: dict[str, float], *, explain: bool, clock: Clock
 ) -> Decision | None:
+    """seconds: those of `hold` so far; both stages' afterwards."""
     run = world.run(key)
     assert run is not None
     began = clock()
-    verdict = _answer(world, advice, shape, explain=key in fresh)
-    placed = clock() - began
+    verdict = _answer(world, advice, shape, explain=explain)
+    asked = clock()
+    seconds["place"] = asked - began
     if verdict is None:
         return None
     if isinstance(verdict, NoPlace):
-        return _timed(waits(world, run, verdict), fresh.get(key, 0.0), placed)
-    unasked = not fresh.get(key) or key in world.touched  # woken with the line, or touched by a start of this pass
+        return waits(world, run, verdict)
+    unasked = not seconds["hold"] or key in world.touched  # woken with the line, or touched by a start of this pass
     if unasked and (held := holds(world, run, advice)) is not None:
-        return _timed(hold(world, run, held), clock() - began - placed, placed)
-    return _timed(start(world, run, verdict), fresh.get(key, 0.0), placed)
+        seconds["hold"] = clock() - asked
+        return hold(world, run, held)
+    return start(world, run, verdict)
 
 
 def _answer(world: World, advice: Advice, shape: Shape, *, explain: bool) -> Placement | NoPlace | None:
@@ -338,22 +357,6 @@ def waits(world: World, run: Run, verdict: NoPlace) -> Decision | None:
     if status.reason != stands.status.reason:
         effects = (*effects, Emit("Run", run.key, stands.status.reason, stands.status.message, now))
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=effects)
-
-
-def _timed(decision: Decision | None, hold_seconds: float, place_seconds: float) -> Decision | None:
-    if decision is None:
-        return None
-    return _with_seconds(decision, {"hold": hold_seconds, "place": place_seconds})
-
-
-def _with_seconds(decision: Decision, seconds: dict[str, float]) -> Decision:
-    return Decision(
-        run=decision.run,
-        uid=decision.uid,
-        outcome=decision.outcome,
-        effects=decision.effects,
-        seconds=MappingProxyType(seconds),
-    )
 
 
 def consider(world: World, run: Run, advice: Advice) -> Outcome:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from runs_core.cluster.port import Cluster
 from runs_core.decide.advice import Advice, Silent
@@ -101,7 +102,9 @@ class Loop:
         return min(moments, default=None)
 
     def _commit(self, batch: Batch, effects: Sequence[Effect]) -> None:
-        records = [self._record(decision) for decision in batch.decisions]
+        records = [
+            self._record(decision, seconds) for decision, seconds in zip(batch.decisions, batch.seconds, strict=True)
+        ]
         try:
             self.cluster.commit(effects, records)
         except BaseException:
@@ -111,7 +114,7 @@ class Loop:
             for told in self._told:
                 told(record)
 
-    def _record(self, decision: Decision) -> Record:
+    def _record(self, decision: Decision, seconds: Mapping[str, float]) -> Record:
         run = None
         for effect in reversed(decision.effects):
             if isinstance(effect, SetRunStatus):
@@ -127,5 +130,5 @@ class Loop:
             outcome=decision.outcome,
             phase=run.status.phase if run is not None and stands else gone,
             width=run.status.width if run is not None and stands else 0,
-            seconds=decision.seconds,
+            seconds=MappingProxyType(seconds),
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import NamedTuple
 
 import attrs
@@ -113,13 +111,9 @@ Outcome = Held | Waits | Starts | Moves | Ends | Released | Removed
 
 @attrs.frozen(kw_only=True)
 class Decision:
-    """One run, one outcome, and the writes that carry it out, in order.
-
-    seconds: wall time by stage, measured at the edge; not part of what two equal decisions share.
-    """
+    """One run, one outcome, and the writes that carry it out, in order."""
 
     run: Key
     uid: str
     outcome: Outcome
     effects: tuple[Effect, ...]
-    seconds: Mapping[str, float] = attrs.field(default=MappingProxyType({}), eq=False)

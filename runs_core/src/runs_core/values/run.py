@@ -188,8 +188,9 @@ class RunSpec:
 
 
 class Phase(StrEnum):
-    """Where a run stands; derived from its conditions. terminal: it stays so."""
+    """Where a run stands; derived from its conditions. begun: it has started; terminal: it stays so."""
 
+    begun: bool
     terminal: bool
 
     HELD = "Held"
@@ -200,6 +201,7 @@ class Phase(StrEnum):
     FAILED = "Failed"
 
     def __init__(self, value: str) -> None:
+        self.begun = value not in ("Held", "Queued")
         self.terminal = value in ("Succeeded", "Failed")
 
 

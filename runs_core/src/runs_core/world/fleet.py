@@ -254,7 +254,7 @@ class FlavorFleet:
 
 
 class Fleet:
-    """All flavors, and the nodes that were set aside. freed: the sum over flavors.
+    """All flavors, and the nodes that were set aside. freed, changed: the sums over flavors.
 
     shared: nodes with a place that two leases of one role hold, as may seem so while a closure is being written.
     """
@@ -264,7 +264,7 @@ class Fleet:
         self.states: dict[str, NodeState] = {}
         self.flavors: dict[str, FlavorFleet] = {}
         self.malformed: dict[str, MalformedNode] = {}
-        self.freed = 0
+        self.freed = self.changed = 0
         self.nodes_visited = 0
         self.rebuilds = 0
 
@@ -297,6 +297,7 @@ class Fleet:
             if node is not None:
                 flavor = self.flavors[node.flavor]
                 flavor.changed += 1
+                self.changed += 1
                 domain = flavor.domains[node.domain]
                 self._offers_more(flavor, domain)
                 flavor.never.clear()

@@ -68,24 +68,24 @@ class Gangs:
         """Read-only."""
         return self.tallies.get((uid, attempt, retry), NOBODY)
 
-    def replace(self, key: Key, new: Pod | None) -> Pod | None:
-        """The pod is now `new`; None: it is gone. Returns what it was."""
-        old = self.pods.pop(key, None)
+    def replace(self, key: Key, old: Pod | None, new: Pod | None) -> None:
+        """The pod is now `new`, None: it is gone. old: as it was until now; None: it was not there."""
+        if new is not None:
+            self.pods[key] = new
+        else:
+            del self.pods[key]
         if old is not None and old.claim is not None:
             self._claim(old.claim.run, key, None)
         if new is not None and new.claim is not None:
             self._claim(new.claim.run, key, new)
-        if old is not None and new is not None and new.rank is not None and old.rank == new.rank:
-            self.pods[key] = new
-            self._recount(old, new, new.rank)
-            return old
+        rank = new.rank if new is not None else None
+        if old is not None and new is not None and rank is not None and (old.rank is rank or old.rank == rank):
+            self._recount(old, new, rank)
+            return
         if old is not None and old.rank is not None:
             self._count(old, old.rank, -1)
-        if new is not None:
-            self.pods[key] = new
-            if new.rank is not None:
-                self._count(new, new.rank, 1)
-        return old
+        if new is not None and rank is not None:
+            self._count(new, rank, 1)
 
     def _claim(self, run: Key, key: Key, pod: Pod | None) -> None:
         of_run = self.claims.setdefault(run, {})

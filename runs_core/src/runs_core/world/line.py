@@ -7,6 +7,7 @@ cover; only what a change could help is asked again.
 from __future__ import annotations
 
 import heapq
+from bisect import insort
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -27,11 +28,11 @@ class Shape:
     """The runs of one need. Not one of them can start as long as its flavor's `freed` is what it was at `failed`.
 
     answer: why, in full, as of `answered`; never: in one word why not even the empty fleet could take it, "" where it
-    could, None where nobody looked since. heads: by band, at least the first run of each queue. narrower: the same as
+    could, as of the fleet's `changed` at `judged`; None where what was found out may be wrong. heads: by band, at least the first run of each queue. narrower: the same as
     `failed`, for gangs that have to lie in their payers' places.
     """
 
-    __slots__ = ("answer", "answered", "failed", "heads", "narrower", "need", "never", "queues", "size")
+    __slots__ = ("answer", "answered", "failed", "heads", "judged", "narrower", "need", "never", "queues", "size")
 
     def __init__(self, need: Need) -> None:
         self.need = need
@@ -39,7 +40,7 @@ class Shape:
         self.heads: tuple[list[Head], list[Head], list[Head]] = ([], [], [])
         self.size = 0
         self.answer: NoPlace | None = None
-        self.answered = self.failed = -1
+        self.answered = self.failed = self.judged = -1
         self.narrower: dict[tuple[NodeFilter, ...], int] = {}
         self.never: str | None = ""
 
@@ -71,7 +72,10 @@ class Entry(NamedTuple):
 
 
 class Line:
-    """One entry for each run that waits for GPUs. asked: the fleet's `freed` when every shape last had its chance.
+    """One entry for each run that waits for GPUs.
+
+    sizes: the shapes by flavor and GPUs of a pod, those of fewest pods first. asked: the fleet's `freed` when every
+    shape last had its chance; judged: its `changed` when the `never` of every shape was last looked at.
 
     gave: envelopes that may give more since somebody last looked. slack: flavors in which more may be taken back.
     watching: queues by the envelopes that their last cover looked at.
@@ -80,7 +84,8 @@ class Line:
     def __init__(self) -> None:
         self.entries: dict[Key, Entry] = {}
         self.shapes: dict[Need, Shape] = {}
-        self.asked = -1
+        self.sizes: dict[tuple[str, int], list[Shape]] = {}
+        self.asked = self.judged = -1
         self.gave: set[Payer] = set()
         self.slack: set[str] = set()
         self.watching: dict[Payer, dict[Queue, None]] = {}
@@ -106,7 +111,8 @@ class Line:
         shape = self.shapes.get(need)
         if shape is None:
             shape = self.shapes[need] = Shape(need)
-            self.asked = -1
+            insort(self.sizes.setdefault(_size(need), []), shape, key=_pods)
+            self.asked = self.judged = -1
         queue = shape.queues.get(ask)
         if queue is None:
             queue = shape.queues[ask] = Queue(shape, ask)
@@ -129,12 +135,16 @@ class Line:
             heapq.heappush(shape.heads[queue.band], first)
         if not shape.size:
             del self.shapes[shape.need]
+            size = _size(shape.need)
+            self.sizes[size].remove(shape)
+            if not self.sizes[size]:
+                del self.sizes[size]
 
     def forget(self) -> None:
         """What was found out about each need may be wrong: all are asked again."""
-        self.asked = -1
+        self.asked = self.judged = -1
         for shape in self.shapes.values():
-            shape.failed = shape.answered = -1
+            shape.failed = shape.answered = shape.judged = -1
             shape.narrower.clear()
             shape.never = None
             for queue in shape.queues.values():
@@ -211,3 +221,11 @@ class Line:
                     del self.watching[payer]
         for payer in payers:
             self.watching.setdefault(payer, {})[queue] = None
+
+
+def _size(need: Need) -> tuple[str, int]:
+    return need.flavor, need.gpus_per_pod
+
+
+def _pods(shape: Shape) -> int:
+    return shape.need.pods

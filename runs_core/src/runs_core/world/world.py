@@ -27,7 +27,6 @@ from runs_core.world.needs import BARE, ask_of, need_of
 from runs_core.world.view import Index
 
 T = TypeVar("T")
-UNDER_WAY = (Phase.STARTING, Phase.RUNNING)
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 Rank = Callable[[Run], Order | None]
 Rare = (
@@ -225,7 +224,7 @@ class World:
                     return None
                 if self._indexes:
                     self._tell(change)
-                self._put_pod(pod.key, pod)
+                self._put_pod(pod.key, was, pod)
                 return c.PodSeen(was) if was is not None else c.PodGone(pod.key)
             case c.RunSeen():
                 run = change.run
@@ -234,7 +233,7 @@ class World:
                     return None
                 if self._indexes:
                     self._tell(change)
-                self._put_run(run.key, run)
+                self._put_run(run.key, old, run)
                 return c.RunSeen(old) if old is not None else c.RunGone(run.key)
             case c.LeaseSeen():
                 lease = change.lease
@@ -245,7 +244,7 @@ class World:
                     return None
                 if self._indexes:
                     self._tell(change)
-                self._put_lease(lease.key, lease)
+                self._put_lease(held, lease)
                 return c.LeaseSeen(held) if held is not None else c.LeaseGone(lease.key)
             case c.TimePassed(now):
                 return self._pass(now) if now > self._now else None
@@ -363,15 +362,15 @@ class World:
     def _put(self, change: Rare) -> None:
         match change:
             case c.RunGone(key):
-                self._put_run(key, None)
+                self._put_run(key, self._runs.get(key), None)
             case c.NodeSeen(node):
                 self._put_node(node.name, node)
             case c.NodeGone(name):
                 self._put_node(name, None)
             case c.PodGone(key):
-                self._put_pod(key, None)
+                self._put_pod(key, self.gangs.pods.get(key), None)
             case c.LeaseGone(key):
-                self._put_lease(key, None)
+                self._put_lease(self.ledger.open.get(key), None)
             case c.StartRefused(key, refusal):
                 self._refusals.pop(key, None)
                 if refusal is not None:
@@ -405,19 +404,20 @@ class World:
                 self.touched.add(key)
         return inverse
 
-    def _put_run(self, key: Key, run: Run | None) -> None:
-        old = self._runs.pop(key, None)
+    def _put_run(self, key: Key, old: Run | None, run: Run | None) -> None:
         if run is not None:
             self._runs[key] = run
+        else:
+            del self._runs[key]
         if not self._supposed and (run is None or run.status.phase is Phase.RUNNING):
             self._due.pop(key, None)
         if old is None or run is None or old.spec is not run.spec or run.spec.after:
             self._depend(key, old, run)
         self._stand(key, old, run)
-        if old is None or run is None or old.status.phase is not run.status.phase:
-            self.touch(*self._dependents.get(key, ()), key)
-        else:
-            self.touch(key)
+        moved = old is None or run is None or old.status.phase is not run.status.phase
+        if moved and (dependents := self._dependents.get(key)) is not None:
+            self.touch(*dependents)
+        self.touch(key)
 
     def _depend(self, key: Key, old: Run | None, run: Run | None) -> None:
         before = old.spec.after if old is not None and not old.status.phase.terminal else ()
@@ -453,10 +453,10 @@ class World:
 
     def _stand(self, key: Key, old: Run | None, run: Run | None) -> None:
         """Keep the line, and the runs that have not started, in step."""
-        if old is not None and run is not None and old.status.phase in UNDER_WAY and run.status.phase in UNDER_WAY:
+        if old is not None and run is not None and old.status.phase.begun and run.status.phase.begun:
             return
         phase = None if run is None or run.status.ending is not None else run.status.phase
-        if phase in (Phase.QUEUED, Phase.HELD):
+        if phase is not None and not phase.begun:
             self._unstarted.setdefault(key.namespace, set()).add(key)
         elif (unstarted := self._unstarted.get(key.namespace)) is not None:
             unstarted.discard(key)
@@ -487,15 +487,19 @@ class World:
         if flavors is not None and flavors != self.flavors():
             self.line.forget()
 
-    def _put_pod(self, key: Key, pod: Pod | None) -> None:
-        old = self.gangs.replace(key, pod)
-        moved = old is None or pod is None or not _weighs_the_same(old, pod)
-        for other, there in ((old, False), (pod, True)):
-            if moved and other is not None and not other.phase.ended:
-                self.fleet.load(other, there=there)
-            if other is not None and other.rank is not None and not self._supposed:
-                self.touched.add(other.rank.run)
-            if other is not None and other.claim is not None:
+    def _put_pod(self, key: Key, old: Pod | None, pod: Pod | None) -> None:
+        self.gangs.replace(key, old, pod)
+        if old is None or pod is None or not _weighs_the_same(old, pod):
+            if old is not None and not old.phase.ended:
+                self.fleet.load(old, there=False)
+            if pod is not None and not pod.phase.ended:
+                self.fleet.load(pod, there=True)
+        for other in (old, pod):
+            if other is None:
+                continue
+            if other.rank is not None:
+                self.touch(other.rank.run)
+            if other.claim is not None:
                 self._claimed(other.claim.run)
 
     def _claimed(self, key: Key) -> None:
@@ -505,8 +509,7 @@ class World:
             self._stand(key, None, run)
         self.touch(key)
 
-    def _put_lease(self, key: Key, lease: Lease | None) -> None:
-        old = self.ledger.open.get(key)
+    def _put_lease(self, old: Lease | None, lease: Lease | None) -> None:
         if old is not None:
             self.ledger.remove(old)
             self.fleet.hold(old, opened=False)
