@@ -42,6 +42,8 @@ WAITS = {
     "NotEnoughGPUs": "Fewer GPUs are free than it wants.",
     "NoRoomForPod": "Enough GPUs are free, "
     "but too few where a whole pod has room: GPUs, CPU, memory, storage, pod count.",
+    "OutOfQuota": "Somebody decides who pays, and nobody pays for all of it. The message says who was asked, what "
+    "they have and why they give no more.",
     "Fragmented": "Enough nodes have room for a pod, but the groups do not fit into the domains.",
 }
 STANDING = {
@@ -64,6 +66,11 @@ ENDS = {
 }
 ELSEWHERE = {
     "Retried": ("history", "The pods of a retry were made."),
+    "Repaid": (
+        "history and event",
+        "It ran without a payer and has one now; its leases were opened again, in their places.",
+    ),
+    "Reclassed": ("history and event", "What it holds is of another class than before; the message says of which."),
     "Retention": ("history", "A finished run was removed; its time in the setting `retention.runs` was over."),
     "SetAside": (
         "event of a Node",
@@ -93,6 +100,7 @@ CONDITIONS = {
 OPENED = {
     Opened.START: "The run's first start.",
     Opened.REQUEUE: "A later start, after it lost its GPUs.",
+    Opened.REPAID: "The run had no payer for these places, and has one now.",
 }
 CLOSED = {
     Closed.SUCCEEDED: "The run succeeded.",
@@ -102,6 +110,8 @@ CLOSED = {
     Closed.SUSPENDED: "The run was suspended.",
     Closed.NODE_LOST: "A node of the run was lost.",
     Closed.EVICTED: "A pod was ended by somebody else, and its node takes nothing new.",
+    Closed.REPAID: "The run got a payer for these places: another lease holds them from now on.",
+    Closed.UNFUNDED_RECLAIMED: "Nobody paid for the run, and somebody who pays needed its GPUs.",
 }
 NO_CODES = frozenset({"False", "Finished", "Held", "Node", "Normal", "Ready", "Run", "True", "Warning"})
 """Capitalised words in the decisions that are no reasons: kinds, condition types, and what Kubernetes says itself."""

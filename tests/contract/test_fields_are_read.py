@@ -20,7 +20,7 @@ DECLARE = ("runs_core.values.", "runs_core.schema.", "runs_core.testing.")
 """Modules that declare, copy or make up fields: what happens there is no reading."""
 
 READERS = {
-    "RunSpec.owner": "runs_core.decide.hold: run.spec.owner",
+    "RunSpec.owner": "runs_core.world.world: run.spec.owner",
     "RunSpec.resources": "runs_core.world.needs: spec.resources",
     "RunSpec.after": "runs_core.decide.hold: run.spec.after",
     "RunSpec.suspend": "runs_core.decide.hold: run.spec.suspend",
@@ -35,10 +35,10 @@ READERS = {
     "PodFailure.policy": "runs_core.decide.lifecycle: spec.on_pod_failure.policy",
     "PodFailure.backoff": "runs_core.decide.lifecycle: policy.backoff",
     "RunStatus.phase": "runs_core.decide.lifecycle: run.status.phase",
-    "RunStatus.reason": "runs_core.decide.cycle: status.reason",
+    "RunStatus.reason": "runs_core.decide.waiting: status.reason",
     "RunStatus.message": "runs_core.serve.views.explain: run.status.message",
     "RunStatus.conditions": "runs_core.decide.standing: old.conditions",
-    "RunStatus.observed_generation": "runs_core.decide.cycle: status.observed_generation",
+    "RunStatus.observed_generation": "runs_core.decide.waiting: status.observed_generation",
     "RunStatus.queued_since": "runs_core.serve.views.queue: run.status.queued_since",
     "RunStatus.attempt": "runs_core.decide.start: run.status.attempt",
     "RunStatus.pending_gpus": "runs_core.serve.views.explain: run.status.pending_gpus",

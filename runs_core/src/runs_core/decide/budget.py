@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from runs_core.decide.cycle import Batch
+from runs_core.decide.batch import Batch
 from runs_core.values.budget import Budget, BudgetStatus
 from runs_core.values.effect import Effect, SetBudgetStatus
 from runs_core.values.run import Condition

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from runs_core.decide.advice import Advice
+from runs_core.decide.standing import joined, stand
 from runs_core.settings import Unbudgeted
-from runs_core.values.decision import Held, Hold, Reason
+from runs_core.values.decision import Decision, Held, Hold, Reason
+from runs_core.values.effect import Emit, SetRunStatus
 from runs_core.values.meta import Key
 from runs_core.values.quantity import counted, format_duration
 from runs_core.values.run import OnUpstreamFailure, Phase, Run
@@ -66,15 +68,6 @@ def _pods(world: World, run: Run) -> Sequence[Hold]:
         label = f"schedulerName runs and the label runs.dev/run: {run.meta.name}"
         return [Hold("WaitingForPods", f"{len(there)} of {counted(run.pods, 'pod')} with {label} are there")]
     return ()
-
-
-def owner_of(world: World, run: Run) -> str | None:
-    """Who spends for this run; None: nobody, or not to be told."""
-    owners = world.owners(run.key.namespace)
-    wanted = run.spec.owner
-    if wanted is not None:
-        return wanted if wanted in owners else None
-    return owners[0] if len(owners) == 1 else None
 
 
 def _owner(world: World, run: Run) -> Sequence[Hold]:
@@ -147,3 +140,24 @@ def _cycle(world: World, run: Run) -> list[str]:
                 path.append(name)
                 stack.append(iter(upstream.spec.after))
     return []
+
+
+def hold(world: World, run: Run, held: Held) -> Decision | None:
+    """Out of the line; None where its status says so already."""
+    if held.until is not None:
+        world.wake_at(held.until, run.key)
+    suspended = run.spec.suspend
+    stands = stand(
+        run,
+        world.now,
+        phase=Phase.HELD,
+        reason=held.reasons[0].code,
+        message=joined(held.reasons),
+        pending_gpus=run.gpus,
+        admitted_at=None if suspended else run.status.admitted_at,
+        queued_since=None,
+    )
+    if stands == run:
+        return None
+    emit = Emit("Run", run.key, held.reasons[0].code, joined(held.reasons), world.now)
+    return Decision(run=run.key, uid=run.uid, outcome=held, effects=(SetRunStatus(stands), emit))

@@ -12,8 +12,10 @@ from runs_core.decide.pods import Seat, rank_pods, seats_of
 from runs_core.decide.release import Cause, end_pods, is_lost, release, resume_release
 from runs_core.decide.standing import stand
 from runs_core.decide.start import started
+from runs_core.values.classes import Tier
 from runs_core.values.decision import Decision, Moves
 from runs_core.values.effect import Effect, Emit, SetRunStatus
+from runs_core.values.funding import Share
 from runs_core.values.lease import Closed
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod, PodPhase
@@ -54,7 +56,8 @@ def _half_started(world: World, run: Run) -> Decision:
         return release(world, spent, cause)
     message = f"{counted(run.gpus, 'GPU')}; a start that was left half done goes on"
     began = min(lease.spec.start for lease in leases)
-    stands = started(run, began, attempt, message)
+    paid = [Share(lease.spec.payer, Tier.OWN, lease.gpus) for lease in leases if lease.spec.payer is not None]
+    stands = started(run, began, attempt, message, shares=paid)  # of which class they are is found out next
     here = {pod.name for pod in world.pods_of(run.key)}
     made = rank_pods(world, run, list(seats_of(run, leases)), attempt=attempt, retry=0)
     missing = [effect for effect in made if effect.pod.name not in here]

@@ -15,7 +15,15 @@ from runs_core.world.world import World
 CORE = "core"
 NEVER_FITS = "NeverFits"
 NEVER_CODES = frozenset({"FlavorUnknown", "FlavorAmbiguous", NEVER_FITS})
-WAIT_CODES = NEVER_CODES | {"NoSuchLocation", "NoNodeAllowed", "NotEnoughGPUs", "NoRoomForPod", "Fragmented"}
+OUT_OF_QUOTA = "OutOfQuota"
+WAIT_CODES = NEVER_CODES | {
+    "NoSuchLocation",
+    "NoNodeAllowed",
+    "NotEnoughGPUs",
+    "NoRoomForPod",
+    "Fragmented",
+    OUT_OF_QUOTA,
+}
 
 
 def no_place(world: World, flavor: FlavorFleet, name: str, need: Need) -> NoPlace:

@@ -59,9 +59,7 @@ def filters(world: World, need: Need, shares: Sequence[Share]) -> tuple[NodeFilt
     return tuple(narrowed(need.filter, part.selector, world.settings.fleet) for part in wanted)
 
 
-def _placed(
-    world: World, flavor: FlavorFleet, need: Need, wanted: Sequence[Part], advice: Advice
-) -> Placement | None:
+def _placed(world: World, flavor: FlavorFleet, need: Need, wanted: Sequence[Part], advice: Advice) -> Placement | None:
     """One part after another, each beside those before."""
     part, *others = wanted
     filter_ = narrowed(need.filter, part.selector, world.settings.fleet)

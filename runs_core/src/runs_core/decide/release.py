@@ -9,6 +9,7 @@ import attrs
 
 from runs_core.decide.pods import DEFAULT_GRACE, grace_of
 from runs_core.decide.standing import stand
+from runs_core.values.classes import Split
 from runs_core.values.decision import Decision, Ends, Outcome, Released
 from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
@@ -165,7 +166,15 @@ def removal(world: World, run: Run) -> tuple[Effect, ...]:
 
 def _afterwards(run: Run, cause: Cause, now: datetime, attempt: int) -> Run:
     """attempt: the last that any of its leases was opened for."""
-    free = {"attempt": attempt, "ending": None, "width": 0, "pending_gpus": run.gpus, "retries": 0, "retried_at": None}
+    free: dict[str, object] = {
+        "attempt": attempt,
+        "ending": None,
+        "width": 0,
+        "pending_gpus": run.gpus,
+        "retries": 0,
+        "retried_at": None,
+    }
+    free |= {"funding": Split(), "payers": ()}
     said = {"phase": cause.then, "reason": cause.reason, "message": cause.message}
     if cause.then.terminal:
         return stand(run, now, **said, **{**free, "pending_gpus": 0, "finished_at": now})  # type: ignore[arg-type]  # closed set of keys

@@ -18,8 +18,8 @@ from runs_core.hooks.sight import Attachable, GuardedIndex, Sight, sight
 from runs_core.hooks.watchdog import WATCHDOG, Late
 from runs_core.settings import Settings
 from runs_core.values.budget import Budget
-from runs_core.values.decision import Hold
 from runs_core.values.classes import Class, Split
+from runs_core.values.decision import Hold
 from runs_core.values.funding import Account, Ask, Offer, Offers, Stage, Unit
 from runs_core.values.lease import Lease
 from runs_core.values.need import Need
@@ -66,6 +66,7 @@ class PluginAdvice:
 
         PluginError: an index cannot be had.
         """
+        world.funded = self.funding
         taken: dict[type, str] = {}
         for impl in self._indexing:
             index = self._index(impl, view)

@@ -22,7 +22,9 @@ I = TypeVar("I")  # noqa: E741 - as in View
 
 
 class Attachable(Protocol):
-    """A world that feeds indexes."""
+    """A world that feeds indexes. funded: somebody answers who pays."""
+
+    funded: bool
 
     def attach(self, cls: type, index: Index) -> None: ...
 

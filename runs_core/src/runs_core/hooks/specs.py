@@ -17,8 +17,8 @@ import pluggy
 from runs_core.decide.advice import Rank
 from runs_core.hooks.permission import Permission
 from runs_core.values.budget import Budget
-from runs_core.values.decision import Hold
 from runs_core.values.classes import Class, Split
+from runs_core.values.decision import Hold
 from runs_core.values.funding import Account, Ask, Offers, Stage, Unit
 from runs_core.values.lease import Lease
 from runs_core.values.need import Need

@@ -10,8 +10,9 @@ from types import MappingProxyType
 from runs_core.cluster.port import Cluster
 from runs_core.decide.advice import Advice, Silent
 from runs_core.decide.aside import aside_effects
+from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.budget import budget_effects
-from runs_core.decide.cycle import Batch, Clock, cycle
+from runs_core.decide.cycle import cycle
 from runs_core.errors import Conflict
 from runs_core.settings import Settings
 from runs_core.values.change import TimePassed
@@ -45,6 +46,7 @@ class Loop:
         self.advice: Advice = advice or Silent()
         self.world = World(settings)
         self.world.plays_pods = cluster.plays_pods
+        self.world.funded = self.advice.funding
         self.world.rank = lambda run: self.advice.rank(run, self.world)
         self.cycles = 0
         self._told = [told]

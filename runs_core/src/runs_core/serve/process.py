@@ -16,7 +16,7 @@ import attrs
 from runs_core.cluster.kube.api import Refused
 from runs_core.cluster.kube.election import Campaign, Election
 from runs_core.cluster.port import Cluster
-from runs_core.decide.cycle import Batch
+from runs_core.decide.batch import Batch
 from runs_core.errors import Deposed, RunsError, Unavailable
 from runs_core.serve import log
 from runs_core.serve.audit import Auditor, Finding, ServiceOf, findings

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import attrs
 
 from runs_core.values.effect import Effect
+from runs_core.values.funding import Cover
 from runs_core.values.lease import Closed
 from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
@@ -40,11 +41,15 @@ class Step(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class NoPlace:
-    """Why a gang cannot start now. never: the present fleet could not take it even if it were empty."""
+    """Why a gang cannot start now. never: the present fleet could not take it even if it were empty.
+
+    cover: who was asked to pay; None: nobody keeps quotas.
+    """
 
     reasons: tuple[Reason, ...]
     match: tuple[Step, ...]
     never: bool = False
+    cover: Cover | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -57,19 +62,21 @@ class Held:
 
 @attrs.frozen(kw_only=True)
 class Waits:
-    """In line, and nothing it could take is free."""
+    """In line, and nothing it could take is free. cover: who was asked to pay; None: nobody keeps quotas."""
 
     reasons: tuple[Reason, ...]
     match: tuple[Step, ...]
     never: bool = False
+    cover: Cover | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Starts:
-    """Takes free GPUs now."""
+    """Takes free GPUs now. cover: as of a run that waits."""
 
     placement: Placement
     attempt: int
+    cover: Cover | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -33,6 +33,13 @@ class CloseLease:
 
 
 @attrs.frozen
+class MeterLease:
+    """Write down what a lease has used by class so far. lease: open, as it will stand."""
+
+    lease: Lease
+
+
+@attrs.frozen
 class MakePod:
     """Make a rank's pod on its node.
 
@@ -101,7 +108,7 @@ class Emit:
     once: bool = False
 
 
-Made = OpenLease | CloseLease | MakePod | BindPod | EndPod | RemovePod
+Made = OpenLease | CloseLease | MeterLease | MakePod | BindPod | EndPod | RemovePod
 Effect = Made | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
 
 
@@ -114,7 +121,7 @@ def expected(effect: Effect) -> Change | None:
             return None
         case SetRunStatus():
             return RunSeen(effect.run)
-        case OpenLease() | CloseLease():
+        case OpenLease() | CloseLease() | MeterLease():
             return LeaseSeen(effect.lease)
         case RemovePod(key):
             return PodGone(key)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import attrs
 
+from runs_core.values.classes import Class, Split
 from runs_core.values.fields import Fact, Rule, field, rules
 from runs_core.values.meta import Key, Meta
 
@@ -23,6 +24,7 @@ class Opened(StrEnum):
 
     START = "Start"
     REQUEUE = "Requeue"
+    REPAID = "Repaid"
 
 
 class Closed(StrEnum):
@@ -35,6 +37,8 @@ class Closed(StrEnum):
     SUSPENDED = "Suspended"
     NODE_LOST = "NodeLost"
     EVICTED = "Evicted"
+    REPAID = "Repaid"
+    UNFUNDED_RECLAIMED = "UnfundedReclaimed"
 
 
 @attrs.frozen(kw_only=True)
@@ -115,6 +119,11 @@ class LeaseStatus:
     end: datetime | None = field(Fact(doc="Held until then."), default=None)
     closure_reason: Closed | None = field(Fact(doc="Why it closed."), default=None)
     closure_detail: str = field(Fact(doc="What exactly happened."), default="")
+    gpu_seconds: Split | None = field(
+        Fact(doc="GPU-seconds by class: in all once it is closed, until meteredUntil while it is open."), default=None
+    )
+    metered_as: Class | None = field(Fact(doc="The class that it is metered in from meteredUntil on."), default=None)
+    metered_until: datetime | None = field(Fact(doc="When gpuSeconds was written down."), default=None)
 
 
 @rules(

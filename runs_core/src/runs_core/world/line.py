@@ -28,8 +28,8 @@ class Shape:
     """The runs of one need. Not one of them can start as long as its flavor's `freed` is what it was at `failed`.
 
     answer: why, in full, as of `answered`; never: in one word why not even the empty fleet could take it, "" where it
-    could, as of the fleet's `changed` at `judged`; None where what was found out may be wrong. heads: by band, at least the first run of each queue. narrower: the same as
-    `failed`, for gangs that have to lie in their payers' places.
+    could, as of the fleet's `changed` at `judged`; None where what was found out may be wrong. heads: by band, at least
+    the first run of each queue. narrower: as `failed`, for gangs that have to lie in their payers' places.
     """
 
     __slots__ = ("answer", "answered", "failed", "heads", "judged", "narrower", "need", "never", "queues", "size")
@@ -78,7 +78,7 @@ class Line:
     shape last had its chance; judged: its `changed` when the `never` of every shape was last looked at.
 
     gave: envelopes that may give more since somebody last looked. slack: flavors in which more may be taken back.
-    watching: queues by the envelopes that their last cover looked at.
+    watching: queues by the envelopes that their last cover looked at; those that were never answered are not there.
     """
 
     def __init__(self) -> None:
@@ -89,6 +89,7 @@ class Line:
         self.gave: set[Payer] = set()
         self.slack: set[str] = set()
         self.watching: dict[Payer, dict[Queue, None]] = {}
+        self._unheard: dict[Queue, None] = {}
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -116,6 +117,8 @@ class Line:
         queue = shape.queues.get(ask)
         if queue is None:
             queue = shape.queues[ask] = Queue(shape, ask)
+            if ask is not None:
+                self._unheard[queue] = None
         shape.size += 1
         queue.size += 1
         self.entries[key] = Entry(order, shape, queue)
@@ -130,6 +133,7 @@ class Line:
         queue.size -= 1
         if not queue.size:
             self._watch(queue, ())
+            self._unheard.pop(queue, None)
             del shape.queues[queue.ask]
         elif (first := self.first(queue)) is not None:
             heapq.heappush(shape.heads[queue.band], first)
@@ -191,6 +195,7 @@ class Line:
         """That is what the budgets say to this queue now."""
         self._watch(queue, [look.payer for look in cover.looks])
         queue.cover, queue.stale = cover, False
+        self._unheard.pop(queue, None)
         band = FUNDABLE if cover.fundable else UNFUNDABLE if cover.unfunded else UNPAYABLE
         if band != queue.band:
             queue.band = band
@@ -198,8 +203,8 @@ class Line:
                 heapq.heappush(queue.shape.heads[band], first)
 
     def give(self) -> Sequence[Queue]:
-        """The queues that an envelope may now give more to, by their first runs; each once until it is asked."""
-        found: dict[Queue, None] = {}
+        """The queues that an envelope may now give more to, or that were never answered, by their first runs."""
+        found, self._unheard = self._unheard, {}
         for payer in self.gave:
             found |= self.watching.get(payer, {})
         self.gave = set()

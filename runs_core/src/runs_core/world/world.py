@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_never
 
+import attrs
+
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values.budget import Budget, Namespace
@@ -54,7 +56,8 @@ def _no_rank(_: Run) -> None:
 class World:
     """Implements View. touched: runs that a change may have given something to do; the cycle empties it.
 
-    funded: somebody answers who pays, so that runs stand in line with what they ask of the budgets.
+    funded: somebody answers who pays, so that runs stand in line with what they ask of the budgets. unpaid: the line
+    of those that hold GPUs and wait for somebody to pay for them.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -78,6 +81,8 @@ class World:
         self.ledger = Ledger()
         self.gangs = Gangs()
         self.line = Line()
+        self.unpaid = Line()
+        self._unpaid_moved: set[Key] = set()
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
         self.touched_nodes: set[str] = set()
@@ -88,6 +93,18 @@ class World:
     @property
     def now(self) -> datetime:
         return self._now
+
+    def stand_unpaid(self) -> None:
+        """Bring the line for cover in step with who now holds what without a payer."""
+        for key in sorted(self._unpaid_moved):
+            run = self._runs.get(key)
+            without = [lease for lease in self.ledger.leases_of(key) if lease.spec.payer is None]
+            if run is None or not without or run.status.ending is not None or not run.status.phase.begun:
+                self.unpaid.replace(key, None, None)
+                continue
+            ask = attrs.evolve(self.ask(run), gpus=sum(lease.gpus for lease in without))
+            self.unpaid.replace(key, self._order(key, run), self.need(run), ask)
+        self._unpaid_moved.clear()
 
     def run(self, key: Key) -> Run | None:
         return self._runs.get(key)
@@ -356,6 +373,7 @@ class World:
         for one in moved:
             if isinstance(one, Payer):
                 self.line.gave.add(one)
+                self.unpaid.gave.add(one)
             else:
                 self.touched.add(one)
 
@@ -414,6 +432,8 @@ class World:
         if old is None or run is None or old.spec is not run.spec or run.spec.after:
             self._depend(key, old, run)
         self._stand(key, old, run)
+        if key in self.unpaid.entries:
+            self._unpaid_moved.add(key)
         moved = old is None or run is None or old.status.phase is not run.status.phase
         if moved and (dependents := self._dependents.get(key)) is not None:
             self.touch(*dependents)
@@ -469,10 +489,13 @@ class World:
             need, ask = entry_.shape.need, entry_.queue.ask
         else:
             need, ask = self.need(run), self.ask(run) if self.funded else None
+        self.line.replace(key, self._order(key, run), need, ask)
+
+    def _order(self, key: Key, run: Run) -> Order:
         rank = self.rank(run)
         admitted = run.status.admitted_at or self._now
         order: Order = (0.0, *rank) if rank is not None else (1.0, admitted.timestamp())
-        self.line.replace(key, (*order, *key), need, ask)
+        return (*order, *key)
 
     def _put_node(self, name: str, node: Node | MalformedNode | None) -> None:
         old = self.node(name)
@@ -510,6 +533,11 @@ class World:
         self.touch(key)
 
     def _put_lease(self, old: Lease | None, lease: Lease | None) -> None:
+        self._unpay(old, lease)
+        if old is not None and lease is not None and not lease.status.closed and old.spec is lease.spec:
+            self.ledger.remove(old)
+            self.ledger.add(lease)  # only its meter is another
+            return
         if old is not None:
             self.ledger.remove(old)
             self.fleet.hold(old, opened=False)
@@ -524,6 +552,14 @@ class World:
         for known in (old, lease):
             if known is not None:
                 self.touch(known.run)
+
+    def _unpay(self, old: Lease | None, lease: Lease | None) -> None:
+        """Who holds GPUs that nobody pays for stands in line for cover, where its run does for GPUs while it waits."""
+        if not self.funded:
+            return
+        for known in (old, lease):
+            if known is not None and known.spec.payer is None:
+                self._unpaid_moved.add(known.run)
 
     def _put_pledge(self, key: Key, pledge: Pledge | None) -> None:
         old = self._pledges.pop(key, None)

@@ -131,7 +131,7 @@ class Mirror:
 def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
     """Which object a write makes what of; None: nothing that anybody decides on."""
     match effect:
-        case e.OpenLease(lease) | e.CloseLease(lease):
+        case e.OpenLease(lease) | e.CloseLease(lease) | e.MeterLease(lease):
             return ("GPULease", lease.key), lease
         case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
             return ("Pod", pod.key), pod

@@ -63,7 +63,7 @@ def rank(effect: Effect) -> int:
     match effect:
         case e.EndPod() | e.RemovePod():
             return 1
-        case e.CloseLease():
+        case e.CloseLease() | e.MeterLease():
             return 2
         case e.OpenLease():
             return 3
@@ -78,7 +78,7 @@ def rank(effect: Effect) -> int:
 def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
     """The run that a write belongs to; writes for one run are in order."""
     match effect:
-        case e.OpenLease(lease) | e.CloseLease(lease):
+        case e.OpenLease(lease) | e.CloseLease(lease) | e.MeterLease(lease):
             return lease.run
         case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
             return pod.rank.run if pod.rank else pod.key

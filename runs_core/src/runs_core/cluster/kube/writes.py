@@ -52,6 +52,8 @@ class Writes:
                 return self._open(lease)
             case e.CloseLease(lease):
                 return self._close(lease)
+            case e.MeterLease(lease):
+                return self._status("GPULease", to_object(lease), lease.key, None)
             case e.MakePod(pod, template):
                 run, node = self._run_of(pod.rank.run) if pod.rank else None, self._node_of(pod.node or "")
                 if run is None or node is None or template is None:

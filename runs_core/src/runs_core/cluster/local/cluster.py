@@ -169,6 +169,8 @@ class LocalCluster:
             case e.CloseLease(lease):
                 self._put_status("GPULease", to_object(lease), lease.key)
                 self._count(lease, closing=True)
+            case e.MeterLease(lease):
+                self._put_status("GPULease", to_object(lease), lease.key)
             case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
                 self._put("Pod", pod_to_object(pod))
             case e.RemovePod(key):
@@ -178,7 +180,7 @@ class LocalCluster:
             case e.RemoveRun(key):
                 self.store.remove("Run", *key)
             case e.SetBudgetStatus(budget):
-                self._put_status("Budget", to_object(budget), Key("", budget.name))
+                self._put_status("Budget", to_object(budget, self._sections), Key("", budget.name))
             case e.Emit():
                 self.store.add_event(effect)
             case _:
