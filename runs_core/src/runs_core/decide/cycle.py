@@ -58,7 +58,8 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
     """What is next for this run, the line aside."""
     run = world.run(key)
     leases = world.leases_of(key)
-    strays = [lease for lease in leases if run is None or lease.spec.run_ref.uid != run.uid]
+    uid = run.uid if run is not None else None
+    strays = [lease for lease in leases if lease.spec.run_ref.uid != uid] if leases else ()
     if strays:
         first = strays[0].spec.run_ref.uid
         decision = orphaned(world, [lease for lease in strays if lease.spec.run_ref.uid == first])
@@ -66,13 +67,10 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
             return decision
     if run is None:
         return None
-    if run.status.phase.terminal:
+    status = run.status
+    if status.phase.terminal:
         return _over(world, run)
-    if (
-        len(leases) > len(strays)
-        or run.status.ending is not None
-        or run.status.phase in (Phase.STARTING, Phase.RUNNING)
-    ):
+    if status.phase.begun or status.ending is not None or len(leases) > len(strays):
         decision = lifecycle(world, run)
         if decision is not None and decision.effects:
             return decision

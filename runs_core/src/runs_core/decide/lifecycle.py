@@ -37,7 +37,7 @@ def lifecycle(world: World, run: Run) -> Decision | None:
     cause = unwanted(run) or _node_loss(world, run)
     if cause is not None:
         return release(world, run, cause)
-    if run.status.phase in (Phase.QUEUED, Phase.HELD):
+    if not run.status.phase.begun:
         return _half_started(world, run)
     return _gang(world, run)
 

@@ -17,6 +17,8 @@ from runs_core.world.fleet import DomainFleet, FlavorFleet, Fleet, NodeState
 from runs_core.world.view import View
 
 Seats = list[NodeState]
+FIRST = Domain("", "", "")
+"""Comes before every domain that has a name."""
 
 
 class Room:
@@ -138,7 +140,7 @@ class Trial:
     def _fitting(self, gpus: int) -> Iterable[Room]:
         """Domains with that many free GPUs, the least free first."""
         order = self.order
-        for at in range(bisect_left(order, gpus, key=lambda item: item[0]), len(order)):
+        for at in range(bisect_left(order, (gpus, FIRST)), len(order)):
             yield self.room(order[at][1])
 
     def _best(self, pods: int, rooms: Iterable[Room]) -> tuple[Room, Seats] | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import attrs
 
+from runs_core.values.changed import changed
 from runs_core.values.effect import BindPod, MakePod
 from runs_core.values.lease import Lease, Role
 from runs_core.values.meta import SIMULATED, Pairs, pairs
@@ -68,18 +69,22 @@ def make_pods(
     text = template.text if template else None
     requests = template.requests if template else NO_REQUESTS
     annotations = _annotations(run)
-    key, uid, gpus = run.key, run.uid, run.spec.resources.gpus_per_pod
+    key, uid = run.key, run.uid
+    alike = Pod(
+        namespace=key.namespace,
+        name=key.name,
+        gpus=run.spec.resources.gpus_per_pod,
+        requests=requests,
+        created=now,
+        own_grace=grace,
+        annotations=annotations,
+    )
     made = [
-        Pod(
-            namespace=key.namespace,
+        changed(
+            alike,
             name=pod_name(key.name, attempt=attempt, retry=retry, rank=rank),
             node=node,
             rank=RankOf(run=key, uid=uid, attempt=attempt, retry=retry, rank=rank, group=group),
-            gpus=gpus,
-            requests=requests,
-            created=now,
-            own_grace=grace,
-            annotations=annotations,
         )
         for rank, group, node in seats
     ]
@@ -88,6 +93,6 @@ def make_pods(
 
 def _annotations(run: Run) -> Pairs:
     """The template's; what is to be simulated is read from the run where the template says nothing of it."""
-    own = dict(run.spec.template.annotations) if run.spec.template else {}
-    simulated = {key: value for key, value in run.meta.annotations if key.startswith(SIMULATED)}
-    return pairs({**simulated, **own})
+    own = run.spec.template.annotations if run.spec.template else ()
+    simulated = tuple([pair for pair in run.meta.annotations if pair[0].startswith(SIMULATED)])
+    return pairs({**dict(simulated), **dict(own)}) if own and simulated else own or simulated

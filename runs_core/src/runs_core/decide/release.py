@@ -9,6 +9,7 @@ import attrs
 
 from runs_core.decide.pods import DEFAULT_GRACE, grace_of
 from runs_core.decide.standing import stand
+from runs_core.values.changed import changed
 from runs_core.values.classes import Split
 from runs_core.values.decision import Decision, Ends, Outcome, Released
 from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
@@ -104,7 +105,7 @@ def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
             continue
         living += 1
         if pod.deleting is None:
-            effects.append(EndPod(attrs.evolve(pod, deleting=world.now, grace=_grace(world, run, pod))))
+            effects.append(EndPod(changed(pod, deleting=world.now, grace=_grace(world, run, pod))))
     return EndedPods(effects=tuple(effects), living=living)
 
 

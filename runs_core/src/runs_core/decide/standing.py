@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from runs_core.values.changed import changed
 from runs_core.values.decision import Reason
 from runs_core.values.run import Condition, Phase, Run, RunStatus
 
+TYPE = attrgetter("type")
 TYPES = ("Admitted", "Finished", "Held", "PodsReady")
 """Of a run's conditions, in the order in which they are written."""
 
@@ -42,15 +44,15 @@ def _conditions(
     holds, ended = phase is Phase.HELD, phase.terminal
     ready = phase is Phase.RUNNING or phase is Phase.SUCCEEDED
     return (
-        _condition(known[0], "Admitted", now, is_true=admitted and not holds, reason=reason),
-        _condition(known[1], "Finished", now, is_true=ended, reason=phase.value if ended else reason),
-        _condition(known[2], "Held", now, is_true=holds, reason=reason if holds else "NotHeld"),
-        _condition(known[3], "PodsReady", now, is_true=ready, reason=reason),
+        _condition(known[0], "Admitted", "True" if admitted and not holds else "False", reason, now),
+        _condition(known[1], "Finished", "True" if ended else "False", phase.value if ended else reason, now),
+        _condition(known[2], "Held", "True" if holds else "False", reason if holds else "NotHeld", now),
+        _condition(known[3], "PodsReady", "True" if ready else "False", reason, now),
     )
 
 
 def _all_there(conditions: Sequence[Condition]) -> bool:
-    return tuple([condition.type for condition in conditions]) == TYPES
+    return tuple(map(TYPE, conditions)) == TYPES
 
 
 def _in_order(conditions: Sequence[Condition]) -> Sequence[Condition | None]:
@@ -58,8 +60,7 @@ def _in_order(conditions: Sequence[Condition]) -> Sequence[Condition | None]:
     return [known.get(name) for name in TYPES]
 
 
-def _condition(old: Condition | None, name: str, now: datetime, *, is_true: bool, reason: str) -> Condition:
-    status = "True" if is_true else "False"
+def _condition(old: Condition | None, name: str, status: str, reason: str, now: datetime) -> Condition:
     if old is None or old.status != status:
         return Condition(type=name, status=status, reason=reason, last_transition_time=now)
     if old.reason == reason:

@@ -115,12 +115,12 @@ Effect = Made | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
 def expected(effect: Effect) -> Change | None:
     """What will be observed once the effect is written; None: nothing that a decision reads."""
     match effect:
-        case MakePod() | BindPod() | EndPod():
-            return PodSeen(effect.pod)
         case Emit():
             return None
         case SetRunStatus():
             return RunSeen(effect.run)
+        case MakePod() | BindPod() | EndPod():
+            return PodSeen(effect.pod)
         case OpenLease() | CloseLease() | MeterLease():
             return LeaseSeen(effect.lease)
         case RemovePod(key):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 import attrs
 
@@ -67,10 +68,16 @@ class NodeSlots:
     @property
     def mask(self) -> int:
         """The same as a bit mask."""
-        mask = 0
-        for ordinal in self.ordinals:
-            mask |= 1 << ordinal
-        return mask
+        return _mask(self.ordinals)
+
+
+@lru_cache(maxsize=4096)
+def _mask(ordinals: tuple[int, ...]) -> int:
+    """Remembered: nodes have few places, and so there are few such tuples."""
+    mask = 0
+    for ordinal in ordinals:
+        mask |= 1 << ordinal
+    return mask
 
 
 @attrs.frozen(kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import attrs
@@ -27,6 +28,17 @@ if TYPE_CHECKING:
 MOST_FILTERS = 1024
 """Filters and pod shapes remembered for each domain; past it the memory starts anew."""
 MOST_EMPTY_SEATS = 64
+
+
+@lru_cache(maxsize=4096)
+def lowest(mask: int, count: int) -> tuple[int, ...]:
+    """Its `count` lowest bits. Remembered: nodes have few places, and so there are few such masks."""
+    found = []
+    for _ in range(count):
+        low = mask & -mask
+        found.append(low.bit_length() - 1)
+        mask ^= low
+    return tuple(found)
 
 
 class NodeState:
@@ -92,13 +104,7 @@ class NodeState:
     def places(self, count: int, but: int = 0) -> tuple[int, ...]:
         """The lowest `count` free places, leaving out the mask `but`."""
         assert self.node is not None
-        mask = ((1 << self.node.gpus) - 1) & ~(self.taken | but)
-        found = []
-        for _ in range(count):
-            low = mask & -mask
-            found.append(low.bit_length() - 1)
-            mask ^= low
-        return tuple(found)
+        return lowest(((1 << self.node.gpus) - 1) & ~(self.taken | but), count)
 
     def room(self, requests: Requests, *, empty: bool = False) -> int:
         """How many pods of these requests fit beside what is there, or as if nothing were; GPUs aside."""
@@ -312,13 +318,15 @@ class Fleet:
         """The lease's places are taken, or free again."""
         active = lease.spec.role is Role.ACTIVE
         for slots in lease.spec.slots:
-            state = self.state(slots.node)
-            if opened and (state.active if active else state.spare) & slots.mask:
+            state, mask = self.state(slots.node), slots.mask
+            held = state.active if active else state.spare
+            if opened and held & mask:
                 self.shared.add(slots.node)
+            held = held | mask if opened else held & ~mask
             if active:
-                state.active = state.active | slots.mask if opened else state.active & ~slots.mask
+                state.active = held
             else:
-                state.spare = state.spare | slots.mask if opened else state.spare & ~slots.mask
+                state.spare = held
             self._refresh(state)
             if not opened:
                 self._freed(state)
@@ -450,7 +458,7 @@ class Fleet:
         state.domain = None
 
     def _forget(self, state: NodeState) -> None:
-        if state.idle():
+        if state.node is None and state.idle():
             self.states.pop(state.name, None)
 
     def _freed(self, state: NodeState) -> None:
@@ -482,11 +490,14 @@ class Fleet:
         assert domain is not None
         assert node is not None
         flavor = self.flavors[node.flavor]
+        difference = 0
         if old >= 0:
+            difference -= old
             domain.levels[old] ^= 1 << state.bit
             domain.counts[old] -= 1
             flavor.counts[old] -= 1
         if level >= 0:
+            difference += level
             if level >= len(domain.levels) or level >= len(flavor.counts):
                 for counts in (domain.levels, domain.counts, flavor.counts):
                     counts.extend([0] * (level + 1 - len(counts)))
@@ -495,7 +506,6 @@ class Fleet:
             flavor.counts[level] += 1
         state.level = level
         flavor.move(domain)
-        difference = max(0, level) - max(0, old)
         if difference:
             flavor.free += difference
             flavor.misplaced.setdefault(domain, domain.free)

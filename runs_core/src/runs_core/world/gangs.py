@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod, PodPhase, RankOf
 
+RUNNING, SUCCEEDED, FAILED = PodPhase.RUNNING, PodPhase.SUCCEEDED, PodPhase.FAILED
+"""Named here because every pod is counted several times, and an enumeration is slow to look its members up."""
+
 Try = tuple[str, int, int]
 """Run uid, attempt, retry."""
 
@@ -28,11 +31,11 @@ class Tally:
         return self.pending + self.running + self.succeeded + self.failed
 
     def add(self, phase: PodPhase, sign: int) -> None:
-        if phase is PodPhase.RUNNING:
+        if phase is RUNNING:
             self.running += sign
-        elif phase is PodPhase.SUCCEEDED:
+        elif phase is SUCCEEDED:
             self.succeeded += sign
-        elif phase is PodPhase.FAILED:
+        elif phase is FAILED:
             self.failed += sign
         else:
             self.pending += sign
@@ -107,11 +110,12 @@ class Gangs:
         tally.add(new.phase, 1)
 
     def _live(self, run: Key, sign: int) -> None:
-        live = self.live.get(run, 0) + sign
-        if live:
-            self.live[run] = live
+        live = self.live
+        count = live.get(run, 0) + sign
+        if count:
+            live[run] = count
         else:
-            del self.live[run]
+            del live[run]
 
     def _count(self, pod: Pod, rank: RankOf, sign: int) -> None:
         of_run = self.by_run.setdefault(rank.run, {})

@@ -62,7 +62,7 @@ class World:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
-        self._now = BEGINNING
+        self.now = BEGINNING
         self._runs: dict[Key, Run] = {}
         self._budgets: dict[str, Budget] = {}
         self._namespaces: dict[str, Namespace] = {}
@@ -89,10 +89,6 @@ class World:
         self._supposed = 0
 
     # -- reading ----------------------------------------------------------------------------------------------------
-
-    @property
-    def now(self) -> datetime:
-        return self._now
 
     def stand_unpaid(self) -> None:
         """Bring the line for cover in step with who now holds what without a payer."""
@@ -229,6 +225,11 @@ class World:
         if not self._supposed:
             self.touched.update(keys)
 
+    def _touch(self, key: Key) -> None:
+        """One key: this is called for every change of a run, a lease or a pod."""
+        if not self._supposed:
+            self.touched.add(key)
+
     # -- changing ---------------------------------------------------------------------------------------------------
 
     def apply(self, change: c.Change) -> c.Change | None:
@@ -264,7 +265,7 @@ class World:
                 self._put_lease(held, lease)
                 return c.LeaseSeen(held) if held is not None else c.LeaseGone(lease.key)
             case c.TimePassed(now):
-                return self._pass(now) if now > self._now else None
+                return self._pass(now) if now > self.now else None
             case _:
                 inverse = self._inverse(change)
                 if inverse is not None:
@@ -347,7 +348,7 @@ class World:
 
     def everything(self) -> Iterator[c.Change]:
         """Changes that would build this world from nothing, in an order of their own."""
-        yield c.TimePassed(self._now)
+        yield c.TimePassed(self.now)
         yield from (c.NamespaceSeen(namespace) for namespace in self.namespaces())
         yield from (c.BudgetSeen(budget) for budget in self.budgets())
         yield from (c.NodeSeen(node) for node in self.nodes())
@@ -412,9 +413,9 @@ class World:
                 assert_never(change)
 
     def _pass(self, now: datetime) -> c.Change:
-        inverse = c.TimePassed(self._now)
+        inverse = c.TimePassed(self.now)
         self._tell(c.TimePassed(now))
-        self._now = now
+        self.now = now
         if not self._supposed:
             while (when := self.next_deadline()) is not None and when <= now:
                 _, key = heapq.heappop(self._deadlines)
@@ -437,7 +438,7 @@ class World:
         moved = old is None or run is None or old.status.phase is not run.status.phase
         if moved and (dependents := self._dependents.get(key)) is not None:
             self.touch(*dependents)
-        self.touch(key)
+        self._touch(key)
 
     def _depend(self, key: Key, old: Run | None, run: Run | None) -> None:
         before = old.spec.after if old is not None and not old.status.phase.terminal else ()
@@ -493,7 +494,7 @@ class World:
 
     def _order(self, key: Key, run: Run) -> Order:
         rank = self.rank(run)
-        admitted = run.status.admitted_at or self._now
+        admitted = run.status.admitted_at or self.now
         order: Order = (0.0, *rank) if rank is not None else (1.0, admitted.timestamp())
         return (*order, *key)
 
@@ -517,12 +518,14 @@ class World:
                 self.fleet.load(old, there=False)
             if pod is not None and not pod.phase.ended:
                 self.fleet.load(pod, there=True)
+        before = old.rank.run if old is not None and old.rank is not None else None
+        after = pod.rank.run if pod is not None and pod.rank is not None else None
+        if before is not None:
+            self._touch(before)
+        if after is not None and after is not before:
+            self._touch(after)
         for other in (old, pod):
-            if other is None:
-                continue
-            if other.rank is not None:
-                self.touch(other.rank.run)
-            if other.claim is not None:
+            if other is not None and other.claim is not None:
                 self._claimed(other.claim.run)
 
     def _claimed(self, key: Key) -> None:
@@ -551,7 +554,7 @@ class World:
             self.ledger.head = fold(self.ledger.head, entry(lease, closing=lease.status.closed))
         for known in (old, lease):
             if known is not None:
-                self.touch(known.run)
+                self._touch(known.run)
 
     def _unpay(self, old: Lease | None, lease: Lease | None) -> None:
         """Who holds GPUs that nobody pays for stands in line for cover, where its run does for GPUs while it waits."""
