@@ -125,16 +125,16 @@ def reclassed(world: World, run: Run, advice: Advice) -> Decision | None:
     stands = stand(
         run, world.now, phase=run.status.phase, reason=run.status.reason, message=run.status.message, funding=held
     )
-    message = f"holds {said(held)}"
+    message = f"holds {by_class(held)}"
     emit = Emit("Run", run.key, "Reclassed", message, world.now)
     outcome = Moves(reason="Reclassed", message=message)
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(*effects, SetRunStatus(stands), emit))
 
 
-def said(held: Split) -> str:
+def by_class(split: Split) -> str:
     """In words, what there is of it."""
-    parts = [f"{getattr(held, cls.value)} {cls.value}" for cls in Class if getattr(held, cls.value)]
-    return f"{', '.join(parts)} GPUs" if parts else "no GPU"
+    counts = (split.owned, split.shared, split.borrowed, split.unfunded)
+    return ", ".join(f"{count} {cls}" for count, cls in zip(counts, Class, strict=True) if count) or "none"
 
 
 def checkpoint(world: World, lease: Lease, cls: Class, advice: Advice) -> LeaseStatus:

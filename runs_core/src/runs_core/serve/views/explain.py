@@ -9,6 +9,7 @@ import attrs
 
 from runs_core.decide.standing import joined
 from runs_core.serve.views.plan import Plan
+from runs_core.values.classes import Tier
 from runs_core.values.decision import Held, Outcome, Starts, Step, Waits
 from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
@@ -28,7 +29,7 @@ class Said:
 class Asked:
     """An envelope that was asked to pay. had, gave: GPUs. why: why it gave no more."""
 
-    tier: int
+    tier: Tier
     budget: str
     envelope: str
     had: int
