@@ -77,6 +77,7 @@ READERS = {
     "RunStatus.payers": "runs_cli.actions.get: status.payers",
     "Paying.budget": "runs_cli.actions.get: one.budget",
     "Paying.envelope": "runs_cli.actions.get: one.envelope",
+    "Paying.gpus": "runs_cli.actions.get: one.gpus",
     "Settings.election": "runs_cli.serving: reload.settings.election",
     "AuditSettings.grace": "runs_core.serve.audit: self._settings.grace",
     "Settings.audit": "runs_core.serve.process: settings.audit",

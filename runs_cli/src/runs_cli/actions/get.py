@@ -63,7 +63,7 @@ def _row(session: Session, run: Run, why: Why) -> list[str]:
         f"{status.width}/{run.gpus}",
         run.spec.resources.flavor or NONE,
         run.spec.owner or ",".join(session.world.owners(run.key.namespace)) or NONE,
-        ",".join(f"{one.budget}/{one.envelope}" for one in status.payers) or NONE,
+        ",".join(f"{one.budget}/{one.envelope}:{one.gpus}" for one in status.payers) or NONE,
         moment(status.started_at),
         age(run, session.now),
         why.reason or NONE,
