@@ -7,6 +7,7 @@ from datetime import datetime
 from runs_core.decide.hold import owner_of
 from runs_core.decide.pods import Seat, rank_pods
 from runs_core.decide.standing import stand
+from runs_core.values.changed import changed
 from runs_core.values.decision import Decision, PlacedGroup, Placement, Starts
 from runs_core.values.effect import Effect, Emit, OpenLease, SetRunStatus
 from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, RunRef, lease_name
@@ -14,6 +15,9 @@ from runs_core.values.meta import Meta
 from runs_core.values.quantity import counted
 from runs_core.values.run import Phase, Run
 from runs_core.world.world import World
+
+NO_META = Meta(name="")
+"""What every lease's is made from, at half of what building it anew costs."""
 
 
 def start(world: World, run: Run, placement: Placement) -> Decision:
@@ -58,15 +62,17 @@ def started(run: Run, now: datetime, attempt: int, message: str) -> Run:
 def _lease(world: World, run: Run, group: PlacedGroup, attempt: int, owner: str | None) -> Lease:
     by_node: dict[str, tuple[int, ...]] = {}
     for pod in group.pods:
-        by_node[pod.node] = (*by_node.get(pod.node, ()), *pod.ordinals)
+        by_node[pod.node] = tuple(sorted(by_node[pod.node] + pod.ordinals)) if pod.node in by_node else pod.ordinals
     spec = LeaseSpec(
         run_ref=RunRef(name=run.meta.name, uid=run.uid),
         owner=owner,
         group=group.group,
-        slots=tuple([NodeSlots(node=node, ordinals=tuple(sorted(by_node[node]))) for node in sorted(by_node)]),
+        slots=tuple([NodeSlots(node=node, ordinals=by_node[node]) for node in sorted(by_node)]),
         ranks=tuple([pod.rank for pod in group.pods]),
         attempt=attempt,
         start=world.now,
         reason=Opened.START if attempt == 1 else Opened.REQUEUE,
     )
-    return Lease(meta=Meta(name=lease_name(spec), namespace=run.key.namespace, created=world.now), spec=spec)
+    return Lease(
+        meta=changed(NO_META, name=lease_name(spec), namespace=run.key.namespace, created=world.now), spec=spec
+    )
