@@ -38,5 +38,5 @@ def test_what_is_worked_out_follows_what_it_is_worked_out_from() -> None:
 
 
 def test_a_class_that_keeps_more_than_its_fields_is_refused() -> None:
-    with pytest.raises(TypeError, match="use attrs.evolve"):
+    with pytest.raises(TypeError, match=r"use attrs\.evolve"):
         changed(Requests(), cpu_milli=1)
