@@ -77,32 +77,33 @@ def unwanted(run: Run) -> Cause | None:
 
 
 def _node_loss(world: World, run: Run) -> Cause | None:
-    slots = [slots for lease in world.leases_of(run.key) for slots in lease.spec.slots if is_lost(world, slots.node)]
-    if not slots:
+    nodes = [slots.node for lease in world.leases_of(run.key) for slots in lease.spec.slots]
+    lost = sorted({node for node in nodes if is_lost(world, node)})
+    if not lost:
         return None
-    lost = sorted({part.node for part in slots})
     then = Phase.QUEUED if run.spec.on_node_loss is OnLoss.REQUEUE else Phase.FAILED
     word = "node" if len(lost) == 1 else "nodes"
     return Cause(closure=Closed.NODE_LOST, reason="NodeLost", message=f"lost {word} {', '.join(lost)}", then=then)
 
 
 def _gang(world: World, run: Run) -> Decision | None:
-    status = run.status
+    status, pods = run.status, run.pods
     tally = world.gangs.tally(run.uid, status.attempt, status.retries)
-    if status.retried_at is not None and not tally.seen:
+    seen = tally.seen
+    if status.retried_at is not None and not seen:
         return _retry(world, run, status.retried_at)
-    ranks = _ranks(world, run) if tally.failed or tally.seen < run.pods else ()
+    ranks = _ranks(world, run) if tally.failed or seen < pods else ()
     failed = [pod for pod in ranks if pod.phase is PodPhase.FAILED and pod.deleting is None]
     if failed and run.spec.on_pod_failure.policy is not OnPodFailure.IGNORE:
         return _failed(world, run, failed)
-    if tally.seen < run.pods:
+    if seen < pods:
         return _evicted(world, run, ranks)
-    ignores = run.spec.on_pod_failure.policy is OnPodFailure.IGNORE
-    if tally.succeeded == run.pods or (ignores and tally.ended == run.pods):
+    ignores = tally.ended == pods and run.spec.on_pod_failure.policy is OnPodFailure.IGNORE
+    if tally.succeeded == pods or ignores:
         told = "all ranks succeeded"
         if tally.failed:
             were = "was" if tally.failed == 1 else "were"
-            told = f"{tally.failed} of {counted(run.pods, 'rank')} failed and {were} ignored"
+            told = f"{tally.failed} of {counted(pods, 'rank')} failed and {were} ignored"
         return release(
             world, run, Cause(closure=Closed.SUCCEEDED, reason="Succeeded", message=told, then=Phase.SUCCEEDED)
         )

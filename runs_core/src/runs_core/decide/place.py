@@ -134,7 +134,8 @@ class Trial:
             found = self._groups(need.group_pods)
         else:
             found = self._whole() or self._fewest()
-        self.fleet.nodes_visited += sum(room.visited for room in self.rooms.values())
+        for room in self.rooms.values():
+            self.fleet.nodes_visited += room.visited
         return found
 
     def _fitting(self, gpus: int) -> Iterable[Room]:
@@ -255,6 +256,7 @@ def fits_when_empty(fleet: Fleet, flavor: FlavorFleet, need: Need) -> bool:
 
     O(nodes of the flavor), once after each change of a node.
     """
-    if need not in flavor.never:
-        flavor.never[need] = Trial(fleet, flavor, need, empty=True).chunks() is None
-    return not flavor.never[need]
+    never = flavor.never.get(need)
+    if never is None:
+        never = flavor.never[need] = Trial(fleet, flavor, need, empty=True).chunks() is None
+    return not never

@@ -10,7 +10,7 @@ import attrs
 from runs_core.decide.pods import DEFAULT_GRACE, grace_of
 from runs_core.decide.standing import stand
 from runs_core.values.changed import changed
-from runs_core.values.classes import Split
+from runs_core.values.classes import NOTHING
 from runs_core.values.decision import Decision, Ends, Outcome, Released
 from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
@@ -82,7 +82,7 @@ def pods_of(world: World, run: Run) -> Sequence[Pod]:
 
 
 def _pods_of(world: World, key: Key, uid: str) -> Sequence[Pod]:
-    return [pod for pod in world.pods_of(key) if pod.rank is not None and pod.rank.uid == uid]
+    return [pod for pod in world.pods_of(key) if (rank := pod.rank) is not None and rank.uid == uid]
 
 
 @attrs.frozen(kw_only=True)
@@ -153,8 +153,7 @@ def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...])
         last = removal(world, run)
     else:
         after = _afterwards(run, cause, now, max([run.status.attempt, *(lease.spec.attempt for lease in own)]))
-        kind = "Warning" if cause.then is Phase.FAILED else "Normal"
-        emit = Emit("Run", run.key, cause.reason, cause.message, now, warning=kind == "Warning")
+        emit = Emit("Run", run.key, cause.reason, cause.message, now, warning=cause.then is Phase.FAILED)
         last = (SetRunStatus(after), emit)
     outcome: Outcome = Released(closure=cause.closure, detail=cause.message, then=cause.then)
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(*effects, *closed, *last))
@@ -167,21 +166,26 @@ def removal(world: World, run: Run) -> tuple[Effect, ...]:
 
 def _afterwards(run: Run, cause: Cause, now: datetime, attempt: int) -> Run:
     """attempt: the last that any of its leases was opened for."""
-    free: dict[str, object] = {
-        "attempt": attempt,
-        "ending": None,
-        "width": 0,
-        "pending_gpus": run.gpus,
-        "retries": 0,
-        "retried_at": None,
-    }
-    free |= {"funding": Split(), "payers": ()}
-    said = {"phase": cause.then, "reason": cause.reason, "message": cause.message}
-    if cause.then.terminal:
-        return stand(run, now, **said, **{**free, "pending_gpus": 0, "finished_at": now})  # type: ignore[arg-type]  # closed set of keys
-    if cause.then is Phase.HELD:
-        return stand(run, now, **said, **free, admitted_at=None, queued_since=None, started_at=None)  # type: ignore[arg-type]  # closed set of keys
-    return stand(run, now, **said, **free, queued_since=now, started_at=None)  # type: ignore[arg-type]  # closed set of keys
+    status, over, held = run.status, cause.then.terminal, cause.then is Phase.HELD
+    return stand(
+        run,
+        now,
+        phase=cause.then,
+        reason=cause.reason,
+        message=cause.message,
+        attempt=attempt,
+        ending=None,
+        width=0,
+        funding=NOTHING,
+        payers=(),
+        pending_gpus=0 if over else run.gpus,
+        retries=0,
+        retried_at=None,
+        admitted_at=None if held else status.admitted_at,
+        queued_since=status.queued_since if over else None if held else now,
+        started_at=status.started_at if over else None,
+        finished_at=now if over else status.finished_at,
+    )
 
 
 def _closed(lease: Lease, now: datetime, reason: Closed, detail: str) -> Lease:

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from runs_core.decide.pods import Seat, rank_pods
 from runs_core.decide.standing import stand
-from runs_core.values.classes import Class, Split, Tier
+from runs_core.values.changed import changed
+from runs_core.values.classes import NOTHING, Class, Split, Tier
 from runs_core.values.decision import Decision, Starts
 from runs_core.values.effect import Effect, Emit, OpenLease, SetRunStatus
 from runs_core.values.funding import Cover, Share
@@ -17,6 +18,9 @@ from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
 from runs_core.values.quantity import counted
 from runs_core.values.run import Paying, Phase, Run
 from runs_core.world.world import World
+
+NO_META = Meta(name="")
+"""What every lease's is made from, at half of what building it anew costs."""
 
 
 def start(world: World, run: Run, placement: Placement, cover: Cover | None = None) -> Decision:
@@ -31,7 +35,7 @@ def start(world: World, run: Run, placement: Placement, cover: Cover | None = No
     seats = [Seat(pod.rank, group.group, pod.node) for group in placement.groups for pod in group.pods]
     nodes = counted(len({seat.node for seat in seats}), "node")
     message = f"{counted(run.gpus, 'GPU')} on {nodes}; waits for {counted(len(seats), 'pod')} to run"
-    held = split_of(run, shares) if world.funded else Split()
+    held = split_of(run, shares) if world.funded else NOTHING
     stands = started(run, now, attempt, message, funding=held, shares=shares)
     effects: list[Effect] = [OpenLease(lease) for lease in leases]
     effects += rank_pods(world, run, seats, attempt=attempt, retry=0)
@@ -46,7 +50,7 @@ def started(
     attempt: int,
     message: str,
     *,
-    funding: Split = Split(),  # noqa: B008  # frozen
+    funding: Split = NOTHING,
     shares: Sequence[Share] = (),
 ) -> Run:
     """The run as it stands when its leases are open and its pods are being made."""
@@ -80,7 +84,7 @@ def class_of(tier: Tier) -> Class:
 
 def split_of(run: Run, shares: Sequence[Share]) -> Split:
     """The GPUs of a gang that starts, by class."""
-    found = Split()
+    found = NOTHING
     for share in shares:
         found = found.plus(class_of(share.tier), share.gpus)
     return found.plus(Class.UNFUNDED, run.gpus - found.total)
@@ -131,17 +135,19 @@ def _lease(
 ) -> Lease:
     by_node: dict[str, tuple[int, ...]] = {}
     for pod in pods:
-        by_node[pod.node] = (*by_node.get(pod.node, ()), *pod.ordinals)
+        by_node[pod.node] = tuple(sorted(by_node[pod.node] + pod.ordinals)) if pod.node in by_node else pod.ordinals
     spec = LeaseSpec(
         run_ref=RunRef(name=run.meta.name, uid=run.uid),
         owner=owner,
         group=group.group,
         part=part,
-        slots=tuple([NodeSlots(node=node, ordinals=tuple(sorted(by_node[node]))) for node in sorted(by_node)]),
+        slots=tuple([NodeSlots(node=node, ordinals=by_node[node]) for node in sorted(by_node)]),
         ranks=tuple([pod.rank for pod in pods]),
         attempt=attempt,
         payer=payer,
         start=world.now,
         reason=Opened.START if attempt == 1 else Opened.REQUEUE,
     )
-    return Lease(meta=Meta(name=lease_name(spec), namespace=run.key.namespace, created=world.now), spec=spec)
+    return Lease(
+        meta=changed(NO_META, name=lease_name(spec), namespace=run.key.namespace, created=world.now), spec=spec
+    )

@@ -123,14 +123,17 @@ class Loop:
                 run = effect.run
                 break
         run = run or self.world.run(decision.run)
-        stands = run is not None and run.uid == decision.uid  # or else it is gone, or another of its name came
-        gone = decision.outcome.phase if isinstance(decision.outcome, Removed) else Phase.FAILED
+        if run is not None and run.uid == decision.uid:
+            phase, width = run.status.phase, run.status.width
+        else:  # it is gone, or another of its name came
+            phase = decision.outcome.phase if isinstance(decision.outcome, Removed) else Phase.FAILED
+            width = 0
         return Record(
             at=self.world.now,
             run=decision.run,
             uid=decision.uid,
             outcome=decision.outcome,
-            phase=run.status.phase if run is not None and stands else gone,
-            width=run.status.width if run is not None and stands else 0,
+            phase=phase,
+            width=width,
             seconds=MappingProxyType(seconds),
         )

@@ -14,12 +14,17 @@ KEPT = object()
 
 def changed(value: T, **changes: Any) -> T:  # noqa: ANN401  # fields of the value, checked where they have a validator
     """As `attrs.evolve`, and as valid: what changes is checked, the rest was. TypeError: it has no such field."""
-    return _remake(type(value))(value, **changes)  # type: ignore[no-any-return]  # as its source below says
+    return changer(type(value))(value, **changes)
+
+
+def changer(cls: type[T]) -> Callable[..., T]:
+    """`changed` for one class, for who changes many of its values: from a value and keywords to a value."""
+    return _written_out(cls)
 
 
 @cache
-def _remake(cls: type[attrs.AttrsInstance]) -> Callable[..., Any]:
-    """A function from a value and keywords to a value, written out field by field as attrs writes its `__init__`.
+def _written_out(cls: type[attrs.AttrsInstance]) -> Callable[..., Any]:
+    """Field by field, as attrs writes a class's `__init__`.
 
     It fills an instance of a subclass that is not frozen and then makes it one of the class: setting a field of a
     frozen value takes ten times as long. TypeError: building such a value takes more than setting its fields.
@@ -50,4 +55,4 @@ def _remake(cls: type[attrs.AttrsInstance]) -> Callable[..., Any]:
             lines.append(f"    if {field.name} is not KEPT: {check}")
     lines += ["    new.__class__ = cls", "    return new"]
     exec("\n".join(lines), scope)  # noqa: S102  # made of the names of fields of our own classes
-    return scope["remake"]  # type: ignore[no-any-return]  # as the first of the lines says
+    return scope["remake"]  # type: ignore[no-any-return]  # as its first line says

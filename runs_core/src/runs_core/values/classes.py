@@ -44,3 +44,6 @@ class Split:
     def plus(self, cls: Class, amount: int) -> Split:
         """With so much more of one class."""
         return attrs.evolve(self, **{cls.value: getattr(self, cls.value) + amount})
+
+
+NOTHING = Split()

@@ -83,7 +83,8 @@ def format_duration(span: timedelta) -> str:
 
 def counted(count: int, one: str, many: str = "", *, spec: str = "") -> str:
     """`1 node`, `2 nodes`. many: the plural where it is not `one` and an s. spec: the number's format."""
-    return f"{count:{spec}} {one if count == 1 else many or one + 's'}"
+    number = format(count, spec) if spec else str(count)
+    return f"{number} {one if count == 1 else many or one + 's'}"
 
 
 def parse_quantity(text: str | float) -> Decimal:

@@ -59,8 +59,10 @@ class Gangs:
 
     def of(self, run: Key) -> Sequence[Pod]:
         """The run's pods of every try, by name."""
-        found = self.by_run.get(run, {})
-        return [found[key] for key in sorted(found)]
+        found = self.by_run.get(run)
+        if not found:
+            return ()
+        return list(found.values()) if len(found) == 1 else [found[key] for key in sorted(found)]
 
     def claiming(self, run: Key) -> Sequence[Pod]:
         """Somebody else's pods that wait to be ranks of this run, in the order of their ranks."""
