@@ -355,15 +355,20 @@ class Stage:
         for proxy in self.proxies:
             proxy.close()
         self.plane.ready()
-        self._delete(RUNS.format(self.namespace))
         self._delete(f"/api/v1/namespaces/{self.namespace}/pods", gracePeriodSeconds=0)
         leases = f"/apis/runs.dev/v1alpha1/namespaces/{self.namespace}/gpuleases"
-        for item in self.plane.admin.call("GET", leases)[1]["items"]:
-            body = {"metadata": {"finalizers": None}}
-            path = f"{leases}/{item['metadata']['name']}"
-            self.plane.scheduler.call("PATCH", path, body, content=MERGE)
-        self._delete(leases)
+        for collection in (self.path, leases):
+            self._delete(collection)
+            for item in self.plane.admin.call("GET", collection)[1]["items"]:
+                self._let_go(f"{collection}/{item['metadata']['name']}")
         self._delete(f"/api/v1/namespaces/{self.namespace}")
+
+    def _let_go(self, path: str) -> None:
+        try:
+            self.plane.scheduler.call("PATCH", path, {"metadata": {"finalizers": None}}, content=MERGE)
+        except Refused as error:
+            if error.status != 404:
+                raise
 
     def _delete(self, path: str, **options: object) -> None:
         try:

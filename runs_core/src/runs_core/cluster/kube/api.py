@@ -18,6 +18,7 @@ from runs_core.errors import RunsError, Unavailable
 Object = dict[str, Any]
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 MANAGER = "runs"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0

@@ -93,8 +93,9 @@ def wall_clock() -> datetime:
 class KubeCluster:
     """Implements Cluster. One thread calls observe and commit; reflectors and writers work beside it.
 
-    aside: stored objects that cannot be read, by kind and key, with the reason. lingering: closed leases that were not
-    let go yet. flavors: of the nodes as last observed, sorted.
+    aside: stored objects that cannot be read, by kind and key, with the reason. doomed: those runs of them that are on
+    their way out, with their uids. lingering: closed leases that were not let go yet. flavors: of the nodes as last
+    observed, sorted.
     """
 
     plays_pods = False
@@ -121,10 +122,12 @@ class KubeCluster:
         self._places = Places()
         self._listed_at: dict[str, int] = {}
         self.aside: dict[Name, str] = {}
+        self.doomed: dict[Key, str] = {}
         self.lingering: dict[Key, Lease] = {}
         self.flavors: tuple[str, ...] = ()
         self._intents: dict[str, Intent] = {}
         self._refused: dict[Key, int] = {}
+        self._bare: set[Key] = set()
         self._api = api
         self._writes = Writes(api, self._run_of, self._node_of, sections)
 
@@ -317,14 +320,27 @@ class KubeCluster:
         return Work(key=step.key, stages=stages, failed=failed, done=self.inbox.wake, gates=gates)
 
     def _stages(self, step: Step, written: set[int], freed: Gate) -> Iterator[list[Write]]:
-        """A gang's Service comes first; whoever waits for its places goes on once its leases are closed."""
+        """Our finalizer, then a gang's Service, come first; whoever waits for places goes on once they are free."""
         run = next((eff.run for eff in step.effects if isinstance(eff, e.SetRunStatus)), None)
+        if run is not None and run.key in self._bare:
+            yield [partial(self._keep, run, starts=bool(step.opens))]
         if step.opens and run is not None and run.pods > 1 and run.spec.template is not None:
             yield [lambda: self._writes.make_service(run)]
         for effects in step.stages():
             yield [self._task(effect, written) for effect in effects]
             if isinstance(effects[0], e.CloseLease):
                 yield [lambda: freed.tell(came=True)]
+
+    def _keep(self, run: Run, *, starts: bool) -> None:
+        """Nothing starts without our finalizer; where it may not be set, a status can at least say so."""
+        if run.key not in self._bare:
+            return
+        try:
+            self._writes.keep(run)
+            self._bare.discard(run.key)
+        except Refused as error:
+            if starts or error.passing:
+                raise
 
     def _task(self, effect: Effect, written: set[int]) -> Write:
         def write() -> None:
@@ -357,20 +373,27 @@ class KubeCluster:
         if self.mirror.passed(name, version):
             return
         value: Value | None = None
+        held = FINALIZER in (item["metadata"].get("finalizers") or [])
         self.aside.pop(name, None)
+        if kind == "Run":
+            self.doomed.pop(name[1], None)
         if not deleted:
             try:
                 value = self._value(kind, item)
             except InvalidInput as error:
                 self.aside[name] = str(error)
-                return
+                if kind != "Run" or not held or "deletionTimestamp" not in item["metadata"]:
+                    return
+                self.doomed[name[1]] = item["metadata"]["uid"]  # to whoever decides it is gone: what it held is closed
         if kind == "GPULease":
-            self._watch_lingering(name[1], value, item)
+            self._watch_lingering(name[1], value, held=held)
+        if kind == "Run":
+            bare = isinstance(value, Run) and value.meta.deleting is None and not held
+            (self._bare.add if bare else self._bare.discard)(name[1])
         yield from self.mirror.saw(name, version, value)
         yield from self._came_up(name, value)
 
-    def _watch_lingering(self, key: Key, value: Value | None, item: Object) -> None:
-        held = FINALIZER in (item["metadata"].get("finalizers") or [])
+    def _watch_lingering(self, key: Key, value: Value | None, *, held: bool) -> None:
         if isinstance(value, Lease) and value.status.closed and held:
             self.lingering[key] = value
         else:

@@ -139,7 +139,7 @@ def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
             return ("Pod", key), None
         case e.SetRunStatus(run):
             return ("Run", run.key), run
-        case e.RemoveRun(key):
+        case e.RemoveRun(key, _):
             return ("Run", key), None
         case e.SetBudgetStatus(budget):
             return ("Budget", Key("", budget.name)), budget

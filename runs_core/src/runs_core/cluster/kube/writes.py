@@ -10,7 +10,7 @@ from hashlib import sha256
 from http import HTTPStatus
 
 from runs_core.cluster.kube import paths
-from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.api import MERGE, Api, Object, Refused
 from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
 from runs_core.schema.convert import to_object
 from runs_core.schema.names import API_VERSION
@@ -68,11 +68,34 @@ class Writes:
                 return self._status("Run", to_object(run, self._sections), run.key, run.uid)
             case e.SetBudgetStatus(budget):
                 return self._status("Budget", to_object(budget, self._sections), budget.meta.key, budget.meta.uid)
-            case e.RemoveRun(key):
-                return self._delete("Run", key, None)
+            case e.RemoveRun(key, uid):
+                self._remove_run(key, uid)
+                return None
             case e.Emit():
                 self._event(effect)
                 return None
+
+    def keep(self, run: Run) -> None:
+        """Put our finalizer on it, so that it does not go before all that it holds is free. The others' stay."""
+        metadata = {"name": run.meta.name, "namespace": run.key.namespace, "uid": run.uid, "finalizers": [FINALIZER]}
+        self._api.apply(paths.one("Run", run.key), {"apiVersion": API_VERSION, "kind": "Run", "metadata": metadata})
+
+    def _remove_run(self, key: Key, uid: str) -> None:
+        """Deleting what is being deleted writes nothing, and tells how it stands; then our finalizer goes.
+
+        Whoever set it: so this is no apply, which would leave what is a webhook's.
+        """
+        options: Object = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            _, stored = self._api.call("DELETE", paths.one("Run", key), options)
+            metadata = stored["metadata"] if stored.get("kind") == "Run" else {}
+            others = [name for name in metadata.get("finalizers") or [] if name != FINALIZER]
+            if metadata.get("finalizers") and others != metadata["finalizers"]:
+                wish = {"uid": uid, "resourceVersion": metadata["resourceVersion"], "finalizers": others}
+                self._api.call("PATCH", paths.one("Run", key), {"metadata": wish}, content=MERGE)
+        except Refused as error:
+            if error.status != HTTPStatus.NOT_FOUND and not _another(error):
+                raise
 
     def make_service(self, run: Run) -> None:
         """The gang's headless Service; there already: as it should be."""
@@ -206,8 +229,12 @@ class Writes:
 
 
 def _another(error: Refused) -> bool:
-    """Whether the object that is there, if any, is another than the one that was meant; any other conflict passes."""
-    return error.status == HTTPStatus.CONFLICT and "uid" in error.message.lower()
+    """Whether the object that is there, if any, is another than the one that was meant; any other conflict passes.
+
+    No name of an object has capitals or spaces.
+    """
+    told = "UID in" in error.message or "uid mismatch" in error.message
+    return error.status == HTTPStatus.CONFLICT and told
 
 
 def _digest(event: e.Emit) -> str:

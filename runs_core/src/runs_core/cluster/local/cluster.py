@@ -175,7 +175,7 @@ class LocalCluster:
                 self.store.remove("Pod", *key)
             case e.SetRunStatus(run):
                 self._put_status("Run", to_object(run, self._sections), run.key)
-            case e.RemoveRun(key):
+            case e.RemoveRun(key, _):
                 self.store.remove("Run", *key)
             case e.SetBudgetStatus(budget):
                 self._put_status("Budget", to_object(budget), Key("", budget.name))
