@@ -19,9 +19,10 @@ from runs_core.cluster.kube.journal import Intent, Journal
 from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, everything
+from runs_core.cluster.kube.statuses import Basis, Overtaken
 from runs_core.cluster.kube.steps import Step, steps
 from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
-from runs_core.cluster.kube.writes import SPENT, Writes
+from runs_core.cluster.kube.writes import NEVER_SEEN, SPENT, Writes
 from runs_core.errors import InvalidInput, RunsError
 from runs_core.schema.convert import from_object
 from runs_core.schema.nodes import node_from_object
@@ -289,9 +290,14 @@ class KubeCluster:
         batch = steps(effects, self._run_of_pod)
         self._bind(batch)
         for step in batch:
-            self.mirror.assume(step.effects)
-            self.writer.add(self._work(step))
+            self._begin(step)
         self._told(records)
+
+    def _begin(self, step: Step) -> None:
+        """What it is decided on is noted before it counts as written."""
+        work = self._work(step)
+        self.mirror.assume(step.effects)
+        self.writer.add(work)
 
     def _bind(self, batch: Sequence[Step]) -> None:
         intents = {run: names for run, names in self._intents.items() if self.writer.busy(Key(*run.split("/", 1)))}
@@ -323,7 +329,8 @@ class KubeCluster:
         """Our finalizer, then a gang's Service, come first; whoever waits for places goes on once they are free."""
         run = next((eff.run for eff in step.effects if isinstance(eff, e.SetRunStatus)), None)
         if run is not None and run.key in self._bare:
-            yield [partial(self._keep, run, starts=bool(step.opens))]
+            basis = self._basis(e.SetRunStatus(run))
+            yield [partial(self._keep, run, basis, starts=bool(step.opens))]
         if step.opens and run is not None and run.pods > 1 and run.spec.template is not None:
             yield [lambda: self._writes.make_service(run)]
         for effects in step.stages():
@@ -331,24 +338,36 @@ class KubeCluster:
             if isinstance(effects[0], e.CloseLease):
                 yield [lambda: freed.tell(came=True)]
 
-    def _keep(self, run: Run, *, starts: bool) -> None:
+    def _keep(self, run: Run, basis: Basis, *, starts: bool) -> None:
         """Nothing starts without our finalizer; where it may not be set, a status can at least say so."""
         if run.key not in self._bare:
             return
         try:
-            self._writes.keep(run)
+            self._writes.keep(run, basis)
             self._bare.discard(run.key)
         except Refused as error:
             if starts or error.passing:
                 raise
 
     def _task(self, effect: Effect, written: set[int]) -> Write:
+        basis = self._basis(effect)
+
         def write() -> None:
-            answer = self._writes.write(effect)
+            answer = self._writes.write(effect, basis)
             written.add(id(effect))
             self.inbox.put(Written(effect=effect, answer=answer))
 
         return write
+
+    def _basis(self, effect: Effect) -> Basis:
+        match effect:
+            case e.SetRunStatus(run):
+                name: Name = ("Run", run.key)
+            case e.SetBudgetStatus(budget):
+                name = ("Budget", budget.meta.key)
+            case _:
+                return NEVER_SEEN
+        return Basis(version=self.mirror.version(name), value=self.mirror.get(name))
 
     # -- in ---------------------------------------------------------------------------------------------------------
 
@@ -420,7 +439,10 @@ class KubeCluster:
         if news.refusal.reason == SPENT:
             yield from self._spend(news)
         made = any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects)
-        if made and news.refusal.reason not in (PREMISE, SPENT):
+        if isinstance(news.refusal, Overtaken):
+            stored = news.refusal.stored
+            yield from self._item(stored["kind"], stored, deleted=False)
+        elif made and news.refusal.reason not in (PREMISE, SPENT):
             yield c.StartRefused(news.key, self._refusal(news))
 
     def _spend(self, news: Failed) -> Iterator[c.Change]:
@@ -431,8 +453,7 @@ class KubeCluster:
             status = attrs.evolve(run.status, attempt=max(run.status.attempt, *attempts))
             spent = attrs.evolve(run, status=status)
             step = Step(key=news.key, effects=[e.SetRunStatus(spent)])
-            self.mirror.assume(step.effects)
-            self.writer.add(self._work(step))
+            self._begin(step)
             yield c.RunSeen(spent)
 
     def _refusal(self, news: Failed) -> c.Refusal:

@@ -49,6 +49,10 @@ class Mirror:
             return seen
         return _overlaid(seen, self._assumed[name][0])
 
+    def version(self, name: Name) -> int:
+        """Of the object, as last seen; 0: never."""
+        return self._versions.get(name, 0)
+
     def passed(self, name: Name, version: int) -> bool:
         """Whether that version, or a later one, was seen: it says nothing new."""
         return version <= self._versions.get(name, -1)
