@@ -20,11 +20,8 @@ from tests.faults.proxy import Proxy, Request
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Refused
-from runs_core.cluster.kube.mirror import Value, as_change
+from runs_core.cluster.kube.mirror import as_change, read
 from runs_core.errors import Unavailable
-from runs_core.schema.convert import from_object
-from runs_core.schema.nodes import node_from_object
-from runs_core.schema.pods import pod_from_object
 from runs_core.settings import FleetSettings
 from runs_core.values.change import TimePassed
 from runs_core.values.meta import Key
@@ -322,7 +319,7 @@ class Stage:
         world.apply(TimePassed(datetime.now(UTC)))
         for kind in paths.LISTS:
             for item in self.items(kind):
-                value = _read(kind, item)
+                value = read(kind, item, FleetSettings(), ())
                 change = as_change((kind, _key(item)), value)
                 if change is not None:
                     world.apply(change)
@@ -392,14 +389,6 @@ def _ready(api: Api) -> list[str]:
         if conditions.get("Ready") == "True" and not item["spec"].get("taints"):
             found.append(item["metadata"]["name"])
     return found
-
-
-def _read(kind: str, item: Object) -> Value:
-    if kind == "Node":
-        return node_from_object(item, FleetSettings())
-    if kind == "Pod":
-        return pod_from_object(item, FleetSettings())
-    return from_object({**item, "kind": kind})
 
 
 def _key(item: Object) -> Key:

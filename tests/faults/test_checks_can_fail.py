@@ -60,7 +60,7 @@ def test_a_start_that_does_not_wait_for_its_places_is_found_out(stage: Stage) ->
 
 
 def test_a_status_that_is_written_over_whatever_is_there_is_found_out(stage: Stage) -> None:
-    with pytest.raises(AssertionError, match="not settled|an end was written over"):
+    with pytest.raises(AssertionError, match=r"not settled|an end was written over"):
         a_late_status(stage, "statuses unguarded")
 
 

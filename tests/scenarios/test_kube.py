@@ -83,6 +83,19 @@ def test_a_run_has_our_finalizer_before_it_starts_and_goes_without_it(plane: Emp
     play.stage.close()
 
 
+def test_a_node_that_is_deleted_and_made_again_between_two_looks_is_lost(plane: EmptyPlane) -> None:
+    """Its uid tells: x starts again on the new one."""
+    play = Play(KubeStage(plane, Settings()))
+    play.fleet(a1=8)
+    play.submit("x", gpus=8)
+    play.until(100)
+    play.lose("a1")
+    play.restore("a1")
+    play.until(200)
+    assert play.ledger("x") == [("Start", 0, "NodeLost", 100), ("Requeue", 100, None, None)]
+    play.stage.close()
+
+
 # -- a scheduler that errs --------------------------------------------------------------------------------------------
 
 

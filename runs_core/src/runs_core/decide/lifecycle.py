@@ -74,10 +74,10 @@ def unwanted(run: Run) -> Cause | None:
 
 
 def _node_loss(world: World, run: Run) -> Cause | None:
-    slots = [slots for lease in world.leases_of(run.key) for slots in lease.spec.slots if is_lost(world, slots.node)]
-    if not slots:
+    held = [(lease, slots.node) for lease in world.leases_of(run.key) for slots in lease.spec.slots]
+    lost = sorted({node for lease, node in held if is_lost(world, node) or world.replaced(lease, node)})
+    if not lost:
         return None
-    lost = sorted({part.node for part in slots})
     then = Phase.QUEUED if run.spec.on_node_loss is OnLoss.REQUEUE else Phase.FAILED
     word = "node" if len(lost) == 1 else "nodes"
     return Cause(closure=Closed.NODE_LOST, reason="NodeLost", message=f"lost {word} {', '.join(lost)}", then=then)

@@ -16,7 +16,7 @@ from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.gates import Gate, Places
 from runs_core.cluster.kube.journal import Intent, Journal
-from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change
+from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change, read
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, everything
 from runs_core.cluster.kube.statuses import Basis, Overtaken
@@ -24,9 +24,7 @@ from runs_core.cluster.kube.steps import Step, steps
 from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
 from runs_core.cluster.kube.writes import NEVER_SEEN, SPENT, Writes
 from runs_core.errors import InvalidInput, RunsError
-from runs_core.schema.convert import from_object
-from runs_core.schema.nodes import node_from_object
-from runs_core.schema.pods import UID_LABEL, pod_from_object
+from runs_core.schema.pods import UID_LABEL
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values import effect as e
@@ -398,7 +396,7 @@ class KubeCluster:
             self.doomed.pop(name[1], None)
         if not deleted:
             try:
-                value = self._value(kind, item)
+                value = read(kind, item, self._settings.fleet, self._sections)
             except InvalidInput as error:
                 self.aside[name] = str(error)
                 if kind != "Run" or not held or "deletionTimestamp" not in item["metadata"]:
@@ -417,13 +415,6 @@ class KubeCluster:
             self.lingering[key] = value
         else:
             self.lingering.pop(key, None)
-
-    def _value(self, kind: str, item: Object) -> Value:
-        if kind == "Node":
-            return node_from_object(item, self._settings.fleet)
-        if kind == "Pod":
-            return pod_from_object(item, self._settings.fleet)
-        return from_object({**item, "kind": kind}, self._sections)
 
     def _written(self, news: Written) -> Iterator[c.Change]:
         if news.answer and news.answer.get("kind") in paths.LISTS and "resourceVersion" in news.answer["metadata"]:

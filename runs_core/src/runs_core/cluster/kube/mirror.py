@@ -12,6 +12,11 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from runs_core.cluster.kube.api import Object
+from runs_core.schema.convert import from_object
+from runs_core.schema.nodes import node_from_object
+from runs_core.schema.pods import pod_from_object
+from runs_core.settings import FleetSettings
 from runs_core.values import change as c
 from runs_core.values import effect as e
 from runs_core.values.budget import Budget, Namespace
@@ -21,6 +26,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
 from runs_core.values.run import Run
+from runs_core.values.section import Section
 
 Name = tuple[str, Key]
 Value = Run | Lease | Budget | Namespace | Node | MalformedNode | Pod
@@ -130,6 +136,15 @@ class Mirror:
         change = as_change(name, self.get(name))
         if change is not None:
             yield change
+
+
+def read(kind: str, item: Object, fleet: FleetSettings, sections: Sequence[Section]) -> Value:
+    """A watched object as runs reads it. InvalidInput: it cannot be read."""
+    if kind == "Node":
+        return node_from_object(item, fleet)
+    if kind == "Pod":
+        return pod_from_object(item, fleet)
+    return from_object({**item, "kind": kind}, sections)
 
 
 def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
