@@ -74,11 +74,10 @@ class EmptyPlane:
         self.people.echoes = self.scheduler.echoes = None
         self._cleared += 1
         self._poke()
-        for item in self._all("GPULease"):
-            if item["metadata"].get("finalizers"):
-                self.people.call(
-                    "PATCH", self._path("GPULease", item), {"metadata": {"finalizers": None}}, content=MERGE
-                )
+        for kind in ("Run", "GPULease"):
+            for item in self._all(kind):
+                if item["metadata"].get("finalizers"):
+                    self.people.call("PATCH", self._path(kind, item), {"metadata": {"finalizers": None}}, content=MERGE)
         for kind in ("Run", "GPULease", "Pod", "Service"):
             for space in SPACES:
                 self._delete(paths.collection(kind, space), gracePeriodSeconds=0, propagationPolicy="Background")

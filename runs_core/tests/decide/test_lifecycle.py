@@ -7,6 +7,7 @@ import pytest
 
 from runs_core.testing.builders import A_MONDAY, a_node, a_run
 from runs_core.testing.harness import Harness, lasting
+from runs_core.values.change import NodeGone, NodeSeen
 from runs_core.values.decision import Ends, Released, Removed, Starts
 from runs_core.values.lease import Closed
 from runs_core.values.node import Taint
@@ -177,6 +178,27 @@ def test_a_lost_node_sends_the_whole_gang_back_to_the_line_at_its_admission_time
     stage.restore("n1")
     stage.advance_until_quiet()
     assert (stage.phase("train"), stage.run("train").status.attempt) == (Phase.SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize(("uid", "ends"), [("uid-of-n1", []), ("another", [(Closed.NODE_LOST, "lost node n1")])])
+def test_a_node_that_came_back_between_two_looks_is_lost_if_it_is_another(uid: str, ends: list[object]) -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR))
+    stage.advance(10)
+    stage.lose("n1")
+    stage.add(attrs.evolve(a_node("n1"), uid=uid))
+    stage.advance(10)
+    assert closures(stage) == ends
+
+
+def test_what_is_supposed_of_a_node_strands_nobody() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR), oracles=True)
+    stage.advance(10)
+    (lease,) = stage.world.leases_of(stage.run("train").key)
+    with stage.world.supposing([NodeGone("n1"), NodeSeen(attrs.evolve(a_node("n1"), uid="another"))]):
+        assert stage.world.replaced(lease, "n1")
+    assert not stage.world.replaced(lease, "n1")
+    stage.advance(10)
+    assert closures(stage) == []
 
 
 def test_two_nodes_lost_at_once_are_one_loss() -> None:

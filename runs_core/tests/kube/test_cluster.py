@@ -11,8 +11,10 @@ import pytest
 
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.cluster import KubeCluster
+from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event
 from runs_core.cluster.kube.writer import MOST_CONFLICTS, Work, Write, Writer
+from runs_core.errors import Unavailable
 from runs_core.schema.convert import to_object
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
@@ -27,12 +29,16 @@ HELD = a_lease(RUN, {"n1": (0, 1)})
 
 
 class Server(Api):
-    """objects: by path. asked: writes in order. refuse: what the next writes of a path are answered; None: as ever."""
+    """objects: by path. asked: writes in order. refuse: what the next writes of a path are answered; None: as ever.
+
+    mute: paths whose next write is done and not answered.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
         self.asked: list[tuple[str, str]] = []
         self.refuse: dict[str, list[Refused | None]] = {}
+        self.mute: set[str] = set()
         self.version = 1
         self.lock = threading.Lock()
         self.go_on = threading.Event()
@@ -55,7 +61,18 @@ class Server(Api):
                 raise refused
             if method == "POST":
                 path = f"{path}/{(body or {})['metadata']['name']}"
-            return 201, self.put(path, body or {"metadata": {}})
+            self._judge(path, (body or {}).get("metadata", {}))
+            made = self.put(path, body or {"metadata": {}})
+            if path in self.mute:
+                self.mute.discard(path)
+                raise Unavailable("written, and not answered")
+            return 201, made
+
+    def _judge(self, path: str, metadata: Object) -> None:
+        """A resourceVersion is a precondition."""
+        known = self.objects.get(path, {}).get("metadata", {})
+        if metadata.get("resourceVersion") and known and metadata["resourceVersion"] != known["resourceVersion"]:
+            raise Refused(409, "Conflict", "the object has been modified")
 
     def apply(
         self, path: str, body: Object, *, query: Mapping[str, str] | None = None, seconds: float = 0.0
@@ -277,16 +294,97 @@ def test_a_place_whose_closure_was_refused_stays_shut_until_that_is_known(server
     assert path(opens) in server.objects
 
 
-def test_a_status_that_meets_another_object_of_the_name_is_not_written_and_one_that_meets_a_conflict_is(
-    server: Server, cluster: KubeCluster
-) -> None:
+def test_a_status_that_is_refused_for_no_reason_of_its_own_is_written(server: Server, cluster: KubeCluster) -> None:
     stored(server, RUN)
     cluster.lead("me")
+    observed(cluster)
     server.refuse[path(RUN)] = [Refused(409, "Conflict", "the object has been modified")]
     cluster.commit([SetRunStatus(phased(RUN, Phase.HELD))], ())
     assert cluster.writer.drain(5)
-    assert server.objects[path(RUN)]["status"]["phase"] == "Held"
-    server.refuse[path(RUN)] = [Refused(409, "Conflict", "Precondition failed: UID in precondition: a, in object: b")]
-    cluster.commit([SetRunStatus(phased(RUN, Phase.QUEUED))], ())
+    assert phase_of(server) == "Held"
+
+
+def phase_of(server: Server) -> str:
+    return str(server.objects[path(RUN)]["status"]["phase"])
+
+
+def begun(server: Server, cluster: KubeCluster) -> None:
+    """It leads, and has seen the run as it is stored."""
+    body = stored(server, RUN)
+    body["metadata"]["finalizers"] = [FINALIZER]
+    cluster.lead("me")
+    observed(cluster)
+
+
+def test_a_status_that_was_overtaken_is_not_written_and_is_decided_anew(server: Server, cluster: KubeCluster) -> None:
+    begun(server, cluster)
+    stored(server, phased(RUN, Phase.SUCCEEDED))
+    cluster.commit([SetRunStatus(phased(RUN, Phase.STARTING))], ())
     assert cluster.writer.drain(5)
-    assert server.objects[path(RUN)]["status"]["phase"] == "Held"
+    assert phase_of(server) == "Succeeded"
+    told = [change.run.status.phase for change in observed(cluster) if isinstance(change, RunSeen)]
+    assert told[-1] is Phase.SUCCEEDED
+
+
+def test_a_status_is_written_over_an_edit_of_the_spec(server: Server, cluster: KubeCluster) -> None:
+    begun(server, cluster)
+    stored(server, attrs.evolve(RUN, spec=attrs.evolve(RUN.spec, suspend=True)))
+    cluster.commit([SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    assert phase_of(server) == "Starting"
+
+
+def test_two_statuses_in_a_row_are_each_written_over_the_one_before(server: Server, cluster: KubeCluster) -> None:
+    begun(server, cluster)
+    for phase in (Phase.STARTING, Phase.RUNNING, Phase.SUCCEEDED):
+        cluster.commit([SetRunStatus(phased(RUN, phase))], ())
+    assert cluster.writer.drain(5)
+    assert phase_of(server) == "Succeeded"
+    assert len([asked for _, asked in server.asked if asked.endswith("/status")]) == 3
+
+
+def test_a_status_whose_answer_was_lost_is_known_again(server: Server, cluster: KubeCluster) -> None:
+    """It arrived: the same one, sent again, meets itself, and the next goes over it."""
+    begun(server, cluster)
+    server.mute.add(path(RUN))
+    cluster.commit([SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    assert len([asked for _, asked in server.asked if asked == path(RUN)]) == 2
+    cluster.commit([SetRunStatus(phased(RUN, Phase.RUNNING))], ())
+    assert cluster.writer.drain(5)
+    assert phase_of(server) == "Running"
+
+
+def test_a_status_is_not_written_on_another_run_of_the_name(server: Server, cluster: KubeCluster) -> None:
+    begun(server, cluster)
+    stored(server, attrs.evolve(RUN, meta=attrs.evolve(RUN.meta, uid="another")))
+    cluster.commit([SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    assert phase_of(server) == "Queued"
+
+
+def test_the_first_status_of_a_run_comes_after_our_finalizer(server: Server, cluster: KubeCluster) -> None:
+    stored(server, RUN)
+    cluster.lead("me")
+    observed(cluster)
+    for phase in (Phase.HELD, Phase.QUEUED):
+        cluster.commit([SetRunStatus(phased(RUN, phase))], ())
+    assert cluster.writer.drain(5)
+    asked = [asked.removeprefix(path(RUN)) for _, asked in server.asked if "/runs/" in asked]
+    assert asked == ["", "/status", "/status"]
+    assert server.objects[path(RUN)]["metadata"]["finalizers"] == [FINALIZER]
+
+
+def test_nothing_starts_without_our_finalizer_and_a_status_can_say_why(server: Server, cluster: KubeCluster) -> None:
+    stored(server, RUN)
+    cluster.lead("me")
+    observed(cluster)
+    server.refuse[path(RUN)] = [Refused(403, "Forbidden", "cannot patch runs")] * 2
+    cluster.commit([OpenLease(HELD), SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    refused = [change.refusal for change in observed(cluster) if isinstance(change, StartRefused)]
+    assert [one.message for one in refused if one] == ["Forbidden: cannot patch runs"]
+    assert path(HELD) not in server.objects
+    cluster.commit([SetRunStatus(phased(RUN, Phase.HELD))], ())
+    assert cluster.writer.drain(5)
+    assert phase_of(server) == "Held"

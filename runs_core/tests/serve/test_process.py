@@ -67,6 +67,7 @@ class FakeCluster:
         self.stage = Stage(Settings(), A_MONDAY)
         self.room = room
         self.lingering: dict[Key, Lease] = {}
+        self.doomed: dict[Key, str] = {}
         self.stopped: list[float] = []
         self.tidied: list[Key] = []
         self.wait = wait

@@ -77,8 +77,8 @@ def unwanted(run: Run) -> Cause | None:
 
 
 def _node_loss(world: World, run: Run) -> Cause | None:
-    nodes = [slots.node for lease in world.leases_of(run.key) for slots in lease.spec.slots]
-    lost = sorted({node for node in nodes if is_lost(world, node)})
+    held = [(lease, slots.node) for lease in world.leases_of(run.key) for slots in lease.spec.slots]
+    lost = sorted({node for lease, node in held if is_lost(world, node) or world.replaced(lease, node)})
     if not lost:
         return None
     then = Phase.QUEUED if run.spec.on_node_loss is OnLoss.REQUEUE else Phase.FAILED

@@ -161,7 +161,7 @@ def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...])
 
 def removal(world: World, run: Run) -> tuple[Effect, ...]:
     """The run's object goes, and what is left of its pods with it; its leases outlive it."""
-    return (*(RemovePod(pod.key) for pod in pods_of(world, run)), RemoveRun(run.key))
+    return (*(RemovePod(pod.key) for pod in pods_of(world, run)), RemoveRun(run.key, run.uid))
 
 
 def _afterwards(run: Run, cause: Cause, now: datetime, attempt: int) -> Run:

@@ -44,6 +44,8 @@ class LiveCluster(Cluster, Protocol):
 
     @property
     def lingering(self) -> dict[Key, Lease]: ...
+    @property
+    def doomed(self) -> dict[Key, str]: ...
     def now(self) -> datetime: ...
     def start(self) -> None: ...
     def missing(self, seconds: float) -> list[str]: ...
@@ -214,7 +216,7 @@ class Process:
         world = loop.world
         if not self._auditor.due(world.now):
             return 0
-        found = findings(world, list(cluster.lingering.values()), _services(cluster))
+        found = findings(world, list(cluster.lingering.values()), _services(cluster), cluster.doomed)
         ripe = self._auditor.look(world.now, found, cluster.busy)
         effects: list[Effect] = [effect for one in ripe for effect in one.effects]
         for breach in self._auditor.check(world):

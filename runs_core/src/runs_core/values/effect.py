@@ -80,9 +80,13 @@ class SetRunStatus:
 
 @attrs.frozen
 class RemoveRun:
-    """Let a run's object go: it was deleted and holds nothing any more, or it finished long ago."""
+    """Let a run's object go: it was deleted and holds nothing any more, or it finished long ago.
+
+    uid: of this run; another of its name stays.
+    """
 
     key: Key
+    uid: str
 
 
 @attrs.frozen
@@ -125,7 +129,7 @@ def expected(effect: Effect) -> Change | None:
             return LeaseSeen(effect.lease)
         case RemovePod(key):
             return PodGone(key)
-        case RemoveRun(key):
+        case RemoveRun(key, _):
             return RunGone(key)
         case SetBudgetStatus(budget):
             return BudgetSeen(budget)

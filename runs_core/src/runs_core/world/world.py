@@ -86,6 +86,7 @@ class World:
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
         self.touched_nodes: set[str] = set()
+        self._stranded: dict[tuple[Key, str], str] = {}
         self._supposed = 0
 
     # -- reading ----------------------------------------------------------------------------------------------------
@@ -154,6 +155,15 @@ class World:
 
     def leases_of(self, key: Key) -> Sequence[Lease]:
         return self.ledger.leases_of(key)
+
+    def replaced(self, lease: Lease, node: str) -> bool:
+        """Whether the node that the lease holds places on has gone, and the one of that name is another.
+
+        Known by the uids of nodes as this world saw them: one that begins between the two sees only the second.
+        """
+        uid = self._stranded.get((lease.key, node)) if self._stranded else None
+        known = self.node(node)
+        return uid is not None and isinstance(known, Node) and known.uid != uid
 
     def pods_of(self, key: Key) -> Sequence[Pod]:
         return self.gangs.of(key)
@@ -506,10 +516,19 @@ class World:
         if not self._supposed:
             self.touched_nodes.add(name)
         lost = node is None or (isinstance(node, Node) and node.lost)
+        if isinstance(old, Node) and (node is None or (isinstance(node, Node) and node.uid != old.uid)):
+            self._strand(old)
+            lost = True
         if lost or (isinstance(old, Node) and old.lost):
             self.touch(*sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}))
         if flavors is not None and flavors != self.flavors():
             self.line.forget()
+
+    def _strand(self, node: Node) -> None:
+        """It is gone, or another has its name: what is leased on it was leased on this one."""
+        self._stranded = {one: uid for one, uid in self._stranded.items() if one[0] in self.ledger.open}
+        for key in self.ledger.by_node.get(node.name, ()):
+            self._stranded.setdefault((key, node.name), node.uid)
 
     def _put_pod(self, key: Key, old: Pod | None, pod: Pod | None) -> None:
         self.gangs.replace(key, old, pod)

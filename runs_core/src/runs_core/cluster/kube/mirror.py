@@ -12,6 +12,11 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from runs_core.cluster.kube.api import Object
+from runs_core.schema.convert import from_object
+from runs_core.schema.nodes import node_from_object
+from runs_core.schema.pods import pod_from_object
+from runs_core.settings import FleetSettings
 from runs_core.values import change as c
 from runs_core.values import effect as e
 from runs_core.values.budget import Budget, Namespace
@@ -21,6 +26,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
 from runs_core.values.run import Run
+from runs_core.values.section import Section
 
 Name = tuple[str, Key]
 Value = Run | Lease | Budget | Namespace | Node | MalformedNode | Pod
@@ -48,6 +54,10 @@ class Mirror:
         if name not in self._assumed:
             return seen
         return _overlaid(seen, self._assumed[name][0])
+
+    def version(self, name: Name) -> int:
+        """Of the object, as last seen; 0: never."""
+        return self._versions.get(name, 0)
 
     def passed(self, name: Name, version: int) -> bool:
         """Whether that version, or a later one, was seen: it says nothing new."""
@@ -128,6 +138,15 @@ class Mirror:
             yield change
 
 
+def read(kind: str, item: Object, fleet: FleetSettings, sections: Sequence[Section]) -> Value:
+    """A watched object as runs reads it. InvalidInput: it cannot be read."""
+    if kind == "Node":
+        return node_from_object(item, fleet)
+    if kind == "Pod":
+        return pod_from_object(item, fleet)
+    return from_object({**item, "kind": kind}, sections)
+
+
 def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
     """Which object a write makes what of; None: nothing that anybody decides on."""
     match effect:
@@ -139,7 +158,7 @@ def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
             return ("Pod", key), None
         case e.SetRunStatus(run):
             return ("Run", run.key), run
-        case e.RemoveRun(key):
+        case e.RemoveRun(key, _):
             return ("Run", key), None
         case e.SetBudgetStatus(budget):
             return ("Budget", Key("", budget.name)), budget

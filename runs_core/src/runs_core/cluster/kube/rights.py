@@ -21,9 +21,9 @@ CLUSTER = (
     Permission(api_group="", resource="nodes", verbs=_LOOK),
     Permission(api_group="", resource="namespaces", verbs=_LOOK),
     Permission(api_group=GROUP, resource=BUDGET.plural, verbs=_LOOK),
-    # budgets: what each has used; runs: what each is waiting for, and the end of those that are long over
+    # budgets: what each has used; runs: what each is waiting for, our finalizer, the end of those that are long over
     Permission(api_group=GROUP, resource=f"{BUDGET.plural}/status", verbs=("patch",)),
-    Permission(api_group=GROUP, resource=RUN.plural, verbs=(*_LOOK, "delete")),
+    Permission(api_group=GROUP, resource=RUN.plural, verbs=(*_LOOK, "patch", "delete")),
     Permission(api_group=GROUP, resource=f"{RUN.plural}/status", verbs=("patch",)),
     # leases: opened and released by server-side apply, closed in their status
     Permission(api_group=GROUP, resource=LEASE.plural, verbs=(*_LOOK, "create", "patch")),

@@ -10,13 +10,10 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.mirror import Name, Value, as_change
+from runs_core.cluster.kube.mirror import Name, Value, as_change, read
 from runs_core.cluster.kube.reflect import everything
 from runs_core.errors import InvalidInput
-from runs_core.schema.convert import from_object
 from runs_core.schema.names import API_VERSION, KINDS
-from runs_core.schema.nodes import node_from_object
-from runs_core.schema.pods import pod_from_object
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values.meta import Key
@@ -98,11 +95,7 @@ class Looking:
 
     def read(self, kind: str, item: Object) -> Value:
         """InvalidInput names an object that cannot be read."""
-        if kind == "Node":
-            return node_from_object(item, self._settings.fleet)
-        if kind == "Pod":
-            return pod_from_object(item, self._settings.fleet)
-        return from_object({**item, "kind": kind}, self._sections)
+        return read(kind, item, self._settings.fleet, self._sections)
 
     def _list(
         self, kind: str, namespaces: Sequence[str] | None, home: Sequence[str]

@@ -84,7 +84,7 @@ def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
             return pod.rank.run if pod.rank else pod.key
         case e.RemovePod(key):
             return run_of(key) or key
-        case e.RemoveRun(key):
+        case e.RemoveRun(key, _):
             return key
         case e.SetRunStatus(run):
             return run.key

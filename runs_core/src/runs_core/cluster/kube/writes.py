@@ -10,8 +10,9 @@ from hashlib import sha256
 from http import HTTPStatus
 
 from runs_core.cluster.kube import paths
-from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.api import MERGE, Api, Object, Refused
 from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
+from runs_core.cluster.kube.statuses import Basis, Statuses
 from runs_core.schema.convert import to_object
 from runs_core.schema.names import API_VERSION
 from runs_core.schema.pods import UID_LABEL, rank_labels
@@ -27,7 +28,7 @@ from runs_core.values.section import Section
 
 SPENT = "AlreadyClosed"
 """Reason of a refusal that is our own: the lease was opened, and closed, before."""
-EMPTY_TEMPLATE = '{"spec":{"containers":[]}}'
+NEVER_SEEN = Basis()
 
 
 class Writes:
@@ -43,10 +44,13 @@ class Writes:
         self._api = api
         self._run_of = run_of
         self._node_of = node_of
-        self._sections = sections
+        self.statuses = Statuses(api, sections)
 
-    def write(self, effect: Effect) -> Object | None:
-        """Do it. Returns the object as the server now has it, None where it is gone or does not matter."""
+    def write(self, effect: Effect, basis: Basis = NEVER_SEEN) -> Object | None:
+        """Do it. Returns the object as the server now has it, None where it is gone or does not matter.
+
+        basis: what a status was decided on.
+        """
         match effect:
             case e.OpenLease(lease):
                 return self._open(lease)
@@ -67,14 +71,38 @@ class Writes:
             case e.RemovePod(key):
                 return self._delete("Pod", key, 0)
             case e.SetRunStatus(run):
-                return self._status("Run", to_object(run, self._sections), run.key, run.uid)
+                return self.statuses.write(run, basis)
             case e.SetBudgetStatus(budget):
-                return self._status("Budget", to_object(budget, self._sections), budget.meta.key, budget.meta.uid)
-            case e.RemoveRun(key):
-                return self._delete("Run", key, None)
+                return self.statuses.write(budget, basis)
+            case e.RemoveRun(key, uid):
+                self._remove_run(key, uid)
+                return None
             case e.Emit():
                 self._event(effect)
                 return None
+
+    def keep(self, run: Run, basis: Basis) -> None:
+        """Put our finalizer on it, so that it does not go before all that it holds is free. The others' stay."""
+        metadata = {"name": run.meta.name, "namespace": run.key.namespace, "uid": run.uid, "finalizers": [FINALIZER]}
+        body = {"apiVersion": API_VERSION, "kind": "Run", "metadata": metadata}
+        self.statuses.touched(self._api.apply(paths.one("Run", run.key), body)[1], basis)
+
+    def _remove_run(self, key: Key, uid: str) -> None:
+        """Deleting what is being deleted writes nothing, and tells how it stands; then our finalizer goes.
+
+        Whoever set it: so this is no apply, which would leave what is a webhook's.
+        """
+        options: Object = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            _, stored = self._api.call("DELETE", paths.one("Run", key), options)
+            metadata = stored["metadata"] if stored.get("kind") == "Run" else {}
+            others = [name for name in metadata.get("finalizers") or [] if name != FINALIZER]
+            if metadata.get("finalizers") and others != metadata["finalizers"]:
+                wish = {"uid": uid, "resourceVersion": metadata["resourceVersion"], "finalizers": others}
+                self._api.call("PATCH", paths.one("Run", key), {"metadata": wish}, content=MERGE)
+        except Refused as error:
+            if error.status != HTTPStatus.NOT_FOUND and not _another(error):
+                raise
 
     def make_service(self, run: Run) -> None:
         """The gang's headless Service; there already: as it should be."""
@@ -103,8 +131,21 @@ class Writes:
         return stored
 
     def _close(self, lease: Lease) -> Object:
-        stored = self._status("GPULease", to_object(lease), lease.key, None)
-        return self.let_go(lease, stored["metadata"]["uid"]) if stored is not None else {}
+        """In any order with others' writes: a lease that is closed stays as it is."""
+        metadata = {"name": lease.meta.name, "namespace": lease.meta.namespace}
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": "GPULease",
+            "metadata": metadata,
+            "status": to_object(lease)["status"],
+        }
+        try:
+            _, stored = self._api.apply(f"{paths.one('GPULease', lease.key)}/status", body)
+        except Refused as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return {}
+            raise
+        return self.let_go(lease, stored["metadata"]["uid"])
 
     def let_go(self, lease: Lease, uid: str) -> Object:
         """Take the finalizer off a closed lease; all else stays. The uid keeps one that is gone from coming back."""
@@ -148,19 +189,6 @@ class Writes:
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod.name}, "target": target}
         self._api.call("POST", f"{path}/binding", binding)
         return self._api.call("GET", path)[1]
-
-    def _status(self, kind: str, body: Object, key: Key, uid: str | None) -> Object | None:
-        """Only the status. An object that is gone needs none; one of another uid is another object."""
-        metadata = {"name": key.name, **({"namespace": key.namespace} if key.namespace else {})}
-        if uid:
-            metadata["uid"] = uid
-        wanted = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "status": body.get("status", {})}
-        try:
-            return self._api.apply(f"{paths.one(kind, key)}/status", wanted)[1]
-        except Refused as error:
-            if error.status == HTTPStatus.NOT_FOUND or (uid and _another(error)):
-                return None
-            raise
 
     def _delete(self, kind: str, key: Key, grace: int | None) -> Object | None:
         options: Object = {"propagationPolicy": "Background"}
@@ -208,8 +236,12 @@ class Writes:
 
 
 def _another(error: Refused) -> bool:
-    """Whether the object that is there, if any, is another than the one that was meant; any other conflict passes."""
-    return error.status == HTTPStatus.CONFLICT and "uid" in error.message.lower()
+    """Whether the object that is there, if any, is another than the one that was meant; any other conflict passes.
+
+    No name of an object has capitals or spaces.
+    """
+    told = "UID in" in error.message or "uid mismatch" in error.message
+    return error.status == HTTPStatus.CONFLICT and told
 
 
 def _digest(event: e.Emit) -> str:

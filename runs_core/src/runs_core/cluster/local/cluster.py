@@ -116,7 +116,7 @@ class LocalCluster:
             (self._known.add if row.body is not None else self._known.discard)(row[:3])
         self._seen = self.store.revision
         changes = [change for row in rows if (change := self._change(row)) is not None]
-        if first:
+        if first or any(row.kind == "GPULease" for row in rows):  # of one that came and went nobody is told otherwise
             changes = [*changes, c.HeadSeen(int(self.store.get_meta("head"), 16))]
         for change in changes:
             self._note(change)
@@ -177,7 +177,7 @@ class LocalCluster:
                 self.store.remove("Pod", *key)
             case e.SetRunStatus(run):
                 self._put_status("Run", to_object(run, self._sections), run.key)
-            case e.RemoveRun(key):
+            case e.RemoveRun(key, _):
                 self.store.remove("Run", *key)
             case e.SetBudgetStatus(budget):
                 self._put_status("Budget", to_object(budget, self._sections), Key("", budget.name))
