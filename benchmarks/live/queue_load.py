@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,8 @@ from typing import Any
 import attrs
 
 from benchmarks.live.load import GPUS, OWNERS, Class, namespace_of
-from benchmarks.live.plane import Plane, Usage, plane, usage
+from benchmarks.live.plane import Plane, Usage, plane, requests, usage
+from benchmarks.live.scheduler import Scheduler, scheduler
 from benchmarks.result import RESULTS, Goal, Result, Side, write
 from runs_core.cluster.kube.api import Api
 from runs_core.cluster.kube.paths import LISTS
@@ -36,17 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--owners", type=int, default=OWNERS)
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, plane(Path(folder) / "plane", "--kwok") as there:
-        subprocess.run(
-            [there.script, "nodes", there.folder, str(GPUS // 20), "20", "1", "H100-80GB"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        # without a controller manager nobody takes this away once a node is Ready
-        subprocess.run(
-            [*there.kubectl, "taint", "nodes", "--all", "node.kubernetes.io/not-ready-"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        there.nodes(GPUS // 20, 20)
         there.apply("\n---\n".join(_namespace(owner) for owner in range(asked.owners)))
         result = measure(there, asked.owners, asked.share)
     print(json.dumps(attrs.asdict(result), indent=1, default=str))
@@ -65,44 +57,51 @@ def _namespace(owner: int) -> str:
 
 
 def measure(there: Plane, owners: int, share: float) -> Result:
-    scheduler = subprocess.Popen(
-        [sys.executable, "-m", "runs_cli.main", "serve", "--kubeconfig", there.kubeconfig, "--http-address", "none"],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        wanted = owners * sum(cls.count for cls in Class.of(share))
-        pids = {**there.pids(), "scheduler": scheduler.pid}
-        before = {name: usage(pid) for name, pid in pids.items()}
+    wanted = owners * sum(cls.count for cls in Class.of(share))
+    with scheduler(there) as process:
+        api = there.api
+        pids = {**there.pids(), "scheduler": process.pid}
+        before, asked = {name: usage(pid) for name, pid in pids.items()}, requests(api)
         began = time.monotonic()
         submitter = [sys.executable, "-m", "benchmarks.live.submit", str(there.kubeconfig), str(owners), str(share)]
         made = json.loads(subprocess.run(submitter, check=True, capture_output=True, text=True).stdout)
-        api = Api.connect(str(there.kubeconfig))
+        _decided(process, wanted, began)
+        after, asked = {name: usage(pid) for name, pid in pids.items()}, requests(api) - asked
         runs = _all_done(api, wanted, began)
         seconds = time.monotonic() - began
-        after = {name: usage(pid) for name, pid in pids.items()}
-    finally:
-        scheduler.terminate()
-        scheduler.wait(30)
     used = {
         name: attrs.evolve(usage, cpu_seconds=usage.cpu_seconds - before[name].cpu_seconds)
         for name, usage in after.items()
     }
-    return _result(api, runs, dict(made), seconds, used)
+    result = _result(api, runs, dict(made), seconds, used)
+    each = {what: round(count / wanted, 3) for what, count in sorted(asked.items())}
+    told = {f"requests a run, {what}": count for what, count in each.items() if count >= 0.01}
+    return attrs.evolve(result, facts={**result.facts, **told})
+
+
+def _decided(process: Scheduler, wanted: int, began: float) -> None:
+    """Until the scheduler's log says of as many runs that they have succeeded: to look at the runs would cost more."""
+    with process.log.open(encoding="utf-8") as lines:
+        done = 0
+        while done < wanted:
+            if time.monotonic() - began > LONGEST_SECONDS or process.ended:
+                raise SystemExit(f"{done} of {wanted} runs are done after {time.monotonic() - began:.0f} s")
+            done += sum('"phase": "Succeeded"' in line for line in lines)
+            time.sleep(0.1)
 
 
 def _all_done(api: Api, wanted: int, began: float) -> list[dict[str, Any]]:
-    """Looked at every two seconds, one small page at a time, so that looking costs little."""
+    """Until what is stored says so."""
+    phases: Counter[str] = Counter()
     while time.monotonic() - began < LONGEST_SECONDS:
-        items = api.call("GET", LISTS["Run"], query={"resourceVersion": "0"})[1]["items"]
-        phases = [item.get("status", {}).get("phase") for item in items]
-        if phases.count("Succeeded") == wanted:
+        items: list[dict[str, Any]] = api.call("GET", LISTS["Run"], query={"resourceVersion": "0"})[1]["items"]
+        phases = Counter(item.get("status", {}).get("phase") for item in items)
+        if phases["Succeeded"] == wanted:
             return items
-        if "Failed" in phases:
+        if phases["Failed"]:
             raise SystemExit("a run failed")
-        time.sleep(5.0)
-    raise SystemExit(
-        f"not done after {LONGEST_SECONDS:.0f} s: {[(p, phases.count(p)) for p in sorted(set(map(str, phases)))]}"
-    )
+        time.sleep(1.0)
+    raise SystemExit(f"not done after {LONGEST_SECONDS:.0f} s: {phases}")
 
 
 def _result(

@@ -338,7 +338,7 @@ def test_two_statuses_in_a_row_are_each_written_over_the_one_before(server: Serv
     begun(server, cluster)
     for phase in (Phase.STARTING, Phase.RUNNING, Phase.SUCCEEDED):
         cluster.commit([SetRunStatus(phased(RUN, phase))], ())
-    assert cluster.writer.drain(5)
+        assert cluster.writer.drain(5)
     assert phase_of(server) == "Succeeded"
     assert len([asked for _, asked in server.asked if asked.endswith("/status")]) == 3
 
@@ -369,7 +369,7 @@ def test_the_first_status_of_a_run_comes_after_our_finalizer(server: Server, clu
     observed(cluster)
     for phase in (Phase.HELD, Phase.QUEUED):
         cluster.commit([SetRunStatus(phased(RUN, phase))], ())
-    assert cluster.writer.drain(5)
+        assert cluster.writer.drain(5)
     asked = [asked.removeprefix(path(RUN)) for _, asked in server.asked if "/runs/" in asked]
     assert asked == ["", "/status", "/status"]
     assert server.objects[path(RUN)]["metadata"]["finalizers"] == [FINALIZER]

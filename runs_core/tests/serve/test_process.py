@@ -114,6 +114,9 @@ class FakeCluster:
     def services(self, seconds: float) -> list[tuple[Key, str]]:
         return []
 
+    def untold(self) -> int:
+        return 0
+
     def tidy(self, leases: Sequence[Lease], services: Sequence[Key]) -> None:
         self.tidied += [*(lease.key for lease in leases), *services]
 

@@ -113,6 +113,12 @@ class LeaseSpec:
         check=lambda status: status.closed == (status.closure_reason is not None),
     ),
     Rule(
+        cel="!has(oldSelf.meteredUntil) || !has(self.meteredUntil) || self.meteredUntil >= oldSelf.meteredUntil",
+        message="want no earlier than before: a meter does not go back",
+        field="meteredUntil",
+        change=lambda old, new: not (old.metered_until and new.metered_until) or new.metered_until >= old.metered_until,
+    ),
+    Rule(
         cel="!has(oldSelf.closed) || !oldSelf.closed || self == oldSelf",
         message="want no change: a closed lease stays as it is",
         change=lambda old, new: not old.closed or new == old,

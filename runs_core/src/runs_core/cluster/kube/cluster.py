@@ -17,10 +17,12 @@ from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.gates import Gate, Places
 from runs_core.cluster.kube.journal import Intent, Journal
 from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change, read
+from runs_core.cluster.kube.pace import Pace
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, everything
 from runs_core.cluster.kube.statuses import Basis, Overtaken
-from runs_core.cluster.kube.steps import Step, steps
+from runs_core.cluster.kube.steps import STATUS, Step, rank, steps
+from runs_core.cluster.kube.unsent import Skipping, Unsent
 from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
 from runs_core.cluster.kube.writes import NEVER_SEEN, SPENT, Writes
 from runs_core.errors import InvalidInput, RunsError
@@ -28,6 +30,7 @@ from runs_core.schema.pods import UID_LABEL
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values import effect as e
+from runs_core.values.budget import Budget
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
@@ -54,6 +57,13 @@ class Written:
 
     effect: Effect
     answer: Object | None
+
+
+@attrs.frozen(kw_only=True)
+class Skipped:
+    """A status that was overtaken by the next before it was sent."""
+
+    status: e.SetRunStatus | e.SetBudgetStatus
 
 
 @attrs.frozen(kw_only=True)
@@ -127,6 +137,8 @@ class KubeCluster:
         self._intents: dict[str, Intent] = {}
         self._refused: dict[Key, int] = {}
         self._bare: set[Key] = set()
+        self._skipping = Skipping()
+        self._pace = Pace()
         self._api = api
         self._writes = Writes(api, self._run_of, self._node_of, sections)
 
@@ -270,6 +282,9 @@ class KubeCluster:
                     changes += self._told_late(news)
                 case Written():
                     changes += self._written(news)
+                case Skipped():
+                    self._skipping.over(news.status)
+                    changes += self.mirror.settled(news.status, written=False)
                 case Failed():
                     changes += self._failed(news)
                 case Everything():
@@ -312,18 +327,46 @@ class KubeCluster:
     def _work(self, step: Step) -> Work:
         written: set[int] = set()
         freed = Gate()
+        telling = [effect for effect in step.effects if isinstance(effect, e.Emit)]
 
         def failed(refusal: Refused) -> None:
             freed.tell(came=False)
+            telling.clear()
             left = [effect for effect in step.effects if id(effect) not in written]
             self.inbox.put(Failed(key=step.key, effects=left, refusal=refusal, freed=freed))
 
+        def done() -> None:
+            self._tell(telling)
+            self.inbox.wake()
+
         gates = self._places.gates(step.opens)
         self._places.free(step.closes, freed)
-        stages = list(self._stages(step, written, freed))
-        return Work(key=step.key, stages=stages, failed=failed, done=self.inbox.wake, gates=gates)
+        unsent = self._skipping.follow(step, self._known(step.key))
+        stages = list(self._stages(step, written, freed, unsent))
+        says = step.writes and rank(step.writes[-1]) == STATUS
+        return Work(key=step.key, stages=stages, failed=failed, done=done, gates=gates, last_can_wait=bool(says))
 
-    def _stages(self, step: Step, written: set[int], freed: Gate) -> Iterator[list[Write]]:
+    def _known(self, key: Key) -> Run | Budget | None:
+        kind = "Run" if key.namespace else "Budget"
+        found = self.mirror.get((kind, key))
+        return found if isinstance(found, Run | Budget) else None
+
+    def _tell(self, events: Sequence[e.Emit]) -> None:
+        """In their own time: nothing waits for an event. When there are too many, those that warn of nothing go."""
+        for event in events:
+            if event.warning or self._pace.allows():
+                key = Key(f"event of {event.key.namespace}", event.key.name)
+                write = partial(self._write_event, event)
+                self.writer.add(Work(key=key, stages=[[write]], failed=_unheard, done=_nothing, last_can_wait=True))
+
+    def _write_event(self, event: e.Emit) -> None:
+        self._writes.write(event)
+
+    def untold(self) -> int:
+        """How many events were left out since the last call, because there were too many."""
+        return self._pace.refused()
+
+    def _stages(self, step: Step, written: set[int], freed: Gate, unsent: Unsent | None) -> Iterator[list[Write]]:
         """Our finalizer, then a gang's Service, come first; whoever waits for places goes on once they are free."""
         run = next((eff.run for eff in step.effects if isinstance(eff, e.SetRunStatus)), None)
         if run is not None and run.key in self._bare:
@@ -332,7 +375,7 @@ class KubeCluster:
         if step.opens and run is not None and run.pods > 1 and run.spec.template is not None:
             yield [lambda: self._writes.make_service(run)]
         for effects in step.stages():
-            yield [self._task(effect, written) for effect in effects]
+            yield [self._task(effect, written, unsent) for effect in effects]
             if isinstance(effects[0], e.CloseLease):
                 yield [lambda: freed.tell(came=True)]
 
@@ -347,10 +390,14 @@ class KubeCluster:
             if starts or error.passing:
                 raise
 
-    def _task(self, effect: Effect, written: set[int]) -> Write:
+    def _task(self, effect: Effect, written: set[int], unsent: Unsent | None) -> Write:
         basis = self._basis(effect)
 
         def write() -> None:
+            if unsent is not None and unsent.status is effect and not unsent.begin():
+                written.add(id(effect))
+                self.inbox.put(Skipped(status=unsent.status))
+                return
             answer = self._writes.write(effect, basis)
             written.add(id(effect))
             self.inbox.put(Written(effect=effect, answer=answer))
@@ -421,11 +468,15 @@ class KubeCluster:
             yield from self._item(news.answer["kind"], news.answer, deleted=False)
         else:
             self.mirror.done(news.effect)
+        if isinstance(news.effect, e.SetRunStatus | e.SetBudgetStatus):
+            self._skipping.over(news.effect)
         yield from self.mirror.settled(news.effect, written=True)
 
     def _failed(self, news: Failed) -> Iterator[c.Change]:
         news.freed.known = True
         for effect in news.effects:
+            if isinstance(effect, e.SetRunStatus | e.SetBudgetStatus):
+                self._skipping.over(effect)
             yield from self.mirror.settled(effect, written=False)
         if news.refusal.reason == SPENT:
             yield from self._spend(news)
@@ -475,7 +526,11 @@ class KubeCluster:
 
 
 def _unheard(_: Refused) -> None:
-    """What is only tidying is found again."""
+    """What is only tidying is found again; an event is not worth more."""
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
 
 
 def _entries(effects: Sequence[Effect]) -> Iterator[int]:

@@ -30,9 +30,14 @@ class Step:
     def closes(self) -> list[Lease]:
         return [effect.lease for effect in self.effects if isinstance(effect, e.CloseLease)]
 
+    @property
+    def writes(self) -> list[Effect]:
+        """All that others wait for: not the events."""
+        return [effect for effect in self.effects if not isinstance(effect, e.Emit)]
+
     def stages(self) -> Iterator[list[Effect]]:
         """What may be written side by side, in order."""
-        for _, together in groupby(self.effects, key=rank):
+        for _, together in groupby(self.writes, key=rank):
             yield list(together)
 
 
@@ -89,6 +94,6 @@ def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
         case e.SetRunStatus(run):
             return run.key
         case e.SetBudgetStatus(budget):
-            return Key("budget", budget.name)
+            return Key("", budget.name)  # no run is without a namespace
         case e.Emit():
             return effect.key

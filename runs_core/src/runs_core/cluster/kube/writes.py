@@ -57,7 +57,7 @@ class Writes:
             case e.CloseLease(lease):
                 return self._close(lease)
             case e.MeterLease(lease):
-                return self._status("GPULease", to_object(lease), lease.key, None)
+                return self._stamp(lease) or None
             case e.MakePod(pod, template):
                 run, node = self._run_of(pod.rank.run) if pod.rank else None, self._node_of(pod.node or "")
                 if run is None or node is None or template is None:
@@ -131,7 +131,14 @@ class Writes:
         return stored
 
     def _close(self, lease: Lease) -> Object:
-        """In any order with others' writes: a lease that is closed stays as it is."""
+        stored = self._stamp(lease)
+        return self.let_go(lease, stored["metadata"]["uid"]) if stored else {}
+
+    def _stamp(self, lease: Lease) -> Object:
+        """Its status; empty where it is gone.
+
+        In any order with others' writes: a lease that is closed stays as it is, and no meter goes back.
+        """
         metadata = {"name": lease.meta.name, "namespace": lease.meta.namespace}
         body = {
             "apiVersion": API_VERSION,
@@ -140,12 +147,11 @@ class Writes:
             "status": to_object(lease)["status"],
         }
         try:
-            _, stored = self._api.apply(f"{paths.one('GPULease', lease.key)}/status", body)
+            return self._api.apply(f"{paths.one('GPULease', lease.key)}/status", body)[1]
         except Refused as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return {}
             raise
-        return self.let_go(lease, stored["metadata"]["uid"])
 
     def let_go(self, lease: Lease, uid: str) -> Object:
         """Take the finalizer off a closed lease; all else stays. The uid keeps one that is gone from coming back."""
