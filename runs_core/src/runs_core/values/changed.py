@@ -27,7 +27,8 @@ def _written_out(cls: type[attrs.AttrsInstance]) -> Callable[..., Any]:
     """Field by field, as attrs writes a class's `__init__`.
 
     It fills an instance of a subclass that is not frozen and then makes it one of the class: setting a field of a
-    frozen value takes ten times as long. TypeError: building such a value takes more than setting its fields.
+    frozen value takes ten times as long. What is worked out from other fields stays the same object while it is
+    equal: keys are found by identity. TypeError: building such a value takes more than setting its fields.
     """
     fields = attrs.fields(cls)
     if hasattr(cls, "__attrs_post_init__") or "_attrs_cached_hash" in vars(cls) or any(f.converter for f in fields):
@@ -48,7 +49,8 @@ def _written_out(cls: type[attrs.AttrsInstance]) -> Callable[..., Any]:
     for field in fields:
         if not field.init:
             scope[f"make_{field.name}"] = field.default.factory
-            lines.append(f"    new.{field.name} = make_{field.name}(new)")
+            lines.append(f"    made = make_{field.name}(new)")
+            lines.append(f"    new.{field.name} = old.{field.name} if made == old.{field.name} else made")
         elif field.validator is not None:
             scope[f"check_{field.name}"], scope[f"field_{field.name}"] = field.validator, field
             check = f"check_{field.name}(new, field_{field.name}, {field.name})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import attrs
 
 from runs_core.settings import FleetSettings
@@ -64,12 +66,20 @@ def ask_of(spec: RunSpec, owner: str | None) -> Ask:
 
 def _filter(selector: Pairs, template: PodTemplate, fleet: FleetSettings) -> NodeFilter:
     if selector or template is not BARE or fleet.tolerated:
-        return NodeFilter(
-            selector=selector,
-            by_default=_by_default(selector, fleet),
-            node_selector=template.node_selector,
-            terms=template.terms,
-            tolerations=template.tolerations,
-            tolerated=fleet.tolerated,
+        return _first_of_equal(
+            NodeFilter(
+                selector=selector,
+                by_default=_by_default(selector, fleet),
+                node_selector=template.node_selector,
+                terms=template.terms,
+                tolerations=template.tolerations,
+                tolerated=fleet.tolerated,
+            )
         )
     return ANY_NODE
+
+
+@lru_cache(maxsize=1024)
+def _first_of_equal(filter_: NodeFilter) -> NodeFilter:
+    """One object for all runs that want the same, found by identity as `ANY_NODE` is."""
+    return filter_

@@ -274,8 +274,8 @@ class World:
                     self._tell(change)
                 self._put_lease(held, lease)
                 return c.LeaseSeen(held) if held is not None else c.LeaseGone(lease.key)
-            case c.TimePassed(now):
-                return self._pass(now) if now > self.now else None
+            case c.TimePassed():
+                return self._pass(change.now) if change.now > self.now else None
             case _:
                 inverse = self._inverse(change)
                 if inverse is not None:
