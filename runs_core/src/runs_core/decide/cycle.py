@@ -11,7 +11,7 @@ from runs_core.decide.hold import failed_upstream, holds
 from runs_core.decide.lifecycle import is_at_rest, lifecycle, unwanted
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES, no_flavor, no_place
 from runs_core.decide.place import fits_when_empty, place
-from runs_core.decide.release import Cause, orphaned, release, removal
+from runs_core.decide.release import Cause, late_pods, orphaned, release, removal
 from runs_core.decide.standing import joined, stand
 from runs_core.decide.start import start
 from runs_core.errors import RunsError
@@ -118,6 +118,8 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
             return decision
     if run is None:
         return None
+    if (late := late_pods(world, run)) is not None:
+        return late
     if run.status.phase.terminal:
         return _over(world, run)
     if (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from runs_core.decide.hold import owner_of
-from runs_core.decide.pods import Seat, rank_pods
+from runs_core.decide.pods import Seat, rank_pods, selections
 from runs_core.decide.standing import stand
 from runs_core.values.decision import Decision, PlacedGroup, Placement, Starts
 from runs_core.values.effect import Effect, Emit, OpenLease, SetRunStatus
@@ -27,6 +27,8 @@ def start(world: World, run: Run, placement: Placement) -> Decision:
     message = f"{counted(run.gpus, 'GPU')} on {nodes}; waits for {counted(len(seats), 'pod')} to run"
     stands = started(run, now, attempt, message)
     effects: list[Effect] = [OpenLease(lease) for lease in leases]
+    if world.template(run).claims:
+        effects += selections(world, run, seats)
     effects += rank_pods(world, run, seats, attempt=attempt, retry=0)
     effects += (SetRunStatus(stands), Emit("Run", run.key, "Started", message, now))
     return Decision(

@@ -51,6 +51,8 @@ class TraceCluster:
                     self.kubelet.seen(effect.pod)
                 case e.Emit() | e.SetRunStatus() | e.OpenLease() | e.CloseLease() | e.RemoveRun() | e.SetBudgetStatus():
                     pass
+                case e.SelectNode():
+                    pass
                 case e.RemovePod(key):
                     self.kubelet.gone(key)
                 case _:
