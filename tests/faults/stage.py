@@ -98,12 +98,13 @@ class Scheduler:
 
 @attrs.frozen(kw_only=True)
 class Verdict:
-    """What is wrong. world: invariants, of a fresh world. Else as in `Breaches`, leases and pods counted."""
+    """What is wrong. world: invariants, of a fresh world. Else as in `Breaches`; late, leases and pods counted."""
 
     world: Sequence[str]
     double: Sequence[str]
     lost: Sequence[str]
     unheld: Sequence[str]
+    late: int
     leases: int
     pods: int
 
@@ -336,6 +337,7 @@ class Stage:
             double=past.double,
             lost=past.lost,
             unheld=past.unheld,
+            late=len(past.late),
             leases=len(past.leases),
             pods=len(past.pods),
         )

@@ -215,6 +215,22 @@ def test_an_attempt_whose_lease_is_there_and_closed_is_spent_and_nobody_is_blame
     assert server.objects[path(RUN)]["status"]["attempt"] == 1
 
 
+def test_so_is_one_whose_lease_was_another_and_is_closed(server: Server, cluster: KubeCluster) -> None:
+    """The API server refuses the other spec before anything else."""
+    stored(server, closed(HELD))
+    stored(server, RUN)
+    cluster.lead("me")
+    observed(cluster)
+    opens = a_lease(RUN, {"n2": (0, 1)})
+    server.refuse[path(opens)] = [Refused(422, "Invalid", "want no change: what a lease says was so; make a new one")]
+    cluster.commit([OpenLease(opens), SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    told = observed(cluster)
+    runs = [change.run.status for change in told if isinstance(change, RunSeen)]
+    assert (runs[-1].phase, runs[-1].attempt) == (Phase.QUEUED, 1)
+    assert not any(isinstance(change, StartRefused) for change in told)
+
+
 def test_who_takes_over_looks_at_runs_again_whatever_the_watch_told_it(server: Server, cluster: KubeCluster) -> None:
     old = stored(server, RUN)
     cluster.inbox.put(Event(resource="Run", deleted=False, item=dict(old)))

@@ -7,7 +7,7 @@ from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.hold import failed_upstream, hold, holds
 from runs_core.decide.lifecycle import is_at_rest, lifecycle, unwanted
 from runs_core.decide.paying import reclassed, stamped
-from runs_core.decide.release import Cause, orphaned, release, removal
+from runs_core.decide.release import Cause, late_pods, orphaned, release, removal
 from runs_core.decide.standing import stand
 from runs_core.decide.waiting import ask_line
 from runs_core.errors import RunsError
@@ -67,6 +67,8 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
             return decision
     if run is None:
         return None
+    if (late := late_pods(world, run)) is not None:
+        return late
     status = run.status
     if status.phase.terminal:
         return _over(world, run)

@@ -8,7 +8,7 @@ from typing import assert_never
 
 import attrs
 
-from runs_core.decide.pods import Seat, rank_pods, seats_of
+from runs_core.decide.pods import Seat, rank_pods, seats_of, selections
 from runs_core.decide.release import Cause, end_pods, is_lost, release, resume_release
 from runs_core.decide.standing import stand
 from runs_core.decide.start import started
@@ -59,9 +59,10 @@ def _half_started(world: World, run: Run) -> Decision:
     paid = [Share(lease.spec.payer, Tier.OWN, lease.gpus) for lease in leases if lease.spec.payer is not None]
     stands = started(run, began, attempt, message, shares=paid)  # of which class they are is found out next
     here = {pod.name for pod in world.pods_of(run.key)}
-    made = rank_pods(world, run, list(seats_of(run, leases)), attempt=attempt, retry=0)
+    seats = list(seats_of(run, leases))
+    made = rank_pods(world, run, seats, attempt=attempt, retry=0)
     missing = [effect for effect in made if effect.pod.name not in here]
-    return _moves(run, "Started", message, (*missing, SetRunStatus(stands)))
+    return _moves(run, "Started", message, (*selections(world, run, seats), *missing, SetRunStatus(stands)))
 
 
 def unwanted(run: Run) -> Cause | None:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import attrs
 
 from runs_core.values.changed import changed
-from runs_core.values.effect import BindPod, MakePod
+from runs_core.values.effect import BindPod, MakePod, SelectNode
 from runs_core.values.lease import Lease, Role
-from runs_core.values.meta import SIMULATED, Pairs, pairs
+from runs_core.values.meta import SIMULATED, Key, Pairs, pairs
 from runs_core.values.pod import Pod, RankOf, pod_name
 from runs_core.values.run import Run
 from runs_core.values.template import Requests
@@ -39,6 +39,17 @@ def seats_of(run: Run, leases: Sequence[Lease]) -> Iterator[Seat]:
         for slots in sorted(lease.spec.slots, key=lambda slots: slots.node):
             for _ in range(len(slots.ordinals) // per_pod):
                 yield Seat(next(ranks), lease.spec.group, slots.node)
+
+
+def selections(world: World, run: Run, seats: Sequence[Seat]) -> tuple[SelectNode, ...]:
+    """Volumes that are still to be made are made for the node of the first rank, whatever has been said before."""
+    first = min(seats, key=lambda seat: seat.rank)
+    claims = [world.volumes.claim(Key(run.key.namespace, name)) for name in world.template(run).claims]
+    return tuple(
+        SelectNode(run.key, attrs.evolve(claim, node=first.node))
+        for claim in claims
+        if claim is not None and claim.node != first.node and world.volumes.waits(claim)
+    )
 
 
 def rank_pods(

@@ -11,7 +11,7 @@ from runs_core.decide.pods import DEFAULT_GRACE, grace_of
 from runs_core.decide.standing import stand
 from runs_core.values.changed import changed
 from runs_core.values.classes import NOTHING
-from runs_core.values.decision import Decision, Ends, Outcome, Released
+from runs_core.values.decision import Decision, Ends, Moves, Outcome, Released
 from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.meta import Key
@@ -107,6 +107,32 @@ def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
         if pod.deleting is None:
             effects.append(EndPod(changed(pod, deleting=world.now, grace=_grace(world, run, pod))))
     return EndedPods(effects=tuple(effects), living=living)
+
+
+def late_pods(world: World, run: Run) -> Decision | None:
+    """Pods of a try that is over: whoever wrote them was late. They hold GPUs that nobody leased to them, and go."""
+    live = world.gangs.live.get(run.key, 0)
+    if live <= (run.pods if run.status.phase in (Phase.STARTING, Phase.RUNNING) else 0):
+        return None
+    over = [pod for pod in pods_of(world, run) if _is_late(run, pod)]
+    if not over:
+        return None
+    going = tuple(EndPod(attrs.evolve(pod, deleting=world.now, grace=_grace(world, run, pod))) for pod in over)
+    word = "pod" if len(over) == 1 else "pods"
+    told = f"{word} {', '.join(pod.name for pod in over)} came late, for an attempt that is over"
+    emit = Emit("Run", run.key, "LatePods", told, world.now, warning=True)
+    outcome = Moves(reason="LatePods", message=told)
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(*going, emit))
+
+
+def _is_late(run: Run, pod: Pod) -> bool:
+    """Only what the run's own status says is over counts; pods of a start that it does not know of yet do not."""
+    status, rank = run.status, pod.rank
+    if rank is None or pod.phase.ended or pod.deleting is not None or status.ending is not None:
+        return False
+    if status.phase in (Phase.STARTING, Phase.RUNNING):
+        return (rank.attempt, rank.retry) < (status.attempt, status.retries)
+    return status.phase.terminal or rank.attempt <= status.attempt
 
 
 def is_lost(world: World, node: str) -> bool:

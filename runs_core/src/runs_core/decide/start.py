@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from runs_core.decide.pods import Seat, rank_pods
+from runs_core.decide.pods import Seat, rank_pods, selections
 from runs_core.decide.standing import stand
 from runs_core.values.changed import changed
 from runs_core.values.classes import NOTHING, Class, Split, Tier
@@ -38,6 +38,8 @@ def start(world: World, run: Run, placement: Placement, cover: Cover | None = No
     held = split_of(run, shares) if world.funded else NOTHING
     stands = started(run, now, attempt, message, funding=held, shares=shares)
     effects: list[Effect] = [OpenLease(lease) for lease in leases]
+    if world.template(run).claims:
+        effects += selections(world, run, seats)
     effects += rank_pods(world, run, seats, attempt=attempt, retry=0)
     effects += (SetRunStatus(stands), Emit("Run", run.key, "Started", message, now))
     outcome = Starts(placement=placement, attempt=attempt, cover=cover)

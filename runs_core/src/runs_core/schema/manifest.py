@@ -14,13 +14,15 @@ from runs_core.schema.metadata import UNREAD, ObjectMeta
 from runs_core.schema.names import API_VERSION, KINDS, Kind
 from runs_core.schema.say import Path, got, guess, one_of, spell
 from runs_core.schema.shape import record
+from runs_core.schema.storage import KINDS as STORAGE
+from runs_core.schema.storage import VERSIONS
 from runs_core.schema.text import parse
 from runs_core.values.budget import Budget
 from runs_core.values.fields import rules_of
 from runs_core.values.run import Run
 from runs_core.values.section import Section
 
-WRITTEN = ("Run", "Budget", "Node", "Namespace", "Pod")
+WRITTEN = ("Run", "Budget", "Node", "Namespace", "Pod", *STORAGE)
 """Kinds that people write; a GPULease is the scheduler's."""
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 
@@ -86,7 +88,7 @@ def _object(body: Any, sections: Sequence[Section], kinds: Sequence[str]) -> Ite
         near = guess(name, kinds) if isinstance(name, str) else ""
         yield Fault(("kind",), f"got {got(name)}{near}, want {one_of(kinds)}")
         return
-    expected = API_VERSION if name in KINDS else "v1"
+    expected = API_VERSION if name in KINDS else VERSIONS.get(name, "v1")
     if body.get("apiVersion") != expected:
         yield Fault(("apiVersion",), f"got {got(body.get('apiVersion'))}, want {expected}")
     elif name in KINDS:

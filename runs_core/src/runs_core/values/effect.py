@@ -11,11 +11,12 @@ from typing import assert_never
 import attrs
 
 from runs_core.values.budget import Budget
-from runs_core.values.change import BudgetSeen, Change, LeaseSeen, PodGone, PodSeen, RunGone, RunSeen
+from runs_core.values.change import BudgetSeen, Change, LeaseSeen, PodGone, PodSeen, RunGone, RunSeen, StorageSeen
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod
 from runs_core.values.run import Run
+from runs_core.values.storage import VolumeClaim
 
 
 @attrs.frozen
@@ -37,6 +38,14 @@ class MeterLease:
     """Write down what a lease has used by class so far. lease: open, as it will stand."""
 
     lease: Lease
+
+
+@attrs.frozen
+class SelectNode:
+    """Say for which node the volume of an unbound claim is to be made. run: whose. claim: as it will stand."""
+
+    run: Key
+    claim: VolumeClaim
 
 
 @attrs.frozen
@@ -113,7 +122,7 @@ class Emit:
 
 
 Made = OpenLease | CloseLease | MeterLease | MakePod | BindPod | EndPod | RemovePod
-Effect = Made | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
+Effect = Made | SelectNode | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
 
 
 def expected(effect: Effect) -> Change | None:
@@ -129,6 +138,8 @@ def expected(effect: Effect) -> Change | None:
             return LeaseSeen(effect.lease)
         case RemovePod(key):
             return PodGone(key)
+        case SelectNode(_, claim):
+            return StorageSeen(claim)
         case RemoveRun(key, _):
             return RunGone(key)
         case SetBudgetStatus(budget):

@@ -12,7 +12,7 @@ from runs_core.values.meta import Pairs
 from runs_core.values.need import Need, NodeFilter
 from runs_core.values.node import Domain
 from runs_core.values.run import RunSpec, Spread
-from runs_core.values.template import PodTemplate
+from runs_core.values.template import PodTemplate, Terms
 
 BARE = PodTemplate()
 ANY_NODE = NodeFilter()
@@ -24,10 +24,11 @@ def _by_default(selector: Pairs, fleet: FleetSettings) -> tuple[str, ...]:
     return tuple(key for key, place in selector if key in places and place == Domain().name)
 
 
-def need_of(spec: RunSpec, fleet: FleetSettings, made: PodTemplate = BARE) -> Need:
+def need_of(spec: RunSpec, fleet: FleetSettings, made: PodTemplate = BARE, volumes: tuple[Terms, ...] = ()) -> Need:
     """Flavor is empty where the run names none: then the one flavor of the fleet is meant.
 
-    made: where the pods that somebody else made for it may run; a template of its own goes before.
+    made: where the pods that somebody else made for it may run; a template of its own goes before. volumes: from where
+    each of those that it uses is reached.
     """
     template = spec.template or made
     per_pod = spec.resources.gpus_per_pod
@@ -38,7 +39,7 @@ def need_of(spec: RunSpec, fleet: FleetSettings, made: PodTemplate = BARE) -> Ne
         gpus_per_pod=per_pod,
         group_pods=None if group is None else group // per_pod,
         single_domain=spec.topology.spread is Spread.SINGLE_DOMAIN,
-        filter=_filter(spec.topology.selector, template, fleet),
+        filter=_filter(spec.topology.selector, template, fleet, volumes),
         requests=template.requests,
     )
 
@@ -64,7 +65,7 @@ def ask_of(spec: RunSpec, owner: str | None) -> Ask:
     )
 
 
-def _filter(selector: Pairs, template: PodTemplate, fleet: FleetSettings) -> NodeFilter:
+def _filter(selector: Pairs, template: PodTemplate, fleet: FleetSettings, volumes: tuple[Terms, ...]) -> NodeFilter:
     if selector or template is not BARE or fleet.tolerated:
         return _first_of_equal(
             NodeFilter(
@@ -72,6 +73,7 @@ def _filter(selector: Pairs, template: PodTemplate, fleet: FleetSettings) -> Nod
                 by_default=_by_default(selector, fleet),
                 node_selector=template.node_selector,
                 terms=template.terms,
+                volumes=volumes,
                 tolerations=template.tolerations,
                 tolerated=fleet.tolerated,
             )

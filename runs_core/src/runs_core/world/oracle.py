@@ -66,6 +66,7 @@ def kept(world: World) -> Said:
         f"try {this}": (tally.pending, tally.running, tally.succeeded, tally.failed)
         for this, tally in world.gangs.tallies.items()
     }
+    said |= {f"users of claim {key}": sorted(users) for key, users in world.volumes.users.items()}
     said |= {f"owners of namespace {name}": tuple(world.owners(name)) for name in _namespaces(world)}
     said |= {f"dependents of run {key}": tuple(world.dependents(key)) for key in _upstreams(world)}
     return said | _kept_line(world)
@@ -277,6 +278,11 @@ def _of_runs(world: World) -> dict[str, object]:
             )
         }
         said[f"owners of namespace {name}"] = tuple(sorted(listing))
+    users: defaultdict[Key, list[Key]] = defaultdict(list)
+    for run in runs:
+        for name in run.spec.template.claims if run.spec.template is not None else ():
+            users[Key(run.key.namespace, name)].append(run.key)
+    said |= {f"users of claim {key}": sorted(found) for key, found in users.items()}
     for key in _upstreams(world):
         waiting = (
             run.key

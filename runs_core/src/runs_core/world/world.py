@@ -21,12 +21,15 @@ from runs_core.values.need import Need
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
 from runs_core.values.run import Phase, Run
+from runs_core.values.storage import Storage
+from runs_core.values.template import PodTemplate, Terms
 from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
 from runs_core.world.ledger import Ledger, entry, fold
 from runs_core.world.line import Line, Order
 from runs_core.world.needs import BARE, ask_of, need_of
 from runs_core.world.view import Index
+from runs_core.world.volumes import Volumes, name_of
 
 T = TypeVar("T")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,6 +48,8 @@ Rare = (
     | c.BudgetGone
     | c.NamespaceSeen
     | c.NamespaceGone
+    | c.StorageSeen
+    | c.StorageGone
 )
 """Changes that do not come with every run, and say what undoes them before they are taken up."""
 
@@ -83,6 +88,7 @@ class World:
         self.line = Line()
         self.unpaid = Line()
         self._unpaid_moved: set[Key] = set()
+        self.volumes = Volumes()
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
         self.touched_nodes: set[str] = set()
@@ -179,9 +185,18 @@ class World:
 
     def need(self, run: Run) -> Need:
         """What the run asks of the fleet."""
+        template = self.template(run)
+        volumes: tuple[Terms, ...] = ()
+        if template.claims:
+            volumes = self.volumes.terms(run.key.namespace, template.claims, pods=run.pods)
+        return need_of(run.spec, self.settings.fleet, template, volumes)
+
+    def template(self, run: Run) -> PodTemplate:
+        """The run's own, else what the pods that somebody else made for it say, which are taken to be alike."""
+        if run.spec.template is not None:
+            return run.spec.template
         claiming = self.gangs.claiming(run.key)
-        made = claiming[0].claim.rules if claiming and claiming[0].claim else BARE
-        return need_of(run.spec, self.settings.fleet, made)
+        return claiming[0].claim.rules if claiming and claiming[0].claim else BARE
 
     def owner(self, run: Run) -> str | None:
         """Whose budgets pay for it: the owner that it names, or the only one that its namespace spends for."""
@@ -318,6 +333,12 @@ class World:
                 return None if n == ns else c.NamespaceSeen(n) if n else c.NamespaceGone(ns.name)
             case c.NamespaceGone(name):
                 return c.NamespaceSeen(n) if (n := self._namespaces.get(name)) else None
+            case c.StorageSeen(storage):
+                kind, key = name_of(storage)
+                s = self.volumes.things.get((kind, key))
+                return None if s == storage else c.StorageSeen(s) if s else c.StorageGone(kind, key)
+            case c.StorageGone(kind, key):
+                return c.StorageSeen(s) if (s := self.volumes.things.get((kind, key))) else None
             case _:
                 assert_never(change)
 
@@ -363,6 +384,7 @@ class World:
         yield from (c.BudgetSeen(budget) for budget in self.budgets())
         yield from (c.NodeSeen(node) for node in self.nodes())
         yield from (c.NodeSeen(self.fleet.malformed[name]) for name in sorted(self.fleet.malformed))
+        yield from (c.StorageSeen(self.volumes.things[name]) for name in sorted(self.volumes.things))
         yield from (c.RunSeen(run) for run in self.runs())
         yield from (c.LeaseSeen(self.ledger.open[key]) for key in sorted(self.ledger.open))
         yield from (c.PodSeen(self.gangs.pods[key]) for key in sorted(self.gangs.pods))
@@ -419,6 +441,10 @@ class World:
                 self._put_namespace(namespace.name, namespace)
             case c.NamespaceGone(name):
                 self._put_namespace(name, None)
+            case c.StorageSeen(storage):
+                self._put_storage(name_of(storage), storage)
+            case c.StorageGone(kind, key):
+                self._put_storage((kind, key), None)
             case _:
                 assert_never(change)
 
@@ -442,6 +468,9 @@ class World:
             self._due.pop(key, None)
         if old is None or run is None or old.spec is not run.spec or run.spec.after:
             self._depend(key, old, run)
+            before, after = _claims(old), _claims(run)
+            if before != after:
+                self.volumes.use(key, before, after)
         self._stand(key, old, run)
         if key in self.unpaid.entries:
             self._unpaid_moved.add(key)
@@ -548,7 +577,7 @@ class World:
                 self._claimed(other.claim.run)
 
     def _claimed(self, key: Key) -> None:
-        """Somebody else's pods for this run came or went: what it needs may be another."""
+        """What it needs may be another: somebody else's pods for this run, or volumes that it uses, came or went."""
         run = self._runs.get(key)
         if run is not None:
             self._stand(key, None, run)
@@ -592,6 +621,13 @@ class World:
             self.fleet.bind(pledge.placement, bound=True)
         self.touch(key)
 
+    def _put_storage(self, name: tuple[str, Key], thing: Storage | None) -> None:
+        """Whoever uses it and waits may need another place now."""
+        for claim in self.volumes.replace(name, thing):
+            theirs = [run for run in self.gangs.claims if run.namespace == claim.namespace]
+            for key in sorted({*self.volumes.users.get(claim, ()), *theirs}):
+                self._claimed(key)
+
     def _put_namespace(self, name: str, namespace: Namespace | None) -> None:
         before = self.owners(name)
         self._namespaces.pop(name, None)
@@ -622,6 +658,10 @@ class World:
                 self.touch(*self._unstarted[namespace])
                 for key in sorted(self._unstarted[namespace]) if self.funded else ():
                     self._stand(key, None, self._runs[key])
+
+
+def _claims(run: Run | None) -> tuple[str, ...]:
+    return run.spec.template.claims if run is not None and run.spec.template is not None else ()
 
 
 def _weighs_the_same(old: Pod, new: Pod) -> bool:

@@ -16,6 +16,7 @@ from runs_core.cluster.kube.api import Object
 from runs_core.schema.convert import from_object
 from runs_core.schema.nodes import node_from_object
 from runs_core.schema.pods import pod_from_object
+from runs_core.schema.storage import KINDS, storage_from_object
 from runs_core.settings import FleetSettings
 from runs_core.values import change as c
 from runs_core.values import effect as e
@@ -27,9 +28,10 @@ from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
 from runs_core.values.run import Run
 from runs_core.values.section import Section
+from runs_core.values.storage import Storage, StorageClass, Volume, VolumeClaim
 
 Name = tuple[str, Key]
-Value = Run | Lease | Budget | Namespace | Node | MalformedNode | Pod
+Value = Run | Lease | Budget | Namespace | Node | MalformedNode | Pod | Storage
 GONE_KEPT = 20_000
 """Deleted objects whose last version is remembered, so that a late answer does not bring them back."""
 
@@ -144,6 +146,8 @@ def read(kind: str, item: Object, fleet: FleetSettings, sections: Sequence[Secti
         return node_from_object(item, fleet)
     if kind == "Pod":
         return pod_from_object(item, fleet)
+    if kind in KINDS:
+        return storage_from_object(kind, item)
     return from_object({**item, "kind": kind}, sections)
 
 
@@ -156,6 +160,8 @@ def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
             return ("Pod", pod.key), pod
         case e.RemovePod(key):
             return ("Pod", key), None
+        case e.SelectNode(_, claim):
+            return ("PersistentVolumeClaim", claim.key), claim
         case e.SetRunStatus(run):
             return ("Run", run.key), run
         case e.RemoveRun(key, _):
@@ -181,7 +187,9 @@ def _overlaid(seen: Value | None, assumed: Value | None) -> Value | None:
                 deleting=assumed.deleting or seen.deleting,
                 grace=assumed.grace or seen.grace,
             )
-        case None, Run() | Budget():
+        case VolumeClaim(), VolumeClaim():
+            return attrs.evolve(seen, node=assumed.node)
+        case None, Run() | Budget() | VolumeClaim():
             return None
         case _:
             return assumed
@@ -203,6 +211,8 @@ def as_change(name: Name, value: Value | None) -> c.Change | None:
             return c.BudgetSeen(value)
         case Namespace():
             return c.NamespaceSeen(value)
+        case VolumeClaim() | Volume() | StorageClass():
+            return c.StorageSeen(value)
         case None:
             return _gone(kind, key)
 
@@ -221,5 +231,7 @@ def _gone(kind: str, key: Key) -> c.Change | None:
             return c.BudgetGone(key.name)
         case "Namespace":
             return c.NamespaceGone(key.name)
+        case _ if kind in KINDS:
+            return c.StorageGone(kind, key)
         case _:
             return None

@@ -31,6 +31,10 @@ CLUSTER = (
     # pods: made from a template, or taken over with labels and a binding; ended
     Permission(api_group="", resource="pods", verbs=(*_LOOK, "create", "patch", "delete")),
     Permission(api_group="", resource="pods/binding", verbs=("create",)),
+    # volumes: from which nodes they are reached; for which node one is to be made
+    Permission(api_group="", resource="persistentvolumeclaims", verbs=("list", "watch", "patch")),
+    Permission(api_group="", resource="persistentvolumes", verbs=("list", "watch")),
+    Permission(api_group="storage.k8s.io", resource="storageclasses", verbs=("list", "watch")),
     # the headless Service of a gang
     Permission(api_group="", resource="services", verbs=("list", "create", "delete")),
     # what people are told

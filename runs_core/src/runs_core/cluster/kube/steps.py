@@ -12,7 +12,7 @@ from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 
-STATUS = 5
+STATUS = 6
 
 
 @attrs.define(kw_only=True)
@@ -64,7 +64,10 @@ def _goes_back(last: Effect, effect: Effect) -> bool:
 
 
 def rank(effect: Effect) -> int:
-    """Pods are told to go before leases close; leases are minted before pods, pods made before the status says so."""
+    """Pods are told to go before leases close; leases are minted before pods, pods made before the status says so.
+
+    Volumes are asked for on a node once its places are held.
+    """
     match effect:
         case e.EndPod() | e.RemovePod():
             return 1
@@ -72,12 +75,14 @@ def rank(effect: Effect) -> int:
             return 2
         case e.OpenLease():
             return 3
-        case e.MakePod() | e.BindPod():
+        case e.SelectNode():
             return 4
+        case e.MakePod() | e.BindPod():
+            return 5
         case e.SetRunStatus() | e.SetBudgetStatus():
             return STATUS
         case e.Emit() | e.RemoveRun():
-            return 6
+            return 7
 
 
 def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
@@ -89,6 +94,8 @@ def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
             return pod.rank.run if pod.rank else pod.key
         case e.RemovePod(key):
             return run_of(key) or key
+        case e.SelectNode(run_key, _):
+            return run_key
         case e.RemoveRun(key, _):
             return key
         case e.SetRunStatus(run):

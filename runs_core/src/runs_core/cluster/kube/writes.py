@@ -25,6 +25,7 @@ from runs_core.values.pod import Pod
 from runs_core.values.quantity import format_time
 from runs_core.values.run import Run
 from runs_core.values.section import Section
+from runs_core.values.storage import SELECTED_NODE, VolumeClaim
 
 SPENT = "AlreadyClosed"
 """Reason of a refusal that is our own: the lease was opened, and closed, before."""
@@ -58,6 +59,8 @@ class Writes:
                 return self._close(lease)
             case e.MeterLease(lease):
                 return self._stamp(lease) or None
+            case e.SelectNode(_, claim):
+                return self._select(claim)
             case e.MakePod(pod, template):
                 run, node = self._run_of(pod.rank.run) if pod.rank else None, self._node_of(pod.node or "")
                 if run is None or node is None or template is None:
@@ -116,7 +119,7 @@ class Writes:
         self._delete("Service", key, None)
 
     def _open(self, lease: Lease) -> Object:
-        """201: minted. 200: it was there; adopted if it is open and equal (the server refuses another spec)."""
+        """201: minted. 200: it was there; adopted if it is open and equal. 422: it is another; spent, if closed."""
         body = to_object(lease)
         body["metadata"] = {
             "name": lease.meta.name,
@@ -125,8 +128,16 @@ class Writes:
             "labels": {"runs.dev/run": lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
         }
         body.pop("status", None)
-        _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
-        if (stored.get("status") or {}).get("closed"):
+        path = paths.one("GPULease", lease.key)
+        try:
+            _, stored = self._api.apply(path, body)
+        except Refused as error:
+            if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+            _, stored = self._api.call("GET", path)
+            if not _is_closed(stored):
+                raise
+        if _is_closed(stored):
             raise Refused(409, SPENT, f"lease {lease.key} was there before and is closed")
         return stored
 
@@ -169,6 +180,13 @@ class Writes:
             if error.status == HTTPStatus.NOT_FOUND or _another(error):
                 return {}
             raise
+
+    def _select(self, claim: VolumeClaim) -> Object:
+        """Whoever makes the volume does so for that node. The uid keeps a claim that is gone from coming back."""
+        metadata = {"name": claim.name, "namespace": claim.namespace, "uid": claim.uid}
+        body: Object = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata}
+        body["metadata"]["annotations"] = {SELECTED_NODE: claim.node}
+        return self._api.apply(paths.one("PersistentVolumeClaim", claim.key), body)[1]
 
     def _create_pod(self, run: Run, body: Object) -> Object:
         path = paths.collection("Pod", run.key.namespace)
@@ -248,6 +266,10 @@ def _another(error: Refused) -> bool:
     """
     told = "UID in" in error.message or "uid mismatch" in error.message
     return error.status == HTTPStatus.CONFLICT and told
+
+
+def _is_closed(lease: Object) -> bool:
+    return bool((lease.get("status") or {}).get("closed"))
 
 
 def _digest(event: e.Emit) -> str:

@@ -12,6 +12,7 @@ from uuid import NAMESPACE_OID, uuid5
 from runs_core.cluster.kubelet import Kubelet
 from runs_core.cluster.local.store import Object, Row, Store
 from runs_core.errors import Conflict, InvalidInput
+from runs_core.schema import storage
 from runs_core.schema.convert import from_object, to_object
 from runs_core.schema.nodes import node_from_object
 from runs_core.schema.pods import pod_from_object, pod_to_object
@@ -29,9 +30,10 @@ from runs_core.values.quantity import format_time, parse_time
 from runs_core.values.record import Record
 from runs_core.values.run import Run
 from runs_core.values.section import Section
+from runs_core.values.storage import SELECTED_NODE, VolumeClaim
 from runs_core.world.ledger import entry, fold
 
-ORDER = ("Namespace", "Budget", "Node", "Run", "GPULease", "Pod")
+ORDER = ("Namespace", "Budget", "Node", *storage.KINDS, "Run", "GPULease", "Pod")
 SWEEP_EVERY = timedelta(hours=1)
 GONE_KEPT = 10_000
 """Revisions for which what is gone is remembered; who looked longer ago reads everything anew."""
@@ -137,6 +139,8 @@ class LocalCluster:
                 return c.NodeSeen(node_from_object(row.body, self._settings.fleet))
             if row.kind == "Pod":
                 return c.PodSeen(pod_from_object(row.body, self._settings.fleet))
+            if row.kind in storage.KINDS:
+                return c.StorageSeen(storage.storage_from_object(row.kind, row.body))
             value = from_object(row.body, self._sections)
         except InvalidInput as error:
             self.aside[row.kind, key] = str(error)
@@ -175,6 +179,8 @@ class LocalCluster:
                 self._put("Pod", pod_to_object(pod))
             case e.RemovePod(key):
                 self.store.remove("Pod", *key)
+            case e.SelectNode(_, claim):
+                self._select(claim)
             case e.SetRunStatus(run):
                 self._put_status("Run", to_object(run, self._sections), run.key)
             case e.RemoveRun(key, _):
@@ -207,6 +213,12 @@ class LocalCluster:
         if stored is not None:
             stored["status"] = body.get("status", {})
             self.store.put(kind, stored)
+
+    def _select(self, claim: VolumeClaim) -> None:
+        stored = self.store.get("PersistentVolumeClaim", *claim.key)
+        if stored is not None and claim.node is not None:
+            stored["metadata"].setdefault("annotations", {})[SELECTED_NODE] = claim.node
+            self.store.put("PersistentVolumeClaim", stored)
 
     def _write_played(self, change: c.PodSeen | c.PodGone) -> None:
         match change:
@@ -289,5 +301,7 @@ def _gone(row: Row) -> c.Change | None:
             return c.NodeGone(row.name)
         case "Pod":
             return c.PodGone(key)
+        case _ if row.kind in storage.KINDS:
+            return c.StorageGone(row.kind, key)
         case _:
             return None

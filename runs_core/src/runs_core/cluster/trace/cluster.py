@@ -53,6 +53,8 @@ class TraceCluster:
                     pass
                 case e.RemoveRun() | e.SetBudgetStatus():
                     pass
+                case e.SelectNode():
+                    pass
                 case e.RemovePod(key):
                     self.kubelet.gone(key)
                 case _:
