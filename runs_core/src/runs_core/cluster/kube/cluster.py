@@ -25,7 +25,7 @@ from runs_core.cluster.kube.unsent import Skipping, Unsent
 from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
 from runs_core.cluster.kube.writes import SPENT, Writes
 from runs_core.errors import InvalidInput, RunsError
-from runs_core.schema.convert import from_object
+from runs_core.schema.convert import again, from_object
 from runs_core.schema.nodes import node_from_object
 from runs_core.schema.pods import UID_LABEL, pod_from_object
 from runs_core.settings import Settings
@@ -254,7 +254,7 @@ class KubeCluster:
             self.writer.add(Work(key=key, stages=[[task]], failed=_unheard, done=self.inbox.wake))
 
     def _let_go(self, lease: Lease) -> None:
-        self.inbox.put(Written(effect=e.CloseLease(lease), answer=self._writes.let_go(lease, lease.meta.uid)))
+        self.inbox.put(Written(effect=e.CloseLease(lease), answer=self._writes.close(lease)))
 
     def stop(self, seconds: float) -> bool:
         """Finish what is in flight; False: something was left for the next leader, who finds it in the journal."""
@@ -341,8 +341,9 @@ class KubeCluster:
         self._places.free(step.closes, freed)
         unsent = self._skipping.follow(step, self._known(step.key))
         stages = list(self._stages(step, written, freed, unsent))
-        says = step.writes and rank(step.writes[-1]) == STATUS
-        return Work(key=step.key, stages=stages, failed=failed, done=done, gates=gates, last_can_wait=bool(says))
+        says = bool(step.writes) and rank(step.writes[-1]) == STATUS
+        frees = any(isinstance(effect, e.EndPod | e.RemovePod | e.CloseLease) for effect in step.effects)
+        return Work(key=step.key, stages=stages, failed=failed, done=done, gates=gates, frees=frees, last_can_wait=says)
 
     def _known(self, key: Key) -> Run | Budget | None:
         kind = "Run" if key.namespace else "Budget"
@@ -433,6 +434,9 @@ class KubeCluster:
             return node_from_object(item, self._settings.fleet)
         if kind == "Pod":
             return pod_from_object(item, self._settings.fleet)
+        known = self.mirror.seen.get((kind, _key(item)))
+        if isinstance(known, Run | Lease):
+            return again(known, item, self._sections)
         return from_object({**item, "kind": kind}, self._sections)
 
     def _written(self, news: Written) -> Iterator[c.Change]:

@@ -14,7 +14,7 @@ from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
 from runs_core.schema.convert import to_object
 from runs_core.schema.names import API_VERSION
-from runs_core.schema.pods import UID_LABEL, rank_labels
+from runs_core.schema.pods import RUN_LABEL, UID_LABEL, rank_labels
 from runs_core.values import effect as e
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
@@ -51,7 +51,7 @@ class Writes:
             case e.OpenLease(lease):
                 return self._open(lease)
             case e.CloseLease(lease):
-                return self._close(lease)
+                return self.close(lease)
             case e.MakePod(pod, template):
                 run, node = self._run_of(pod.rank.run) if pod.rank else None, self._node_of(pod.node or "")
                 if run is None or node is None or template is None:
@@ -88,38 +88,36 @@ class Writes:
     def _open(self, lease: Lease) -> Object:
         """201: minted. 200: it was there; adopted if it is open and equal (the server refuses another spec)."""
         body = to_object(lease)
-        body["metadata"] = {
-            "name": lease.meta.name,
-            "namespace": lease.meta.namespace,
-            "finalizers": [FINALIZER],
-            "labels": {"runs.dev/run": lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
-        }
+        body["metadata"] = {**_of_lease(lease), "finalizers": [FINALIZER]}
         body.pop("status", None)
         _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
         if (stored.get("status") or {}).get("closed"):
             raise Refused(409, SPENT, f"lease {lease.key} was there before and is closed")
         return stored
 
-    def _close(self, lease: Lease) -> Object:
-        stored = self._status("GPULease", to_object(lease), lease.key, None)
-        return self.let_go(lease, stored["metadata"]["uid"]) if stored is not None else {}
+    def close(self, lease: Lease) -> Object:
+        """Its status, and the finalizer off, in one write. The uid keeps one that is gone from coming back.
 
-    def let_go(self, lease: Lease, uid: str) -> Object:
-        """Take the finalizer off a closed lease; all else stays. The uid keeps one that is gone from coming back."""
+        In any order with others' writes: a lease that is closed stays as it is.
+        """
         body = to_object(lease)
-        body["metadata"] = {
-            "name": lease.meta.name,
-            "namespace": lease.meta.namespace,
-            "uid": uid,
-            "labels": {"runs.dev/run": lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
-        }
-        body.pop("status", None)
+        body["metadata"] = _of_lease(lease)
         try:
-            return self._api.apply(paths.one("GPULease", lease.key), body)[1]
+            body["metadata"]["uid"] = lease.meta.uid or self._uid(lease.key)
+            _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
         except Refused as error:
             if error.status == HTTPStatus.NOT_FOUND or _another(error):
                 return {}
             raise
+        if not (stored.get("status") or {}).get("closed"):
+            told = f"lease {lease.key} did not close: the GPULease kind of another release is installed"
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Outdated", told)
+        return stored
+
+    def _uid(self, lease: Key) -> str:
+        """Of one that was opened a moment ago, and not seen yet."""
+        uid: str = self._api.call("GET", paths.one("GPULease", lease))[1]["metadata"]["uid"]
+        return uid
 
     def _create_pod(self, run: Run, body: Object) -> Object:
         path = paths.collection("Pod", run.key.namespace)
@@ -203,6 +201,14 @@ class Writes:
         except Refused as error:
             if error.passing:
                 raise
+
+
+def _of_lease(lease: Lease) -> Object:
+    return {
+        "name": lease.meta.name,
+        "namespace": lease.meta.namespace,
+        "labels": {RUN_LABEL: lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
+    }
 
 
 def _another(error: Refused) -> bool:
