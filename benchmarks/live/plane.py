@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -113,6 +114,23 @@ class Usage:
 
     cpu_seconds: float
     rss_mib: float
+
+
+IDLE_SECONDS, IDLE_SHARE, LONGEST_SETTLING = 2.0, 0.1, 90.0
+
+
+def settle(there: Plane) -> None:
+    """Until the API server has done what it does by itself after a start and for each new kind."""
+    pid = there.pids()["kube-apiserver"]
+    end = time.monotonic() + LONGEST_SETTLING
+    before = usage(pid).cpu_seconds
+    while time.monotonic() < end:
+        time.sleep(IDLE_SECONDS)
+        now = usage(pid).cpu_seconds
+        if now - before < IDLE_SHARE * IDLE_SECONDS:
+            return
+        before = now
+    raise SystemExit(f"the API server does not come to rest within {LONGEST_SETTLING:.0f} s of its start")
 
 
 def usage(pid: int) -> Usage:

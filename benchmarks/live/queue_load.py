@@ -22,7 +22,7 @@ from typing import Any
 import attrs
 
 from benchmarks.live.load import GPUS, OWNERS, Class, namespace_of
-from benchmarks.live.plane import Plane, Usage, plane, requests, usage
+from benchmarks.live.plane import Plane, Usage, plane, requests, settle, usage
 from benchmarks.live.scheduler import Scheduler, scheduler
 from benchmarks.result import RESULTS, Goal, Result, Side, write
 from runs_core.cluster.kube.api import Api
@@ -58,6 +58,7 @@ def _namespace(owner: int) -> str:
 
 def measure(there: Plane, owners: int, share: float) -> Result:
     wanted = owners * sum(cls.count for cls in Class.of(share))
+    settle(there)
     with scheduler(there) as process:
         api = there.api
         pids = {**there.pids(), "scheduler": process.pid}

@@ -77,7 +77,7 @@ class Server(Api):
     def apply(
         self, path: str, body: Object, *, query: Mapping[str, str] | None = None, seconds: float = 0.0
     ) -> tuple[int, Object]:
-        if path.endswith("closes/status"):
+        if path.endswith("/closes"):
             self.go_on.wait(5)
         _, stored = self.call("PATCH", path.removesuffix("/status"), body)
         with self.lock:
@@ -140,7 +140,7 @@ def test_a_start_waits_for_the_closure_of_the_lease_whose_places_it_takes(server
     server.go_on.set()
     assert cluster.writer.drain(5)
     leases = [asked.rsplit("gpuleases/", 1)[1] for _, asked in server.asked if "gpuleases" in asked]
-    assert leases == ["closes/status", "closes", opens.meta.name]
+    assert leases == ["closes", opens.meta.name]
 
 
 def test_a_start_whose_places_are_not_freed_is_decided_anew_and_nobody_is_blamed(
@@ -276,7 +276,7 @@ def test_a_place_does_not_seem_held_again_while_its_lease_is_let_go(server: Serv
     stored(server, HELD)
     cluster.lead("me")
     observed(cluster)
-    server.refuse[path(HELD)] = [None, Refused(409, "Conflict", "uid mismatch: no existing object was found")]
+    server.refuse[path(HELD)] = [Refused(409, "Conflict", "uid mismatch: no existing object was found")]
     cluster.commit([CloseLease(closed(HELD))], ())
     assert cluster.writer.drain(5)
     told = [change.lease.status.closed for change in observed(cluster) if isinstance(change, LeaseSeen)]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, assert_never, cast
 
 import attrs
 from cattrs import Converter
@@ -110,12 +110,29 @@ def unreadable(kind: str, obj: Mapping[str, Any], error: Exception) -> InvalidIn
     return InvalidInput([Problem(f"{kind} {name or 'without a name'}", what)])
 
 
-def _read(kind: Kind, obj: Mapping[str, Any], sections: Sequence[Section]) -> Any:
+def again(known: Run | Lease, obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Run | Lease:
+    """As `from_object`, of what was read before: a spec that cannot have changed since is not read anew.
+
+    The API server counts the edits of a run's spec; a lease's is what it was when it was minted.
+    """
+    metadata = obj["metadata"]
+    same = metadata.get("uid") == known.meta.uid != ""
+    match known:
+        case Run():
+            spec = known.spec if same and metadata.get("generation") == known.meta.generation else None
+            return cast("Run", _read(RUN, obj, sections, spec))
+        case Lease():
+            return cast("Lease", _read(LEASE, obj, (), known.spec if same else None))
+        case _:
+            assert_never(known)
+
+
+def _read(kind: Kind, obj: Mapping[str, Any], sections: Sequence[Section], spec: object = None) -> Any:
     read = converter(tuple(sections))
     try:
         return kind.value(
             meta=meta_from(obj["metadata"]),
-            spec=read.structure(obj["spec"], kind.spec),
+            spec=read.structure(obj["spec"], kind.spec) if spec is None else spec,
             status=read.structure(obj.get("status") or {}, kind.status),
         )
     except UNREADABLE as error:

@@ -73,7 +73,7 @@ def _crd(kind: Kind, sections: Sequence[Section]) -> Object:
                     "served": True,
                     "storage": True,
                     "schema": {"openAPIV3Schema": _root(kind, sections)},
-                    "subresources": {"status": {}},
+                    **({"subresources": {"status": {}}} if kind.status_apart else {}),
                     "additionalPrinterColumns": columns,
                 }
             ],

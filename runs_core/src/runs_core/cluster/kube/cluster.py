@@ -256,7 +256,7 @@ class KubeCluster:
             self.writer.add(Work(key=key, stages=[[task]], failed=_unheard, done=self.inbox.wake))
 
     def _let_go(self, lease: Lease) -> None:
-        self.inbox.put(Written(effect=e.CloseLease(lease), answer=self._writes.let_go(lease, lease.meta.uid)))
+        self.inbox.put(Written(effect=e.CloseLease(lease), answer=self._writes.close(lease)))
 
     def stop(self, seconds: float) -> bool:
         """Finish what is in flight; False: something was left for the next leader, who finds it in the journal."""
@@ -343,8 +343,9 @@ class KubeCluster:
         self._places.free(step.closes, freed)
         unsent = self._skipping.follow(step, self._known(step.key))
         stages = list(self._stages(step, written, freed, unsent))
-        says = step.writes and rank(step.writes[-1]) == STATUS
-        return Work(key=step.key, stages=stages, failed=failed, done=done, gates=gates, last_can_wait=bool(says))
+        says = bool(step.writes) and rank(step.writes[-1]) == STATUS
+        frees = any(isinstance(effect, e.EndPod | e.RemovePod | e.CloseLease) for effect in step.effects)
+        return Work(key=step.key, stages=stages, failed=failed, done=done, gates=gates, frees=frees, last_can_wait=says)
 
     def _known(self, key: Key) -> Run | Budget | None:
         kind = "Run" if key.namespace else "Budget"
@@ -443,7 +444,7 @@ class KubeCluster:
             self.doomed.pop(name[1], None)
         if not deleted:
             try:
-                value = read(kind, item, self._settings.fleet, self._sections)
+                value = read(kind, item, self._settings.fleet, self._sections, self.mirror.seen.get((kind, _key(item))))
             except InvalidInput as error:
                 self.aside[name] = str(error)
                 if kind != "Run" or not held or "deletionTimestamp" not in item["metadata"]:

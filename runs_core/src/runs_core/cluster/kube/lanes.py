@@ -1,16 +1,26 @@
-"""Threads that carry out writes: what others wait for first, what only tells of it when there is room."""
+"""Threads that carry out writes: what frees GPUs first, then what takes them, and what only tells of it at last."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from enum import Enum, auto
+from typing import assert_never
 
 from runs_core.values.meta import Key
 
 Task = Callable[[], None]
-PATIENT = 2
+PATIENT = 1
 """Threads that look at what can wait first, so that it never waits for ever."""
+
+
+class Lane(Enum):
+    """How soon."""
+
+    FREES = auto()
+    TAKES = auto()
+    TELLS = auto()
 
 
 class Lanes:
@@ -19,21 +29,27 @@ class Lanes:
     def __init__(self, threads: int) -> None:
         self._most = threads
         self._threads: list[threading.Thread] = []
-        self._urgent: deque[Task] = deque()
+        self._frees: deque[Task] = deque()
+        self._takes: deque[Task] = deque()
         self._later: OrderedDict[Key, deque[Task]] = OrderedDict()
         self._idle = 0
         self._stopped = False
         self._changed = threading.Condition()
 
-    def submit(self, task: Task, later: Key | None = None) -> None:
-        """later: of the run whose next writes, if there are any, do not wait for it yet."""
+    def submit(self, task: Task, lane: Lane, key: Key) -> None:
+        """key: of the run."""
         with self._changed:
             if self._stopped:
                 return
-            if later is None:
-                self._urgent.append(task)
-            else:
-                self._later.setdefault(later, deque()).append(task)
+            match lane:
+                case Lane.FREES:
+                    self._frees.append(task)
+                case Lane.TAKES:
+                    self._takes.append(task)
+                case Lane.TELLS:
+                    self._later.setdefault(key, deque()).append(task)
+                case _:
+                    assert_never(lane)
             if self._idle:
                 self._changed.notify()
             elif len(self._threads) < self._most:
@@ -44,15 +60,16 @@ class Lanes:
                 thread.start()
 
     def hurry(self, key: Key) -> None:
-        """What can wait of this run is waited for now."""
+        """What could wait of this run keeps others waiting now."""
         with self._changed:
-            self._urgent.extend(self._later.pop(key, ()))
+            self._frees.extend(self._later.pop(key, ()))
 
     def stop(self) -> None:
         """Nothing new is begun; what is being done is finished."""
         with self._changed:
             self._stopped = True
-            self._urgent.clear()
+            self._frees.clear()
+            self._takes.clear()
             self._later.clear()
             self._changed.notify_all()
         for thread in self._threads:
@@ -66,14 +83,16 @@ class Lanes:
     def _next(self, *, patient: bool) -> Task | None:
         with self._changed:
             while not self._stopped:
-                if self._later and (patient or not self._urgent):
+                if self._later and (patient or not (self._frees or self._takes)):
                     key, tasks = next(iter(self._later.items()))
                     task = tasks.popleft()
                     if not tasks:
                         del self._later[key]
                     return task
-                if self._urgent:
-                    return self._urgent.popleft()
+                if self._frees:
+                    return self._frees.popleft()
+                if self._takes:
+                    return self._takes.popleft()
                 self._idle += 1
                 self._changed.wait()
                 self._idle -= 1

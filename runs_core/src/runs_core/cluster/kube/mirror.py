@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from runs_core.cluster.kube.api import Object
-from runs_core.schema.convert import from_object
+from runs_core.schema.convert import again, from_object
 from runs_core.schema.nodes import node_from_object
 from runs_core.schema.pods import pod_from_object
 from runs_core.schema.storage import KINDS, storage_from_object
@@ -140,14 +140,18 @@ class Mirror:
             yield change
 
 
-def read(kind: str, item: Object, fleet: FleetSettings, sections: Sequence[Section]) -> Value:
-    """A watched object as runs reads it. InvalidInput: it cannot be read."""
+def read(
+    kind: str, item: Object, fleet: FleetSettings, sections: Sequence[Section], known: Value | None = None
+) -> Value:
+    """A watched object as runs reads it. known: as it was before, if it was. InvalidInput: it cannot be read."""
     if kind == "Node":
         return node_from_object(item, fleet)
     if kind == "Pod":
         return pod_from_object(item, fleet)
     if kind in KINDS:
         return storage_from_object(kind, item)
+    if isinstance(known, Run | Lease):
+        return again(known, item, sections)
     return from_object({**item, "kind": kind}, sections)
 
 

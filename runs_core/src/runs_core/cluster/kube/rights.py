@@ -25,9 +25,8 @@ CLUSTER = (
     Permission(api_group=GROUP, resource=f"{BUDGET.plural}/status", verbs=("patch",)),
     Permission(api_group=GROUP, resource=RUN.plural, verbs=(*_LOOK, "patch", "delete")),
     Permission(api_group=GROUP, resource=f"{RUN.plural}/status", verbs=("patch",)),
-    # leases: opened and released by server-side apply, closed in their status
+    # leases: opened and closed by server-side apply
     Permission(api_group=GROUP, resource=LEASE.plural, verbs=(*_LOOK, "create", "patch")),
-    Permission(api_group=GROUP, resource=f"{LEASE.plural}/status", verbs=("patch",)),
     # pods: made from a template, or taken over with labels and a binding; ended
     Permission(api_group="", resource="pods", verbs=(*_LOOK, "create", "patch", "delete")),
     Permission(api_group="", resource="pods/binding", verbs=("create",)),

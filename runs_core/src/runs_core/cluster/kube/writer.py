@@ -14,11 +14,12 @@ import attrs
 
 from runs_core.cluster.kube.api import Refused
 from runs_core.cluster.kube.gates import Gate, after
-from runs_core.cluster.kube.lanes import Lanes
+from runs_core.cluster.kube.lanes import Lane, Lanes
 from runs_core.errors import Unavailable
 from runs_core.values.meta import Key
 
-THREADS = 16
+THREADS = 8
+"""More would not be answered sooner by a busy server, and what waits with us may be overtaken and never be sent."""
 LONGEST_PAUSE_SECONDS = 5.0
 GIVES_UP_SECONDS = 300.0
 """A write that the server cannot take for so long counts as refused: what it belonged to is decided anew."""
@@ -36,7 +37,8 @@ class Work:
 
     gates: what has to come about first. failed: told the first refusal; then nothing more is written.
 
-    done: told when it is over, either way. last_can_wait: the last stage only tells of what is so.
+    done: told when it is over, either way. frees: others wait for its places. last_can_wait: the last stage only tells
+    of what is so.
     """
 
     key: Key
@@ -44,6 +46,7 @@ class Work:
     failed: Callable[[Refused], None]
     done: Callable[[], None]
     gates: Sequence[Gate] = ()
+    frees: bool = False
     last_can_wait: bool = False
 
     def can_wait(self, stage: int) -> bool:
@@ -129,8 +132,12 @@ class Writer:
     def submit(self, task: Callable[[], None], work: Work, stage: int) -> None:
         with self._lock:
             chain = self._chains[work.key]
-            later = work.can_wait(stage) and all(follower.can_wait(0) for follower in list(chain)[1:])
-            self._lanes.submit(task, work.key if later else None)
+            waited_for = any(not follower.can_wait(0) for follower in list(chain)[1:])
+            if work.can_wait(stage):
+                lane = Lane.FREES if waited_for else Lane.TELLS
+            else:
+                lane = Lane.FREES if work.frees else Lane.TAKES
+            self._lanes.submit(task, lane, work.key)
 
     def attempt(self, write: Write) -> Refused | None:
         """Until it is written or refused. A server that is busy or away is asked again, later and later.

@@ -15,7 +15,7 @@ from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
 from runs_core.cluster.kube.statuses import Basis, Statuses
 from runs_core.schema.convert import to_object
 from runs_core.schema.names import API_VERSION
-from runs_core.schema.pods import UID_LABEL, rank_labels
+from runs_core.schema.pods import RUN_LABEL, UID_LABEL, rank_labels
 from runs_core.values import effect as e
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
@@ -56,9 +56,9 @@ class Writes:
             case e.OpenLease(lease):
                 return self._open(lease)
             case e.CloseLease(lease):
-                return self._close(lease)
+                return self.close(lease)
             case e.MeterLease(lease):
-                return self._stamp(lease) or None
+                return self._meter(lease)
             case e.SelectNode(_, claim):
                 return self._select(claim)
             case e.MakePod(pod, template):
@@ -121,12 +121,7 @@ class Writes:
     def _open(self, lease: Lease) -> Object:
         """201: minted. 200: it was there; adopted if it is open and equal. 422: it is another; spent, if closed."""
         body = to_object(lease)
-        body["metadata"] = {
-            "name": lease.meta.name,
-            "namespace": lease.meta.namespace,
-            "finalizers": [FINALIZER],
-            "labels": {"runs.dev/run": lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
-        }
+        body["metadata"] = {**_of_lease(lease), "finalizers": [FINALIZER]}
         body.pop("status", None)
         path = paths.one("GPULease", lease.key)
         try:
@@ -141,45 +136,41 @@ class Writes:
             raise Refused(409, SPENT, f"lease {lease.key} was there before and is closed")
         return stored
 
-    def _close(self, lease: Lease) -> Object:
-        stored = self._stamp(lease)
-        return self.let_go(lease, stored["metadata"]["uid"]) if stored else {}
-
-    def _stamp(self, lease: Lease) -> Object:
-        """Its status; empty where it is gone.
-
-        In any order with others' writes: a lease that is closed stays as it is, and no meter goes back.
-        """
-        metadata = {"name": lease.meta.name, "namespace": lease.meta.namespace}
-        body = {
-            "apiVersion": API_VERSION,
-            "kind": "GPULease",
-            "metadata": metadata,
-            "status": to_object(lease)["status"],
-        }
+    def _meter(self, lease: Lease) -> Object | None:
+        """What it has used so far; a late one is refused, since no meter goes back. None: it is gone."""
+        body = to_object(lease)
+        body["metadata"] = {**_of_lease(lease), "finalizers": [FINALIZER]}
         try:
-            return self._api.apply(f"{paths.one('GPULease', lease.key)}/status", body)[1]
+            body["metadata"]["uid"] = lease.meta.uid or self._uid(lease.key)
+            return self._api.apply(paths.one("GPULease", lease.key), body)[1]
         except Refused as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                return {}
+            if error.status == HTTPStatus.NOT_FOUND or _another(error):
+                return None
             raise
 
-    def let_go(self, lease: Lease, uid: str) -> Object:
-        """Take the finalizer off a closed lease; all else stays. The uid keeps one that is gone from coming back."""
+    def close(self, lease: Lease) -> Object:
+        """Its status, and the finalizer off, in one write. The uid keeps one that is gone from coming back.
+
+        In any order with others' writes: a lease that is closed stays as it is.
+        """
         body = to_object(lease)
-        body["metadata"] = {
-            "name": lease.meta.name,
-            "namespace": lease.meta.namespace,
-            "uid": uid,
-            "labels": {"runs.dev/run": lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
-        }
-        body.pop("status", None)
+        body["metadata"] = _of_lease(lease)
         try:
-            return self._api.apply(paths.one("GPULease", lease.key), body)[1]
+            body["metadata"]["uid"] = lease.meta.uid or self._uid(lease.key)
+            _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
         except Refused as error:
             if error.status == HTTPStatus.NOT_FOUND or _another(error):
                 return {}
             raise
+        if not (stored.get("status") or {}).get("closed"):
+            told = f"lease {lease.key} did not close: the GPULease kind of another release is installed"
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Outdated", told)
+        return stored
+
+    def _uid(self, lease: Key) -> str:
+        """Of one that was opened a moment ago, and not seen yet."""
+        uid: str = self._api.call("GET", paths.one("GPULease", lease))[1]["metadata"]["uid"]
+        return uid
 
     def _select(self, claim: VolumeClaim) -> Object:
         """Whoever makes the volume does so for that node. The uid keeps a claim that is gone from coming back."""
@@ -257,6 +248,14 @@ class Writes:
         except Refused as error:
             if error.passing:
                 raise
+
+
+def _of_lease(lease: Lease) -> Object:
+    return {
+        "name": lease.meta.name,
+        "namespace": lease.meta.namespace,
+        "labels": {RUN_LABEL: lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
+    }
 
 
 def _another(error: Refused) -> bool:
