@@ -34,6 +34,8 @@ from runs_core.world.volumes import Volumes, name_of
 T = TypeVar("T")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 Rank = Callable[[Run], Order | None]
+Declared = c.BudgetSeen | c.BudgetGone | c.NamespaceSeen | c.NamespaceGone | c.StorageSeen | c.StorageGone
+"""Changes of what people declare beside runs."""
 Rare = (
     c.RunGone
     | c.PodGone
@@ -44,12 +46,7 @@ Rare = (
     | c.PledgeSeen
     | c.PledgeGone
     | c.HeadSeen
-    | c.BudgetSeen
-    | c.BudgetGone
-    | c.NamespaceSeen
-    | c.NamespaceGone
-    | c.StorageSeen
-    | c.StorageGone
+    | Declared
 )
 """Changes that do not come with every run, and say what undoes them before they are taken up."""
 
@@ -323,6 +320,11 @@ class World:
                 return c.PledgeSeen(bound) if (bound := self._pledges.get(key)) else None
             case c.HeadSeen(head):
                 return c.HeadSeen(self.ledger.head) if head != self.ledger.head else None
+            case _:
+                return self._inverse_of_declared(change)
+
+    def _inverse_of_declared(self, change: Declared) -> c.Change | None:
+        match change:
             case c.BudgetSeen(budget):
                 b = self._budgets.get(budget.name)
                 return None if b == budget else c.BudgetSeen(b) if b else c.BudgetGone(budget.name)
@@ -433,6 +435,11 @@ class World:
                 self._put_pledge(key, None)
             case c.HeadSeen(head):
                 self.ledger.head = head
+            case _:
+                self._put_declared(change)
+
+    def _put_declared(self, change: Declared) -> None:
+        match change:
             case c.BudgetSeen(budget):
                 self._put_budget(budget.name, budget)
             case c.BudgetGone(name):
