@@ -46,7 +46,7 @@ READERS = {
     "Condition.type": "runs_core.decide.standing: condition.type",
     "Condition.status": "runs_core.decide.standing: old.status",
     "Condition.reason": "runs_core.decide.standing: old.reason",
-    "Condition.message": "runs_core.decide.standing: old.message",
+    "Condition.message": "runs_core.decide.budget: old.message",
     "Ending.reason": "runs_core.decide.release: ending.reason",
     "Ending.detail": "runs_core.decide.release: ending.detail",
     "Ending.then": "runs_core.decide.release: ending.then",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.hold import failed_upstream, hold, holds
@@ -33,24 +35,35 @@ def cycle(world: World, advice: Advice, clock: Clock) -> Batch:
 
 
 def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Key, float]:
-    """Runs that a change touched.
+    """Runs that a change touched, or a decision of this cycle, each time the first by its key.
 
+    So who was touched in vain, as may depend on the order in which things were seen, changes no order of decisions.
     Returns those that stand in line and are to be answered, with the time spent on holds.
     """
     fresh: dict[Key, float] = {}
-    while world.touched:
-        keys, world.touched = sorted(world.touched), set()
-        for key in keys:
-            began = clock()
-            fresh.pop(key, None)
-            decision = attend(world, key, advice)
-            seconds = clock() - began
-            if decision is not None:
-                batch.take(stamped(world, decision, advice) if world.funded else decision, {"attend": seconds})
-                if is_at_rest(decision):
-                    world.touched.discard(key)
-            elif key in world.line.entries:
-                fresh[key] = seconds
+    due: set[Key] = set()
+    queue: list[Key] = []
+    while world.touched or queue:
+        if world.touched:
+            found, world.touched = world.touched - due, set()
+            due |= found
+            if queue:
+                for key in found:  # in any order: a heap gives them back in theirs
+                    heapq.heappush(queue, key)
+            else:
+                queue = sorted(found)
+        key = heapq.heappop(queue)
+        due.discard(key)
+        began = clock()
+        fresh.pop(key, None)
+        decision = attend(world, key, advice)
+        seconds = clock() - began
+        if decision is not None:
+            batch.take(stamped(world, decision, advice) if world.funded else decision, {"attend": seconds})
+            if is_at_rest(decision):
+                world.touched.discard(key)
+        elif key in world.line.entries:
+            fresh[key] = seconds
     return fresh
 
 

@@ -11,7 +11,7 @@ from runs_core.cluster.port import Cluster
 from runs_core.decide.advice import Advice, Silent
 from runs_core.decide.aside import aside_effects
 from runs_core.decide.batch import Batch, Clock
-from runs_core.decide.budget import budget_effects
+from runs_core.decide.budget import Accounts
 from runs_core.decide.cycle import cycle
 from runs_core.errors import Conflict
 from runs_core.settings import Settings
@@ -51,6 +51,7 @@ class Loop:
         self.cycles = 0
         self._told = [told]
         self._clock = clock
+        self._accounts = Accounts()
         self._moment: datetime | None = None
         self._settled = False
 
@@ -68,8 +69,9 @@ class Loop:
             world.touch(*(run.key for run in world.runs() if run.status.phase is Phase.HELD))
         batch = cycle(world, self.advice, self._clock)
         effects = [effect for decision in batch.decisions for effect in decision.effects]
-        if world.touched_budgets:
-            effects += budget_effects(world, batch)
+        due = self._accounts.next_moment()
+        if world.touched_budgets or (due is not None and due <= now):
+            effects += self._accounts.effects(world, batch, self.advice)
         if world.touched_nodes:
             effects += aside_effects(world, batch)
         if effects:
@@ -100,7 +102,8 @@ class Loop:
 
     def next_moment(self) -> datetime | None:
         """When time alone gives the loop something to do."""
-        moments = [when for when in (self.world.next_deadline(), self._moment) if when is not None]
+        all_moments = (self.world.next_deadline(), self._moment, self._accounts.next_moment())
+        moments = [when for when in all_moments if when is not None]
         return min(moments, default=None)
 
     def _commit(self, batch: Batch, effects: Sequence[Effect]) -> None:

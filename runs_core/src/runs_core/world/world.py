@@ -85,6 +85,7 @@ class World:
         self.line = Line()
         self.unpaid = Line()
         self._unpaid_moved: set[Key] = set()
+        self._paying: dict[str, int] = {}
         self.volumes = Volumes()
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
@@ -136,6 +137,10 @@ class World:
 
     def budget(self, name: str) -> Budget | None:
         return self._budgets.get(name)
+
+    def pays(self, budget: str) -> bool:
+        """Whether it pays for any open lease."""
+        return self._paying.get(budget, 0) > 0
 
     def budgets(self) -> Sequence[Budget]:
         return [self._budgets[name] for name in sorted(self._budgets)]
@@ -591,7 +596,8 @@ class World:
         self.touch(key)
 
     def _put_lease(self, old: Lease | None, lease: Lease | None) -> None:
-        self._unpay(old, lease)
+        if self.funded:
+            self._unpay(old, lease)
         if old is not None and lease is not None and not lease.status.closed and old.spec is lease.spec:
             self.ledger.remove(old)
             self.ledger.add(lease)  # only its meter is another
@@ -613,11 +619,16 @@ class World:
 
     def _unpay(self, old: Lease | None, lease: Lease | None) -> None:
         """Who holds GPUs that nobody pays for stands in line for cover, where its run does for GPUs while it waits."""
-        if not self.funded:
-            return
-        for known in (old, lease):
-            if known is not None and known.spec.payer is None:
+        for known, sign in ((old, -1), (lease, 1)):
+            if known is None or known.status.closed:
+                continue
+            payer = known.spec.payer
+            if payer is None:
                 self._unpaid_moved.add(known.run)
+            else:
+                self._paying[payer.budget] = self._paying.get(payer.budget, 0) + sign
+                if not self._supposed:
+                    self.touched_budgets.add(payer.budget)
 
     def _put_pledge(self, key: Key, pledge: Pledge | None) -> None:
         old = self._pledges.pop(key, None)
