@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,8 +19,8 @@ from runs_core.errors import Unavailable
 from runs_core.schema.convert import to_object
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
-from runs_core.values.change import Change, LeaseSeen, RunSeen, StartRefused
-from runs_core.values.effect import CloseLease, Effect, OpenLease, SetRunStatus
+from runs_core.values.change import Change, LeaseSeen, RunGone, RunSeen, StartRefused
+from runs_core.values.effect import CloseLease, Effect, OpenLease, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.run import Phase, Run
 
@@ -377,6 +378,21 @@ def test_a_status_is_not_written_on_another_run_of_the_name(server: Server, clus
     cluster.commit([SetRunStatus(phased(RUN, Phase.STARTING))], ())
     assert cluster.writer.drain(5)
     assert phase_of(server) == "Queued"
+
+
+def test_a_run_that_cannot_be_read_counts_as_gone_once_it_is_to_go(server: Server, cluster: KubeCluster) -> None:
+    """Until then it counts as it was last read. The audit lets it go."""
+    begun(server, cluster)
+    body = stored(server, RUN)
+    body["spec"] = {"resources": {"gpus": "many"}}
+    cluster.inbox.put(Event(resource="Run", deleted=False, item=copy.deepcopy(body)))
+    assert (observed(cluster), cluster.doomed) == ([], {})
+    body["metadata"].update(deletionTimestamp="2026-01-31T08:00:00Z", resourceVersion=str(server.version + 1))
+    cluster.inbox.put(Event(resource="Run", deleted=False, item=body))
+    assert (observed(cluster), cluster.doomed) == ([RunGone(RUN.key)], {RUN.key: body["metadata"]["uid"]})
+    cluster.commit([RemoveRun(RUN.key, body["metadata"]["uid"])], ())
+    assert cluster.writer.drain(5)
+    assert ("DELETE", path(RUN)) in server.asked
 
 
 def test_the_first_status_of_a_run_comes_after_our_finalizer(server: Server, cluster: KubeCluster) -> None:

@@ -66,6 +66,14 @@ def test_every_kind_has_columns_and_a_status_that_is_written_by_itself_but_for_l
     assert [crd["metadata"]["name"] for crd in crds()] == ["budgets.runs.dev", "gpuleases.runs.dev", "runs.runs.dev"]
 
 
+def test_no_word_means_several_kinds() -> None:
+    """`kubectl delete runs --all` would take leases and budgets along if `runs` were their category as well."""
+    names = [crd["spec"]["names"] for crd in crds()]
+    words = [word for name in names for word in (name["plural"], name["singular"], *name["shortNames"])]
+    assert len(set(words)) == len(words)
+    assert not {word for name in names for word in name.get("categories", ())} & set(words)
+
+
 def test_nothing_is_without_bounds() -> None:
     """The API server counts what a rule may cost from what its values may hold."""
     parts = [part for crd in crds(SECTIONS) for part in everything(crd["spec"]["versions"][0]["schema"])]

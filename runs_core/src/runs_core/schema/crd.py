@@ -64,7 +64,6 @@ def _crd(kind: Kind, sections: Sequence[Section]) -> Object:
                 "plural": kind.plural,
                 "singular": kind.name.lower(),
                 "shortNames": [kind.short],
-                "categories": ["runs"],
             },
             "scope": "Namespaced" if kind.namespaced else "Cluster",
             "versions": [

@@ -55,6 +55,10 @@ class Statuses:
         if _same(self._read(stored), basis.value):
             self._note(stored)
 
+    def forget(self, name: Name) -> None:
+        """It is gone."""
+        self._wrote.pop(name, None)
+
     def _note(self, stored: Object) -> None:
         meta = stored["metadata"]
         name = (stored["kind"], Key(meta.get("namespace", ""), meta["name"]))

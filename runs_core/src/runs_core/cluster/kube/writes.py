@@ -106,6 +106,7 @@ class Writes:
         except Refused as error:
             if error.status != HTTPStatus.NOT_FOUND and not _another(error):
                 raise
+        self.statuses.forget(("Run", key))
 
     def make_service(self, run: Run) -> None:
         """The gang's headless Service; there already: as it should be."""
