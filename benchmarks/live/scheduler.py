@@ -16,6 +16,7 @@ import attrs
 from benchmarks.live.plane import Plane
 
 LEADS_SECONDS = 120.0
+SERVE = "runs_cli.main"
 
 
 @attrs.frozen(kw_only=True)
@@ -37,12 +38,15 @@ class Scheduler:
 
 
 @contextmanager
-def scheduler(there: Plane) -> Iterator[Scheduler]:
-    """From when it leads, and has decided what there was to decide, until the end."""
+def scheduler(there: Plane, module: str = SERVE) -> Iterator[Scheduler]:
+    """From when it leads, and has decided what there was to decide, until the end.
+
+    module: what is run; another than our own is one with a defect.
+    """
     log = there.folder / "log" / "scheduler.log"
     began = time.monotonic()
     words = ["serve", "--kubeconfig", str(there.scheduler), "--http-address", "none"]
-    command = [sys.executable, "-m", "runs_cli.main", *words]
+    command = [sys.executable, "-m", module, *words]
     with log.open("wb") as lines:
         process = subprocess.Popen(command, stderr=lines)
     try:
