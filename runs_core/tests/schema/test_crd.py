@@ -62,7 +62,8 @@ def test_every_kind_has_a_status_of_its_own_and_columns() -> None:
         (version,) = crd["spec"]["versions"]
         assert version["subresources"] == {"status": {}}
         assert version["additionalPrinterColumns"]
-    assert [crd["metadata"]["name"] for crd in crds()] == ["budgets.runs.dev", "gpuleases.runs.dev", "runs.runs.dev"]
+    names = ["budgets.runs.dev", "gpuleases.runs.dev", "resolutions.runs.dev", "runs.runs.dev"]
+    assert [crd["metadata"]["name"] for crd in crds()] == names
 
 
 def test_nothing_is_without_bounds() -> None:

@@ -11,10 +11,11 @@ from typing import assert_never
 import attrs
 
 from runs_core.values.budget import Budget
-from runs_core.values.change import BudgetSeen, Change, LeaseSeen, PodGone, PodSeen, RunGone, RunSeen
+from runs_core.values.change import BudgetSeen, Change, LeaseSeen, PodGone, PodSeen, ResolutionSeen, RunGone, RunSeen
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 
 
@@ -86,6 +87,23 @@ class SetBudgetStatus:
 
 
 @attrs.frozen
+class PutResolution:
+    """Keep a resolution, with its evidence. Meeting one of that name, and equal, counts as done.
+
+    Nobody is told to go before it was seen to be kept: two schedulers may both write number n, and one of them counts.
+    """
+
+    resolution: Resolution
+
+
+@attrs.frozen
+class SetResolutionStatus:
+    """Write a resolution's status. resolution: as it will stand; only its status is written."""
+
+    resolution: Resolution
+
+
+@attrs.frozen
 class Emit:
     """Tell a person, on the object meant. Repeated ones are counted, not listed again.
 
@@ -102,7 +120,7 @@ class Emit:
 
 
 Made = OpenLease | CloseLease | MakePod | BindPod | EndPod | RemovePod
-Effect = Made | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
+Effect = Made | SetRunStatus | RemoveRun | SetBudgetStatus | PutResolution | SetResolutionStatus | Emit
 
 
 def expected(effect: Effect) -> Change | None:
@@ -122,5 +140,7 @@ def expected(effect: Effect) -> Change | None:
             return RunGone(key)
         case SetBudgetStatus(budget):
             return BudgetSeen(budget)
+        case PutResolution(resolution) | SetResolutionStatus(resolution):
+            return ResolutionSeen(resolution)
         case _:
             assert_never(effect)

@@ -16,13 +16,16 @@ from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.node import MalformedNode, Node
+from runs_core.values.nonces import Chain, Nonces
 from runs_core.values.pod import Pod
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Phase, Run
 from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
 from runs_core.world.ledger import Ledger, entry, fold
 from runs_core.world.line import Line, Order
 from runs_core.world.needs import BARE, need_of
+from runs_core.world.resolutions import Resolutions
 from runs_core.world.view import Index
 
 T = TypeVar("T")
@@ -71,6 +74,7 @@ class World:
         self.ledger = Ledger()
         self.gangs = Gangs()
         self.line = Line()
+        self._audits = Resolutions()
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
         self.touched_nodes: set[str] = set()
@@ -101,6 +105,23 @@ class World:
     def refusal(self, key: Key) -> c.Refusal | None:
         """Why the last start of this run came to nothing, where the cluster refused it."""
         return self._refusals.get(key)
+
+    def resolution(self, name: str) -> Resolution | None:
+        return self._audits.get(name)
+
+    def resolutions(self) -> Sequence[Resolution]:
+        """All that are kept, by number."""
+        return self._audits.all()
+
+    @property
+    def chain(self) -> Chain:
+        """The last resolution, and what binds the next one's nonce."""
+        return self._audits.chain
+
+    @property
+    def nonces(self) -> Nonces | None:
+        """What draws are made from; None: who looks here decides nothing."""
+        return self._audits.nonces
 
     def budget(self, name: str) -> Budget | None:
         return self._budgets.get(name)
@@ -221,6 +242,12 @@ class World:
                 return c.LeaseSeen(held) if held is not None else c.LeaseGone(lease.key)
             case c.TimePassed(now):
                 return self._pass(now) if now > self._now else None
+            case c.ResolutionSeen() | c.ResolutionGone() | c.ChainSeen() | c.NoncesSeen():
+                undo = self._audits.inverse(change)
+                if undo is not None:
+                    self._tell(change)
+                    self.touch(*self._audits.put(change))
+                return undo
             case _:
                 inverse = self._inverse(change)
                 if inverse is not None:
@@ -295,6 +322,7 @@ class World:
         yield from (c.LeaseSeen(self.ledger.open[key]) for key in sorted(self.ledger.open))
         yield from (c.PodSeen(self.gangs.pods[key]) for key in sorted(self.gangs.pods))
         yield from (c.StartRefused(key, self._refusals[key]) for key in sorted(self._refusals))
+        yield from self._audits.everything()
         yield c.HeadSeen(self.ledger.head)
 
     # -- one handler for each kind ------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.gates import Gate, Places
 from runs_core.cluster.kube.journal import Intent, Journal
 from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change
+from runs_core.cluster.kube.nonce import standing
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, everything
 from runs_core.cluster.kube.steps import Step, steps
@@ -33,8 +34,10 @@ from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
+from runs_core.values.nonces import Chain
 from runs_core.values.pod import Pod
 from runs_core.values.record import Record
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Phase, Run
 from runs_core.values.section import Section
 from runs_core.world.ledger import entry, fold
@@ -44,7 +47,7 @@ Told = Callable[[Sequence[Record]], None]
 Place = tuple[str, int]
 """A node, and one of the ledger's places on it."""
 LONGEST_BACKOFF = timedelta(hours=1)
-WRITTEN = ("Run", "GPULease", "Pod")
+WRITTEN = ("Run", "GPULease", "Resolution", "Pod")
 """Kinds whose objects a leader writes as it decides."""
 OVER = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
 
@@ -125,8 +128,10 @@ class KubeCluster:
         self.flavors: tuple[str, ...] = ()
         self._intents: dict[str, Intent] = {}
         self._refused: dict[Key, int] = {}
+        self._chain = Chain()
+        self._home = namespace
         self._api = api
-        self._writes = Writes(api, self._run_of, self._node_of, sections)
+        self._writes = Writes(api, self._run_of, self._node_of, sections, namespace)
 
     def now(self) -> datetime:
         """The cluster's time, UTC."""
@@ -138,10 +143,14 @@ class KubeCluster:
         What the leader before left half done is taken as begun, and the next `observe` tells everything that is known.
         Deposed: another took over at the same time. Refused, Unavailable: not now; nothing was decided.
         """
-        before = self.journal.take_over(holder)
+        nonces = standing(self._api, self._home)
+        before = self.journal.take_over(holder, nonces.commitment(1))
+        self._chain = self.journal.entry.chain
         held = self._look_again()
         self._adopt([lease for lease in before.opening() if held.allows(lease)])
         self.inbox.put(Everything())
+        self.inbox.put(c.NoncesSeen(nonces))
+        self.inbox.put(c.ChainSeen(self._chain))
         self.inbox.put(c.HeadSeen(before.head))
         return self.journal.entry.term
 
@@ -272,7 +281,7 @@ class KubeCluster:
                     changes += self._failed(news)
                 case Everything():
                     changes += self.known()
-                case c.HeadSeen():
+                case c.HeadSeen() | c.ChainSeen() | c.NoncesSeen():
                     changes.append(news)
                 case _:
                     raise AssertionError(f"unknown news {news!r}")
@@ -297,7 +306,7 @@ class KubeCluster:
                 key = str(step.key)
                 intents[key] = intents.get(key, Intent()).joined(step.opens, step.closes)
         head = fold(self.journal.entry.head, *(made for step in batch for made in _entries(step.effects)))
-        self.journal.write(attrs.evolve(self.journal.entry, intents=intents, head=head))
+        self.journal.write(attrs.evolve(self.journal.entry, intents=intents, head=head, chain=self._chain))
         self._intents = intents
 
     # -- out --------------------------------------------------------------------------------------------------------
@@ -367,7 +376,14 @@ class KubeCluster:
         if kind == "GPULease":
             self._watch_lingering(name[1], value, item)
         yield from self.mirror.saw(name, version, value)
+        yield from self._went_on(value)
         yield from self._came_up(name, value)
+
+    def _went_on(self, value: Value | None) -> Iterator[c.Change]:
+        """What the last resolution was stays known, even if its record goes."""
+        if isinstance(value, Resolution) and value.spec.number > self._chain.number:
+            self._chain = Chain(number=value.spec.number, commitment=value.spec.next_commitment)
+            yield c.ChainSeen(self._chain)
 
     def _watch_lingering(self, key: Key, value: Value | None, item: Object) -> None:
         held = FINALIZER in (item["metadata"].get("finalizers") or [])
@@ -398,7 +414,10 @@ class KubeCluster:
             yield from self._spend(news)
         made = any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects)
         if made and news.refusal.reason not in (PREMISE, SPENT):
-            yield c.StartRefused(news.key, self._refusal(news))
+            yield c.StartRefused(news.key, self._refusal(news.key, news.refusal))
+        for effect in news.effects:
+            if isinstance(effect, e.PutResolution) and (to := effect.resolution.spec.beneficiary) is not None:
+                yield c.StartRefused(to.run, self._refusal(to.run, news.refusal))
 
     def _spend(self, news: Failed) -> Iterator[c.Change]:
         """That attempt was begun before, by whomever, and came to nothing: the next start is another one."""
@@ -412,12 +431,12 @@ class KubeCluster:
             self.writer.add(self._work(step))
             yield c.RunSeen(spent)
 
-    def _refusal(self, news: Failed) -> c.Refusal:
+    def _refusal(self, key: Key, refusal: Refused) -> c.Refusal:
         """Twice as long after each refusal in a row, an hour at most."""
-        count = self._refused.get(news.key, 0) + 1
-        self._refused[news.key] = count
+        count = self._refused.get(key, 0) + 1
+        self._refused[key] = count
         pause = min(self._settings.starts.backoff * 2 ** min(count - 1, 10), LONGEST_BACKOFF)
-        return c.Refusal(message=str(news.refusal), count=count, until=self._clock() + pause)
+        return c.Refusal(message=str(refusal), count=count, until=self._clock() + pause)
 
     def _came_up(self, name: Name, value: Value | None) -> Iterator[c.Change]:
         """A run that runs, or is gone, has no refusals to its name any more."""

@@ -20,10 +20,11 @@ from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 
 Name = tuple[str, Key]
-Value = Run | Lease | Budget | Namespace | Node | MalformedNode | Pod
+Value = Run | Lease | Budget | Resolution | Namespace | Node | MalformedNode | Pod
 GONE_KEPT = 20_000
 """Deleted objects whose last version is remembered, so that a late answer does not bring them back."""
 
@@ -143,6 +144,8 @@ def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
             return ("Run", key), None
         case e.SetBudgetStatus(budget):
             return ("Budget", Key("", budget.name)), budget
+        case e.PutResolution(resolution) | e.SetResolutionStatus(resolution):
+            return ("Resolution", resolution.meta.key), resolution
         case e.Emit():
             return None
 
@@ -152,6 +155,8 @@ def _overlaid(seen: Value | None, assumed: Value | None) -> Value | None:
         case Run(), Run():
             return attrs.evolve(seen, status=assumed.status)
         case Budget(), Budget():
+            return attrs.evolve(seen, status=assumed.status)
+        case Resolution(), Resolution():
             return attrs.evolve(seen, status=assumed.status)
         case Pod(), Pod():
             return attrs.evolve(
@@ -184,6 +189,8 @@ def as_change(name: Name, value: Value | None) -> c.Change | None:
             return c.BudgetSeen(value)
         case Namespace():
             return c.NamespaceSeen(value)
+        case Resolution():
+            return c.ResolutionSeen(value)
         case None:
             return _gone(kind, key)
 
@@ -202,5 +209,7 @@ def _gone(kind: str, key: Key) -> c.Change | None:
             return c.BudgetGone(key.name)
         case "Namespace":
             return c.NamespaceGone(key.name)
+        case "Resolution":
+            return c.ResolutionGone(key.name)
         case _:
             return None

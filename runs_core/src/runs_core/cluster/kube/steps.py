@@ -61,6 +61,8 @@ def _goes_back(last: Effect, effect: Effect) -> bool:
 def rank(effect: Effect) -> int:
     """Pods are told to go before leases close; leases are minted before pods, pods made before the status says so."""
     match effect:
+        case e.PutResolution():
+            return 0
         case e.EndPod() | e.RemovePod():
             return 1
         case e.CloseLease():
@@ -69,7 +71,7 @@ def rank(effect: Effect) -> int:
             return 3
         case e.MakePod() | e.BindPod():
             return 4
-        case e.SetRunStatus() | e.SetBudgetStatus():
+        case e.SetRunStatus() | e.SetBudgetStatus() | e.SetResolutionStatus():
             return STATUS
         case e.Emit() | e.RemoveRun():
             return 6
@@ -90,5 +92,7 @@ def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
             return run.key
         case e.SetBudgetStatus(budget):
             return Key("budget", budget.name)
+        case e.PutResolution(resolution) | e.SetResolutionStatus(resolution):
+            return Key("resolution", resolution.name)
         case e.Emit():
             return effect.key

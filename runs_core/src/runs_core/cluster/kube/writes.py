@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.evidence import divided, owned
 from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
 from runs_core.schema.convert import to_object
 from runs_core.schema.names import API_VERSION
@@ -22,6 +23,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod
 from runs_core.values.quantity import format_time
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.values.section import Section
 
@@ -31,7 +33,7 @@ EMPTY_TEMPLATE = '{"spec":{"containers":[]}}'
 
 
 class Writes:
-    """run_of, node_of: the objects that a pod is made from, as they count."""
+    """run_of, node_of: the objects that a pod is made from, as they count. home: the scheduler's own namespace."""
 
     def __init__(
         self,
@@ -39,11 +41,13 @@ class Writes:
         run_of: Callable[[Key], Run | None],
         node_of: Callable[[str], Node | None],
         sections: Sequence[Section],
+        home: str = "",
     ) -> None:
         self._api = api
         self._run_of = run_of
         self._node_of = node_of
         self._sections = sections
+        self._home = home
 
     def write(self, effect: Effect) -> Object | None:
         """Do it. Returns the object as the server now has it, None where it is gone or does not matter."""
@@ -68,6 +72,10 @@ class Writes:
                 return self._status("Run", to_object(run, self._sections), run.key, run.uid)
             case e.SetBudgetStatus(budget):
                 return self._status("Budget", to_object(budget, self._sections), budget.meta.key, budget.meta.uid)
+            case e.PutResolution(resolution):
+                return self._keep(resolution)
+            case e.SetResolutionStatus(resolution):
+                return self._status("Resolution", to_object(resolution), resolution.meta.key, None)
             case e.RemoveRun(key):
                 return self._delete("Run", key, None)
             case e.Emit():
@@ -99,6 +107,31 @@ class Writes:
         if (stored.get("status") or {}).get("closed"):
             raise Refused(409, SPENT, f"lease {lease.key} was there before and is closed")
         return stored
+
+    def _keep(self, resolution: Resolution) -> Object:
+        """Long evidence first, so that where the resolution is, all of it is. There already: adopted if it is equal."""
+        body, parts = divided(resolution, self._home)
+        for part in parts:
+            self._create_part(part)
+        try:
+            _, stored = self._api.call("POST", paths.collection("Resolution"), body)
+        except Refused as error:
+            if error.reason != "AlreadyExists":
+                raise
+            _, stored = self._api.call("GET", paths.one("Resolution", resolution.meta.key))
+            if stored["spec"] != body["spec"]:
+                raise Refused(409, "AlreadyExists", f"{resolution.name} is another one") from error
+        for part in parts:
+            self._api.apply(*owned(part, stored))
+        return stored
+
+    def _create_part(self, part: Object) -> None:
+        """Its name has the digest of what it holds: one that is there holds the same."""
+        try:
+            self._api.call("POST", paths.collection("ConfigMap", self._home), part)
+        except Refused as error:
+            if error.reason != "AlreadyExists":
+                raise
 
     def _close(self, lease: Lease) -> Object:
         stored = self._status("GPULease", to_object(lease), lease.key, None)
