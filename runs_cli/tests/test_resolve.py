@@ -11,27 +11,13 @@ from click.testing import Result
 
 from runs_core.cluster.local import LocalCluster, Store
 from runs_core.settings import Settings
-from runs_core.testing.resolutions import NONCES, some_resolution
+from runs_core.testing.resolutions import NONCES, resolutions
 from runs_core.values.effect import PutResolution
-from runs_core.values.nonces import Chain
-from runs_core.values.resolution import Resolution
 
 Runs = Callable[..., Result]
 
 
-def chained(count: int) -> list[Resolution]:
-    """Resolutions 1, 2, …"""
-    found: list[Resolution] = []
-    seed = 0
-    while len(found) < count:
-        number = len(found) + 1
-        one = some_resolution(seed, Chain(number=number - 1, commitment=NONCES.commitment(number)))
-        found += [one] if one is not None else []
-        seed += 1
-    return found
-
-
-KEPT = chained(3)
+KEPT = resolutions(3, chained=True)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from runs_core.errors import Unavailable
 from runs_core.schema.convert import resolution_from_object
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY
-from runs_core.testing.resolutions import NONCES, some_resolution
+from runs_core.testing.resolutions import numbered
 from runs_core.values.change import Change, ResolutionGone, ResolutionSeen, StartRefused
 from runs_core.values.effect import Effect, PutResolution, SetResolutionStatus
 from runs_core.values.nonces import Chain
@@ -102,11 +102,6 @@ def scheduler(server: Server) -> Iterator[Scheduler]:
     yield start
     for one in made:
         one.writer.stop()
-
-
-def numbered(number: int, cluster: KubeCluster | None = None) -> Resolution:
-    chain = Chain(number=number - 1, commitment=NONCES.commitment(number))
-    return next(one for seed in range(100) if (one := some_resolution(seed, chain)) is not None)
 
 
 def written(cluster: KubeCluster, *effects: Effect) -> list[Change]:
@@ -222,7 +217,7 @@ def test_meeting_an_equal_one_is_done_and_meeting_another_is_refused(server: Ser
     again = scheduler()
     led(again)
     assert not [change for change in written(again, PutResolution(one)) if isinstance(change, StartRefused)]
-    other = attrs.evolve(one, spec=attrs.evolve(one.spec, cut_gpus=one.spec.cut_gpus + 1))
+    other = attrs.evolve(one, spec=attrs.evolve(one.spec, digest="1" * 64))
     changes = written(again, PutResolution(other))
     assert one.spec.beneficiary is not None
     assert [change.run for change in changes if isinstance(change, StartRefused)] == [one.spec.beneficiary.run]

@@ -11,18 +11,13 @@ from runs_core.cluster.local import LocalCluster, Store
 from runs_core.errors import Conflict
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY
-from runs_core.testing.resolutions import NONCES, some_resolution
+from runs_core.testing.resolutions import NONCES, numbered
 from runs_core.values.change import ChainSeen, NoncesSeen, ResolutionGone, ResolutionSeen
 from runs_core.values.effect import PutResolution, SetResolutionStatus
 from runs_core.values.nonces import Chain
 from runs_core.values.quantity import format_time
-from runs_core.values.resolution import Resolution, ResolutionPhase, ResolutionStatus
+from runs_core.values.resolution import ResolutionPhase, ResolutionStatus
 from runs_core.world.world import World
-
-
-def numbered(number: int) -> Resolution:
-    chain = Chain(number=number - 1, commitment=NONCES.commitment(number))
-    return next(one for seed in range(100) if (one := some_resolution(seed, chain)) is not None)
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ AMPLE = Left(cpu_milli=100_000, memory_bytes=2**40, ephemeral_bytes=2**40, pods=
 MONDAY = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 NONCES = played("tests")
 MOST = 0.9
+MOST_SEEDS = 100
+"""Among so many there is always one that cuts somebody."""
 STAGES = (("unfunded", True), ("elastic", False), ("lottery", True))
 
 
@@ -154,7 +156,7 @@ def some_resolution(seed: int, chain: Chain | None = None) -> Resolution | None:
         at=MONDAY,
         head=rng.getrandbits(256),
         nonces=NONCES,
-        chain=chain or Chain(number=seed, commitment=NONCES.commitment(seed + 1)),
+        chain=chain or after(seed),
     )
     taken = work_out(question.seed, short_by(need, nodes), some_pools(rng, units), fit.suffices)
     if taken is None:
@@ -163,13 +165,23 @@ def some_resolution(seed: int, chain: Chain | None = None) -> Resolution | None:
     return resolution_of(question, taken, bound=bound_to(need, nodes, taken), payers=payers)
 
 
-def resolutions(count: int) -> list[Resolution]:
-    """So many different ones."""
+def resolutions(count: int, *, chained: bool = False) -> list[Resolution]:
+    """So many different ones. chained: with the numbers from 1, each bound by the one before."""
     found: list[Resolution] = []
     seed = 0
     while len(found) < count:
-        one = some_resolution(seed)
+        one = some_resolution(seed, after(len(found)) if chained else None)
         seed += 1
         if one is not None:
             found.append(one)
     return found
+
+
+def numbered(number: int) -> Resolution:
+    """One with that number, bound by what was before it."""
+    return next(one for seed in range(MOST_SEEDS) if (one := some_resolution(seed, after(number - 1))) is not None)
+
+
+def after(number: int) -> Chain:
+    """The chain once so many were kept."""
+    return Chain(number=number, commitment=NONCES.commitment(number + 1))

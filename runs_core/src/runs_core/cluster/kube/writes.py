@@ -119,7 +119,7 @@ class Writes:
             if error.reason != "AlreadyExists":
                 raise
             _, stored = self._api.call("GET", paths.one("Resolution", resolution.meta.key))
-            if stored["spec"] != body["spec"]:
+            if stored["spec"]["digest"] != resolution.spec.digest:
                 raise Refused(409, "AlreadyExists", f"{resolution.name} is another one") from error
         for part in parts:
             self._api.apply(*owned(part, stored))
