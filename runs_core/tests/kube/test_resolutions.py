@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -15,15 +16,16 @@ from runs_core.cluster.kube import evidence
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.cluster import KubeCluster
 from runs_core.cluster.kube.evidence import joined
+from runs_core.cluster.kube.gates import Audits
 from runs_core.cluster.kube.journal import FIRST
 from runs_core.cluster.kube.nonce import standing
 from runs_core.errors import Unavailable
 from runs_core.schema.convert import resolution_from_object
 from runs_core.settings import Settings
-from runs_core.testing.builders import A_MONDAY
+from runs_core.testing.builders import A_MONDAY, a_pod, a_run
 from runs_core.testing.resolutions import numbered
 from runs_core.values.change import Change, ResolutionGone, ResolutionSeen, StartRefused
-from runs_core.values.effect import Effect, PutResolution, SetResolutionStatus
+from runs_core.values.effect import Effect, EndPod, PutResolution, SetResolutionStatus
 from runs_core.values.nonces import Chain
 from runs_core.values.resolution import Resolution, ResolutionPhase, ResolutionStatus
 from runs_core.world.world import World
@@ -35,7 +37,10 @@ OURS = "/apis/runs.dev/v1alpha1/resolutions"
 
 
 class Server(Api):
-    """objects: by path. asked: writes in order. dies: at this many writes whoever writes is killed."""
+    """objects: by path. asked: writes in order. dies: at this many writes whoever writes is killed.
+
+    slow: paths whose writes wait.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
@@ -43,10 +48,13 @@ class Server(Api):
         self.version = 1
         self.dies = 10**6
         self.refuses: set[str] = set()
+        self.slow: dict[str, threading.Event] = {}
 
     def call(self, method: str, path: str, body: Object | None = None, **_: object) -> tuple[int, Object]:
         if method == "GET":
             return 200, copy.deepcopy(self._read(path))
+        if path in self.slow:
+            assert self.slow[path].wait(10)
         if len(self.asked) >= self.dies:
             raise Unavailable("killed")
         self.asked.append((method, path))
@@ -245,6 +253,60 @@ def test_only_the_status_of_one_is_written_later(server: Server, scheduler: Sche
     assert server.asked[-1] == ("PATCH", f"{OURS}/{one.name}/status")
     assert led(scheduler()).resolution(one.name) is not None
     assert server.objects[f"{OURS}/{one.name}"]["status"]["phase"] == "Released"
+
+
+# -- nobody goes before it is kept ------------------------------------------------------------------------------------
+
+
+def cutting(one: Resolution) -> tuple[list[Effect], list[str]]:
+    """It, after the end of a pod of each run that it cuts, and the paths of those pods."""
+    runs = [a_run(cut.name, namespace=cut.namespace) for cut in one.spec.cuts]
+    pods = [attrs.evolve(a_pod(run, node="n1"), deleting=A_MONDAY) for run in runs]
+    paths = [f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}" for pod in pods]
+    return [*(EndPod(pod) for pod in pods), PutResolution(one)], paths
+
+
+def deleted(server: Server) -> list[str]:
+    return [path for method, path in server.asked if method == "DELETE"]
+
+
+def test_nobody_is_told_to_go_before_the_resolution_is_kept(server: Server, scheduler: Scheduler) -> None:
+    cluster, (effects, paths) = scheduler(), cutting(numbered(1))
+    led(cluster)
+    server.slow[OURS] = threading.Event()
+    cluster.commit(effects, [])
+    assert not cluster.writer.drain(0.3)
+    cluster.commit(effects[:1], [])
+    assert not cluster.writer.drain(0.1)
+    assert deleted(server) == []
+    server.slow[OURS].set()
+    assert cluster.writer.drain(5)
+    assert set(deleted(server)) == set(paths)
+    assert server.asked.index(("POST", OURS)) < server.asked.index(("DELETE", paths[0]))
+
+
+def test_nobody_is_told_to_go_if_the_resolution_is_refused(server: Server, scheduler: Scheduler) -> None:
+    cluster, one = scheduler(), numbered(1)
+    led(cluster)
+    server.refuses.add(OURS)
+    changes = written(cluster, *cutting(one)[0])
+    assert deleted(server) == []
+    assert one.spec.beneficiary is not None
+    assert [change.run for change in changes if isinstance(change, StartRefused)] == [one.spec.beneficiary.run]
+    server.refuses.clear()
+    written(cluster, *cutting(one)[0])
+    assert set(deleted(server)) == set(cutting(one)[1])
+
+
+def test_a_cut_that_waits_for_nothing_is_noticed(
+    server: Server, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Audits, "gates", lambda self, run: [])
+    cluster = scheduler()
+    led(cluster)
+    server.refuses.add(OURS)
+    written(cluster, *cutting(numbered(1))[0])
+    assert deleted(server) != []
 
 
 # -- evidence that is too long ----------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ class SetBudgetStatus:
 class PutResolution:
     """Keep a resolution, with its evidence. Meeting one of that name, and equal, counts as done.
 
-    Nobody is told to go before it was seen to be kept: two schedulers may both write number n, and one of them counts.
+    What else is written for the runs that it cuts waits until it is kept; if it is refused, so is that.
     """
 
     resolution: Resolution

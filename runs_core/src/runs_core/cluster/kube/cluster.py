@@ -14,7 +14,7 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.gates import Gate, Places
+from runs_core.cluster.kube.gates import Audits, Gate, Places
 from runs_core.cluster.kube.journal import Intent, Journal
 from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change
 from runs_core.cluster.kube.nonce import standing
@@ -122,6 +122,7 @@ class KubeCluster:
         self.journal = Journal(api, namespace)
         self.mirror = Mirror()
         self._places = Places()
+        self._audits = Audits()
         self._listed_at: dict[str, int] = {}
         self.aside: dict[Name, str] = {}
         self.lingering: dict[Key, Lease] = {}
@@ -292,7 +293,7 @@ class KubeCluster:
 
     def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
         """Into the journal, then to the pool. Deposed: another scheduler leads now; nothing was written."""
-        batch = steps(effects, self._run_of_pod)
+        batch = sorted(steps(effects, self._run_of_pod), key=lambda step: not step.resolutions)
         self._bind(batch)
         for step in batch:
             self.mirror.assume(step.effects)
@@ -320,19 +321,21 @@ class KubeCluster:
             left = [effect for effect in step.effects if id(effect) not in written]
             self.inbox.put(Failed(key=step.key, effects=left, refusal=refusal, freed=freed))
 
-        gates = self._places.gates(step.opens)
+        gates = [*self._audits.gates(step.key), *self._places.gates(step.opens)]
+        for resolution in step.resolutions:
+            self._audits.hold(resolution, freed)
         self._places.free(step.closes, freed)
         stages = list(self._stages(step, written, freed))
         return Work(key=step.key, stages=stages, failed=failed, done=self.inbox.wake, gates=gates)
 
     def _stages(self, step: Step, written: set[int], freed: Gate) -> Iterator[list[Write]]:
-        """A gang's Service comes first; whoever waits for its places goes on once its leases are closed."""
+        """A gang's Service comes first; who waits for closed leases, or a kept resolution, goes on once it is so."""
         run = next((eff.run for eff in step.effects if isinstance(eff, e.SetRunStatus)), None)
         if step.opens and run is not None and run.pods > 1 and run.spec.template is not None:
             yield [lambda: self._writes.make_service(run)]
         for effects in step.stages():
             yield [self._task(effect, written) for effect in effects]
-            if isinstance(effects[0], e.CloseLease):
+            if isinstance(effects[0], (e.CloseLease, e.PutResolution)):
                 yield [lambda: freed.tell(came=True)]
 
     def _task(self, effect: Effect, written: set[int]) -> Write:

@@ -11,6 +11,7 @@ from runs_core.values import effect as e
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
+from runs_core.values.resolution import Resolution
 
 STATUS = 5
 
@@ -29,6 +30,10 @@ class Step:
     @property
     def closes(self) -> list[Lease]:
         return [effect.lease for effect in self.effects if isinstance(effect, e.CloseLease)]
+
+    @property
+    def resolutions(self) -> list[Resolution]:
+        return [effect.resolution for effect in self.effects if isinstance(effect, e.PutResolution)]
 
     def stages(self) -> Iterator[list[Effect]]:
         """What may be written side by side, in order."""
