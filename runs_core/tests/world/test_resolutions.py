@@ -4,7 +4,7 @@ import attrs
 
 from runs_core.testing.builders import a_world
 from runs_core.testing.resolutions import NONCES, resolutions
-from runs_core.values.change import ChainSeen, NoncesSeen, ResolutionGone, ResolutionSeen
+from runs_core.values.change import ChainSeen, Change, NoncesSeen, ResolutionGone, ResolutionSeen
 from runs_core.values.nonces import Chain, Nonces, commitment_of
 from runs_core.values.resolution import ResolutionPhase, ResolutionStatus
 from runs_core.world.oracle import snapshot
@@ -77,3 +77,23 @@ def test_a_nonce_follows_from_the_root_and_its_number_and_tells_nothing_of_them(
     assert len({NONCES.nonce(at) for at in range(100)}) == 100
     assert NONCES.commitment(3) == commitment_of(NONCES.nonce(3))
     assert NONCES.root not in repr(NONCES)
+
+
+def test_an_index_hears_of_resolutions_and_never_of_nonces() -> None:
+    class Heard:
+        def __init__(self) -> None:
+            self.changes: list[Change] = []
+
+        def apply(self, change: Change) -> tuple[()]:
+            self.changes.append(change)
+            return ()
+
+    world, early, late = a_world(), Heard(), Heard()
+    world.attach(Heard, early)
+    for change in (NoncesSeen(NONCES), ResolutionSeen(FIRST), ChainSeen(Chain(number=1))):
+        world.apply(change)
+    world.attach(Heard, late)
+    for heard in (early, late):
+        kinds = {type(change) for change in heard.changes}
+        assert ResolutionSeen in kinds
+        assert not kinds & {NoncesSeen, ChainSeen}

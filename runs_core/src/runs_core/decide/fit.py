@@ -21,38 +21,55 @@ def short_by(need: Wanted, nodes: Iterable[ScopeNode]) -> int:
 
 
 class Fit:
-    """One need in one scope. Cost of an answer: the nodes of the scope and the places of the cuts."""
+    """One need in one scope. Cost of an answer: what differs from the cuts of the one before."""
 
     def __init__(self, need: Wanted, nodes: Sequence[ScopeNode]) -> None:
         self._need = need
-        self._nodes = {node.name: node for node in nodes}
         *each, pods = amounts_of(need.each)
         self._each = (*each, max(1, pods))
         self._group = None if need.group_gpus is None else need.group_gpus // need.gpus_per_pod
+        self._domain = {node.name: node.domain for node in nodes}
+        self._free = {node.name: len(node.free) - node.foreign for node in nodes}
+        self._left = {node.name: amounts_of(node.left) for node in nodes}
+        self._seats = {node.name: self._count(node.name) for node in nodes}
+        self._pods: dict[str, int] = {}
+        for name, domain in self._domain.items():
+            self._pods[domain] = self._pods.get(domain, 0) + self._seats[name]
+        self._gone: dict[int, Candidate] = {}
 
     def suffices(self, cuts: Sequence[Candidate]) -> bool:
         """Whether the whole gang fits once these are gone."""
-        pods: dict[str, int] = {}
-        gpus, left = self._freed(cuts)
-        for name, node in self._nodes.items():
-            free = max(0, len(node.free) + gpus.get(name, 0) - node.foreign)
-            room = self._room(left.get(name) or amounts_of(node.left))
-            pods[node.domain] = pods.get(node.domain, 0) + min(free // self._need.gpus_per_pod, room)
-        return self._holds(list(pods.values()))
+        gone = {id(unit): unit for unit in cuts}
+        touched: set[str] = set()
+        for one in gone.keys() - self._gone.keys():
+            touched |= self._take(gone[one], 1)
+        for one in self._gone.keys() - gone.keys():
+            touched |= self._take(self._gone[one], -1)
+        self._gone = gone
+        for name in touched:
+            seats = self._count(name)
+            self._pods[self._domain[name]] += seats - self._seats[name]
+            self._seats[name] = seats
+        return self._holds(list(self._pods.values()))
 
-    def _freed(self, cuts: Sequence[Candidate]) -> tuple[dict[str, int], dict[str, list[int]]]:
-        """GPUs that come free, and what else is then left, by node."""
-        gpus: dict[str, int] = {}
-        left: dict[str, list[int]] = {}
-        for unit in cuts:
-            for slots in unit.slots:
-                gpus[slots.node] = gpus.get(slots.node, 0) + len(slots.ordinals)
-            for use in unit.uses:
-                if use.node in self._nodes:
-                    has = left.setdefault(use.node, amounts_of(self._nodes[use.node].left))
-                    for at, amount in enumerate(amounts_of(use.used)):
-                        has[at] += amount
-        return gpus, left
+    def _take(self, unit: Candidate, sign: int) -> set[str]:
+        """Count it out, or with -1 in again; the nodes where that changes something."""
+        touched = set()
+        for slots in unit.slots:
+            if slots.node in self._free:
+                self._free[slots.node] += sign * len(slots.ordinals)
+                touched.add(slots.node)
+        for use in unit.uses:
+            if use.node in self._left:
+                left = self._left[use.node]
+                for at, amount in enumerate(amounts_of(use.used)):
+                    left[at] += sign * amount
+                touched.add(use.node)
+        return touched
+
+    def _count(self, name: str) -> int:
+        """Pods that fit on a node now."""
+        return min(max(0, self._free[name]) // self._need.gpus_per_pod, self._room(self._left[name]))
 
     def _room(self, left: Sequence[int]) -> int:
         """Pods that fit by all but GPUs."""

@@ -185,7 +185,8 @@ class World:
         """Feed a plugin's index with all that is known, and from now on with every change."""
         self._indexes[cls] = index
         for change in self.everything():
-            index.apply(change)
+            if not isinstance(change, c.ChainSeen | c.NoncesSeen):
+                index.apply(change)
 
     def wake_at(self, when: datetime, key: Key) -> None:
         """Touch this run once time has come that far. The earliest asked for counts."""
@@ -245,7 +246,8 @@ class World:
             case c.ResolutionSeen() | c.ResolutionGone() | c.ChainSeen() | c.NoncesSeen():
                 undo = self._audits.inverse(change)
                 if undo is not None:
-                    self._tell(change)
+                    if isinstance(change, c.ResolutionSeen | c.ResolutionGone):
+                        self._tell(change)  # what draws are made from is no plugin's business
                     self.touch(*self._audits.put(change))
                 return undo
             case _:
