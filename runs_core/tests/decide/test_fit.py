@@ -1,23 +1,28 @@
-"""What the evidence says of room against what the planner says of the world that it was taken from."""
+"""What the evidence says of room against what the planner says of the world; and from a world to a resolution."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 import pytest
 
 from runs_core.decide.advice import Silent
+from runs_core.decide.bound import bound_of
 from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.place import place
+from runs_core.decide.resolve import Question, resolution_of, work_out
 from runs_core.decide.scope import candidate_of, scope_of, wanted_of
-from runs_core.testing.builders import a_lease, a_need, a_node, a_pod, a_run, a_world
-from runs_core.values.change import Change, LeaseGone, PodGone, PodSeen
+from runs_core.decide.verify import verify
+from runs_core.schema.convert import canonical, to_object
+from runs_core.testing.builders import a_lease, a_need, a_node, a_pod, a_run, a_world, seen
+from runs_core.testing.resolutions import NONCES
+from runs_core.values.change import Change, HeadSeen, LeaseGone, PodGone, PodSeen, TimePassed
 from runs_core.values.need import Need
 from runs_core.values.node import Taint
 from runs_core.values.pod import Pod, PodPhase
-from runs_core.values.resolution import Candidate, ScopeNode, Wanted
+from runs_core.values.resolution import Beneficiary, Candidate, Pool, Resolution, ScopeNode, Trigger, Wanted
 from runs_core.values.run import Spread
 from runs_core.values.template import Requests
 from runs_core.world.world import World
@@ -58,8 +63,6 @@ def busy_world(rng: random.Random) -> World:
 
 
 def holding(rng: random.Random, name: str, slots: dict[str, tuple[int, ...]]) -> Iterator[Change]:
-    from runs_core.testing.builders import seen  # noqa: PLC0415
-
     run = a_run(name, gpus=sum(map(len, slots.values())))
     yield seen(a_lease(run, slots))
     rank = 0
@@ -171,3 +174,74 @@ def test_asked_again_and_again_it_says_what_it_says_at_first() -> None:
             changed += fits is not last
             last = fits
     assert changed > 200
+
+
+# -- from a world to a resolution -------------------------------------------------------------------------------------
+
+
+def resolved(world: World, need: Need, number: int) -> Resolution | None:
+    """As a decision goes about it; None: it fits as it is, or would not whoever is cut."""
+    wanted, nodes, units = asked(world, need)
+    fit = Fit(wanted, nodes)
+    if fit.suffices(()):
+        return None
+    question = Question(
+        trigger=Trigger.RECLAIM,
+        beneficiary=Beneficiary(namespace="research", name="new", uid=f"uid-{number}", attempt=1, owner="org:x"),
+        need=wanted,
+        nodes=nodes,
+        at=world.now,
+        head=world.ledger.head,
+        nonces=NONCES,
+        chain=world.chain,
+    )
+    half = len(units) // 2
+    first = Pool(stage="unfunded", drawn=True, candidates=tuple(units[:half]))
+
+    def second(taken: Sequence[Candidate]) -> Iterator[Pool]:
+        assert set(taken) <= set(units[:half])
+        yield Pool(stage="lottery", drawn=True, candidates=tuple(units[half:]))
+
+    taken = work_out(question.seed, short_by(wanted, nodes), [first, second], fit.suffices)
+    if taken is None:
+        return None
+    with world.supposing(without(world, [unit for unit, _ in taken.cuts])):
+        plan = place(world.fleet, world.fleet.flavors["h100"], need, advice=Silent(), view=world)
+    assert plan is not None
+    return resolution_of(question, taken, bound=bound_of(plan))
+
+
+def from_worlds(count: int) -> list[Resolution]:
+    found = []
+    for number in range(count):
+        rng = random.Random(number)
+        one = resolved(busy_world(rng), some_need(rng), number)
+        found += [one] if one is not None else []
+    return found
+
+
+def test_what_the_planner_decides_can_be_worked_out_from_the_object_alone() -> None:
+    found = from_worlds(150)
+    assert len(found) > 30
+    assert sum(len(one.spec.cuts) for one in found) > 2 * len(found)
+    for one in found:
+        assert verify(one, one.spec.evidence.data, None) == []
+
+
+def test_the_same_world_gives_the_same_bytes_whatever_the_order_it_was_seen_in() -> None:
+    compared = 0
+    for number in range(60):
+        rng = random.Random(number)
+        world, need = busy_world(rng), some_need(rng)
+        facts = list(world.everything())
+        rng.shuffle(facts)
+        other = World()
+        for change in (TimePassed(world.now), *facts, HeadSeen(world.ledger.head)):
+            other.apply(change)
+        one, again = resolved(world, need, number), resolved(other, need, number)
+        if one is not None and again is not None:
+            compared += 1
+            assert canonical(to_object(one)) == canonical(to_object(again))
+        else:
+            assert one is again
+    assert compared > 10
