@@ -20,7 +20,7 @@ from runs_core.cluster.kube.writes import Writes
 from runs_core.decide.verify import verify
 from runs_core.schema.convert import resolution_from_object, to_object
 from runs_core.testing.builders import A_MONDAY
-from runs_core.testing.resolutions import NONCES, numbered
+from runs_core.testing.resolutions import NONCES, a_wide_one, numbered
 from runs_core.values.effect import PutResolution, SetResolutionStatus
 from runs_core.values.resolution import Resolution, ResolutionPhase, ResolutionStatus
 
@@ -75,6 +75,16 @@ def test_evidence_that_is_too_long_lies_beside_it_and_belongs_to_it(
         (owner,) = admin.call("GET", f"/api/v1/namespaces/{HOME}/configmaps/{part}")[1]["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["name"], owner["uid"]) == ("Resolution", one.name, found.meta.uid)
     assert verify(found, joined(admin, found), NONCES.commitment(3)) == []
+
+
+def test_one_that_cuts_four_thousand_runs_is_kept_released_and_verified(guarded: Guarded) -> None:
+    one = a_wide_one(7, 4_000)
+    writes(guarded.scheduler).write(PutResolution(one))
+    over = ResolutionStatus(phase=ResolutionPhase.RELEASED, reason="Started", end=A_MONDAY)
+    writes(guarded.scheduler).write(SetResolutionStatus(attrs.evolve(one, status=over)))
+    found = stored(guarded, one)
+    assert (found.status.phase, len(found.spec.cuts), found.spec.evidence.parts) == ("Released", 4_000, 1)
+    assert verify(found, joined(Api.connect(str(guarded.plane.kubeconfig)), found), NONCES.commitment(7)) == []
 
 
 def test_whoever_has_the_rights_still_may_not_make_or_change_one(guarded: Guarded) -> None:

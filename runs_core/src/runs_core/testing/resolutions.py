@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from uuid import NAMESPACE_OID, uuid5
 
 from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
@@ -140,6 +141,19 @@ def bound_to(need: Wanted, nodes: Sequence[ScopeNode], taken: Taken) -> tuple[Bo
     return tuple(found)
 
 
+def asked(seed: int, need: Wanted, nodes: tuple[ScopeNode, ...], head: int, chain: Chain) -> Question:
+    return Question(
+        trigger=Trigger.RECLAIM,
+        beneficiary=Beneficiary(namespace="research", name="big", uid=f"uid-of-big-{seed}", attempt=1, owner="org:x"),
+        need=need,
+        nodes=nodes,
+        at=MONDAY,
+        head=head,
+        nonces=NONCES,
+        chain=chain,
+    )
+
+
 def some_resolution(seed: int, chain: Chain | None = None) -> Resolution | None:
     """None: by chance nothing has to be cut, or nothing would help."""
     rng = random.Random(seed)
@@ -148,16 +162,7 @@ def some_resolution(seed: int, chain: Chain | None = None) -> Resolution | None:
     fit = Fit(need, nodes)
     if fit.suffices(()):
         return None
-    question = Question(
-        trigger=Trigger.RECLAIM,
-        beneficiary=Beneficiary(namespace="research", name="big", uid=f"uid-of-big-{seed}", attempt=1, owner="org:x"),
-        need=need,
-        nodes=nodes,
-        at=MONDAY,
-        head=rng.getrandbits(256),
-        nonces=NONCES,
-        chain=chain or after(seed),
-    )
+    question = asked(seed, need, nodes, rng.getrandbits(256), chain or after(seed))
     taken = work_out(question.seed, short_by(need, nodes), some_pools(rng, units), fit.suffices)
     if taken is None:
         return None
@@ -185,3 +190,27 @@ def numbered(number: int) -> Resolution:
 def after(number: int) -> Chain:
     """The chain once so many were kept."""
     return Chain(number=number, commitment=NONCES.commitment(number + 1))
+
+
+def a_wide_one(number: int, gpus: int) -> Resolution:
+    """So many GPUs of nodes of eight, each taken back from a run of its own."""
+    nodes = tuple(
+        ScopeNode(name=f"node-{at:04}", domain=f"default/default/d{at // 64}", held=tuple(range(8)), left=AMPLE)
+        for at in range(gpus // 8)
+    )
+    units = tuple(
+        Candidate(
+            namespace=f"team-{at % 40}",
+            name=f"run-{at}",
+            uid=str(uuid5(NAMESPACE_OID, str(at))),
+            owner=f"org:{at % 40}",
+            gpus=1,
+            slots=(NodeSlots(node=f"node-{at // 8:04}", ordinals=(at % 8,)),),
+        )
+        for at in range(gpus)
+    )
+    need = Wanted(flavor="h100", gpus=gpus)
+    fit, question = Fit(need, nodes), asked(number, need, nodes, number, after(number - 1))
+    taken = work_out(question.seed, gpus, [Pool(stage="unfunded", drawn=True, candidates=units)], fit.suffices)
+    assert taken is not None
+    return resolution_of(question, taken, bound=bound_to(need, nodes, taken))
