@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 import attrs
@@ -19,6 +19,7 @@ from runs_core.values.resolution import (
     Cut,
     Evidence,
     Paid,
+    Place,
     Pool,
     Resolution,
     ResolutionSpec,
@@ -68,15 +69,16 @@ class Taken:
 def work_out(seed: str, missing: int, stages: Iterable[Grouped | Pool], suffices: Suffices) -> Taken | None:
     """Stage by stage, each only for what is still missing; None: not even all of them suffice.
 
-    stages: a pool, or what gives a stage's pools once it is known what was taken before.
+    stages: a pool, or what gives a stage's pools once it is known what was taken before; what was taken is out.
     """
     taking = Taking(missing, Stream(seed), suffices)
     used: list[Pool] = []
     for stage in stages:
         for pool in (stage,) if isinstance(stage, Pool) else stage(tuple(taking.taken)):
-            if not pool.candidates:
+            left = _in_order(pool, {unit.place for unit in taking.taken})
+            if not left.candidates:
                 continue
-            used.append(_in_order(pool))
+            used.append(left)
             if taking.from_(used[-1]):
                 taking.give_back()
                 return Taken(pools=tuple(used), taking=taking, cuts=cuts_of(used, taking))
@@ -89,11 +91,12 @@ def cuts_of(pools: Sequence[Pool], taking: Taking) -> tuple[tuple[Candidate, str
     return tuple((unit, stage[unit.place]) for unit in taking.cuts)
 
 
-def _in_order(pool: Pool) -> Pool:
+def _in_order(pool: Pool, taken: Collection[Place]) -> Pool:
     """A drum has no order: its candidates are kept sorted, so that nothing shows how they came."""
-    if not pool.drawn:
-        return pool
-    return attrs.evolve(pool, candidates=tuple(sorted(pool.candidates, key=lambda unit: (unit.lot, unit.place))))
+    left = [unit for unit in pool.candidates if unit.place not in taken]
+    if pool.drawn:
+        left.sort(key=lambda unit: (unit.lot, unit.place))
+    return attrs.evolve(pool, candidates=tuple(left))
 
 
 def resolution_of(

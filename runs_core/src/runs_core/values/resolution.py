@@ -89,7 +89,10 @@ class ScopeNode:
 
 @attrs.frozen(kw_only=True)
 class Candidate:
-    """A unit that may be cut. gpus: those of its places that lie in the scope; the others are no help."""
+    """A unit that may be cut. gpus: those of its places that lie in the scope; the others are no help.
+
+    slots: without places that somebody else holds as well, or that a unit of an earlier pool has.
+    """
 
     namespace: str = field(Fact(doc="The run's namespace."))
     name: str = field(Fact(doc="The run."))
@@ -97,7 +100,7 @@ class Candidate:
     group: int | None = field(Fact(doc="One group of it; none: the whole run.", minimum=0), default=None)
     owner: str | None = field(Fact(doc="The run's owner."), default=None)
     gpus: int = field(Fact(doc="Its GPUs in the scope.", minimum=1))
-    slots: tuple[NodeSlots, ...] = field(Fact(doc="All of its places, by node."), default=())
+    slots: tuple[NodeSlots, ...] = field(Fact(doc="The places that are free once it is cut, by node."), default=())
     uses: tuple[OnNode, ...] = field(Fact(doc="What its pods use beside GPUs, by node."), default=())
 
     @property
