@@ -238,6 +238,16 @@ def test_another_nonce_or_number_is_not_the_one_that_was_bound(forge: Callable[[
     assert any("seed" in line for line in checked(sealed(forge(RICH))))
 
 
+def test_what_cannot_be_worked_out_is_said_and_no_defect() -> None:
+    grouped = next(one for one in SOME if one.spec.need.group_gpus)
+    for need in (attrs.evolve(grouped.spec.need, gpus_per_pod=64), attrs.evolve(grouped.spec.need, group_gpus=1)):
+        forged = sealed(attrs.evolve(grouped, spec=attrs.evolve(grouped.spec, need=need)))
+        assert checked(forged) != []
+    evidence = evidence_of(RICH)
+    twice = attrs.evolve(evidence.pools[0], candidates=evidence.pools[0].candidates[:1] * 2, drawn=True)
+    assert checked(with_evidence(RICH, attrs.evolve(evidence, pools=(twice, *evidence.pools[1:])))) != []
+
+
 def test_a_hidden_candidate_shows_in_the_draw() -> None:
     drawn = [one for one in SOME if evidence_of(one).pools[0].drawn and len(evidence_of(one).pools[0].candidates) > 4]
     noticed = [bool(checked(sealed(a_candidate_is_hidden(one)))) for one in drawn]

@@ -107,9 +107,6 @@ class Lots:
         self._wide = False
         self._narrow(left)
 
-    def __len__(self) -> int:
-        return self._inside.total + len(self._aside)
-
     def take(self, stream: Stream, left: int) -> tuple[Candidate, str]:
         """Draw an owner, then one of its units, and take that out. left: GPUs missing once it is out of the drum."""
         owner = self._weights.find(stream.below(self._weights.total))

@@ -37,9 +37,12 @@ def verify(resolution: Resolution, text: str, standing: str | None) -> list[str]
         evidence = unpacked(text, resolution.spec.evidence.digest)
     except InvalidInput as error:
         return [*found, *(f"{problem.where}: {problem.what}" for problem in error.problems)]
-    found += _facts(resolution.spec, evidence)
-    found += _again(resolution.spec, evidence)
-    found += _bound(resolution.spec, evidence)
+    try:
+        found += _facts(resolution.spec, evidence)
+        found += _again(resolution.spec, evidence)
+        found += _bound(resolution.spec, evidence)
+    except (ArithmeticError, ValueError) as error:  # what nobody would ask for cannot be worked out
+        found.append(f"spec: cannot be worked out: {error}")
     return found[:MOST_TOLD]
 
 
@@ -90,11 +93,7 @@ def _again(spec: ResolutionSpec, evidence: Evidence) -> Iterator[str]:
     to, seed = spec.beneficiary, spec.seed
     text = seed_text(to.uid, to.attempt, spec.number, int(seed.ledger_head, 16), seed.nonce)
     fit = Fit(spec.need, evidence.nodes)
-    try:
-        taken = work_out(text, short_by(spec.need, evidence.nodes), evidence.pools, fit.suffices)
-    except ValueError as error:
-        yield f"evidence: {error}"
-        return
+    taken = work_out(text, short_by(spec.need, evidence.nodes), evidence.pools, fit.suffices)
     if taken is None:
         yield "evidence: the run does not fit, whoever is cut"
         return
