@@ -67,7 +67,8 @@ class RetentionSettings:
         Fact(doc="Closed leases, resolutions that are over, and the records of decisions."), default=timedelta(days=30)
     )
     archive: str | None = field(
-        Fact(doc="Folder that closed leases are appended to, as JSON lines, before they go."), default=None
+        Fact(doc="Folder that closed leases and resolutions are appended to, as JSON lines, before they go."),
+        default=None,
     )
 
 

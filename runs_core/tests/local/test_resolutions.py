@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 
 from runs_core.cluster.local import LocalCluster, Store
 from runs_core.errors import Conflict
-from runs_core.settings import Settings
+from runs_core.schema.convert import resolution_from_object
+from runs_core.settings import RetentionSettings, Settings
 from runs_core.testing.builders import A_MONDAY
 from runs_core.testing.resolutions import NONCES, numbered
 from runs_core.values.change import ChainSeen, NoncesSeen, ResolutionGone, ResolutionSeen
@@ -92,6 +94,21 @@ def test_one_that_is_over_goes_with_the_leases_of_its_time(cluster: LocalCluster
     cluster.advance_to(A_MONDAY + Settings().retention.leases + timedelta(days=1))
     cluster.commit([], [])
     assert [one.name for one in world_of(path).resolutions()] == [second.name]
+
+
+def test_an_archive_takes_what_goes(path: Path, tmp_path: Path) -> None:
+    keeping = Settings(retention=RetentionSettings(archive=str(tmp_path / "old")))
+    store, one = Store.create(path, format_time(A_MONDAY), NONCES), numbered(1)
+    cluster = LocalCluster(store, keeping)
+    cluster.observe()
+    over = ResolutionStatus(phase=ResolutionPhase.CANCELED, reason="Gone", end=A_MONDAY)
+    cluster.commit([PutResolution(one), SetResolutionStatus(attrs.evolve(one, status=over))], [])
+    cluster.advance_to(A_MONDAY + keeping.retention.leases + timedelta(days=1))
+    cluster.commit([], [])
+    store.close()
+    (line,) = (tmp_path / "old" / "resolutions.jsonl").read_text().splitlines()
+    assert resolution_from_object(json.loads(line)).spec == one.spec
+    assert not (tmp_path / "old" / "leases.jsonl").exists()
 
 
 def test_who_looks_at_everything_anew_is_told_it_in_order(cluster: LocalCluster, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import assert_never
@@ -257,29 +257,28 @@ class LocalCluster:
             for body in self.store.find("GPULease")
             if body.get("status", {}).get("closed") and parse_time(body["status"]["end"]) < parse_time(before)
         ]
-        if old and self._settings.retention.archive is not None:
-            _archive(Path(self._settings.retention.archive), old)
+        over = self._resolutions_over(parse_time(before))
+        if self._settings.retention.archive is not None:
+            _archive(Path(self._settings.retention.archive), {"leases": old, "resolutions": over})
         for body in old:
             self.store.remove("GPULease", body["metadata"]["namespace"], body["metadata"]["name"])
-        for name in self._resolutions_over(parse_time(before)):
-            self.store.remove("Resolution", "", name)
+        for body in over:
+            self.store.remove("Resolution", "", body["metadata"]["name"])
         self.store.prune(before, gone_up_to=self.store.revision - GONE_KEPT)
 
-    def _resolutions_over(self, before: datetime) -> list[str]:
-        """Names of those that were over before then."""
+    def _resolutions_over(self, before: datetime) -> list[Object]:
+        """Those that were over before then."""
         over = (body for body in self.store.find("Resolution") if body["status"]["phase"] != ResolutionPhase.ACTIVATING)
-        return [
-            body["metadata"]["name"]
-            for body in over
-            if (end := body["status"].get("end")) is not None and parse_time(end) < before
-        ]
+        return [body for body in over if (end := body["status"].get("end")) is not None and parse_time(end) < before]
 
 
-def _archive(folder: Path, leases: Sequence[Object]) -> None:
-    """Append as JSON lines. A lease may stand twice after a crash in between; its uid tells."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "leases.jsonl").open("a", encoding="utf-8") as out:
-        out.writelines(json.dumps(lease, sort_keys=True) + "\n" for lease in leases)
+def _archive(folder: Path, gone: Mapping[str, Sequence[Object]]) -> None:
+    """Append as JSON lines, a file for each kind. One may stand twice after a crash in between; its uid tells."""
+    for kind, bodies in gone.items():
+        if bodies:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f"{kind}.jsonl").open("a", encoding="utf-8") as out:
+                out.writelines(json.dumps(body, sort_keys=True) + "\n" for body in bodies)
 
 
 def _seen(value: object) -> c.Change | None:
