@@ -74,6 +74,11 @@ MEANS = {
     "FlavorTop.largest_gang": "GPUs of the widest run of one-GPU pods that one domain could start now",
     "FlavorTop.domains": "by name",
     "DomainTop.domain": "region/cluster/domain",
+    "Verification.resolution": "its name",
+    "Verification.verified": "whether all of it follows from its evidence",
+    "Verification.differences": "what does not, a sentence each",
+    "Verification.bound_by": "whose commitment the nonce was held against: the resolution before, or `installation`; "
+    "null: neither can be seen",
     "Status.now": "the virtual clock",
     "Status.nodes": "nodes by state; each counts once",
     "Status.runs": "runs by phase",

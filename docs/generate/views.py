@@ -21,6 +21,7 @@ from runs_core.serve.views.plan import Plan
 from runs_core.serve.views.queue import Line
 from runs_core.serve.views.status import Status
 from runs_core.serve.views.top import Top
+from runs_core.serve.views.verified import Verification
 from runs_core.values.meta import Key
 from runs_core.values.node import Domain
 
@@ -45,6 +46,10 @@ VIEWS: Mapping[str, tuple[type, str]] = {
     "cluster status": (
         Status,
         "`runs cluster status`, and `cluster` `init`, `delete`, `advance`, `lose`, `restore`, `cordon`, `uncordon`.",
+    ),
+    "resolve verify": (
+        Verification,
+        "`runs resolve verify NAME`; [what is worked out](../explanation/draw.md). Exit code 1 where any differs.",
     ),
     "doctor": (Diagnosis, "`runs doctor`, what must be mended first coming first. Exit code 1 where `items` has any."),
     "simulate": (Summary, "`runs simulate`; [how to read it](../howto/simulate.md)."),

@@ -430,9 +430,10 @@ def test_a_deleted_run_goes_with_its_pods(on: Runs) -> None:
     assert json.loads(told(on("top", "-o", "json")))["flavors"][0]["free"] == 16
 
 
-def test_the_crds_are_three_and_carry_their_rules(runs: Runs) -> None:
+def test_there_is_a_crd_for_each_kind_with_its_rules(runs: Runs) -> None:
     crds = list(yaml.safe_load_all(told(runs("manifests", "crds"))))
-    assert [crd["metadata"]["name"] for crd in crds] == ["budgets.runs.dev", "gpuleases.runs.dev", "runs.runs.dev"]
+    names = ["budgets.runs.dev", "gpuleases.runs.dev", "resolutions.runs.dev", "runs.runs.dev"]
+    assert [crd["metadata"]["name"] for crd in crds] == names
     assert "x-kubernetes-validations" in json.dumps(crds[2])
 
 

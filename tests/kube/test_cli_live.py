@@ -31,6 +31,12 @@ from tests.kube.people import (
     until,
 )
 
+from runs_core.cluster.kube.api import Api
+from runs_core.cluster.kube.writes import Writes
+from runs_core.serve.manifests.installation import NAMESPACE
+from runs_core.testing.resolutions import resolutions
+from runs_core.values.effect import PutResolution
+
 if TYPE_CHECKING:
     from tests.kube.conftest import Plane
 
@@ -149,6 +155,21 @@ def test_a_run_goes_its_way_and_every_reading_command_tells_of_it(stage: Stage) 
     fleet = {one["flavor"]: one for one in stage.alice.read("top")["flavors"]}
     assert (fleet[FLAVOR]["gpus"], fleet[FLAVOR]["active"]) == (64, 4)
     assert "told" in [run["metadata"]["name"] for run in stage.alice.read("get", "-A")["items"]]
+
+
+def test_resolutions_are_listed_shown_and_verified(stage: Stage) -> None:
+    scheduler = Writes(
+        Api.connect(str(scheduler_kubeconfig(stage.plane))), lambda _: None, lambda _: None, (), NAMESPACE
+    )
+    for one in resolutions(2, chained=True):
+        scheduler.write(PutResolution(one))
+    items = stage.alice.read("resolve", "list")["items"]
+    assert [item["metadata"]["name"] for item in items] == ["resolution-1", "resolution-2"]
+    assert stage.alice.read("resolve", "show", "2")["spec"]["evidence"]["data"]
+    told = stage.alice.read("resolve", "verify", "2")
+    assert (told["verified"], told["boundBy"], told["differences"]) == (True, "resolution-1", [])
+    first = stage.alice.read("resolve", "verify", "1")
+    assert (first["verified"], first["boundBy"]) == (True, None)
 
 
 def test_queue_and_plan_judge_as_the_scheduler_does(stage: Stage) -> None:

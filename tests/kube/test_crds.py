@@ -22,10 +22,12 @@ from runs_core.schema.convert import from_object, to_object
 from runs_core.schema.crd import crds
 from runs_core.schema.manifest import validate
 from runs_core.schema.names import API_VERSION, GROUP, KINDS, VERSION
+from runs_core.testing.resolutions import resolutions
 from runs_core.values.budget import Budget, BudgetSpec
 from runs_core.values.fields import RULES, rules_of
 from runs_core.values.lease import Closed, Lease, LeaseSpec, LeaseStatus, NodeSlots, Opened, RunRef
 from runs_core.values.meta import Meta
+from runs_core.values.resolution import Resolution, ResolutionPhase, ResolutionStatus
 from runs_core.values.run import Phase, Resources, Run, RunSpec, RunStatus
 
 if TYPE_CHECKING:
@@ -224,8 +226,8 @@ PHASES = {
 }
 
 
-def some_objects() -> Iterator[Run | Lease | Budget]:
-    """As they are written: a run in each phase, one that nobody has looked at, leases, a budget."""
+def some_objects() -> Iterator[Run | Lease | Budget | Resolution]:
+    """As they are written: a run in each phase, one that nobody has looked at, leases, a budget, resolutions."""
     spec = RunSpec(resources=Resources(flavor="H100-80GB", gpus=8))
     yield Run(meta=Meta(name="fresh", namespace=NAMESPACE), spec=spec)
     for phase, reason in PHASES.items():
@@ -235,6 +237,8 @@ def some_objects() -> Iterator[Run | Lease | Budget]:
     yield Lease(meta=Meta(name="open", namespace=NAMESPACE), spec=a_lease())
     yield Lease(meta=Meta(name="shut", namespace=NAMESPACE), spec=a_lease(), status=shut)
     yield Budget(meta=Meta(name="vision"), spec=BudgetSpec(owner="vision"))
+    for resolution, then in zip(resolutions(3), ResolutionPhase, strict=True):
+        yield attrs.evolve(resolution, status=ResolutionStatus(phase=then))
 
 
 def a_lease() -> LeaseSpec:
@@ -270,7 +274,7 @@ def test_what_the_api_server_stores_reads_back_as_the_same_value(server: Server)
         named = {**body, "metadata": {"name": f"again-{body['metadata']['name']}"}}
         stored = server.write("POST", server.path(body["kind"]), named)
         back = from_object(stored)
-        assert isinstance(back, Run | Budget | Lease)
+        assert isinstance(back, Run | Budget | Lease | Resolution)
         assert back.spec == value.spec
 
 

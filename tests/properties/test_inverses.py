@@ -14,9 +14,11 @@ from runs_core.decide.advice import Silent
 from runs_core.decide.waiting import consider
 from runs_core.testing.builders import a_lease, a_pod, a_run
 from runs_core.testing.harness import Harness
+from runs_core.testing.resolutions import resolutions
 from runs_core.values import change as c
 from runs_core.values.lease import Closed, LeaseStatus
 from runs_core.values.node import MalformedNode
+from runs_core.values.nonces import Chain, played
 from runs_core.values.pod import Claim, Pod, PodPhase
 from runs_core.values.run import Phase, Run
 from runs_core.values.storage import Storage, StorageClass, Volume, VolumeClaim
@@ -26,6 +28,7 @@ from runs_core.world.volumes import name_of
 from runs_core.world.world import World
 
 EXAMPLES = 40
+RESOLUTIONS = resolutions(3)
 dice = st.integers(0, 2**32 - 1).map(random.Random)
 
 
@@ -70,6 +73,10 @@ def changes(rng: random.Random, world: World) -> list[c.Change]:
         c.PodSeen(claiming(rng, someone)),
         c.PodGone(pod.key),
         c.StartRefused(someone.key, c.Refusal(message="over quota", count=1, until=world.now)),
+        c.ResolutionSeen(resolution := rng.choice(RESOLUTIONS)),
+        c.ResolutionGone(resolution.name),
+        c.ChainSeen(Chain(number=rng.randint(0, 9))),
+        c.NoncesSeen(played(str(rng.randint(0, 2)))),
         c.HeadSeen(rng.randint(0, 9)),
         c.BudgetGone(f"b{rng.randint(0, 2)}"),
         c.NamespaceGone(rng.choice(SPACES)),

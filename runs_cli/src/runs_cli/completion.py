@@ -33,7 +33,18 @@ class _NodeName(click.ParamType[str, str]):
         return [CompletionItem(name) for name in nodes(asked_in(ctx), incomplete)]
 
 
+class _ResolutionName(click.ParamType[str, str]):
+    """A resolution's name; what fits is found in the cluster."""
+
+    name = "resolution"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        names = [name for _, name in _known(asked_in(ctx), "Resolution")]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 RUN = _RunName()
+RESOLUTION = _ResolutionName()
 NODE = _NodeName()
 
 

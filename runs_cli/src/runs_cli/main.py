@@ -23,6 +23,7 @@ PLACES = {
         ("watch", "watch", "watch", "Runs as they change."),
         ("explain", "explain", "explain", "Why a run is where it is, step by step."),
         ("leases", "leases", "leases", "The ledger: who held which GPUs, from when to when."),
+        ("resolve", "resolve", "resolve", "Who was cut for whom, and whether the draw was fair."),
         ("pods", "pods", "pods", "The pods of a run."),
         ("logs", "logs", "logs", "What a rank of a run wrote."),
         ("cancel", "change", "cancel", "End runs for ever, and keep their record."),

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from runs_core.values.change import PledgeSeen as PledgeSeen
     from runs_core.values.change import PodGone as PodGone
     from runs_core.values.change import PodSeen as PodSeen
+    from runs_core.values.change import ResolutionGone as ResolutionGone
+    from runs_core.values.change import ResolutionSeen as ResolutionSeen
     from runs_core.values.change import RunGone as RunGone
     from runs_core.values.change import RunSeen as RunSeen
     from runs_core.values.change import TimePassed as TimePassed
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
     from runs_core.values.pod import Pod as Pod
     from runs_core.values.pod import PodPhase as PodPhase
     from runs_core.values.record import Record as Record
+    from runs_core.values.resolution import Resolution as Resolution
     from runs_core.values.run import Condition as Condition
     from runs_core.values.run import Phase as Phase
     from runs_core.values.run import Resources as Resources
@@ -110,7 +113,8 @@ _HOME = {
     "settings": "Settings",
     "values.budget": "Budget BudgetSpec BudgetStatus Namespace",
     "values.change": "BudgetGone BudgetSeen Change HeadSeen LeaseGone LeaseSeen NamespaceGone NamespaceSeen NodeGone "
-    "NodeSeen PledgeGone PledgeSeen PodGone PodSeen RunGone RunSeen TimePassed",
+    "NodeSeen PledgeGone PledgeSeen PodGone PodSeen ResolutionGone ResolutionSeen "
+    "RunGone RunSeen TimePassed",
     "values.classes": "Class Split Tier",
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
     "values.fields": "Fact Rule fact_of field rules",
@@ -121,6 +125,7 @@ _HOME = {
     "values.node": "Domain MalformedNode Node Taint",
     "values.pod": "Pod PodPhase",
     "values.record": "Record",
+    "values.resolution": "Resolution",
     "values.run": "Condition Phase Resources Run RunSpec RunStatus Topology",
     "values.section": "Section section",
     "world.view": "Index View",

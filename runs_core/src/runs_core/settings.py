@@ -63,9 +63,12 @@ class RetentionSettings:
     """How long what is over stays readable."""
 
     runs: timedelta = field(Fact(doc="Finished runs."), default=timedelta(days=7))
-    leases: timedelta = field(Fact(doc="Closed leases, and the records of decisions."), default=timedelta(days=30))
+    leases: timedelta = field(
+        Fact(doc="Closed leases, resolutions that are over, and the records of decisions."), default=timedelta(days=30)
+    )
     archive: str | None = field(
-        Fact(doc="Folder that closed leases are appended to, as JSON lines, before they go."), default=None
+        Fact(doc="Folder that closed leases and resolutions are appended to, as JSON lines, before they go."),
+        default=None,
     )
 
 

@@ -93,7 +93,7 @@ class Server(Api):
         items = [self.objects[key] for key in sorted(self.objects) if f"/{plural}/" in key]
         if path in self.objects:
             return self.objects[path]
-        if plural == "runs-journal":
+        if plural in {"runs-journal", "runs-nonce"}:
             raise Refused(404, "NotFound", "no journal")
         return {"items": items, "metadata": {"resourceVersion": str(self.version)}}
 

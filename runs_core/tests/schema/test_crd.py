@@ -58,12 +58,13 @@ def everything(schema: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
 
 
 def test_every_kind_has_columns_and_a_status_that_is_written_by_itself_but_for_leases() -> None:
-    apart: dict[str, object] = {"budgets": {"status": {}}, "runs": {"status": {}}, "gpuleases": None}
+    apart: dict[str, object] = {**dict.fromkeys(("budgets", "resolutions", "runs"), {"status": {}}), "gpuleases": None}
     for crd in crds():
         (version,) = crd["spec"]["versions"]
         assert version.get("subresources") == apart[crd["spec"]["names"]["plural"]]
         assert version["additionalPrinterColumns"]
-    assert [crd["metadata"]["name"] for crd in crds()] == ["budgets.runs.dev", "gpuleases.runs.dev", "runs.runs.dev"]
+    names = ["budgets.runs.dev", "gpuleases.runs.dev", "resolutions.runs.dev", "runs.runs.dev"]
+    assert [crd["metadata"]["name"] for crd in crds()] == names
 
 
 def test_no_word_means_several_kinds() -> None:

@@ -25,7 +25,9 @@ from runs_core.values.node import OUT_OF_SERVICE, Domain, MalformedNode, Node
 from runs_core.values.quantity import counted, parse_count, parse_milli
 
 
-def init(*, nodes: int, gpus: int, domains: int, flavor: str, cpu: str, memory: str, start: str | None) -> None:
+def init(
+    *, nodes: int, gpus: int, domains: int, flavor: str, cpu: str, memory: str, start: str | None, seed: str | None
+) -> None:
     said = asked()
     if nodes and domains > nodes:
         raise click.UsageError(f"--domains {domains} is more than --nodes {nodes}", click.get_current_context())
@@ -40,7 +42,7 @@ def init(*, nodes: int, gpus: int, domains: int, flavor: str, cpu: str, memory: 
         )
     except ValueError as error:
         raise click.UsageError(f"--cpu, --memory: {error}", click.get_current_context()) from error
-    with created(said, instant(start, "--at", datetime.now(UTC)) if start else None) as session:
+    with created(said, instant(start, "--at", datetime.now(UTC)) if start else None, seed) as session:
         session.declare_nodes(fleet(shape, nodes, domains))
         session.settle()
         size = f"{counted(nodes, 'node')} and {counted(nodes * gpus, 'GPU')}"

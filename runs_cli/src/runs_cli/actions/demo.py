@@ -37,7 +37,7 @@ def demo(state: str | None) -> None:
     elif path.exists():
         raise Stop(f"{path} exists already; name another file with --state, or remove it")
     began = time.monotonic()
-    with created(attrs.evolve(asked(), local=str(path)), day.START) as session:
+    with created(attrs.evolve(asked(), local=str(path)), day.START, "demo") as session:
         _live(session)
         _show(session, timedelta(seconds=time.monotonic() - began))
 

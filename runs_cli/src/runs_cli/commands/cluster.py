@@ -29,6 +29,7 @@ MOST_NODES = 100_000
 @click.option("--cpu", default="128", show_default=True, help="CPU of each node, as Kubernetes writes it.")
 @click.option("--memory", default="2Ti", show_default=True, help="Memory of each node, as Kubernetes writes it.")
 @click.option("--at", "start", metavar="TIME", help="Where the virtual clock starts; the present time unless given.")
+@click.option("--seed", metavar="TEXT", help="Draws that can be repeated, and so foreseen; secret ones unless given.")
 def init() -> None:
     """Make the state file of an embedded cluster. It must not exist yet."""
 

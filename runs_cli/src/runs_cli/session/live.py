@@ -19,7 +19,10 @@ from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.client import Client
 from runs_core.cluster.kube.cluster import wall_clock
 from runs_core.cluster.kube.context import Context, current
+from runs_core.cluster.kube.evidence import joined
 from runs_core.cluster.kube.follow import Following
+from runs_core.cluster.kube.journal import FIRST
+from runs_core.cluster.kube.rights import JOURNAL
 from runs_core.cluster.kube.snapshot import Looking as Lists
 from runs_core.cluster.kube.snapshot import Snapshot, Unseen
 from runs_core.cluster.kube.trouble import about_rights, lacks, unavailable
@@ -35,6 +38,7 @@ from runs_core.settings import Settings
 from runs_core.values.change import RunSeen, TimePassed
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.world.world import World
 
@@ -241,6 +245,22 @@ class Live(Looking):
 
     def leases(self) -> list[Lease]:
         return [lease_from_object(body) for (kind, _), body in self.seen.objects.items() if kind == "GPULease"]
+
+    def evidence(self, resolution: Resolution) -> str:
+        try:
+            return joined(self.client.api, resolution)
+        except Refused as refusal:
+            raise Stop(f"a part of the evidence of {resolution.name} cannot be had: {refusal.message}") from refusal
+
+    def first_commitment(self, home: str) -> str | None:
+        """For who may read the journal."""
+        try:
+            found = self.client.get("ConfigMap", Key(home, JOURNAL))
+        except Refused as refusal:
+            if about_rights(refusal):
+                return None
+            raise
+        return ((found or {}).get("data") or {}).get(FIRST)
 
     def history(self, run: Run) -> History:
         told = self.client.events("Run", run.key, run.uid)

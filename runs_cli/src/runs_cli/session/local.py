@@ -28,7 +28,9 @@ from runs_core.settings import Settings
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
+from runs_core.values.nonces import played
 from runs_core.values.quantity import format_time
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.world.world import World
 
@@ -69,13 +71,16 @@ def opened(asked: Asked) -> Iterator[Local]:
 
 
 @contextmanager
-def created(asked: Asked, start: datetime | None) -> Iterator[Local]:
-    """A new embedded cluster, with its default namespace. start: where its clock starts; None: the present time."""
+def created(asked: Asked, start: datetime | None, seed: str | None = None) -> Iterator[Local]:
+    """A new embedded cluster, with its default namespace. start: where its clock starts; None: the present time.
+
+    seed: makes its draws repeatable; None: they are not.
+    """
     now = start or datetime.now(UTC).replace(microsecond=0)
     path = _path(asked)
     if path.exists():
         raise Stop(f"{path} exists already: name another file, or remove it with its -wal and -shm beside it")
-    store = Store.create(path, format_time(now))
+    store = Store.create(path, format_time(now), played(seed) if seed is not None else None)
     try:
         session = _session(asked, store)
         session.objects.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": DEFAULT_NAMESPACE}})
@@ -151,6 +156,12 @@ class Local(Looking):
 
     def leases(self) -> list[Lease]:
         return [lease_from_object(body) for body in self.objects.find("GPULease")]
+
+    def evidence(self, resolution: Resolution) -> str:
+        return resolution.spec.evidence.data
+
+    def first_commitment(self, home: str) -> str | None:
+        return self.cluster.store.get_meta("first")
 
     def history(self, run: Run) -> History:
         store = self.cluster.store

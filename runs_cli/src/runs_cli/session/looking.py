@@ -17,6 +17,7 @@ from runs_core.serve.views.plan import Remedy
 from runs_core.serve.views.remedies import remedies
 from runs_core.values.decision import Held, Starts, Waits
 from runs_core.values.meta import Key
+from runs_core.values.resolution import Resolution, resolution_name
 from runs_core.values.run import Run, RunSpec
 from runs_core.world.world import World
 
@@ -61,6 +62,14 @@ class Looking:
         elsewhere = [str(one) for one in known if one.name == key.name]
         hint = nearest(key.name, here) or (f" (there is {', '.join(elsewhere)})" if elsewhere else "")
         return Stop(f"there is no run {key.name} in namespace {key.namespace}{hint}; `runs get -A` lists all")
+
+    def resolution_named(self, text: str) -> Resolution:
+        name = resolution_name(int(text)) if text.isdecimal() else text
+        found = self.world.resolution(name)
+        if found is None:
+            known = [resolution.name for resolution in self.world.resolutions()]
+            raise Stop(f"there is no resolution {name}{nearest(name, known)}; `runs resolve list` lists all")
+        return found
 
     def node_named(self, name: str) -> str:
         if self.world.node(name) is None:

@@ -17,6 +17,7 @@ from runs_core.settings import Settings
 from runs_core.values.decision import Held, Starts, Waits
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.world.world import World
 
@@ -26,6 +27,7 @@ PAID = ("Namespace", "Budget", "Run", "GPULease")
 PODS = ("Run", "Pod")
 LEDGER = ("Run", "GPULease")
 STORAGE = ("StorageClass", "PersistentVolume", "PersistentVolumeClaim")
+CUTS = ("Resolution",)
 FLEET = ("Namespace", "Budget", "Node", *STORAGE, "Run", "GPULease", "Pod")
 """Kinds that a command looks at. With Node among them it is about the whole cluster, else about its namespace."""
 
@@ -116,6 +118,18 @@ class Session(Protocol):
 
     def leases(self) -> list[Lease]:
         """Open and closed ones."""
+        ...
+
+    def resolution_named(self, text: str) -> Resolution:
+        """By name or number. Stop names what is near to one that is not there."""
+        ...
+
+    def evidence(self, resolution: Resolution) -> str:
+        """The text of its evidence, put together. Stop: a part of it cannot be had."""
+        ...
+
+    def first_commitment(self, home: str) -> str | None:
+        """What bound the first resolution's nonce; None: that cannot be seen from here. home: the scheduler's place."""
         ...
 
     def history(self, run: Run) -> History:

@@ -8,14 +8,11 @@ from typing import Any
 import attrs
 
 from runs_core.errors import Problem
+from runs_core.schema.convert import Ours
 from runs_core.schema.names import manifest_name
 from runs_core.schema.say import Path, spell
-from runs_core.values.budget import Budget, Namespace
 from runs_core.values.fields import fact_of, rules_of
-from runs_core.values.lease import Lease
-from runs_core.values.run import Run
 
-Ours = Run | Budget | Lease | Namespace
 _ROOT = ("spec", "status")
 
 

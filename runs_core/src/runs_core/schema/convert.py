@@ -20,7 +20,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from runs_core.errors import InvalidInput, Problem
 from runs_core.schema.metadata import meta_from, meta_to
-from runs_core.schema.names import API_VERSION, BUDGET, KINDS, LEASE, RUN, Kind, manifest_name
+from runs_core.schema.names import API_VERSION, BUDGET, KINDS, LEASE, RESOLUTION, RUN, Kind, manifest_name
 from runs_core.schema.podread import template_of
 from runs_core.schema.podspec import Amounts, PodTemplateSpec
 from runs_core.schema.say import got
@@ -30,12 +30,14 @@ from runs_core.values.fields import fact_of
 from runs_core.values.lease import Lease, NodeSlots
 from runs_core.values.meta import Pairs, pairs
 from runs_core.values.quantity import format_duration, format_time, parse_duration, parse_time
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run, RunSpec
 from runs_core.values.section import Section
 from runs_core.values.template import PodTemplate
 
 Object = dict[str, Any]
 """A Kubernetes object, or a part of one, as JSON has it."""
+Ours = Run | Lease | Budget | Resolution | Namespace
 T = TypeVar("T")
 _EXTENSIBLE: Mapping[type, tuple[str, str]] = {
     RunSpec: ("Run", "spec"),
@@ -47,7 +49,7 @@ UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, 
 """What reading an object raises that is not what it should be."""
 
 
-def to_object(value: Run | Lease | Budget | Namespace, sections: Sequence[Section] = ()) -> Object:
+def to_object(value: Ours, sections: Sequence[Section] = ()) -> Object:
     """The Kubernetes object that says the same."""
     if isinstance(value, Namespace):
         labels = {"labels": dict(value.labels)} if value.labels else {}
@@ -61,7 +63,7 @@ def to_object(value: Run | Lease | Budget | Namespace, sections: Sequence[Sectio
     return found
 
 
-def from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Run | Lease | Budget | Namespace:
+def from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Ours:
     """The value that a stored object says. InvalidInput names an object that says none."""
     match obj.get("kind"):
         case "Run":
@@ -70,10 +72,12 @@ def from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Run
             return lease_from_object(obj)
         case "Budget":
             return budget_from_object(obj, sections)
+        case "Resolution":
+            return resolution_from_object(obj)
         case "Namespace":
             return namespace_from_object(obj)
         case kind:
-            raise InvalidInput([Problem("kind", f"got {kind!r}, want Run, GPULease, Budget or Namespace")])
+            raise InvalidInput([Problem("kind", f"got {kind!r}, want Run, GPULease, Budget, Resolution or Namespace")])
 
 
 def run_from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Run:
@@ -89,6 +93,11 @@ def budget_from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ())
 def lease_from_object(obj: Mapping[str, Any]) -> Lease:
     """As `from_object`."""
     return cast("Lease", _read(LEASE, obj, ()))
+
+
+def resolution_from_object(obj: Mapping[str, Any]) -> Resolution:
+    """As `from_object`."""
+    return cast("Resolution", _read(RESOLUTION, obj, ()))
 
 
 def namespace_from_object(obj: Mapping[str, Any]) -> Namespace:

@@ -21,7 +21,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema(kind: str, sections: Sequence[Section] = ()) -> Object:
-    """Of a Run, a Budget or a GPULease. InvalidInput: of no kind of ours."""
+    """Of a kind of ours. InvalidInput: of no such kind."""
     if kind not in KINDS:
         raise InvalidInput([Problem("kind", f"got {got(kind)}{guess(kind, KINDS)}, want {one_of(tuple(KINDS))}")])
     meant = KINDS[kind]

@@ -23,7 +23,7 @@ from runs_core.values.run import Run
 from runs_core.values.section import Section
 
 WRITTEN = ("Run", "Budget", "Node", "Namespace", "Pod", *STORAGE)
-"""Kinds that people write; a GPULease is the scheduler's."""
+"""Kinds that people write; GPULeases and Resolutions are the scheduler's."""
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 
 
@@ -98,7 +98,7 @@ def _object(body: Any, sections: Sequence[Section], kinds: Sequence[str]) -> Ite
 
 
 def validate(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> list[Problem]:
-    """All that is wrong with a Run, Budget or GPULease by itself. where: the field."""
+    """All that is wrong with an object of a kind of ours by itself. where: the field."""
     return [Problem(spell(fault.path), fault.what) for fault in _object(obj, sections, tuple(KINDS))]
 
 

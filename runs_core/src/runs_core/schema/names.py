@@ -7,6 +7,7 @@ import attrs
 from runs_core.values.budget import Budget, BudgetSpec, BudgetStatus
 from runs_core.values.fields import Fact
 from runs_core.values.lease import Lease, LeaseSpec, LeaseStatus
+from runs_core.values.resolution import Resolution, ResolutionSpec, ResolutionStatus
 from runs_core.values.run import Run, RunSpec, RunStatus
 
 GROUP = "runs.dev"
@@ -85,7 +86,28 @@ LEASE = Kind(
     ),
     status_apart=False,  # nobody but the scheduler writes a lease, and it closes one and lets it go in one write
 )
-KINDS = {kind.name: kind for kind in (RUN, BUDGET, LEASE)}
+RESOLUTION = Kind(
+    name="Resolution",
+    plural="resolutions",
+    short="rsl",
+    namespaced=False,
+    doc="The audit of one taking-back: need, candidates, seed, draws, cuts.",
+    value=Resolution,
+    spec=ResolutionSpec,
+    status=ResolutionStatus,
+    columns=(
+        ("Trigger", "string", ".spec.trigger"),
+        ("Namespace", "string", ".spec.beneficiary.namespace"),
+        ("For", "string", ".spec.beneficiary.name"),
+        ("Flavor", "string", ".spec.need.flavor"),
+        ("Short", "integer", ".spec.deficitGPUs"),
+        ("Cut", "integer", ".spec.cutGPUs"),
+        ("Phase", "string", ".status.phase"),
+        ("Reason", "string", ".status.reason"),
+        _AGE,
+    ),
+)
+KINDS = {kind.name: kind for kind in (RUN, BUDGET, LEASE, RESOLUTION)}
 
 
 def camel(name: str) -> str:

@@ -27,9 +27,10 @@ from uuid import NAMESPACE_OID, uuid5
 
 import attrs
 
-from runs_core.cluster.trace.cluster import TraceCluster
+from runs_core.cluster.trace.cluster import NONCES, TraceCluster
 from runs_core.decide.advice import Advice
 from runs_core.decide.pods import DEFAULT_GRACE
+from runs_core.decide.verify import verify
 from runs_core.errors import Conflict, NotFound
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.serve.loop import Loop
@@ -39,7 +40,7 @@ from runs_core.testing.plugins import advice_of
 from runs_core.values import change as c
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.decision import Starts, Waits
-from runs_core.values.effect import CloseLease, Effect, OpenLease
+from runs_core.values.effect import CloseLease, Effect, OpenLease, PutResolution
 from runs_core.values.meta import SIMULATED, Key, pairs
 from runs_core.values.node import OUT_OF_SERVICE, MalformedNode, Node, Taint
 from runs_core.values.pod import Pod
@@ -346,6 +347,7 @@ class Harness:
         opened = self._witness()
         found = [f"invariant {number}: {what}" for number, what in breaches(self.world, opened)]
         found += [f"invariant {number}: {what}" for number, what in self.witness.breaches(self.world)]
+        found += self._unverified()
         found += self._rebuilt()
         found += differences(self.world) if self.oracles else []
         if found:
@@ -360,6 +362,15 @@ class Harness:
             if isinstance(effect, OpenLease):
                 opened.add(effect.lease.key)
         return opened
+
+    def _unverified(self) -> list[str]:
+        """What of the resolutions just kept does not follow from themselves."""
+        kept = [effect.resolution for effect in self.stage.written if isinstance(effect, PutResolution)]
+        return [
+            f"invariant 7: {one.name}: {what}"
+            for one in kept
+            for what in verify(one, one.spec.evidence.data, NONCES.commitment(one.spec.number))
+        ]
 
     def _rebuilt(self) -> list[str]:
         rebuilds = self.world.fleet.rebuilds - self._rebuilds

@@ -11,7 +11,9 @@ from runs_core.values.funding import Pledge
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
+from runs_core.values.nonces import Chain, Nonces
 from runs_core.values.pod import Pod
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.values.storage import Storage
 
@@ -135,6 +137,34 @@ class PledgeGone:
 
 
 @attrs.frozen
+class ResolutionSeen:
+    """A resolution as it is now."""
+
+    resolution: Resolution
+
+
+@attrs.frozen
+class ResolutionGone:
+    """A resolution's record was removed."""
+
+    name: str
+
+
+@attrs.frozen
+class ChainSeen:
+    """The last resolution and what it bound, as a cluster kept it of those whose records are gone."""
+
+    chain: Chain
+
+
+@attrs.frozen
+class NoncesSeen:
+    """What draws are made from; None: who looks here decides nothing, and may not know it."""
+
+    nonces: Nonces | None
+
+
+@attrs.frozen
 class HeadSeen:
     """The ledger's head is this number: what a cluster kept of the leases whose records are gone."""
 
@@ -181,6 +211,10 @@ Change = (
     | StartRefused
     | PledgeSeen
     | PledgeGone
+    | ResolutionSeen
+    | ResolutionGone
+    | ChainSeen
+    | NoncesSeen
     | HeadSeen
     | TimePassed
 )

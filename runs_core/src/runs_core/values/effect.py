@@ -11,10 +11,21 @@ from typing import assert_never
 import attrs
 
 from runs_core.values.budget import Budget
-from runs_core.values.change import BudgetSeen, Change, LeaseSeen, PodGone, PodSeen, RunGone, RunSeen, StorageSeen
+from runs_core.values.change import (
+    BudgetSeen,
+    Change,
+    LeaseSeen,
+    PodGone,
+    PodSeen,
+    ResolutionSeen,
+    RunGone,
+    RunSeen,
+    StorageSeen,
+)
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.values.storage import VolumeClaim
 
@@ -106,6 +117,23 @@ class SetBudgetStatus:
 
 
 @attrs.frozen
+class PutResolution:
+    """Keep a resolution, with its evidence. Meeting one of that name, and equal, counts as done.
+
+    What else is written for the runs that it cuts waits until it is kept; if it is refused, so is that.
+    """
+
+    resolution: Resolution
+
+
+@attrs.frozen
+class SetResolutionStatus:
+    """Write a resolution's status. resolution: as it will stand; only its status is written."""
+
+    resolution: Resolution
+
+
+@attrs.frozen
 class Emit:
     """Tell a person, on the object meant. Repeated ones are counted, not listed again.
 
@@ -122,7 +150,8 @@ class Emit:
 
 
 Made = OpenLease | CloseLease | MeterLease | MakePod | BindPod | EndPod | RemovePod
-Effect = Made | SelectNode | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
+Told = SetRunStatus | SetBudgetStatus | PutResolution | SetResolutionStatus | Emit
+Effect = Made | SelectNode | RemoveRun | Told
 
 
 def expected(effect: Effect) -> Change | None:
@@ -144,5 +173,7 @@ def expected(effect: Effect) -> Change | None:
             return RunGone(key)
         case SetBudgetStatus(budget):
             return BudgetSeen(budget)
+        case PutResolution(resolution) | SetResolutionStatus(resolution):
+            return ResolutionSeen(resolution)
         case _:
             assert_never(effect)

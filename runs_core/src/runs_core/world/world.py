@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar, assert_never
+from typing import Any, TypeVar
 
 import attrs
 
@@ -19,15 +19,19 @@ from runs_core.values.lease import Lease, Payer
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.node import MalformedNode, Node
+from runs_core.values.nonces import Chain, Nonces
 from runs_core.values.pod import Pod
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Phase, Run
 from runs_core.values.storage import Storage
 from runs_core.values.template import PodTemplate, Terms
+from runs_core.world.bound import pledge_of
 from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
 from runs_core.world.ledger import Ledger, entry, fold
 from runs_core.world.line import Line, Order
 from runs_core.world.needs import BARE, ask_of, need_of
+from runs_core.world.resolutions import Kept, Resolutions
 from runs_core.world.view import Index
 from runs_core.world.volumes import Volumes, name_of
 
@@ -47,6 +51,7 @@ Rare = (
     | c.PledgeGone
     | c.HeadSeen
     | Declared
+    | Kept
 )
 """Changes that do not come with every run, and say what undoes them before they are taken up."""
 
@@ -87,6 +92,7 @@ class World:
         self._unpaid_moved: set[Key] = set()
         self._paying: dict[str, int] = {}
         self.volumes = Volumes()
+        self._audits = Resolutions()
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
         self.touched_nodes: set[str] = set()
@@ -134,6 +140,23 @@ class World:
     def pledges(self) -> Sequence[Pledge]:
         """All of them, by run."""
         return [self._pledges[key] for key in sorted(self._pledges)]
+
+    def resolution(self, name: str) -> Resolution | None:
+        return self._audits.get(name)
+
+    def resolutions(self) -> Sequence[Resolution]:
+        """All that are kept, by number."""
+        return self._audits.all()
+
+    @property
+    def chain(self) -> Chain:
+        """The last resolution, and what binds the next one's nonce."""
+        return self._audits.chain
+
+    @property
+    def nonces(self) -> Nonces | None:
+        """What draws are made from; None: who looks here decides nothing."""
+        return self._audits.nonces
 
     def budget(self, name: str) -> Budget | None:
         return self._budgets.get(name)
@@ -229,7 +252,8 @@ class World:
         """Feed a plugin's index with all that is known, and from now on with every change."""
         self._indexes[cls] = index
         for change in self.everything():
-            index.apply(change)
+            if not isinstance(change, c.ChainSeen | c.NoncesSeen):
+                index.apply(change)
 
     def wake_at(self, when: datetime, key: Key) -> None:
         """Touch this run once time has come that far. The earliest asked for counts."""
@@ -328,7 +352,7 @@ class World:
             case _:
                 return self._inverse_of_declared(change)
 
-    def _inverse_of_declared(self, change: Declared) -> c.Change | None:
+    def _inverse_of_declared(self, change: Declared | Kept) -> c.Change | None:
         match change:
             case c.BudgetSeen(budget):
                 b = self._budgets.get(budget.name)
@@ -347,7 +371,7 @@ class World:
             case c.StorageGone(kind, key):
                 return c.StorageSeen(s) if (s := self.volumes.things.get((kind, key))) else None
             case _:
-                assert_never(change)
+                return self._audits.inverse(change)
 
     @contextmanager
     def supposing(self, changes: Iterable[c.Change]) -> Iterator[None]:
@@ -397,12 +421,15 @@ class World:
         yield from (c.PodSeen(self.gangs.pods[key]) for key in sorted(self.gangs.pods))
         yield from (c.PledgeSeen(pledge) for pledge in self.pledges())
         yield from (c.StartRefused(key, self._refusals[key]) for key in sorted(self._refusals))
+        yield from self._audits.everything()
         yield c.HeadSeen(self.ledger.head)
 
     # -- one handler for each kind ------------------------------------------------------------------------------------
 
     def _tell(self, change: c.Change) -> None:
-        """A plugin's index hears of a change before the world takes it up."""
+        """A plugin's index hears of a change before the world takes it up. What draws are made from is not theirs."""
+        if isinstance(change, c.ChainSeen | c.NoncesSeen):
+            return
         for index in self._indexes.values():
             self._hear(index.apply(change))
 
@@ -443,7 +470,7 @@ class World:
             case _:
                 self._put_declared(change)
 
-    def _put_declared(self, change: Declared) -> None:
+    def _put_declared(self, change: Declared | Kept) -> None:
         match change:
             case c.BudgetSeen(budget):
                 self._put_budget(budget.name, budget)
@@ -458,7 +485,10 @@ class World:
             case c.StorageGone(kind, key):
                 self._put_storage((kind, key), None)
             case _:
-                assert_never(change)
+                about = self._audits.put(change)
+                self.touch(*about)
+                for key in about:
+                    self._rebind(key)
 
     def _pass(self, now: datetime) -> c.Change:
         inverse = c.TimePassed(self.now)
@@ -534,7 +564,8 @@ class World:
             unstarted.discard(key)
             if not unstarted:
                 del self._unstarted[key.namespace]
-        if run is None or phase is not Phase.QUEUED or run.meta.deleting or run.spec.suspend or run.spec.canceled:
+        out = run is None or phase is not Phase.QUEUED or run.meta.deleting or run.spec.suspend or run.spec.canceled
+        if run is None or out or key in self._pledges:
             self.line.replace(key, None, None)
             return
         if old is not None and old.spec is run.spec and (entry_ := self.line.entries.get(key)) is not None:
@@ -560,6 +591,8 @@ class World:
         if isinstance(old, Node) and (node is None or (isinstance(node, Node) and node.uid != old.uid)):
             self._strand(old)
             lost = True
+        if self._pledges:
+            self._touch_bound({name})
         if lost or (isinstance(old, Node) and old.lost):
             self.touch(*sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}))
         if flavors is not None and flavors != self.flavors():
@@ -616,6 +649,14 @@ class World:
         for known in (old, lease):
             if known is not None:
                 self._touch(known.run)
+        if old is not None and self._pledges:
+            self._touch_bound({slots.node for slots in old.spec.slots})
+
+    def _touch_bound(self, nodes: AbstractSet[str]) -> None:
+        """Somebody may be waiting for places of theirs."""
+        for key, pledge in self._pledges.items():
+            if any(pod.node in nodes for group in pledge.placement.groups for pod in group.pods):
+                self._touch(key)
 
     def _unpay(self, old: Lease | None, lease: Lease | None) -> None:
         """Who holds GPUs that nobody pays for stands in line for cover, where its run does for GPUs while it waits."""
@@ -630,6 +671,12 @@ class World:
                 if not self._supposed:
                     self.touched_budgets.add(payer.budget)
 
+    def _rebind(self, key: Key) -> None:
+        """What is bound to this run is what its last resolution binds, as long as that is being carried out."""
+        resolution = self._audits.activating(key)
+        pledge = pledge_of(resolution) if resolution is not None else None
+        self.apply(c.PledgeSeen(pledge) if pledge is not None else c.PledgeGone(key))
+
     def _put_pledge(self, key: Key, pledge: Pledge | None) -> None:
         old = self._pledges.pop(key, None)
         if old is not None:
@@ -637,6 +684,8 @@ class World:
         if pledge is not None:
             self._pledges[key] = pledge
             self.fleet.bind(pledge.placement, bound=True)
+        if (run := self._runs.get(key)) is not None:
+            self._stand(key, None, run)
         self.touch(key)
 
     def _put_storage(self, name: tuple[str, Key], thing: Storage | None) -> None:

@@ -14,9 +14,10 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.gates import Gate, Places
+from runs_core.cluster.kube.gates import Audits, Gate, Places
 from runs_core.cluster.kube.journal import Intent, Journal
 from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change, read
+from runs_core.cluster.kube.nonce import standing
 from runs_core.cluster.kube.pace import Pace
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, everything
@@ -35,8 +36,10 @@ from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
+from runs_core.values.nonces import Chain
 from runs_core.values.pod import Pod
 from runs_core.values.record import Record
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Phase, Run
 from runs_core.values.section import Section
 from runs_core.world.ledger import entry, fold
@@ -46,7 +49,7 @@ Told = Callable[[Sequence[Record]], None]
 Place = tuple[str, int]
 """A node, and one of the ledger's places on it."""
 LONGEST_BACKOFF = timedelta(hours=1)
-WRITTEN = ("Run", "GPULease", "Pod")
+WRITTEN = ("Run", "GPULease", "Resolution", "Pod")
 """Kinds whose objects a leader writes as it decides."""
 OVER = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
 
@@ -129,6 +132,7 @@ class KubeCluster:
         self.journal = Journal(api, namespace)
         self.mirror = Mirror()
         self._places = Places()
+        self._audits = Audits()
         self._listed_at: dict[str, int] = {}
         self.aside: dict[Name, str] = {}
         self.doomed: dict[Key, str] = {}
@@ -139,8 +143,10 @@ class KubeCluster:
         self._bare: set[Key] = set()
         self._skipping = Skipping()
         self._pace = Pace()
+        self._chain = Chain()
+        self._home = namespace
         self._api = api
-        self._writes = Writes(api, self._run_of, self._node_of, sections)
+        self._writes = Writes(api, self._run_of, self._node_of, sections, namespace)
 
     def now(self) -> datetime:
         """The cluster's time, UTC."""
@@ -152,10 +158,14 @@ class KubeCluster:
         What the leader before left half done is taken as begun, and the next `observe` tells everything that is known.
         Deposed: another took over at the same time. Refused, Unavailable: not now; nothing was decided.
         """
-        before = self.journal.take_over(holder)
+        nonces = standing(self._api, self._home)
+        before = self.journal.take_over(holder, nonces.commitment(1))
+        self._chain = self.journal.entry.chain
         held = self._look_again()
         self._adopt([lease for lease in before.opening() if held.allows(lease)])
         self.inbox.put(Everything())
+        self.inbox.put(c.NoncesSeen(nonces))
+        self.inbox.put(c.ChainSeen(self._chain))
         self.inbox.put(c.HeadSeen(before.head))
         return self.journal.entry.term
 
@@ -289,7 +299,7 @@ class KubeCluster:
                     changes += self._failed(news)
                 case Everything():
                     changes += self.known()
-                case c.HeadSeen():
+                case c.HeadSeen() | c.ChainSeen() | c.NoncesSeen():
                     changes.append(news)
                 case _:
                     raise AssertionError(f"unknown news {news!r}")
@@ -300,7 +310,7 @@ class KubeCluster:
 
     def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
         """Into the journal, then to the pool. Deposed: another scheduler leads now; nothing was written."""
-        batch = steps(effects, self._run_of_pod)
+        batch = sorted(steps(effects, self._run_of_pod), key=lambda step: not step.resolutions)
         self._bind(batch)
         for step in batch:
             self._begin(step)
@@ -319,7 +329,7 @@ class KubeCluster:
                 key = str(step.key)
                 intents[key] = intents.get(key, Intent()).joined(step.opens, step.closes)
         head = fold(self.journal.entry.head, *(made for step in batch for made in _entries(step.effects)))
-        self.journal.write(attrs.evolve(self.journal.entry, intents=intents, head=head))
+        self.journal.write(attrs.evolve(self.journal.entry, intents=intents, head=head, chain=self._chain))
         self._intents = intents
 
     # -- out --------------------------------------------------------------------------------------------------------
@@ -339,7 +349,9 @@ class KubeCluster:
             self._tell(telling)
             self.inbox.wake()
 
-        gates = self._places.gates(step.opens)
+        gates = [*self._audits.gates(step.key), *self._places.gates(step.opens)]
+        for resolution in step.resolutions:
+            self._audits.hold(resolution, freed)
         self._places.free(step.closes, freed)
         unsent = self._skipping.follow(step, self._known(step.key))
         stages = list(self._stages(step, written, freed, unsent))
@@ -377,7 +389,7 @@ class KubeCluster:
             yield [lambda: self._writes.make_service(run)]
         for effects in step.stages():
             yield [self._task(effect, written, unsent) for effect in effects]
-            if isinstance(effects[0], e.CloseLease):
+            if isinstance(effects[0], (e.CloseLease, e.PutResolution)):
                 yield [lambda: freed.tell(came=True)]
 
     def _keep(self, run: Run, basis: Basis, *, starts: bool) -> None:
@@ -456,7 +468,14 @@ class KubeCluster:
             bare = isinstance(value, Run) and value.meta.deleting is None and not held
             (self._bare.add if bare else self._bare.discard)(name[1])
         yield from self.mirror.saw(name, version, value)
+        yield from self._went_on(value)
         yield from self._came_up(name, value)
+
+    def _went_on(self, value: Value | None) -> Iterator[c.Change]:
+        """What the last resolution was stays known, even if its record goes."""
+        if isinstance(value, Resolution) and value.spec.number > self._chain.number:
+            self._chain = Chain(number=value.spec.number, commitment=value.spec.next_commitment)
+            yield c.ChainSeen(self._chain)
 
     def _watch_lingering(self, key: Key, value: Value | None, *, held: bool) -> None:
         if isinstance(value, Lease) and value.status.closed and held:
@@ -486,7 +505,10 @@ class KubeCluster:
             stored = news.refusal.stored
             yield from self._item(stored["kind"], stored, deleted=False)
         elif made and news.refusal.reason not in (PREMISE, SPENT):
-            yield c.StartRefused(news.key, self._refusal(news))
+            yield c.StartRefused(news.key, self._refusal(news.key, news.refusal))
+        for effect in news.effects:
+            if isinstance(effect, e.PutResolution) and (to := effect.resolution.spec.beneficiary) is not None:
+                yield c.StartRefused(to.run, self._refusal(to.run, news.refusal))
 
     def _spend(self, news: Failed) -> Iterator[c.Change]:
         """That attempt was begun before, by whomever, and came to nothing: the next start is another one."""
@@ -499,12 +521,12 @@ class KubeCluster:
             self._begin(step)
             yield c.RunSeen(spent)
 
-    def _refusal(self, news: Failed) -> c.Refusal:
+    def _refusal(self, key: Key, refusal: Refused) -> c.Refusal:
         """Twice as long after each refusal in a row, an hour at most."""
-        count = self._refused.get(news.key, 0) + 1
-        self._refused[news.key] = count
+        count = self._refused.get(key, 0) + 1
+        self._refused[key] = count
         pause = min(self._settings.starts.backoff * 2 ** min(count - 1, 10), LONGEST_BACKOFF)
-        return c.Refusal(message=str(news.refusal), count=count, until=self._clock() + pause)
+        return c.Refusal(message=str(refusal), count=count, until=self._clock() + pause)
 
     def _came_up(self, name: Name, value: Value | None) -> Iterator[c.Change]:
         """A run that runs, or is gone, has no refusals to its name any more."""

@@ -1,4 +1,8 @@
-"""What a write has to wait for: nobody is let onto a place before it is written that whoever held it has left."""
+"""What a write has to wait for.
+
+Nobody is let onto a place before it is written that whoever held it has left, and nobody is told to go before the
+resolution that says so is kept.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.resolution import Resolution
 
 Then = Callable[[bool], None]
 
@@ -72,3 +78,22 @@ class Places:
                     self._freeing[slots.node] = freeing
                 found += (gate for mask, gate in freeing if mask & slots.mask and gate not in found)
         return found
+
+
+class Audits:
+    """The runs that a resolution cuts while it is being written. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._cutting: dict[Key, list[Gate]] = {}
+
+    def hold(self, resolution: Resolution, gate: Gate) -> None:
+        """It is kept once the gate says so."""
+        for run in {cut.run for cut in resolution.spec.cuts}:
+            self._cutting.setdefault(run, []).append(gate)
+
+    def gates(self, run: Key) -> list[Gate]:
+        """What has to come about before anything of this run may be written."""
+        left = [gate for gate in self._cutting.pop(run, ()) if not (gate.told or gate.known)]
+        if left:
+            self._cutting[run] = left
+        return left

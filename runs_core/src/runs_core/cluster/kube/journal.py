@@ -24,10 +24,12 @@ from runs_core.schema.convert import lease_from_object, to_object
 from runs_core.schema.names import API_VERSION
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
+from runs_core.values.nonces import Chain
 
 ANSWER_SECONDS = 5.0
 """Nothing is decided while the journal is being written; whether an unanswered write arrived is found out."""
 MOST_TRIES = 5
+FIRST = "firstCommitment"
 _PLAIN, _PACKED = "intents", "intents.zlib"
 MOST_PLAIN_BYTES = 128 << 10
 """Beyond it the intents are packed: a large batch would not fit into an object of the API server otherwise."""
@@ -61,12 +63,17 @@ def _plain(lease: Lease) -> Object:
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """term counts leaders. intents: by run, what is in flight. head: of the ledger, all in flight taken as done."""
+    """term counts leaders. intents: by run, what is in flight. head: of the ledger, all in flight taken as done.
+
+    first: what bound the first resolution's nonce. chain: the last resolution that was ever seen to be kept.
+    """
 
     term: int = 0
     holder: str = ""
     head: int = 0
     intents: Mapping[str, Intent] = attrs.field(factory=dict)
+    first: str = ""
+    chain: Chain = Chain()
 
     def opening(self) -> list[Lease]:
         """The leases that are being opened, by run; not those that were and are being closed again."""
@@ -87,12 +94,15 @@ class Journal:
         self._version = ""
         self.entry = Entry()
 
-    def take_over(self, holder: str) -> Entry:
+    def take_over(self, holder: str, first: str = "") -> Entry:
         """Raise the term in one's own name; returns what stood there before. Deposed: another did so at the same time.
 
-        What was in flight stays in it until the first batch replaces it.
+        What was in flight stays in it until the first batch replaces it. first: what binds the nonce of the first
+        resolution, where there was none yet.
         """
         before = self._read()
+        if not before.first:
+            before = attrs.evolve(before, first=first, chain=Chain(commitment=first))
         self.entry = attrs.evolve(before, holder="")
         self.write(attrs.evolve(before, term=before.term + 1, holder=holder))
         return before
@@ -124,6 +134,9 @@ class Journal:
                 "term": str(entry.term),
                 "holder": entry.holder,
                 "head": format(entry.head, "x"),
+                FIRST: entry.first,
+                "resolutions": str(entry.chain.number),
+                "commitment": entry.chain.commitment,
                 **_written(entry.intents),
             },
         }
@@ -151,6 +164,8 @@ class Journal:
             term=int(told.get("term", "0")),
             holder=told.get("holder", ""),
             head=int(told.get("head", "0"), 16),
+            first=told.get(FIRST, ""),
+            chain=Chain(number=int(told.get("resolutions", "0")), commitment=told.get("commitment", "")),
             intents=_read(told),
         )
 

@@ -15,6 +15,7 @@ LISTS = {
     "PersistentVolumeClaim": "/api/v1/persistentvolumeclaims",
     "Run": f"{OURS}/runs",
     "GPULease": f"{OURS}/gpuleases",
+    "Resolution": f"{OURS}/resolutions",
     "Pod": "/api/v1/pods",
 }
 """The kinds that are watched, in the order in which a world is built from them, with the path of all their objects."""
@@ -22,9 +23,11 @@ _PLURALS = {
     "Run": (OURS, "runs"),
     "GPULease": (OURS, "gpuleases"),
     "Budget": (OURS, "budgets"),
+    "Resolution": (OURS, "resolutions"),
     "Pod": ("/api/v1", "pods"),
     "Service": ("/api/v1", "services"),
     "ConfigMap": ("/api/v1", "configmaps"),
+    "Secret": ("/api/v1", "secrets"),
     "Node": ("/api/v1", "nodes"),
     "Namespace": ("/api/v1", "namespaces"),
     "StorageClass": ("/apis/storage.k8s.io/v1", "storageclasses"),

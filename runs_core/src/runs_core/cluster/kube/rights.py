@@ -5,12 +5,13 @@ Its role is made of this table and of nothing else. Who adds a request to this p
 
 from __future__ import annotations
 
-from runs_core.schema.names import BUDGET, GROUP, LEASE, RUN
+from runs_core.schema.names import BUDGET, GROUP, LEASE, RESOLUTION, RUN
 from runs_core.values.permission import Permission
 
 JOURNAL = "runs-journal"
 LEADER = "runs-scheduler"
 CERTIFICATES = "runs-webhook-certificates"
+NONCE = "runs-nonce"
 WEBHOOKS = "runs"
 """Both webhook configurations."""
 _LOOK = ("get", "list", "watch")
@@ -27,6 +28,9 @@ CLUSTER = (
     Permission(api_group=GROUP, resource=f"{RUN.plural}/status", verbs=("patch",)),
     # leases: opened and closed by server-side apply
     Permission(api_group=GROUP, resource=LEASE.plural, verbs=(*_LOOK, "create", "patch")),
+    # resolutions: kept before anybody is told to go, and then only their status
+    Permission(api_group=GROUP, resource=RESOLUTION.plural, verbs=(*_LOOK, "create")),
+    Permission(api_group=GROUP, resource=f"{RESOLUTION.plural}/status", verbs=("patch",)),
     # pods: made from a template, or taken over with labels and a binding; ended
     Permission(api_group="", resource="pods", verbs=(*_LOOK, "create", "patch", "delete")),
     Permission(api_group="", resource="pods/binding", verbs=("create",)),
@@ -49,12 +53,13 @@ CLUSTER = (
 """In every namespace."""
 
 HOME = (
-    # a creation has no name yet that it could be bound to
-    Permission(api_group="", resource="configmaps", verbs=("create",)),
+    # a creation has no name yet that it could be bound to; evidence too long for its resolution has that one's number
+    Permission(api_group="", resource="configmaps", verbs=("create", "patch")),
     Permission(api_group="", resource="configmaps", verbs=("get", "patch"), names=(JOURNAL,)),
     Permission(api_group="coordination.k8s.io", resource="leases", verbs=("create",)),
     Permission(api_group="coordination.k8s.io", resource="leases", verbs=("get", "update"), names=(LEADER,)),
     Permission(api_group="", resource="secrets", verbs=("create",)),
     Permission(api_group="", resource="secrets", verbs=("get", "update"), names=(CERTIFICATES,)),
+    Permission(api_group="", resource="secrets", verbs=("get",), names=(NONCE,)),
 )
-"""In its own namespace only: the journal, who leads, and the webhooks' certificates."""
+"""In its own namespace only: the journal, who leads, long evidence, the draws' nonces, the webhooks' certificates."""

@@ -11,6 +11,7 @@ from runs_core.values import effect as e
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
+from runs_core.values.resolution import Resolution
 
 STATUS = 6
 
@@ -34,6 +35,10 @@ class Step:
     def writes(self) -> list[Effect]:
         """All that others wait for: not the events."""
         return [effect for effect in self.effects if not isinstance(effect, e.Emit)]
+
+    @property
+    def resolutions(self) -> list[Resolution]:
+        return [effect.resolution for effect in self.effects if isinstance(effect, e.PutResolution)]
 
     def stages(self) -> Iterator[list[Effect]]:
         """What may be written side by side, in order."""
@@ -69,6 +74,8 @@ def rank(effect: Effect) -> int:
     Volumes are asked for on a node once its places are held.
     """
     match effect:
+        case e.PutResolution():
+            return 0
         case e.EndPod() | e.RemovePod():
             return 1
         case e.CloseLease() | e.MeterLease():
@@ -79,7 +86,7 @@ def rank(effect: Effect) -> int:
             return 4
         case e.MakePod() | e.BindPod():
             return 5
-        case e.SetRunStatus() | e.SetBudgetStatus():
+        case e.SetRunStatus() | e.SetBudgetStatus() | e.SetResolutionStatus():
             return STATUS
         case e.Emit() | e.RemoveRun():
             return 7
@@ -102,5 +109,7 @@ def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
             return run.key
         case e.SetBudgetStatus(budget):
             return Key("", budget.name)  # no run is without a namespace
+        case e.PutResolution(resolution) | e.SetResolutionStatus(resolution):
+            return Key("resolution", resolution.name)
         case e.Emit():
             return effect.key

@@ -185,7 +185,7 @@ class Progress:
     def begin(self, may: bool) -> None:  # noqa: FBT001  # a gate tells it
         """Once it is known whether what it waits for has come about."""
         if not may:
-            self._refusal = Refused(HTTPStatus.CONFLICT, PREMISE, "the places were not freed")
+            self._refusal = Refused(HTTPStatus.CONFLICT, PREMISE, "what it waits for did not come about")
         self.next_stage()
 
     def next_stage(self) -> None:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import MERGE, Api, Object, Refused
+from runs_core.cluster.kube.evidence import divided, owned
 from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
 from runs_core.cluster.kube.statuses import Basis, Statuses
 from runs_core.schema.convert import to_object
@@ -23,6 +24,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod
 from runs_core.values.quantity import format_time
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.values.section import Section
 from runs_core.values.storage import SELECTED_NODE, VolumeClaim
@@ -33,7 +35,7 @@ NEVER_SEEN = Basis()
 
 
 class Writes:
-    """run_of, node_of: the objects that a pod is made from, as they count."""
+    """run_of, node_of: the objects that a pod is made from, as they count. home: the scheduler's own namespace."""
 
     def __init__(
         self,
@@ -41,11 +43,13 @@ class Writes:
         run_of: Callable[[Key], Run | None],
         node_of: Callable[[str], Node | None],
         sections: Sequence[Section],
+        home: str = "",
     ) -> None:
         self._api = api
         self._run_of = run_of
         self._node_of = node_of
         self.statuses = Statuses(api, sections)
+        self._home = home
 
     def write(self, effect: Effect, basis: Basis = NEVER_SEEN) -> Object | None:
         """Do it. Returns the object as the server now has it, None where it is gone or does not matter.
@@ -77,6 +81,9 @@ class Writes:
                 return self.statuses.write(run, basis)
             case e.SetBudgetStatus(budget):
                 return self.statuses.write(budget, basis)
+            case e.PutResolution() | e.SetResolutionStatus():
+                resolution = effect.resolution
+                return self._keep(resolution) if isinstance(effect, e.PutResolution) else self._told(resolution)
             case e.RemoveRun(key, uid):
                 self._remove_run(key, uid)
                 return None
@@ -136,6 +143,43 @@ class Writes:
         if _is_closed(stored):
             raise Refused(409, SPENT, f"lease {lease.key} was there before and is closed")
         return stored
+
+    def _keep(self, resolution: Resolution) -> Object:
+        """Long evidence first, so that where the resolution is, all of it is. There already: adopted if it is equal."""
+        body, parts = divided(resolution, self._home)
+        for part in parts:
+            self._create_part(part)
+        try:
+            _, stored = self._api.call("POST", paths.collection("Resolution"), body)
+        except Refused as error:
+            if error.reason != "AlreadyExists":
+                raise
+            _, stored = self._api.call("GET", paths.one("Resolution", resolution.meta.key))
+            if stored["spec"]["digest"] != resolution.spec.digest:
+                raise Refused(409, "AlreadyExists", f"{resolution.name} is another one") from error
+        for part in parts:
+            self._api.apply(*owned(part, stored))
+        return stored
+
+    def _create_part(self, part: Object) -> None:
+        """Its name has the digest of what it holds: one that is there holds the same."""
+        try:
+            self._api.call("POST", paths.collection("ConfigMap", self._home), part)
+        except Refused as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    def _told(self, resolution: Resolution) -> Object | None:
+        """Its status; None: it is gone."""
+        metadata = {"name": resolution.name, **({"uid": resolution.meta.uid} if resolution.meta.uid else {})}
+        body: Object = {"apiVersion": API_VERSION, "kind": "Resolution", "metadata": metadata}
+        body["status"] = to_object(resolution).get("status", {})
+        try:
+            return self._api.apply(f"{paths.one('Resolution', resolution.meta.key)}/status", body)[1]
+        except Refused as error:
+            if error.status == HTTPStatus.NOT_FOUND or _another(error):
+                return None
+            raise
 
     def _meter(self, lease: Lease) -> Object | None:
         """What it has used so far; a late one is refused, since no meter goes back. None: it is gone."""

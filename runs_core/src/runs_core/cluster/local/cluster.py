@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import assert_never
@@ -25,15 +25,17 @@ from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
+from runs_core.values.nonces import Chain
 from runs_core.values.pod import Pod
 from runs_core.values.quantity import format_time, parse_time
 from runs_core.values.record import Record
+from runs_core.values.resolution import Resolution, ResolutionPhase
 from runs_core.values.run import Run
 from runs_core.values.section import Section
 from runs_core.values.storage import SELECTED_NODE, VolumeClaim
 from runs_core.world.ledger import entry, fold
 
-ORDER = ("Namespace", "Budget", "Node", *storage.KINDS, "Run", "GPULease", "Pod")
+ORDER = ("Namespace", "Budget", "Node", *storage.KINDS, "Run", "GPULease", "Resolution", "Pod")
 SWEEP_EVERY = timedelta(hours=1)
 GONE_KEPT = 10_000
 """Revisions for which what is gone is remembered; who looked longer ago reads everything anew."""
@@ -118,6 +120,10 @@ class LocalCluster:
             (self._known.add if row.body is not None else self._known.discard)(row[:3])
         self._seen = self.store.revision
         changes = [change for row in rows if (change := self._change(row)) is not None]
+        if first or any(row.kind == "Resolution" for row in rows):
+            changes = [*changes, c.ChainSeen(self.store.chain)]
+        if first:
+            changes = [*changes, c.NoncesSeen(self.store.nonces)]
         if first or any(row.kind == "GPULease" for row in rows):  # of one that came and went nobody is told otherwise
             changes = [*changes, c.HeadSeen(int(self.store.get_meta("head"), 16))]
         for change in changes:
@@ -187,6 +193,10 @@ class LocalCluster:
                 self.store.remove("Run", *key)
             case e.SetBudgetStatus(budget):
                 self._put_status("Budget", to_object(budget, self._sections), Key("", budget.name))
+            case e.PutResolution(resolution):
+                self._resolve(resolution)
+            case e.SetResolutionStatus(resolution):
+                self._put_status("Resolution", to_object(resolution), resolution.meta.key)
             case e.Emit():
                 self.store.add_event(effect)
             case _:
@@ -197,6 +207,13 @@ class LocalCluster:
             raise Conflict(f"lease {lease.key} exists already")
         self._put("GPULease", to_object(lease))
         self._count(lease, closing=False)
+
+    def _resolve(self, resolution: Resolution) -> None:
+        """With it, in the same transaction, the chain goes on."""
+        if self.store.get("Resolution", *resolution.meta.key) is not None:
+            raise Conflict(f"{resolution.name} exists already")
+        self._put("Resolution", to_object(resolution))
+        self.store.set_chain(Chain(number=resolution.spec.number, commitment=resolution.spec.next_commitment))
 
     def _count(self, lease: Lease, *, closing: bool) -> None:
         head = int(self.store.get_meta("head"), 16)
@@ -256,18 +273,28 @@ class LocalCluster:
             for body in self.store.find("GPULease")
             if body.get("status", {}).get("closed") and parse_time(body["status"]["end"]) < parse_time(before)
         ]
-        if old and self._settings.retention.archive is not None:
-            _archive(Path(self._settings.retention.archive), old)
+        over = self._resolutions_over(parse_time(before))
+        if self._settings.retention.archive is not None:
+            _archive(Path(self._settings.retention.archive), {"leases": old, "resolutions": over})
         for body in old:
             self.store.remove("GPULease", body["metadata"]["namespace"], body["metadata"]["name"])
+        for body in over:
+            self.store.remove("Resolution", "", body["metadata"]["name"])
         self.store.prune(before, gone_up_to=self.store.revision - GONE_KEPT)
 
+    def _resolutions_over(self, before: datetime) -> list[Object]:
+        """Those that were over before then."""
+        over = (body for body in self.store.find("Resolution") if body["status"]["phase"] != ResolutionPhase.ACTIVATING)
+        return [body for body in over if (end := body["status"].get("end")) is not None and parse_time(end) < before]
 
-def _archive(folder: Path, leases: Sequence[Object]) -> None:
-    """Append as JSON lines. A lease may stand twice after a crash in between; its uid tells."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "leases.jsonl").open("a", encoding="utf-8") as out:
-        out.writelines(json.dumps(lease, sort_keys=True) + "\n" for lease in leases)
+
+def _archive(folder: Path, gone: Mapping[str, Sequence[Object]]) -> None:
+    """Append as JSON lines, a file for each kind. One may stand twice after a crash in between; its uid tells."""
+    for kind, bodies in gone.items():
+        if bodies:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f"{kind}.jsonl").open("a", encoding="utf-8") as out:
+                out.writelines(json.dumps(body, sort_keys=True) + "\n" for body in bodies)
 
 
 def _seen(value: object) -> c.Change | None:
@@ -280,6 +307,8 @@ def _seen(value: object) -> c.Change | None:
             return c.BudgetSeen(value)
         case Namespace():
             return c.NamespaceSeen(value)
+        case Resolution():
+            return c.ResolutionSeen(value)
         case Pod():
             return c.PodSeen(value)
         case _:
@@ -299,6 +328,8 @@ def _gone(row: Row) -> c.Change | None:
             return c.NamespaceGone(row.name)
         case "Node":
             return c.NodeGone(row.name)
+        case "Resolution":
+            return c.ResolutionGone(row.name)
         case "Pod":
             return c.PodGone(key)
         case _ if row.kind in storage.KINDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ from typing import Any, NamedTuple
 
 from runs_core.errors import Unavailable
 from runs_core.values.effect import Emit
+from runs_core.values.nonces import Chain, Nonces
 from runs_core.values.quantity import format_time
 
-VERSION = "1"
+VERSION = "2"
 BUSY_SECONDS = 30.0
 Object = dict[str, Any]
 _SCHEMA = """
@@ -57,8 +59,12 @@ class Store:
         self._sql = connection
 
     @classmethod
-    def create(cls, path: Path, now: str) -> Store:
-        """A new, empty cluster. Unavailable: the file is there, or cannot be made."""
+    def create(cls, path: Path, now: str, nonces: Nonces | None = None) -> Store:
+        """A new, empty cluster. nonces: of its draws; secret ones if none are given, which nobody can repeat.
+
+        Unavailable: the file is there, or cannot be made.
+        """
+        nonces = nonces or Nonces(root=secrets.token_hex(32))
         if path.exists() and path.stat().st_size:
             raise Unavailable(f"{path} exists already; choose another name, or remove it")
         store = cls(path, _connect(path))
@@ -72,6 +78,10 @@ class Store:
                 ("version", VERSION),
                 ("revision", "0"),
                 ("head", "0"),
+                ("root", nonces.root),
+                ("resolutions", "0"),
+                ("first", nonces.commitment(1)),
+                ("commitment", nonces.commitment(1)),
                 ("pruned", "0"),
                 ("swept", now),
                 ("now", now),
@@ -146,6 +156,19 @@ class Store:
     @property
     def revision(self) -> int:
         return int(self.get_meta("revision"))
+
+    @property
+    def nonces(self) -> Nonces:
+        return Nonces(root=self.get_meta("root"))
+
+    @property
+    def chain(self) -> Chain:
+        """The last resolution that was ever kept, and what it bound."""
+        return Chain(number=int(self.get_meta("resolutions")), commitment=self.get_meta("commitment"))
+
+    def set_chain(self, chain: Chain) -> None:
+        self.set_meta("resolutions", str(chain.number))
+        self.set_meta("commitment", chain.commitment)
 
     def _next_revision(self) -> int:
         revision = self.revision + 1

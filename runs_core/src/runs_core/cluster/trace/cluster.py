@@ -10,11 +10,13 @@ from typing import assert_never
 from runs_core.cluster.kubelet import Kubelet
 from runs_core.settings import Settings
 from runs_core.values import effect as e
-from runs_core.values.change import Change, NodeGone, NodeSeen, PodGone, PodSeen
+from runs_core.values.change import ChainSeen, Change, NodeGone, NodeSeen, NoncesSeen, PodGone, PodSeen
 from runs_core.values.effect import Effect
 from runs_core.values.node import Node
+from runs_core.values.nonces import Chain, played
 from runs_core.values.record import Record
 
+NONCES = played("simulate")
 Told = Callable[[Sequence[Record]], None]
 
 
@@ -34,7 +36,7 @@ class TraceCluster:
         self._next = next(changes, None)
         self._lost: set[str] = set()
         self._told = told
-        self._seen: list[Change] = []
+        self._seen: list[Change] = [NoncesSeen(NONCES), ChainSeen(Chain(commitment=NONCES.commitment(1)))]
         self.kubelet = Kubelet(settings.local, lambda node: node not in self._lost)
         self._draw()
 
@@ -54,6 +56,8 @@ class TraceCluster:
                 case e.RemoveRun() | e.SetBudgetStatus():
                     pass
                 case e.SelectNode():
+                    pass
+                case e.PutResolution() | e.SetResolutionStatus():
                     pass
                 case e.RemovePod(key):
                     self.kubelet.gone(key)

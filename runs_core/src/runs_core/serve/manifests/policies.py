@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from runs_core.schema.convert import Object
-from runs_core.schema.names import BUDGET, GROUP, LEASE, RUN, VERSION
+from runs_core.schema.names import BUDGET, GROUP, LEASE, RESOLUTION, RUN, VERSION
 from runs_core.schema.pods import (
     ATTEMPT_LABEL,
     GROUP_LABEL,
@@ -141,11 +141,11 @@ def _ledger(installation: Installation) -> Object:
         f"(has(object.{part}) == has(oldObject.{part}) && (!has(object.{part}) || object.{part} == oldObject.{part}))"
         for part in ("spec", "status", "metadata.labels", "metadata.finalizers", "metadata.ownerReferences")
     )
-    statuses = [f"{kind.plural}/status" for kind in (BUDGET, RUN)]
+    statuses = [f"{kind.plural}/status" for kind in (BUDGET, RESOLUTION, RUN)]
     return {
         "matchConstraints": {
             "resourceRules": [
-                _rule(GROUP, VERSION, [LEASE.plural], ["CREATE", "UPDATE"]),
+                _rule(GROUP, VERSION, [LEASE.plural, RESOLUTION.plural], ["CREATE", "UPDATE"]),
                 _rule(GROUP, VERSION, statuses, ["UPDATE"]),
             ]
         },
@@ -153,7 +153,7 @@ def _ledger(installation: Installation) -> Object:
         "validations": [
             {
                 "expression": f"oldObject != null && {same}",
-                "message": f"{LEASE.name} objects, and the status of every kind of {GROUP}, "
+                "message": f"{LEASE.name} and {RESOLUTION.name} objects, and the status of every kind of {GROUP}, "
                 "are written by the scheduler only",
                 "reason": "Forbidden",
             }

@@ -1,6 +1,6 @@
 """Who may do what: the scheduler exactly what is declared, researchers their runs, administrators budgets as well.
 
-No rule has a wildcard, and no person may write what is the scheduler's: leases, and any status.
+No rule has a wildcard, and no person may write what is the scheduler's: leases, resolutions, and any status.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from runs_core.cluster.kube import rights
 from runs_core.schema.convert import Object
-from runs_core.schema.names import BUDGET, GROUP, LEASE, RUN
+from runs_core.schema.names import BUDGET, GROUP, LEASE, RESOLUTION, RUN
 from runs_core.serve.manifests.installation import Installation
 from runs_core.values.permission import Permission
 
@@ -30,6 +30,7 @@ VIEWER = (
     Permission(api_group="events.k8s.io", resource="events", verbs=_LOOK),
     Permission(api_group=GROUP, resource=BUDGET.plural, verbs=_LOOK),
     Permission(api_group=GROUP, resource=LEASE.plural, verbs=_LOOK),
+    Permission(api_group=GROUP, resource=RESOLUTION.plural, verbs=_LOOK),
     Permission(api_group=GROUP, resource=RUN.plural, verbs=_LOOK),
 )
 """To see what the scheduler sees: `queue`, `plan` and `top` are about the whole fleet."""

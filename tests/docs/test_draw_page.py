@@ -1,0 +1,180 @@
+"""The page about the draw, the script written from it, and the engine say the same."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import attrs
+import pytest
+
+from runs_core.decide.draw import Stream, Taking
+from runs_core.schema.convert import to_object
+from runs_core.schema.evidence import packed, unpacked
+from runs_core.testing.resolutions import resolutions
+from runs_core.values.nonces import commitment_of
+from runs_core.values.resolution import Candidate, Pool, Resolution
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE, SCRIPT = ROOT / "docs" / "explanation" / "draw.md", ROOT / "examples" / "verify_draw.py"
+VECTORS = json.loads(re.findall(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[0])
+COUNT = 1_000
+Object = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("verify_draw", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def some() -> list[Resolution]:
+    return resolutions(COUNT)
+
+
+def pool() -> Pool:
+    units = tuple(Candidate(**{"uid": "-", "group": None, "owner": None, **unit}) for unit in VECTORS["pool"])
+    return Pool(stage="lottery", drawn=True, candidates=units)
+
+
+def name(unit: Candidate) -> str:
+    return str(unit.run) + ("" if unit.group is None else f" group {unit.group}")
+
+
+# -- the vectors ------------------------------------------------------------------------------------------------------
+
+
+def test_the_blocks_and_numbers_of_the_page_are_those_of_the_engine() -> None:
+    seed, stream = VECTORS["seed"], Stream(VECTORS["seed"])
+    assert VECTORS["blocks"] == [sha256(f"{seed}|{at}".encode()).hexdigest() for at in range(3)]
+    assert [[bound, stream.below(bound)] for bound, _ in VECTORS["below"]] == VECTORS["below"]
+    assert commitment_of(seed.rsplit("|", 1)[1]) == VECTORS["commitment"]
+
+
+def test_the_draws_of_the_page_are_those_of_the_engine() -> None:
+    for case in VECTORS["draws"]:
+        missing = case["missing"]
+        taking = Taking(missing, Stream(VECTORS["seed"]), lambda cuts, want=missing: sum(u.gpus for u in cuts) >= want)  # type: ignore[misc]  # bound now
+        assert taking.from_(pool())
+        assert [name(unit) for unit in taking.taken] == case["taken"]
+        assert [name(unit) for unit in taking.give_back()] == case.get("givenBack", [])
+
+
+def test_the_draws_of_the_page_are_those_of_the_script(script: ModuleType) -> None:
+    _, uid, attempt, number, head, nonce = VECTORS["seed"].split("|")
+    for case in VECTORS["draws"]:
+        spec = {
+            "beneficiary": {"uid": uid, "attempt": int(attempt)},
+            "seed": {"ledgerHead": head, "nonce": nonce},
+            "number": int(number),
+            "deficitGPUs": case["missing"],
+        }
+        evidence = {
+            "pools": [{"drawn": True, "candidates": VECTORS["pool"]}],
+            "draws": [{"pool": 0}] * len(case["taken"]),
+        }
+        places = [place for _, place, _ in script.drawn(spec, evidence)]
+        told = [f"{space}/{run}" + ("" if group < 0 else f" group {group}") for space, run, group in places]
+        assert told == case["taken"]
+
+
+# -- the script -------------------------------------------------------------------------------------------------------
+
+
+def test_the_script_agrees_with_the_engine_on_a_thousand_resolutions(
+    script: ModuleType, some: list[Resolution]
+) -> None:
+    assert [(one.name, list(script.wrong(to_object(one)))) for one in some if list(script.wrong(to_object(one)))] == []
+    assert sum(len(unpacked(one.spec.evidence.data, one.spec.evidence.digest).draws) for one in some) > 3 * COUNT
+
+
+def other_head(one: Resolution) -> Object:
+    body = to_object(one)
+    body["spec"]["seed"]["ledgerHead"] = "1" * 64
+    return body
+
+
+def other_nonce(one: Resolution) -> Object:
+    body = to_object(one)
+    body["spec"]["seed"]["nonce"] = "1" * 64
+    return body
+
+
+def another_is_cut(one: Resolution) -> Object:
+    body = to_object(one)
+    body["spec"]["cuts"][0]["name"] = "scapegoat"
+    return body
+
+
+def another_is_drawn(one: Resolution) -> Object:
+    evidence = unpacked(one.spec.evidence.data, one.spec.evidence.digest)
+    drawn = evidence.draws[0]
+    units = evidence.pools[drawn.pool].candidates
+    other = next((unit for unit in units if unit.place != drawn.unit.place), None)
+    unit = other.ref if other is not None else attrs.evolve(drawn.unit, name="scapegoat")
+    forged = attrs.evolve(evidence, draws=(attrs.evolve(drawn, unit=unit), *evidence.draws[1:]))
+    return to_object(attrs.evolve(one, spec=attrs.evolve(one.spec, evidence=packed(forged))))
+
+
+def test_the_script_notices_a_forgery(script: ModuleType, some: list[Resolution]) -> None:
+    for forge in (other_nonce, another_is_cut, another_is_drawn):
+        assert [one.name for one in some[:200] if not list(script.wrong(forge(one)))] == []
+    noticed = [bool(list(script.wrong(other_head(one)))) for one in some[:200]]
+    assert sum(noticed) > 100  # another seed may draw the same where there are few to draw from
+
+
+def test_a_script_that_draws_otherwise_is_noticed(script: ModuleType, some: list[Resolution]) -> None:
+    text, shuffled = SCRIPT.read_text("utf-8"), [mixed(to_object(one)) for one in some[:200]]
+    assert not any(list(script.wrong(body)) for body in shuffled)
+    for good, bad in (
+        ("drum = narrow if 0 < left", "drum = units if 0 < left"),
+        ("number < 2**256 // bound * bound", "number < 2**255"),
+        ("for owner in sorted(owners)", "for owner in owners"),
+        ("sorted(mine, key=place)", "mine"),
+    ):
+        assert good in text
+        broken: dict[str, Any] = {"__name__": "broken"}
+        exec(text.replace(good, bad), broken)  # noqa: S102  # the script, with one thing wrong
+        assert any(list(broken["wrong"](body)) for body in shuffled), good
+
+
+def mixed(body: Object) -> Object:
+    """The same evidence with each drum's candidates the other way round, as an honest recorder might have them."""
+    evidence = unpacked(body["spec"]["evidence"]["data"], body["spec"]["evidence"]["digest"])
+    pools = tuple(
+        attrs.evolve(pool, candidates=pool.candidates[::-1]) if pool.drawn else pool for pool in evidence.pools
+    )
+    again = packed(attrs.evolve(evidence, pools=pools))
+    found = copy.deepcopy(body)
+    found["spec"]["evidence"] = {"data": again.data, "digest": again.digest}
+    return found
+
+
+def test_the_script_works_as_it_says(some: list[Resolution], tmp_path: Path) -> None:
+    for body, code, told in (
+        (to_object(some[0]), 0, "the draw follows from its seed\n"),
+        (other_nonce(some[0]), 1, "the nonce is not the one that was bound\n"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-I", str(SCRIPT)], input=json.dumps(body), capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout[: len(told)]) == (code, told)
+
+
+def test_the_script_needs_the_standard_library_only() -> None:
+    imported = set(re.findall(r"^(?:import|from) (\w+)", SCRIPT.read_text("utf-8"), re.MULTILINE))
+    assert imported <= sys.stdlib_module_names
+    assert imported
