@@ -54,6 +54,7 @@ WAITS = {
 STANDING = {
     "Submitted": "Nobody has looked at it yet.",
     "Admitted": "It is no longer held and stands in line.",
+    "Activating": "GPUs were taken back for it; it starts once who has them has gone.",
     "Started": "It holds its GPUs, and waits for all of its pods to run.",
     "PodsReady": "All of its pods run.",
     "Retrying": "A rank failed; the gang is made anew on the same GPUs (`onPodFailure.policy: Retry`).",
@@ -66,6 +67,8 @@ ENDS = {
     "NodeLost": "A node that it ran on was lost. It stands in line again, or fails, by `spec.onNodeLoss`.",
     "Evicted": "Somebody else ended a pod of it. The same ranks start again; where their node takes nothing new, the "
     "whole gang stands in line again.",
+    "Preempted": "Its GPUs were taken back for another; the message names the Resolution. It stands in line again, "
+    "or fails, by `spec.onPreemption`.",
     "Canceled": "`spec.canceled` is true: it ends for ever.",
     "Deleted": "The object was deleted; it goes once nothing of it is held.",
 }
@@ -77,6 +80,13 @@ ELSEWHERE = {
     ),
     "Reclassed": ("history and event", "What it holds is of another class than before; the message says of which."),
     "LatePods": ("history", "A pod came late, for an attempt that is over, and was told to go."),
+    "ResolutionCanceled": (
+        "history and event",
+        "What was taken back for the run will not be given to it; others may have it.",
+    ),
+    "NodeGone": ("status of a Resolution", "A node whose places were bound takes nothing new."),
+    "StartedOtherwise": ("status of a Resolution", "The run has started elsewhere."),
+    "Unfundable": ("status of a Resolution", "Its payers would not pay any more as they did when it was decided."),
     "Retention": ("history", "A finished run was removed; its time in the setting `retention.runs` was over."),
     "SetAside": (
         "event of a Node",

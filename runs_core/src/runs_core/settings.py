@@ -73,6 +73,17 @@ class RetentionSettings:
 
 
 @attrs.frozen(kw_only=True)
+class ReclaimSettings:
+    """When GPUs may be taken back."""
+
+    min_runtime: timedelta = field(
+        Fact(doc="A run is left alone for so long after its start, where it does not say how long."),
+        default=timedelta(minutes=30),
+    )
+    most_min_runtime: timedelta = field(Fact(doc="Cap on what a run may say."), default=timedelta(hours=4))
+
+
+@attrs.frozen(kw_only=True)
 class AccountSettings:
     """How often a Budget's status is written while what it pays for changes."""
 
@@ -165,6 +176,7 @@ class Settings:
         Fact(doc="Most that a pod gets between SIGTERM and the kill."), default=timedelta(minutes=10)
     )
     starts: StartSettings = field(Fact(doc="Starts that do not come up."), factory=StartSettings)
+    reclaim: ReclaimSettings = field(Fact(doc="When GPUs may be taken back."), factory=ReclaimSettings)
     accounts: AccountSettings = field(Fact(doc="How often the status of a Budget is written."), factory=AccountSettings)
     retention: RetentionSettings = field(Fact(doc="How long what is over stays readable."), factory=RetentionSettings)
     hooks: HookSettings = field(Fact(doc="How plugins are asked."), factory=HookSettings)

@@ -2,109 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from types import SimpleNamespace
+from datetime import datetime
 
 import attrs
 
-from runs_core.testing.builders import a_budget, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import a_node, a_run
 from runs_core.testing.plugins import a_plugin
-from runs_core.values.change import Change, LeaseGone, LeaseSeen
-from runs_core.values.classes import Class, Split, Tier
+from runs_core.testing.purses import Purse, a_stage, hours, leases, purses
+from runs_core.values.classes import Split
 from runs_core.values.decision import Moves
-from runs_core.values.funding import Ask, Cap, Offer, Offers
-from runs_core.values.lease import Closed, Lease, Opened, Payer
-from runs_core.values.meta import Key, Pairs, pairs
-from runs_core.values.node import Node
-from runs_core.values.run import Phase, Run, Topology
+from runs_core.values.funding import Ask, Cap, Offers
+from runs_core.values.lease import Closed, Opened, Payer
+from runs_core.values.meta import pairs
+from runs_core.values.run import Phase, Topology
 from runs_core.world.view import View
-
-HOUR = timedelta(hours=1)
-
-
-@attrs.frozen(kw_only=True)
-class Purse:
-    """GPUs that one envelope of the owner pays for, in the order listed. opens: nothing before."""
-
-    name: str
-    gpus: int
-    selector: Pairs = ()
-    caps: tuple[Cap, ...] = ()
-    opens: datetime | None = None
-
-
-class Purses:
-    """Counts what each purse pays for. Whoever holds a payer is owned as long as the purse is open."""
-
-    def __init__(self, purses: Sequence[Purse]) -> None:
-        self.purses = purses
-        self.open: dict[Key, Lease] = {}
-
-    def apply(self, change: Change) -> Iterable[Key | Payer]:
-        match change:
-            case LeaseSeen(lease):
-                return self._put(lease.key, None if lease.status.closed else lease)
-            case LeaseGone(key):
-                return self._put(key, None)
-            case _:
-                return ()
-
-    def _put(self, key: Key, lease: Lease | None) -> Iterable[Key | Payer]:
-        old = self.open.pop(key, None)
-        if lease is not None:
-            self.open[key] = lease
-        return [old.spec.payer] if old is not None and old.spec.payer is not None else []
-
-    def used(self, name: str) -> int:
-        return sum(lease.gpus for lease in self.open.values() if lease.spec.payer and lease.spec.payer.envelope == name)
-
-
-def purses(*declared: Purse, unfunded: bool = True) -> SimpleNamespace:
-    def runs_index() -> Purses:
-        return Purses(declared)
-
-    def runs_cover(ask: Ask, view: View, now: datetime) -> Offers:
-        index = view.index(Purses)
-        return Offers(offers=tuple(_offer(one, index, now) for one in index.purses), unfunded=unfunded)
-
-    def runs_classify(lease: Lease, view: View) -> Class:
-        return Class.OWNED if lease.spec.payer is not None else Class.UNFUNDED
-
-    def runs_meter(lease: Lease, now: datetime) -> Split:
-        cls = Class.OWNED if lease.spec.payer is not None else Class.UNFUNDED
-        return Split().plus(cls, int((now - lease.spec.start).total_seconds()) * lease.gpus)
-
-    return a_plugin(runs_index, runs_cover, runs_classify, runs_meter)
-
-
-def _offer(purse: Purse, index: Purses, now: datetime) -> Offer:
-    free = purse.gpus - index.used(purse.name)
-    shut = purse.opens is not None and now < purse.opens
-    return Offer(
-        tier=Tier.OWN,
-        payer=Payer(budget="vision", envelope=purse.name),
-        had=free,
-        gpus=0 if shut else free,
-        why=f"closed until {purse.opens:%H:%M}" if shut else "",
-        selector=purse.selector,
-        caps=purse.caps,
-    )
-
-
-def a_stage(*things: Node | Run, plugin: SimpleNamespace) -> Harness:
-    return Harness(a_budget("vision"), *things, plugins={"purses": plugin}, oracles=True)
-
-
-def hours(run: Run, count: float) -> Run:
-    return lasting(run, count * HOUR)
-
-
-def leases(stage: Harness, name: str) -> list[tuple[tuple[int, ...], str | None]]:
-    """Ranks and payer of each open lease of the run."""
-    found = stage.world.leases_of(stage.run(name).key)
-    return [(lease.spec.ranks, lease.spec.payer.envelope if lease.spec.payer else None) for lease in found]
 
 
 def test_a_run_that_somebody_pays_for_says_who() -> None:
@@ -253,7 +164,7 @@ def test_of_many_that_wait_for_one_envelope_only_the_first_is_asked_again() -> N
 
     def runs_cover(ask: Ask, view: View, now: datetime) -> Offers:
         asked.append(ask.gpus)
-        found: Offers = cover(ask, view, now)
+        found: Offers = cover(view, now)
         return found
 
     counting = a_plugin(plugin.runs_index, runs_cover, plugin.runs_classify, plugin.runs_meter)

@@ -58,7 +58,8 @@ def everything(schema: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
 
 
 def test_every_kind_has_columns_and_a_status_that_is_written_by_itself_but_for_leases() -> None:
-    apart: dict[str, object] = {**dict.fromkeys(("budgets", "resolutions", "runs"), {"status": {}}), "gpuleases": None}
+    plurals = ("budgets", "resolutions", "runs")
+    apart: dict[str, object] = {**{plural: {"status": {}} for plural in plurals}, "gpuleases": None}
     for crd in crds():
         (version,) = crd["spec"]["versions"]
         assert version.get("subresources") == apart[crd["spec"]["names"]["plural"]]

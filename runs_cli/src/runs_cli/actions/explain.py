@@ -81,6 +81,7 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: Hist
         ("Started", f"{moment(status.started_at)} (attempt {status.attempt})" if status.started_at else NONE),
         ("Finished", moment(status.finished_at)),
         ("Expected end", moment(found.expected_end)),
+        ("Preempted", counted(status.preemptions, "time") if status.preemptions else NONE),
         ("Funding", by_class(status.funding) if status.funding.total else NONE),
         ("Pending", counted(found.pending_gpus, "GPU") if found.pending_gpus else NONE),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 
+from runs_core.decide.activate import activate
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.hold import failed_upstream, hold, holds
@@ -78,6 +79,8 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
         decision = orphaned(world, [lease for lease in strays if lease.spec.run_ref.uid == first])
         if decision is not None or run is None:
             return decision
+    if (pledge := world.pledge(key)) is not None:
+        return activate(world, run, pledge, advice)
     if run is None:
         return None
     if (late := late_pods(world, run)) is not None:

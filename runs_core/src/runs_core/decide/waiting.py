@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 
+import attrs
+
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.cover import cover
@@ -14,6 +16,7 @@ from runs_core.decide.paid import filters, place_paid
 from runs_core.decide.paying import cover_held, repay, stamped
 from runs_core.decide.place import fits_when_empty, place
 from runs_core.decide.quota import OUT_OF_QUOTA, beside_quota
+from runs_core.decide.reclaim import Claimant, reclaim
 from runs_core.decide.standing import joined, stand
 from runs_core.decide.start import start
 from runs_core.values.decision import Decision, NoPlace, Outcome, Starts, Waits
@@ -55,6 +58,9 @@ class Turn:
             self._hear_of_quota()
         if not (fresh or self.queue) and (not line.shapes or line.asked == world.fleet.freed):
             return
+        for key in fresh if self.advice.stages else ():
+            if key in line.entries and line.entries[key].queue.band == FUNDABLE:
+                self._push(key)  # time may have made somebody a victim for it
         self.fresh = {key: spent for key, spent in fresh.items() if key in line.entries and not _answered(world, key)}
         if line.judged != world.fleet.changed:
             self.fresh.update(dict.fromkeys(_judged_anew(world, self.fresh), 0.0))
@@ -86,9 +92,22 @@ class Turn:
             first = world.line.first(queue)
             if first is not None and (queue.band == FUNDABLE or _says_otherwise(world, first[1], queue)):
                 self._push(first[1])
+        if self.advice.stages:
+            self._hear_of_slack()
         for queue in world.unpaid.give():
             if (first := world.unpaid.first(queue)) is not None:
                 heapq.heappush(self.queue, (FUNDABLE, *first))
+
+    def _hear_of_slack(self) -> None:
+        """Where more may be taken back than before, or less is missing, everybody who is paid for is asked."""
+        world, line = self.world, self.world.line
+        more, line.slack = line.slack, set()
+        if line.asked != world.fleet.freed:
+            more |= world.slack.keys()
+        for shape in [one for one in line.shapes.values() if one.need.flavor in more] if more else ():
+            for queue in shape.queues.values():
+                if queue.band == FUNDABLE and (first := line.first(queue)) is not None:
+                    self._push(first[1])
 
     def _cover(self, queue: Queue) -> None:
         assert queue.ask is not None
@@ -123,9 +142,12 @@ class Turn:
             return
         self.asked.add(key)
         explain = key in self.fresh or (world.funded and _says_otherwise(world, key, queue))
-        if not explain and _is_out_of_reach(world, entry.shape):  # what was free when it was woken has been taken since
+        reclaims = band == FUNDABLE and bool(self.advice.stages) and entry.shape.need.flavor in world.slack
+        if (
+            not explain and not reclaims and _is_out_of_reach(world, entry.shape)
+        ):  # what was free when it was woken has been taken since
             return
-        decision = self._decide(key, entry, explain=explain)
+        decision = self._decide(key, entry, explain=explain, reclaims=reclaims)
         if decision is None:
             return
         if isinstance(decision.outcome, Starts) and (run := world.run(key)) is not None:
@@ -134,7 +156,7 @@ class Turn:
             for _, following in world.line.heads(entry.shape):
                 self._push(following)
 
-    def _decide(self, key: Key, entry: Entry, *, explain: bool) -> Decision | None:
+    def _decide(self, key: Key, entry: Entry, *, explain: bool, reclaims: bool) -> Decision | None:
         world = self.world
         run = world.run(key)
         assert run is not None
@@ -143,6 +165,9 @@ class Turn:
         verdict = self._answer(entry, explain=explain)
         asked = self.clock()
         seconds["place"] = asked - began
+        none = verdict is None or isinstance(verdict, NoPlace)
+        if none and reclaims and (taken := self._reclaim(run, entry)) is not None:
+            return taken
         if verdict is None:
             return None
         decision: Decision | None
@@ -158,6 +183,19 @@ class Turn:
             self.batch.take(decision, seconds)
             world.touched.discard(key)
         return decision
+
+    def _reclaim(self, run: Run, entry: Entry) -> Decision | None:
+        """Take back for it what nobody pays for, as one decision with those that it cuts; None: it cannot be."""
+        world, said = self.world, entry.queue.cover
+        found = find_flavor(world, entry.shape.need)
+        if found is None or said is None or holds(world, run, self.advice) is not None:
+            return None
+        name, fleet = found
+        need = entry.shape.need if entry.shape.need.flavor else attrs.evolve(entry.shape.need, flavor=name)
+        decisions = reclaim(world, Claimant(run=run, need=need, fleet=fleet, cover=said), self.advice)
+        for decision in decisions:
+            self.batch.take(stamped(world, decision, self.advice), {})
+        return decisions[0] if decisions else None
 
     def _answer(self, entry: Entry, *, explain: bool) -> Placement | NoPlace | None:
         """Where the run goes, or why nowhere; None: nowhere, and nobody asked why."""

@@ -80,6 +80,16 @@ class Starts:
 
 
 @attrs.frozen(kw_only=True)
+class Reclaims:
+    """GPUs are taken back for it: it starts once who has them has gone. gpus: that are cut; runs: how many."""
+
+    resolution: str
+    placement: Placement
+    gpus: int
+    runs: int
+
+
+@attrs.frozen(kw_only=True)
 class Moves:
     """The gang came up, or its pods are made anew, on the GPUs that it holds. reason: one word."""
 
@@ -113,7 +123,7 @@ class Removed:
     phase: Phase
 
 
-Outcome = Held | Waits | Starts | Moves | Ends | Released | Removed
+Outcome = Held | Waits | Starts | Reclaims | Moves | Ends | Released | Removed
 
 
 @attrs.frozen(kw_only=True)

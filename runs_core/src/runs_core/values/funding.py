@@ -69,12 +69,14 @@ class Offers:
 class Stage:
     """One kind of work that may be taken back.
 
-    order: lower goes first. closure: how the leases of what is cut close.
+    order: lower goes first. closure: how the leases of what is cut close. drawn: by lot; else in the order of its
+    units.
     """
 
     name: str
     order: int
     closure: Closed
+    drawn: bool = True
 
 
 class Unit(NamedTuple):

@@ -36,7 +36,7 @@ class OnPodFailure(StrEnum):
 
 
 class OnLoss(StrEnum):
-    """What the loss of a node does to a run that cannot go on without it."""
+    """What follows when a run loses GPUs that it cannot go on without."""
 
     REQUEUE = "Requeue"
     FAIL = "Fail"
@@ -107,6 +107,10 @@ class Runtime:
     expected_duration: timedelta | None = field(
         Fact(doc="A hint for forecasts; nothing is killed for exceeding it."), default=None
     )
+    min_runtime: timedelta | None = field(
+        Fact(doc="Nothing is taken back from it for so long after its start; reclaim.minRuntime without it, capped."),
+        default=None,
+    )
     checkpoint_grace: timedelta = field(
         Fact(doc="Least time between SIGTERM and the kill when pods are ended; a cluster setting caps it."),
         default=timedelta(),
@@ -172,6 +176,7 @@ class RunSpec:
     )
     after_failure: AfterFailure = field(Fact(doc="What a failed upstream does."), default=AfterFailure())
     on_pod_failure: PodFailure = field(Fact(doc="What a failed rank does."), default=PodFailure())
+    on_preemption: OnLoss = field(Fact(doc="What follows when its GPUs are taken back."), default=OnLoss.REQUEUE)
     on_node_loss: OnLoss = field(Fact(doc="What the loss of a node does."), default=OnLoss.REQUEUE)
     start_timeout: timedelta = field(
         Fact(doc="A gang not all running by then is undone and tried again; starts.tries says how often."),
@@ -261,6 +266,7 @@ class RunStatus:
     retried_at: datetime | None = field(Fact(doc="When the pods of this retry may start."), default=None)
     start_timeouts: int = field(Fact(doc="Starts in a row that did not come up in time."), default=0)
     not_before: datetime | None = field(Fact(doc="Back-off after a start that did not come up."), default=None)
+    preemptions: int = field(Fact(doc="How often its GPUs were taken back."), default=0)
     width: int = field(Fact(doc="GPUs held.", always=True), default=0)
     pending_gpus: int = field(Fact(doc="GPUs wanted and not held."), default=0)
     funding: Split = field(

@@ -291,7 +291,7 @@ def _of_runs(world: World) -> dict[str, object]:
         )
         said[f"dependents of run {key}"] = tuple(sorted(waiting))
     for run in runs:
-        if _waits(run):
+        if _waits(run) and world.pledge(run.key) is None:
             said[f"line {run.key}"] = world.need(run)
     sizes = Counter(need for name, need in said.items() if name.startswith("line "))
     return {**said, "line sizes": dict(sizes), "unstarted": tuple(run.key for run in runs if _unstarted(run))}

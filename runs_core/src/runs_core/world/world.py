@@ -64,7 +64,8 @@ class World:
     """Implements View. touched: runs that a change may have given something to do; the cycle empties it.
 
     funded: somebody answers who pays, so that runs stand in line with what they ask of the budgets. unpaid: the line
-    of those that hold GPUs and wait for somebody to pay for them.
+    of those that hold GPUs and wait for somebody to pay for them. slack: by flavor, GPUs that nobody's own quota pays
+    for, where there are any: an owner's claim may take them back.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -89,6 +90,7 @@ class World:
         self.gangs = Gangs()
         self.line = Line()
         self.unpaid = Line()
+        self.slack: dict[str, int] = {}
         self._unpaid_moved: set[Key] = set()
         self._paying: dict[str, int] = {}
         self.volumes = Volumes()
@@ -516,10 +518,23 @@ class World:
         self._stand(key, old, run)
         if key in self.unpaid.entries:
             self._unpaid_moved.add(key)
+        if self.funded:
+            self._slacken(old, run)
         moved = old is None or run is None or old.status.phase is not run.status.phase
         if moved and (dependents := self._dependents.get(key)) is not None:
             self.touch(*dependents)
         self._touch(key)
+
+    def _slacken(self, old: Run | None, run: Run | None) -> None:
+        for known, sign in ((old, -1), (run, 1)):
+            gpus = known.status.funding.unfunded + known.status.funding.shared if known is not None else 0
+            if known is not None and gpus:
+                flavor = known.spec.resources.flavor or ""
+                left = self.slack.pop(flavor, 0) + sign * gpus
+                if left:
+                    self.slack[flavor] = left
+                if sign > 0 and not self._supposed:
+                    self.line.slack.add(flavor)
 
     def _depend(self, key: Key, old: Run | None, run: Run | None) -> None:
         before = old.spec.after if old is not None and not old.status.phase.terminal else ()

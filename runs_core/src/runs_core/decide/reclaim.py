@@ -1,0 +1,224 @@
+"""Taking back what nobody pays for, so that somebody starts who is paid for.
+
+The rule is section "The resolver" of the semantics, as far as its first stage needs it: scope, candidates, the draw, a
+plan that must succeed, and one decision that binds the places to the beneficiary before anybody is told to go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import attrs
+
+from runs_core.decide.advice import Advice
+from runs_core.decide.fit import Fit, short_by
+from runs_core.decide.paid import filters, place_paid
+from runs_core.decide.release import Cause, release
+from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
+from runs_core.decide.scope import candidate_of, scope_of, wanted_of
+from runs_core.decide.standing import stand
+from runs_core.values.change import Change, LeaseGone, PledgeSeen, PodGone
+from runs_core.values.decision import Decision, Reclaims
+from runs_core.values.effect import Emit, PutResolution, SetRunStatus
+from runs_core.values.funding import Cover, Pledge, Stage, Unit
+from runs_core.values.lease import Lease, Role
+from runs_core.values.need import Need
+from runs_core.values.placement import Placement
+from runs_core.values.quantity import counted
+from runs_core.values.resolution import Beneficiary, Candidate, Cut, Pool, Resolution, ScopeNode, Trigger
+from runs_core.values.run import OnLoss, Phase, Run
+from runs_core.world.bound import bound_of, paid_of
+from runs_core.world.fleet import DomainFleet, FlavorFleet
+from runs_core.world.world import World
+
+ACTIVATING = "Activating"
+PREEMPTED = "Preempted"
+
+
+@attrs.frozen(kw_only=True)
+class Claimant:
+    """Who wants GPUs back. need: with its flavor named. cover: who pays for all of it."""
+
+    run: Run
+    need: Need
+    fleet: FlavorFleet
+    cover: Cover
+
+
+def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]:
+    """The beneficiary's decision and then the victims'; none where nobody can, or need, be cut for it."""
+    run, need, fleet, said = asked.run, asked.need, asked.fleet, asked.cover
+    if not advice.stages or world.nonces is None or not said.shares:
+        return ()
+    within = filters(world, need, said.shares)
+    if len(within) > 1:
+        return ()  # parts with different places: what one cut gives one part says nothing of the others
+    need = attrs.evolve(need, filter=within[0] if within else need.filter)
+    stages = _candidates(world, asked, advice)
+    for domains in _scopes(fleet, need, stages):
+        nodes = scope_of(domains, need)
+        taken = _taken(world, run, need, nodes, stages)
+        if taken is None:
+            continue
+        with world.supposing(_without(world, taken)):
+            placement = place_paid(world, fleet, need, said.shares, advice)
+        if placement is None:
+            return ()
+        question = _question(world, run, need, nodes)
+        resolution = resolution_of(question, taken, bound=bound_of(placement), payers=paid_of(said.shares))
+        closures = {stage.name: stage for stage in advice.stages}
+        cuts = [_cut(world, cut, resolution, closures[cut.stage]) for cut in resolution.spec.cuts]
+        return [_beneficiary(world, run, resolution, placement), *cuts]
+    return ()
+
+
+def victims(world: World, asked: Claimant, advice: Advice) -> Sequence[tuple[Stage, Unit, Run]]:
+    """Units that could be cut for this run, were its claim made. Wakes it when one more can be."""
+    run = asked.run
+    found: list[tuple[Stage, Unit, Run]] = []
+    spared: list[datetime] = []
+    with world.supposing([PledgeSeen(_claim(world, run, asked.cover))]):
+        for stage in advice.stages:
+            for unit in advice.victims(stage, asked.need.flavor, world, world.now):
+                other = world.run(unit.run)
+                if other is None or other.key == run.key or not other.status.phase.begun or other.status.ending:
+                    continue
+                until = protected_until(world, other)
+                if until is not None and until > world.now:
+                    spared.append(until)
+                else:
+                    found.append((stage, unit, other))
+    if spared:
+        world.wake_at(min(spared), run.key)
+    return found
+
+
+def protected_until(world: World, run: Run) -> datetime | None:
+    """Until when nothing is taken from it, by its own word or the setting."""
+    started, settings = run.status.started_at, world.settings.reclaim
+    asked = run.spec.runtime.min_runtime
+    least = settings.min_runtime if asked is None else min(asked, settings.most_min_runtime)
+    return started + least if started is not None else None
+
+
+def _claim(world: World, run: Run, said: Cover) -> Pledge:
+    """What the run would hold of the budgets, wherever it lies."""
+    nowhere = Placement(groups=())
+    owner = world.owner(run)
+    return Pledge(
+        run=run.key, uid=run.uid, owner=owner, shares=said.shares, placement=nowhere, since=world.now, resolution=""
+    )
+
+
+Units = Sequence[tuple[Stage, Unit, Run, tuple[Lease, ...]]]
+
+
+def _candidates(world: World, asked: Claimant, advice: Advice) -> Units:
+    return [
+        (stage, unit, other, held)
+        for stage, unit, other in victims(world, asked, advice)
+        if (held := tuple(_leases(world, unit)))
+    ]
+
+
+def _leases(world: World, unit: Unit) -> Iterator[Lease]:
+    """What stops with it."""
+    for lease in world.leases_of(unit.run):
+        if lease.spec.role is Role.ACTIVE and unit.group in (None, lease.spec.group):
+            yield lease
+
+
+def _scopes(fleet: FlavorFleet, need: Need, units: Units) -> Iterator[tuple[DomainFleet, ...]]:
+    """Domains that could serve: the fewest, then those with the least to cut, then by key."""
+    home = {state.name: domain for domain in fleet.domains.values() for state in domain.states if state.node}
+    gain: dict[DomainFleet, int] = {}
+    for _, _, _, leases in units:
+        for lease in leases:
+            for slots in lease.spec.slots:
+                if (domain := home.get(slots.node)) is not None:
+                    gain[domain] = gain.get(domain, 0) + len(slots.ordinals)
+    most = {domain: domain.free + gain.get(domain, 0) for domain in fleet.domains.values()}
+    able = [domain for domain in most if most[domain] >= need.gpus]
+    yield from ((domain,) for domain in sorted(able, key=lambda one: (max(0, need.gpus - one.free), one.key)))
+    if need.single_domain:
+        return
+    widest = sorted((domain for domain in most if most[domain]), key=lambda one: (-most[one], -one.free, one.key))
+    total = 0
+    for count, domain in enumerate(widest, start=1):
+        total += most[domain]
+        if count > 1 and total >= need.gpus:
+            yield tuple(widest[:count])
+
+
+def _taken(world: World, run: Run, need: Need, nodes: Sequence[ScopeNode], units: Units) -> Taken | None:
+    names = {node.name for node in nodes}
+    pools: list[Pool] = []
+    for stage in dict.fromkeys(stage for stage, *_ in units):
+        candidates = [
+            found
+            for of, unit, other, leases in units
+            if of is stage and (found := _candidate(world, unit, other, leases, names)) is not None
+        ]
+        pools.append(Pool(stage=stage.name, drawn=stage.drawn, candidates=tuple(candidates)))
+    question = _question(world, run, need, nodes)
+    wanted = question.need
+    return work_out(question.seed, short_by(wanted, nodes), pools, Fit(wanted, nodes).suffices)
+
+
+def _candidate(world: World, unit: Unit, run: Run, leases: Sequence[Lease], names: set[str]) -> Candidate | None:
+    return candidate_of(leases, world.pods_of(run.key), names, owner=leases[0].spec.owner, group=unit.group)
+
+
+def _question(world: World, run: Run, need: Need, nodes: Sequence[ScopeNode]) -> Question:
+    assert world.nonces is not None
+    return Question(
+        trigger=Trigger.RECLAIM,
+        beneficiary=Beneficiary(
+            namespace=run.key.namespace,
+            name=run.key.name,
+            uid=run.uid,
+            attempt=run.status.attempt + 1,
+            owner=world.owner(run),
+        ),
+        need=wanted_of(need),
+        nodes=tuple(nodes),
+        at=world.now,
+        head=world.ledger.head,
+        nonces=world.nonces,
+        chain=world.chain,
+    )
+
+
+def _without(world: World, taken: Taken) -> Iterator[Change]:
+    """The world once they are gone."""
+    for unit, _ in taken.cuts:
+        for pod in world.pods_of(unit.run):
+            if unit.group is None or (pod.rank is not None and pod.rank.group == unit.group):
+                yield PodGone(pod.key)
+        for lease in _leases(world, Unit(unit.run, unit.group)):
+            yield LeaseGone(lease.key)
+
+
+def _beneficiary(world: World, run: Run, resolution: Resolution, placement: Placement) -> Decision:
+    spec = resolution.spec
+    runs = len({cut.run for cut in spec.cuts})
+    told = f"{resolution.name} takes {counted(spec.cut_gpus, 'GPU')} back from {counted(runs, 'run')}"
+    message = f"{told}; starts once they have gone"
+    stands = stand(run, world.now, phase=Phase.QUEUED, reason=ACTIVATING, message=message, pending_gpus=run.gpus)
+    emit = Emit("Run", run.key, ACTIVATING, message, world.now)
+    outcome = Reclaims(resolution=resolution.name, placement=placement, gpus=spec.cut_gpus, runs=runs)
+    effects = (PutResolution(resolution), SetRunStatus(stands), emit)
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=effects)
+
+
+def _cut(world: World, cut: Cut, resolution: Resolution, stage: Stage) -> Decision:
+    """A whole run: its grace, then the line again at its admission time, or the end."""
+    victim = world.run(cut.run)
+    assert victim is not None
+    to = resolution.spec.beneficiary
+    told = f"{resolution.name} took its GPUs back for {to.run if to is not None else 'an administrator'}"
+    then = Phase.QUEUED if victim.spec.on_preemption is OnLoss.REQUEUE else Phase.FAILED
+    counted_once_more = attrs.evolve(victim.status, preemptions=victim.status.preemptions + 1)
+    cause = Cause(closure=stage.closure, reason=PREEMPTED, message=told, then=then)
+    return release(world, attrs.evolve(victim, status=counted_once_more), cause)

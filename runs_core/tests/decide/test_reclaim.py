@@ -1,0 +1,154 @@
+"""Whoever is paid for takes back what nobody pays for: who is cut, when not, and what follows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import attrs
+
+from runs_core.decide.verify import verify
+from runs_core.testing.builders import a_node, a_run
+from runs_core.testing.harness import Harness
+from runs_core.testing.purses import Purse, a_stage, hours, leases, purses
+from runs_core.values.decision import Reclaims
+from runs_core.values.lease import Closed
+from runs_core.values.resolution import Resolution, ResolutionPhase
+from runs_core.values.run import OnLoss, Phase, Run, Runtime
+
+
+def lasting_at_least(run: Run, minutes: int) -> Run:
+    runtime = Runtime(min_runtime=timedelta(minutes=minutes))
+    return attrs.evolve(run, spec=attrs.evolve(run.spec, runtime=runtime))
+
+
+def unpaid(stage: Harness, *runs: Run) -> None:
+    """They start while the purse is used up, on what else there is, and run on once it has GPUs again."""
+    for run in runs:
+        stage.submit(run)
+    stage.settle()
+
+
+def last(stage: Harness) -> Resolution:
+    return stage.world.resolutions()[-1]
+
+
+def test_the_smallest_set_that_makes_room_is_cut_and_the_record_verifies() -> None:
+    stage = a_stage(a_node("n1", gpus=8), plugin=purses(Purse(name="main", gpus=4)))
+    unpaid(stage, hours(a_run("wide", gpus=6), 9), hours(a_run("slim", gpus=2, gpus_per_pod=2), 1))
+    stage.advance(minutes=31)
+    stage.cancel("slim")
+    stage.submit(hours(a_run("heir", gpus=4), 1))
+    stage.settle()
+    assert leases(stage, "heir") == []
+    stage.advance(minutes=1)
+    assert [(lease.run.name, lease.spec.payer is not None) for lease in stage.world.ledger.open.values()] == [
+        ("heir", True)
+    ]
+    found = last(stage)
+    assert [(cut.name, cut.gpus, cut.stage) for cut in found.spec.cuts] == [("wide", 6, "unfunded")]
+    assert verify(found, found.spec.evidence.data, None) == []
+    assert found.status.phase is ResolutionPhase.RELEASED
+    [closed] = [lease for lease in stage.witness.closed.values() if lease.run.name == "wide"]
+    assert closed.status.closure_reason is Closed.UNFUNDED_RECLAIMED
+    assert found.name in closed.status.closure_detail
+    wide = stage.run("wide").status
+    assert (wide.phase, wide.preemptions) == (Phase.QUEUED, 1)
+    assert any(isinstance(record.outcome, Reclaims) for record in stage.records_of("heir"))
+
+
+def test_nothing_is_taken_from_a_run_inside_its_least_runtime() -> None:
+    stage = a_stage(a_node("n1", gpus=8), plugin=purses(Purse(name="main", gpus=4)))
+    unpaid(stage, lasting_at_least(hours(a_run("wide", gpus=6), 9), 45))
+    stage.submit(hours(a_run("heir", gpus=4), 1))
+    stage.advance(minutes=44, seconds=59)
+    assert stage.phase("heir") is Phase.QUEUED
+    assert stage.phase("wide") is Phase.RUNNING
+    stage.advance(seconds=40)
+    assert leases(stage, "heir") == [((0, 1, 2, 3), "main")]
+    assert stage.run("wide").status.preemptions == 1
+
+
+def test_who_is_cut_has_its_grace_and_the_places_are_kept_meanwhile() -> None:
+    """`wide` saves for two minutes; `thief` would fit into what is being freed, and does not get it."""
+    wide = hours(a_run("wide", gpus=6), 9)
+    wide = attrs.evolve(wide, spec=attrs.evolve(wide.spec, runtime=Runtime(checkpoint_grace=timedelta(minutes=2))))
+    stage = a_stage(a_node("n1", gpus=8), wide, plugin=purses(Purse(name="main", gpus=4)))
+    stage.settle()
+    stage.advance(minutes=31)
+    stage.submit(hours(a_run("heir", gpus=4), 1))
+    stage.settle()
+    assert stage.run("heir").status.reason == "Activating"
+    assert last(stage).status.phase is ResolutionPhase.ACTIVATING
+    stage.submit(hours(a_run("thief", gpus=4), 1))
+    stage.advance(minutes=3)
+    assert leases(stage, "heir") == [((0, 1, 2, 3), "main")]
+    assert stage.phase("thief") is not Phase.QUEUED
+    assert stage.phase("wide") is Phase.QUEUED
+
+
+def test_a_beneficiary_that_goes_gives_up_what_was_bound() -> None:
+    wide = hours(a_run("wide", gpus=8), 9)
+    wide = attrs.evolve(wide, spec=attrs.evolve(wide.spec, runtime=Runtime(checkpoint_grace=timedelta(minutes=2))))
+    stage = a_stage(a_node("n1", gpus=8), wide, plugin=purses(Purse(name="main", gpus=4)))
+    stage.advance(minutes=31)
+    stage.submit(hours(a_run("heir", gpus=4), 1))
+    stage.settle()
+    stage.cancel("heir")
+    stage.settle()
+    found = last(stage)
+    assert (found.status.phase, found.status.reason) == (ResolutionPhase.CANCELED, "Canceled")
+    stage.advance(minutes=5)
+    assert leases(stage, "wide") != []
+    assert stage.run("heir").status.phase is Phase.FAILED
+
+
+def test_who_does_not_want_to_come_back_fails() -> None:
+    wide = hours(a_run("wide", gpus=8), 9)
+    wide = attrs.evolve(wide, spec=attrs.evolve(wide.spec, on_preemption=OnLoss.FAIL))
+    stage = a_stage(a_node("n1", gpus=8), wide, plugin=purses(Purse(name="main", gpus=4)))
+    stage.advance(minutes=31)
+    stage.submit(hours(a_run("heir", gpus=4), 1))
+    stage.advance(minutes=1)
+    assert (stage.phase("wide"), stage.run("wide").status.reason) == (Phase.FAILED, "Preempted")
+
+
+def test_nobody_is_cut_for_a_run_that_nobody_pays_for() -> None:
+    stage = a_stage(a_node("n1", gpus=8), plugin=purses(Purse(name="main", gpus=4)))
+    unpaid(stage, hours(a_run("wide", gpus=8), 9))
+    stage.advance(minutes=31)
+    stage.submit(hours(a_run("beggar", gpus=6), 1))
+    stage.advance(hours=1)
+    assert stage.phase("wide") is Phase.RUNNING
+    assert stage.world.resolutions() == []
+
+
+def test_nobody_is_cut_where_all_of_it_would_not_make_room() -> None:
+    """4 GPUs on each node, `heir` wants a pod of 8: cutting everybody would not help."""
+    plugin = purses(Purse(name="main", gpus=8))
+    stage = a_stage(a_node("n1", gpus=4), a_node("n2", gpus=4), plugin=plugin)
+    unpaid(stage, hours(a_run("a", gpus=4, gpus_per_pod=4), 9))
+    stage.submit(hours(a_run("heir", gpus=8, gpus_per_pod=8), 1))
+    stage.advance(hours=2)
+    assert stage.phase("a") is Phase.RUNNING
+    assert stage.run("heir").status.reason == "NeverFits"
+
+
+def test_a_new_process_carries_out_what_was_begun() -> None:
+    told = []
+    for restarts in (False, True):
+        wide = hours(a_run("wide", gpus=6), 9)
+        runtime = Runtime(checkpoint_grace=timedelta(minutes=2))
+        wide = attrs.evolve(wide, spec=attrs.evolve(wide.spec, runtime=runtime))
+        stage = a_stage(a_node("n1", gpus=8), wide, plugin=purses(Purse(name="main", gpus=4)))
+        stage.advance(minutes=31)
+        stage.submit(hours(a_run("heir", gpus=4), 1))
+        stage.settle()
+        if restarts:
+            stage.restart()
+        stage.advance(minutes=1)
+        if restarts:
+            stage.restart()
+        stage.advance(minutes=3)
+        told.append([(str(record.run), record.at, type(record.outcome).__name__) for record in stage.records])
+        assert last(stage).status.phase is ResolutionPhase.RELEASED
+    assert told[0] == told[1]
