@@ -168,13 +168,13 @@ class Stage:
 
     def said(self, scheduler: Scheduler, what: str, *, times: int = 1) -> None:
         """Wait until it has logged that so often."""
+        failing = f"{scheduler.holder} does not say {what!r} {times} times"
+        until(lambda: self.heard(scheduler, what) >= times, 40, failing)
+
+    def heard(self, scheduler: Scheduler, what: str) -> int:
+        """How often it has logged that."""
         word, me = json.dumps(what)[:-1], f"{scheduler.holder}_"
-
-        def so_often() -> bool:
-            lines = self._launcher.log.read_text().splitlines()
-            return sum(word in line and me in line for line in lines) >= times
-
-        until(so_often, 40, f"{scheduler.holder} does not say {what!r} {times} times")
+        return sum(word in line and me in line for line in self._launcher.log.read_text().splitlines())
 
     def reach_leader(self, holder: str) -> None:
         """Wait until that one leads."""
