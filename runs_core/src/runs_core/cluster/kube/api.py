@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import urllib3
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
-from runs_core.cluster.kube.wire import Answer, Broken, Wires
 from runs_core.errors import RunsError, Unavailable
 
 Object = dict[str, Any]
@@ -52,9 +50,6 @@ class Api:
         self._configuration = configuration
         self._pool = client.ApiClient(configuration).rest_client.pool_manager
         self.host = configuration.host.rstrip("/")
-        direct = type(self._pool) is urllib3.PoolManager  # else there is a proxy between, which is the client's to know
-        self._wires = Wires(urlsplit(self.host).netloc, self._connected) if direct else None
-        self._path = urlsplit(self.host).path
 
     @classmethod
     def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
@@ -84,15 +79,18 @@ class Api:
         seconds: float = READ_SECONDS,
     ) -> tuple[int, Object]:
         """(HTTP status, decoded body). Refused: it says no. Unavailable: it does not answer in time."""
-        data = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)
         try:
-            answer = self._ask(method, path, query, data, content=content, seconds=seconds)
-        except (urllib3.exceptions.HTTPError, OSError, Broken) as error:
+            answer = self._pool.request(
+                method, self._url(path, query), body=data, headers=self._headers(content), timeout=timeout
+            )
+        except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"{self.host} does not answer: {_cause(error)}") from error
         if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise _refused(answer.status, answer.body, answer.headers.get("retry-after"))
+            raise _refused(answer.status, answer.data, answer.headers.get("Retry-After"))
         try:
-            return answer.status, json.loads(answer.body) if answer.body else {}
+            return answer.status, json.loads(answer.data) if answer.data else {}
         except ValueError as error:
             raise Unavailable(f"{self.host} is no Kubernetes API server: it answers in another language") from error
 
@@ -123,27 +121,6 @@ class Api:
                 answer.close()
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"{self.host} does not answer: {_cause(error)}") from error
-
-    def _ask(
-        self, method: str, path: str, query: Mapping[str, str] | None, data: bytes, *, content: str, seconds: float
-    ) -> Answer:
-        headers = self._headers(content)
-        if self._wires is not None:
-            target = f"{self._path}{path}?{urlencode(query)}" if query else f"{self._path}{path}"
-            return self._wires.ask(method, target, headers, data, seconds)
-        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)
-        found = self._pool.request(method, self._url(path, query), body=data, headers=headers, timeout=timeout)
-        told = {name.lower(): value for name, value in found.headers.items()}
-        return Answer(status=found.status, headers=told, body=found.data)
-
-    def _connected(self) -> socket.socket:
-        """As the official client connects, with its certificates and checks."""
-        pool = self._pool.connection_from_url(self.host)
-        connection: Any = pool._new_conn()  # noqa: SLF001  # it hands out none to keep, and has no name for what they are
-        connection.timeout = CONNECT_SECONDS
-        connection.connect()
-        made: socket.socket = connection.sock
-        return made
 
     def _url(self, path: str, query: Mapping[str, str] | None) -> str:
         return f"{self.host}{path}?{urlencode(query)}" if query else f"{self.host}{path}"
@@ -177,6 +154,5 @@ def _refused(status: int, body: bytes, retry_after: str | None) -> Refused:
 
 def _cause(error: Exception) -> str:
     """In the words of the system, without those of the library around them."""
-    reason = getattr(error, "reason", None)
-    text = str(reason if isinstance(reason, Exception) else error)
+    text = str(getattr(error, "reason", None) or error)
     return re.sub(r"^<?(HTTPS?Connection|urllib3)[^:]*?(\(.*?\)|>)?: ", "", text)
