@@ -1,1 +1,1 @@
-"""Benchmarks against a real API server on the same machine: `python -m benchmarks.live.queue_load`."""
+"""Benchmarks against a real API server on the same machine: `python -m benchmarks --live`."""

@@ -216,16 +216,16 @@ def all_started(api: Api, process: Scheduler, wanted: int) -> None:
         items = api.call("GET", collection("Run", NAMESPACE), query={"resourceVersion": "0"}, seconds=60)[1]["items"]
         return sum(1 for item in items if item["status"]["phase"] == "Starting") >= wanted
 
-    _wait(there, process)
-    _wait(told, process)
+    _wait(there, process, every=0.25)
+    _wait(told, process, every=2.0)  # each look costs the API server as much as some hundred writes
 
 
-def _wait(so: Callable[[], bool], process: Scheduler) -> None:
+def _wait(so: Callable[[], bool], process: Scheduler, *, every: float) -> None:
     end = time.monotonic() + PATIENCE_SECONDS
     while not so():
         if process.ended or time.monotonic() > end:
             raise SystemExit("not all runs have started")
-        time.sleep(0.25)
+        time.sleep(every)
 
 
 def idle_share(process: Scheduler, seconds: float) -> float:

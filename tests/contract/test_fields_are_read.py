@@ -77,6 +77,7 @@ READERS = {
     "ReclaimSettings.min_runtime": "runs_core.decide.reclaim: settings.min_runtime",
     "Settings.reclaim": "runs_core.decide.reclaim: world.settings.reclaim",
     "RunStatus.preemptions": "runs_core.decide.reclaim: victim.status.preemptions",
+    "Settings.fleet": "runs_core.world.world: self.settings.fleet",
     "Split.unfunded": "runs_core.decide.paying: split.unfunded",
     "RunStatus.payers": "runs_cli.actions.get: status.payers",
     "Paying.budget": "runs_cli.actions.get: one.budget",

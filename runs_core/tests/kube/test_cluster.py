@@ -12,6 +12,7 @@ import pytest
 
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.cluster import KubeCluster
+from runs_core.cluster.kube.pace import BURST
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event
 from runs_core.cluster.kube.writer import MOST_CONFLICTS, Work, Write, Writer
@@ -20,7 +21,7 @@ from runs_core.schema.convert import to_object
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
 from runs_core.values.change import Change, LeaseSeen, RunGone, RunSeen, StartRefused
-from runs_core.values.effect import CloseLease, Effect, OpenLease, RemoveRun, SetRunStatus
+from runs_core.values.effect import CloseLease, Effect, Emit, OpenLease, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.run import Phase, Run
 
@@ -420,3 +421,50 @@ def test_nothing_starts_without_our_finalizer_and_a_status_can_say_why(server: S
     cluster.commit([SetRunStatus(phased(RUN, Phase.HELD))], ())
     assert cluster.writer.drain(5)
     assert phase_of(server) == "Held"
+
+
+def events(server: Server) -> int:
+    return sum("/events" in asked for _, asked in server.asked)
+
+
+def test_what_was_refused_is_told_to_nobody(server: Server, cluster: KubeCluster) -> None:
+    lease = a_lease(NEXT, {"n1": (0, 1)})
+    said = Emit("Run", NEXT.key, "Started", "it starts", A_MONDAY)
+    server.refuse[path(lease)] = [Refused(403, "Forbidden", "quota")]
+    cluster.lead("me")
+    cluster.commit([OpenLease(lease), said], ())
+    assert cluster.writer.drain(5)
+    assert events(server) == 0
+    cluster.commit([OpenLease(lease), said], ())
+    assert cluster.writer.drain(5)
+    assert events(server) == 1
+
+
+def test_beyond_its_pace_only_warnings_are_told_and_the_rest_is_counted(server: Server, cluster: KubeCluster) -> None:
+    cluster.lead("me")
+    said = [Emit("Run", RUN.key, "Started", str(number), A_MONDAY) for number in range(BURST + 40)]
+    cluster.commit([*said, Emit("Run", RUN.key, "Failed", "it failed", A_MONDAY, warning=True)], ())
+    assert cluster.writer.drain(30)
+    left_out = cluster.untold()
+    assert 0 < left_out <= 40
+    assert events(server) == BURST + 40 - left_out + 1
+
+
+def test_a_status_that_was_overtaken_is_not_sent_and_the_last_one_counts(server: Server, cluster: KubeCluster) -> None:
+    stored(server, HELD)
+    cluster.lead("me")
+    observed(cluster)
+    server.put(path(RUN), to_object(RUN))
+    server.go_on.clear()
+    held = attrs.evolve(HELD, meta=attrs.evolve(HELD.meta, name="closes"))
+    cluster.commit([CloseLease(closed(held)), SetRunStatus(at(Phase.QUEUED))], ())  # waits at the closure
+    cluster.commit([SetRunStatus(at(Phase.HELD))], ())
+    server.go_on.set()
+    assert cluster.writer.drain(5)
+    assert server.asked.count(("PATCH", f"{path(RUN)}/status")) == 1
+    phases = [change.run.status.phase for change in observed(cluster) if isinstance(change, RunSeen)]
+    assert phases[-1] is Phase.HELD
+
+
+def at(phase: Phase) -> Run:
+    return attrs.evolve(RUN, status=attrs.evolve(RUN.status, phase=phase))

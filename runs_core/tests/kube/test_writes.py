@@ -1,0 +1,75 @@
+"""What a write asks of the API server, and what it makes of the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.writes import Writes
+from runs_core.testing.builders import A_MONDAY, a_lease, a_run
+from runs_core.values.effect import CloseLease, OpenLease
+from runs_core.values.lease import Closed, Lease, LeaseStatus
+
+OPEN = a_lease(a_run("train", gpus=2), {"n1": (0, 1)})
+SHUT = attrs.evolve(OPEN, status=LeaseStatus(closed=True, end=A_MONDAY, closure_reason=Closed.SUCCEEDED))
+
+
+class Server(Api):
+    """Stores what it is sent. apart: it has the CRD of a release whose leases had their status apart."""
+
+    def __init__(self, *, apart: bool = False) -> None:
+        self.apart = apart
+        self.sent: list[tuple[str, str, Object]] = []
+
+    def call(self, method: str, path: str, body: Object | None = None, **_: Any) -> tuple[int, Object]:  # noqa: ANN401  # as the real one
+        self.sent.append((method, path, body or {}))
+        if method == "GET":
+            return 200, {"metadata": {"uid": "told-by-the-server"}}
+        stored = dict(body or {})
+        return 200, {**stored, "status": {"closed": False}} if self.apart else stored
+
+    def apply(self, path: str, body: Object, **_: Any) -> tuple[int, Object]:  # noqa: ANN401  # likewise
+        return self.call("PATCH", path, body)
+
+
+def writes(server: Server) -> Writes:
+    return Writes(server, lambda _: None, lambda _: None, ())
+
+
+def closing(lease: Lease) -> list[tuple[str, str, Object]]:
+    server = Server()
+    writes(server).write(CloseLease(lease))
+    return server.sent
+
+
+def test_a_lease_is_closed_and_let_go_in_one_write() -> None:
+    ((method, path, body),) = closing(SHUT)
+    assert (method, path.rsplit("/", 2)[1:]) == ("PATCH", ["gpuleases", SHUT.meta.name])
+    assert body["status"]["closed"]
+    assert "finalizers" not in body["metadata"]
+    assert body["spec"]["slots"] == {"n1": [0, 1]}
+
+
+def test_a_lease_is_open_and_held_when_it_is_minted() -> None:
+    server = Server()
+    writes(server).write(OpenLease(OPEN))
+    ((_, _, body),) = server.sent
+    assert body["metadata"]["finalizers"] == ["runs.dev/ledger"]
+    assert "status" not in body
+
+
+def test_a_closure_names_the_very_lease_so_that_none_comes_back() -> None:
+    ((_, _, body),) = closing(SHUT)
+    assert body["metadata"]["uid"] == SHUT.meta.uid != ""
+    asked, (_, _, body) = closing(attrs.evolve(SHUT, meta=attrs.evolve(SHUT.meta, uid="")))
+    assert asked[0] == "GET"
+    assert body["metadata"]["uid"] == "told-by-the-server"
+
+
+def test_a_lease_that_the_server_keeps_open_does_not_count_as_closed() -> None:
+    with pytest.raises(Refused, match="of another release") as refused:
+        writes(Server(apart=True)).write(CloseLease(SHUT))
+    assert refused.value.passing
