@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from runs_core.values.change import NamespaceSeen as NamespaceSeen
     from runs_core.values.change import NodeGone as NodeGone
     from runs_core.values.change import NodeSeen as NodeSeen
+    from runs_core.values.change import PledgeGone as PledgeGone
+    from runs_core.values.change import PledgeSeen as PledgeSeen
     from runs_core.values.change import PodGone as PodGone
     from runs_core.values.change import PodSeen as PodSeen
     from runs_core.values.change import RunGone as RunGone
@@ -52,10 +54,25 @@ if TYPE_CHECKING:
     from runs_core.values.fields import fact_of as fact_of
     from runs_core.values.fields import field as field
     from runs_core.values.fields import rules as rules
+    from runs_core.values.funding import Ask as Ask
+    from runs_core.values.funding import Cap as Cap
+    from runs_core.values.funding import Class as Class
+    from runs_core.values.funding import Cover as Cover
+    from runs_core.values.funding import Look as Look
+    from runs_core.values.funding import Offer as Offer
+    from runs_core.values.funding import Offers as Offers
+    from runs_core.values.funding import Pledge as Pledge
+    from runs_core.values.funding import Share as Share
+    from runs_core.values.funding import Split as Split
+    from runs_core.values.funding import Tier as Tier
     from runs_core.values.lease import Closed as Closed
     from runs_core.values.lease import Lease as Lease
+    from runs_core.values.lease import LeaseSpec as LeaseSpec
+    from runs_core.values.lease import NodeSlots as NodeSlots
     from runs_core.values.lease import Opened as Opened
+    from runs_core.values.lease import Payer as Payer
     from runs_core.values.lease import Role as Role
+    from runs_core.values.lease import RunRef as RunRef
     from runs_core.values.meta import Key as Key
     from runs_core.values.meta import Meta as Meta
     from runs_core.values.meta import Pairs as Pairs
@@ -91,10 +108,11 @@ _HOME = {
     "settings": "Settings",
     "values.budget": "Budget BudgetSpec Namespace",
     "values.change": "BudgetGone BudgetSeen Change HeadSeen LeaseGone LeaseSeen NamespaceGone NamespaceSeen NodeGone "
-    "NodeSeen PodGone PodSeen RunGone RunSeen TimePassed",
+    "NodeSeen PledgeGone PledgeSeen PodGone PodSeen RunGone RunSeen TimePassed",
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
     "values.fields": "Fact Rule fact_of field rules",
-    "values.lease": "Closed Lease Opened Role",
+    "values.funding": "Ask Cap Class Cover Look Offer Offers Pledge Share Split Tier",
+    "values.lease": "Closed Lease LeaseSpec NodeSlots Opened Payer Role RunRef",
     "values.meta": "Key Meta Pairs",
     "values.need": "Need NodeFilter",
     "values.node": "Domain MalformedNode Node Taint",

@@ -1,0 +1,243 @@
+"""Who holds what on which envelope: what a claim takes is written here once, for availability and for the meters."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from typing import Any
+
+from runs_core import Key, Payer
+
+from runs_budgets.claims import BORROWED, SHARED, UNFUNDED, Claim
+from runs_budgets.clock import NEVER
+from runs_budgets.envelopes import Purse, Shared
+from runs_budgets.fill import Changed
+from runs_budgets.meter import FRESH, Holding, Tally
+
+Due = tuple[int, str, str]
+
+
+class Books:
+    """now: microseconds. purses: by budget and envelope. dues: when hours will end, soonest first.
+
+    Within one change, what stood before it is kept, so that in the end it can be told what became different.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.purses: dict[str, dict[str, Purse]] = {}
+        self.dues: list[Due] = []
+        self._was: dict[Claim, tuple[int, int]] = {}
+        self._had: dict[Purse | Shared, tuple[int, int, int]] = {}
+        self._opened: dict[Purse, None] = {}
+        self._kept: list[dict[Any, Any]] = []
+        self._recent: dict[tuple[str, ...], Any] = {}
+        self._aside: dict[tuple[str, ...], Any] = {}
+
+    def purse(self, payer: Payer) -> Purse:
+        """That envelope, whether there is a Budget with it or not."""
+        of = self.purses.get(payer.budget)
+        if of is None:
+            of = self.purses[payer.budget] = {}
+        found = of.get(payer.envelope)
+        if found is None:
+            found = of[payer.envelope] = self.again("", payer.budget, payer.envelope) or Purse(payer, self.now)
+        return found
+
+    def drop(self, purse: Purse) -> None:
+        """Nobody names or claims this envelope."""
+        payer = purse.payer
+        of = self.purses[payer.budget]
+        del of[payer.envelope]
+        if not of:
+            del self.purses[payer.budget]
+        self.set_aside(purse, "", payer.budget, payer.envelope)
+
+    # -- claims -----------------------------------------------------------------------------------------------------
+
+    def settle(self, changed: Changed) -> None:
+        """Write down that these claims take other amounts now, each with what it took before."""
+        if not changed:
+            return
+        if len(changed) == 1:
+            claim, before = changed[0]
+            if claim.taken != before:
+                self._rewrite(claim, before)
+            return
+        first: dict[Claim, int] = {}
+        for claim, before in changed:
+            first.setdefault(claim, before)
+        for claim, before in first.items():
+            if claim.taken != before:
+                self._rewrite(claim, before)
+
+    def _rewrite(self, claim: Claim, before: int) -> None:
+        purse, cls = claim.purse, claim.cls
+        if claim not in self._was:
+            self._was[claim] = cls, before
+        if purse not in self._had:
+            self._had[purse] = purse.standing()
+        more = claim.taken - before
+        purse.funded[cls] += more
+        purse.payees[cls] += (claim.taken > 0) - (before > 0)
+        for cap in purse.caps:
+            if cap not in self._had:
+                self._had[cap] = cap.standing()
+            cap.taken += more
+            if cls != SHARED:
+                cap.contractual += more
+        if claim.holdings:
+            self.reclass(claim)
+
+    def reclass(self, claim: Claim) -> None:
+        """Meter each of its leases as what it is now."""
+        for holding, cls in claim.classes():
+            if holding.cls == cls:
+                continue
+            if holding.cls == FRESH:
+                self._take_up(claim, holding, cls)
+            else:
+                self.meter(claim, holding, -holding.gpus)
+                if self._kept:
+                    self.keep(holding)
+                holding.turn(cls, self.now)
+                self.meter(claim, holding, holding.gpus)
+
+    def _take_up(self, claim: Claim, holding: Holding, cls: int) -> None:
+        """A lease that became known just now was metered up to here by others, or it began just now.
+
+        Since its own checkpoint it was what it was then, until the Budget's; since that one, what it is found to be.
+        """
+        purse, since = claim.purse, max(holding.start, claim.purse.until)
+        if holding.mark is not None:
+            last, until = holding.mark[1], holding.mark[2]
+            if until < since:
+                holding.cls = last
+                holding.turn(cls, since)
+            elif purse.until:
+                self.backdate(purse, claim.owner, last, holding.gpus * (until - since))
+                since = until
+        holding.cls = cls
+        self.meter(claim, holding, holding.gpus)
+        if since < self.now:
+            self.backdate(purse, claim.owner, cls, holding.gpus * (self.now - since))
+
+    def meter(self, claim: Claim, holding: Holding, gpus: int) -> None:
+        """So many GPUs more (or fewer) are held in the holding's class from now on."""
+        purse = claim.purse
+        if self._kept:
+            self.keep(purse)
+        tally = purse.tally
+        if tally.at != self.now:
+            tally.accrue(self.now)
+        tally.gpus[holding.cls] += gpus
+        if holding.cls == BORROWED:
+            pair = self._pair(purse, claim.owner)
+            pair.accrue(self.now)
+            pair.gpus[BORROWED] += gpus
+        if purse.counted:
+            self.redue(purse)
+
+    def backdate(self, purse: Purse, owner: str | None, cls: int, spent: int) -> None:
+        """This owner's runs have used so many GPU-microseconds more in that class, and nobody has counted them."""
+        if self._kept:
+            self.keep(purse)
+        purse.tally.spent[cls] += spent
+        if cls == BORROWED:
+            self._pair(purse, owner).spent[BORROWED] += spent
+        if purse.counted:
+            self.redue(purse)
+
+    def _pair(self, purse: Purse, owner: str | None) -> Tally:
+        """What that owner borrows of the envelope."""
+        pair = purse.lent.get(owner or "")
+        if pair is None:
+            pair = purse.lent[owner or ""] = Tally(self.now)
+        return pair
+
+    # -- hours ------------------------------------------------------------------------------------------------------
+
+    def redue(self, purse: Purse) -> None:
+        """Reckon anew when its hours end."""
+        due = purse.ends()
+        if due == purse.due:
+            return
+        payer = purse.payer
+        if purse.due != NEVER:
+            del self.dues[bisect_left(self.dues, (purse.due, payer.budget, payer.envelope))]
+        purse.due = due
+        if due != NEVER:
+            insort(self.dues, (due, payer.budget, payer.envelope))
+
+    # -- what may come back -------------------------------------------------------------------------------------------
+
+    def set_aside(self, thing: Purse | Holding, *name: str) -> None:
+        """It is gone; should that be taken back before time passes, it is as it was, its meter too."""
+        (self._aside if self._kept else self._recent)[name] = thing
+
+    def again(self, *name: str) -> Any:  # noqa: ANN401 - what was set aside under that name
+        """What was set aside; None: nothing."""
+        if self._kept:
+            return self._aside.pop(name, None) or self._recent.get(name)
+        return self._recent.pop(name, None) if self._recent else None
+
+    def forget(self) -> None:
+        """Time passes: nothing of before is taken back any more."""
+        if self._recent:
+            self._recent.clear()
+
+    # -- what became different ----------------------------------------------------------------------------------------
+
+    def opens(self, purse: Purse) -> None:
+        """It may give more than before, for a reason that its counts do not show."""
+        self._opened[purse] = None
+
+    def told(self) -> list[Key | Payer]:
+        """Runs whose class is another one now, and envelopes that can give more, since this was last asked."""
+        if not self._was and not self._opened:
+            return []
+        found: list[Key | Payer] = []
+        for claim, (cls, taken) in self._was.items():
+            now = claim.cls if claim.taken else UNFUNDED
+            if now != (cls if taken else UNFUNDED) or (claim.levels is not None and claim.taken != taken):
+                found.append(claim.run)
+        for thing, had in self._had.items():
+            for now, then in zip(thing.standing(), had, strict=True):
+                if now < then:
+                    self._opened.update(dict.fromkeys(thing.freed(had)))
+                    break
+        found += [purse.payer for purse in self._opened]
+        self._was.clear()
+        self._had.clear()
+        self._opened.clear()
+        return found
+
+    # -- what-ifs -----------------------------------------------------------------------------------------------------
+
+    @property
+    def supposing(self) -> bool:
+        """Whether a what-if goes on."""
+        return bool(self._kept)
+
+    def suppose(self) -> None:
+        """A what-if begins."""
+        self._kept.append({})
+
+    def touched(self) -> Iterator[tuple[Purse, tuple[Any, ...]]]:
+        """Envelopes whose meters this what-if has moved, as they were."""
+        yield from ((thing, was) for thing, was in self._kept[-1].items() if isinstance(thing, Purse))
+
+    def restore(self) -> None:
+        """The what-if ends: every meter is exactly as before."""
+        for thing, was in self._kept.pop().items():
+            thing.restore(was)
+            if isinstance(thing, Purse):
+                self.redue(thing)
+        if not self._kept:
+            self._aside.clear()
+
+    def keep(self, thing: Purse | Holding) -> None:
+        """Before its meter is moved in a what-if."""
+        kept = self._kept[-1]
+        if thing not in kept:
+            kept[thing] = thing.save()
