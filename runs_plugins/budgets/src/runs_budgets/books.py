@@ -6,19 +6,19 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Any
 
-from runs_core import Key, Payer
-
 from runs_budgets.claims import BORROWED, SHARED, UNFUNDED, Claim
 from runs_budgets.clock import NEVER
 from runs_budgets.envelopes import Purse, Shared
 from runs_budgets.fill import Changed
 from runs_budgets.meter import FRESH, Holding, Tally
+from runs_core import Key, Payer
 
 Due = tuple[int, str, str]
 
 
 class Books:
     """now: microseconds. purses: by budget and envelope. dues: when hours will end, soonest first.
+    late: leases that became known at this moment and began before it, each with from when on nobody has metered it.
 
     Within one change, what stood before it is kept, so that in the end it can be told what became different.
     """
@@ -33,6 +33,8 @@ class Books:
         self._kept: list[dict[Any, Any]] = []
         self._recent: dict[tuple[str, ...], Any] = {}
         self._aside: dict[tuple[str, ...], Any] = {}
+        self.late: dict[Holding, int] = {}
+        self._late_kept: list[dict[Holding, int]] = []
 
     def purse(self, payer: Payer) -> Purse:
         """That envelope, whether there is a Budget with it or not."""
@@ -41,7 +43,7 @@ class Books:
             of = self.purses[payer.budget] = {}
         found = of.get(payer.envelope)
         if found is None:
-            found = of[payer.envelope] = self.again("", payer.budget, payer.envelope) or Purse(payer, self.now)
+            found = of[payer.envelope] = self.again("", payer.budget, payer.envelope) or Purse(payer)
         return found
 
     def drop(self, purse: Purse) -> None:
@@ -96,17 +98,21 @@ class Books:
                 continue
             if holding.cls == FRESH:
                 self._take_up(claim, holding, cls)
+                continue
+            if self._kept:
+                self.keep(holding)
+            self.meter(claim, holding, -holding.gpus)
+            if holding.seen == self.now:
+                holding.cls = cls
             else:
-                self.meter(claim, holding, -holding.gpus)
-                if self._kept:
-                    self.keep(holding)
                 holding.turn(cls, self.now)
-                self.meter(claim, holding, holding.gpus)
+            self.meter(claim, holding, holding.gpus)
 
     def _take_up(self, claim: Claim, holding: Holding, cls: int) -> None:
         """A lease that became known just now was metered up to here by others, or it began just now.
 
-        Since its own checkpoint it was what it was then, until the Budget's; since that one, what it is found to be.
+        Since its own checkpoint it was what it was then, until the Budget's; since that one, what it is found to be:
+        at last, for while time stands still others may become known that change its class.
         """
         purse, since = claim.purse, max(holding.start, claim.purse.until)
         if holding.mark is not None:
@@ -120,40 +126,51 @@ class Books:
         holding.cls = cls
         self.meter(claim, holding, holding.gpus)
         if since < self.now:
-            self.backdate(purse, claim.owner, cls, holding.gpus * (self.now - since))
+            self.late[holding] = since
+
+    def fresh(self, claim: Claim, holding: Holding) -> None:
+        """What a lease was metered by others is known only now: its class is to be found anew."""
+        self.meter(claim, holding, -holding.gpus)
+        self.late.pop(holding, None)
+        holding.begin()
+
+    def count_late(self, *holdings: Holding) -> None:
+        """What nobody had metered of leases before they became known: time goes on, so their class is found."""
+        for holding in holdings or tuple(self.late):
+            since = self.late.pop(holding, None)
+            if since is not None and holding.claim is not None:
+                spent = holding.gpus * (self.now - since)
+                self.backdate(holding.claim.purse, holding.claim.owner, holding.cls, spent)
 
     def meter(self, claim: Claim, holding: Holding, gpus: int) -> None:
         """So many GPUs more (or fewer) are held in the holding's class from now on."""
         purse = claim.purse
         if self._kept:
             self.keep(purse)
-        tally = purse.tally
-        if tally.at != self.now:
-            tally.accrue(self.now)
-        tally.gpus[holding.cls] += gpus
+        purse.tally.hold(holding.cls, gpus, self.now)
         if holding.cls == BORROWED:
-            pair = self._pair(purse, claim.owner)
-            pair.accrue(self.now)
-            pair.gpus[BORROWED] += gpus
+            self._lend(purse, claim.owner, gpus, -gpus * self.now)
         if purse.counted:
             self.redue(purse)
 
     def backdate(self, purse: Purse, owner: str | None, cls: int, spent: int) -> None:
-        """This owner's runs have used so many GPU-microseconds more in that class, and nobody has counted them."""
+        """Runs of this owner have used so many GPU-microseconds more in that class, and nobody has counted them."""
         if self._kept:
             self.keep(purse)
-        purse.tally.spent[cls] += spent
+        purse.tally.base[cls] += spent
         if cls == BORROWED:
-            self._pair(purse, owner).spent[BORROWED] += spent
+            self._lend(purse, owner, 0, spent)
         if purse.counted:
             self.redue(purse)
 
-    def _pair(self, purse: Purse, owner: str | None) -> Tally:
+    def _lend(self, purse: Purse, owner: str | None, gpus: int, base: int) -> None:
         """What that owner borrows of the envelope."""
-        pair = purse.lent.get(owner or "")
-        if pair is None:
-            pair = purse.lent[owner or ""] = Tally(self.now)
-        return pair
+        borrower = owner or ""
+        pair = purse.lent.setdefault(borrower, Tally())
+        pair.gpus[BORROWED] += gpus
+        pair.base[BORROWED] += base
+        if not pair.gpus[BORROWED] and not pair.base[BORROWED]:
+            del purse.lent[borrower]
 
     # -- hours ------------------------------------------------------------------------------------------------------
 
@@ -202,10 +219,9 @@ class Books:
             if now != (cls if taken else UNFUNDED) or (claim.levels is not None and claim.taken != taken):
                 found.append(claim.run)
         for thing, had in self._had.items():
-            for now, then in zip(thing.standing(), had, strict=True):
-                if now < then:
-                    self._opened.update(dict.fromkeys(thing.freed(had)))
-                    break
+            has = thing.standing()
+            if has[0] < had[0] or has[1] < had[1] or has[2] < had[2]:
+                self._opened.update(dict.fromkeys(thing.freed(had)))
         found += [purse.payer for purse in self._opened]
         self._was.clear()
         self._had.clear()
@@ -222,6 +238,7 @@ class Books:
     def suppose(self) -> None:
         """A what-if begins."""
         self._kept.append({})
+        self._late_kept.append(dict(self.late))
 
     def touched(self) -> Iterator[tuple[Purse, tuple[Any, ...]]]:
         """Envelopes whose meters this what-if has moved, as they were."""
@@ -229,6 +246,7 @@ class Books:
 
     def restore(self) -> None:
         """The what-if ends: every meter is exactly as before."""
+        self.late = self._late_kept.pop()
         for thing, was in self._kept.pop().items():
             thing.restore(was)
             if isinstance(thing, Purse):

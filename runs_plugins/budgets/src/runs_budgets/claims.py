@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from runs_core import Class, Key, Tier
-
 from runs_budgets.clock import NEVER
+from runs_core import Class, Key, Tier
 
 if TYPE_CHECKING:
     from runs_budgets.envelopes import Purse
@@ -18,6 +17,9 @@ OWNED, SHARED, BORROWED, UNFUNDED = range(4)
 """Places in whatever is counted by class."""
 
 Rank = tuple[int, int, int, str, str, str, str, str]
+
+_BANDS = (0, 1, 2, 3, 0)
+"""By tier: own quota and loans yield to nobody."""
 
 
 class Claim:
@@ -53,32 +55,28 @@ class Claim:
         self.dims: tuple[int, ...] = ()
         self.rank: Rank = (0, 0, 0, "", "", "", "", "")
 
-    def stand(self) -> Rank:
-        """Its place: contractual before courtesy, there the nearer before the farther, then who holds longer.
-
-        Then admission time, run, envelope; the uid tells a run from a later one of its name.
-        """
-        since = self.pledged_since
-        for holding in self.holdings.values():
-            since = min(since, holding.start)
-        payer = self.purse.payer
-        band = 0 if self.tier in (Tier.OWN, Tier.STRANGER) else int(self.tier)
-        return (band, since, self.admitted, *self.run, payer.budget, payer.envelope, self.uid)
-
     def weigh(self) -> None:
-        """What it needs, from what it holds."""
-        need = self.pledged
+        """What it needs, and its place, from what it holds.
+
+        Contractual before courtesy, there the nearer before the farther, then who holds longer, then admission time,
+        run, envelope; the uid tells a run from a later one of its name.
+        """
+        need, since = self.pledged, self.pledged_since
         for holding in self.holdings.values():
             need += holding.gpus
+            since = min(since, holding.start)
         self.need = need
         self.levels = None if self.least is None else tuple(self._levels(self.least))
+        run, payer = self.run, self.purse.payer
+        band = _BANDS[self.tier]
+        self.rank = (band, since, self.admitted, run[0], run[1], payer.budget, payer.envelope, self.uid)
 
     def _levels(self, least: int) -> Iterator[int]:
         held, group = 0, None
         for holding in self.in_groups():
-            if group is not None and group != holding.group and held >= least:
+            if group is not None and group != holding.spec.group and held >= least:
                 yield held
-            held, group = held + holding.gpus, holding.group
+            held, group = held + holding.gpus, holding.spec.group
         if self.pledged and held >= least:
             yield held
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from runs_core import Payer, Tier
-
 from runs_budgets.claims import BORROWED, OWNED, SHARED, Claim
 from runs_budgets.clock import HOUR, NEVER, SECOND, micros
 from runs_budgets.fill import BOUNDLESS, Fill
 from runs_budgets.meter import Tally
 from runs_budgets.sections import AggregateCap, Envelope, Sharing, Used
+from runs_core import Payer, Tier
 
 
 class Shared:
@@ -54,7 +53,7 @@ class Purse:
         "offset", "open", "own_dims", "owner", "past", "payees", "payer", "spec", "spent", "tally", "until",
     )  # fmt: skip
 
-    def __init__(self, payer: Payer, now: int) -> None:
+    def __init__(self, payer: Payer) -> None:
         self.payer = payer
         self.owner: str | None = None
         self.spec: Envelope | None = None
@@ -69,7 +68,7 @@ class Purse:
         self.funded = [0, 0, 0, 0]
         self.payees = [0, 0, 0, 0]
         self.fellows: tuple[Purse, ...] = (self,)
-        self.tally = Tally(now)
+        self.tally = Tally()
         self.lent: dict[str, Tally] = {}
         self.offset = 0
         self.lent_offset = 0
@@ -166,25 +165,25 @@ class Purse:
     def take_over(self, used: Used, until: int, start: int) -> None:
         """Go on from what its Budget's status says, as of then."""
         by = used.gpu_seconds
-        self.tally.spent[:] = (spent * SECOND for spent in (by.owned, by.shared, by.borrowed, by.unfunded))
+        for cls, spent in enumerate((by.owned, by.shared, by.borrowed, by.unfunded)):
+            self.tally.base[cls] += spent * SECOND
         counted = -NEVER if used.counted_from is None else micros(used.counted_from)
         whole, lent = (used.window_gpu_seconds, used.window_lent_gpu_seconds) if counted == start else (0, 0)
         self.offset = (by.owned + by.shared + by.borrowed - whole) * SECOND
         self.lent_offset = (by.borrowed - lent) * SECOND
         self.until = until
         for pair in used.lent:
-            self.lent[pair.owner] = Tally(self.tally.at)
-            self.lent[pair.owner].spent[BORROWED] = pair.gpu_seconds * SECOND
+            self.lent.setdefault(pair.owner, Tally()).base[BORROWED] += pair.gpu_seconds * SECOND
 
     def ends(self) -> int:
         """When its hours, or those that it lends, are used up, at what it funds now: microseconds; NEVER: they last."""
         whole, lent = self.hours()
-        tally = self.tally
+        gpus, base = self.tally.gpus, self.tally.base
         soonest = NEVER
-        if whole < NEVER and not self.spent:
-            soonest = _runs_out(whole - self.used(tally.at), sum(tally.gpus[:3]), tally.at)
-        if lent < NEVER and not self.lent_out:
-            soonest = min(soonest, _runs_out(lent - self.used_lent(tally.at), tally.gpus[BORROWED], tally.at))
+        if whole < NEVER and not self.spent and (held := sum(gpus[:3])):
+            soonest = -((sum(base[:3]) - self.offset - whole) // held)
+        if lent < NEVER and not self.lent_out and (held := gpus[BORROWED]):
+            soonest = min(soonest, -((base[BORROWED] - self.lent_offset - lent) // held))
         return soonest
 
     def exhausted(self, now: int) -> tuple[bool, bool]:
@@ -209,10 +208,6 @@ class Purse:
         self.began, self.offset, self.lent_offset, past = window
         self.past = dict(past)
         self.tally.restore(tally)
-        self.lent = {borrower: self.lent[borrower] for borrower in lent}
+        self.lent = {borrower: self.lent.get(borrower, Tally()) for borrower in lent}
         for borrower, was in lent.items():
             self.lent[borrower].restore(was)
-
-
-def _runs_out(left: int, gpus: int, at: int) -> int:
-    return NEVER if not gpus else at - -max(0, left) // gpus

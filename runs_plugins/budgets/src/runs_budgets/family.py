@@ -23,6 +23,7 @@ class Family:
         self._named_by: dict[str, dict[str, int]] = {}
         self._cyclic: set[str] = set()
         self.tier = lru_cache(_REMEMBERED)(self._tier)
+        self.parents = lru_cache(_REMEMBERED)(self._parents)
         self.relatives = lru_cache(_REMEMBERED)(self._relatives)
 
     # -- changing ---------------------------------------------------------------------------------------------------
@@ -47,6 +48,7 @@ class Family:
         if known != (owner in self._written):
             changed |= self._named_by.get(owner, {}).keys()
         self.tier.cache_clear()
+        self.parents.cache_clear()
         self.relatives.cache_clear()
         return frozenset(changed.union(*(self._named_by.get(one, {}).keys() for one in changed)))
 
@@ -78,7 +80,7 @@ class Family:
             return ()
         return tuple(sorted({parent for parents in written.values() for parent in parents if parent != owner}))
 
-    def parents(self, owner: str) -> tuple[str, ...]:
+    def _parents(self, owner: str) -> tuple[str, ...]:
         """The parents that count."""
         if owner in self._cyclic:
             return ()

@@ -6,6 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from runs_budgets.books import Books
+from runs_budgets.claims import CLASSES, UNFUNDED
+from runs_budgets.clock import NEVER, micros, moment_of
+from runs_budgets.envelopes import Purse
+from runs_budgets.family import Family
+from runs_budgets.meter import FRESH, Holding, mark_of, split_of
+from runs_budgets.quotas import Quotas
+from runs_budgets.registry import Registry
+from runs_budgets.sections import NOTHING, Account, Quota
 from runs_core import (
     BudgetGone,
     BudgetSeen,
@@ -27,15 +36,6 @@ from runs_core import (
     TimePassed,
     section,
 )
-
-from runs_budgets.books import Books
-from runs_budgets.claims import CLASSES, UNFUNDED
-from runs_budgets.clock import NEVER, micros, moment_of
-from runs_budgets.family import Family
-from runs_budgets.meter import FRESH, Holding, mark_of, split_of
-from runs_budgets.quotas import Quotas
-from runs_budgets.registry import Registry
-from runs_budgets.sections import NOTHING, Account, Quota
 
 Told = Iterable[Key | Payer]
 Minimum = Callable[[Run], int | None]
@@ -66,11 +66,23 @@ class Funding:
         self._counted: dict[str, dict[Key, int]] = {}
         self._recorded: dict[str, int] = {}
         self._late: dict[str, list[Lease]] = {}
+        self._moment: datetime | None = None
+        self._handle: dict[type, Callable[[Any], Told]] = {
+            LeaseSeen: self._lease_seen,
+            LeaseGone: self._lease_gone,
+            PledgeSeen: self._pledge_seen,
+            PledgeGone: self._pledge_gone,
+            RunSeen: self._run_seen,
+            RunGone: self._run_gone,
+            BudgetSeen: self._budget_seen,
+            BudgetGone: self._budget_gone,
+            TimePassed: self._time_passed,
+        }
 
     def apply(self, change: Change) -> Told:
         """Take it up. Returns the runs whose class changed, and the envelopes that can give more than before."""
-        handle = _HANDLERS.get(type(change))
-        return handle(self, change) if handle is not None else ()
+        handle = self._handle.get(type(change))
+        return handle(change) if handle is not None else ()
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -96,6 +108,17 @@ class Funding:
         """When next a window opens or closes, and when next an envelope's hours are used up."""
         return tuple(moment_of(at) for at in sorted(self.quotas.next()) if at > self.books.now)
 
+    def envelopes_of(self, owner: str) -> Iterator[Purse]:
+        """The envelopes of that owner, by budget and name."""
+        for budget in self.quotas.of_owner.get(owner, ()):
+            of = self.books.purses.get(budget, {})
+            yield from (of[name] for name in sorted(of))
+
+    def envelope(self, payer: Payer) -> Purse | None:
+        """That envelope; None: no Budget has it now."""
+        purse = self.books.purses.get(payer.budget, {}).get(payer.envelope)
+        return purse if purse is not None and purse.spec is not None else None
+
     def holdings(self) -> Iterator[tuple[Key, Holding]]:
         """All open leases, in no order."""
         return iter(self._holdings.items())
@@ -116,21 +139,23 @@ class Funding:
 
     def _open(self, key: Key, lease: Lease) -> Told:
         spec = lease.spec
-        holding = self.books.again(*key)
+        books = self.books
+        holding = books.again(*key)
         if holding is None or holding.spec != spec:
-            holding = Holding(lease, None, self.books.now)
+            start = books.now if spec.start is self._moment else micros(spec.start)
+            holding = Holding(lease, start, books.now)
         self._holdings[key] = holding
         payer = spec.payer
         if payer is None:
             holding.cls = UNFUNDED
             return ()
-        books = self.books
         claim, changed = self.registry.take_up(lease.run, spec.run_ref.uid, spec.owner, payer)
         holding.claim = claim
         claim.holdings[key] = holding
         if holding.cls != FRESH:
             books.meter(claim, holding, holding.gpus)
-            self._counted.get(payer.budget, {}).pop(key, None)
+            if not books.supposing:
+                self._counted.get(payer.budget, {}).pop(key, None)
         books.settle(changed + self.registry.place(claim))
         if holding.cls == FRESH:
             books.reclass(claim)
@@ -143,6 +168,8 @@ class Funding:
         if claim is None:
             return ()
         changed = self.registry.withdraw(claim)
+        if books.late and lease is not None:
+            books.count_late(holding)
         books.meter(claim, holding, -holding.gpus)
         del claim.holdings[key]
         changed += self.registry.place(claim)
@@ -239,6 +266,7 @@ class Funding:
     def _time_passed(self, change: TimePassed) -> Told:
         if self._late and not self.books.supposing:
             self._late.clear()
+        self._moment = change.now
         self.quotas.pass_to(micros(change.now))
         return self.books.told()
 
@@ -255,17 +283,3 @@ class Funding:
             self.books.suppose()
         else:
             self.quotas.end_supposing()
-
-
-_HANDLERS: dict[type, Callable[[Funding, Any], Told]] = {
-    LeaseSeen: Funding._lease_seen,
-    LeaseGone: Funding._lease_gone,
-    PledgeSeen: Funding._pledge_seen,
-    PledgeGone: Funding._pledge_gone,
-    RunSeen: Funding._run_seen,
-    RunGone: Funding._run_gone,
-    BudgetSeen: Funding._budget_seen,
-    BudgetGone: Funding._budget_gone,
-    TimePassed: Funding._time_passed,
-}
-"""Everything else changes nothing here."""

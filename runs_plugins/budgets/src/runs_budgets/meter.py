@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from runs_core import Class, Lease, Split
-
 from runs_budgets.claims import CLASSES, Claim
 from runs_budgets.clock import SECOND, micros
+from runs_core import Class, Lease, Split
 
 _PLACE = {cls: place for place, cls in enumerate(CLASSES)}
 FRESH = -1
@@ -36,61 +35,60 @@ def split_of(counts: Counts) -> Split:
 
 
 class Tally:
-    """GPU-microseconds by class, of GPUs by class that are held since `at` (microseconds)."""
+    """GPU-microseconds by class, of GPUs by class. At any moment a class has spent `base + gpus x moment`.
 
-    __slots__ = ("at", "gpus", "spent")
+    So a change costs the same whether time has passed or not, and what is counted depends on no look in between.
+    """
 
-    def __init__(self, at: int) -> None:
-        self.at = at
+    __slots__ = ("base", "gpus")
+
+    def __init__(self) -> None:
         self.gpus: Counts = [0, 0, 0, 0]
-        self.spent: Counts = [0, 0, 0, 0]
+        self.base: Counts = [0, 0, 0, 0]
 
-    def accrue(self, now: int) -> None:
-        """Count what was held until now."""
-        passed = now - self.at
-        if passed:
-            gpus, spent = self.gpus, self.spent
-            for place in range(4):
-                if gpus[place]:
-                    spent[place] += gpus[place] * passed
-            self.at = now
+    def hold(self, cls: int, gpus: int, now: int) -> None:
+        """So many GPUs more (or fewer) from now on."""
+        self.gpus[cls] += gpus
+        self.base[cls] -= gpus * now
 
     def until(self, now: int) -> Counts:
-        """What `spent` would be."""
-        passed = now - self.at
-        return [spent + gpus * passed for spent, gpus in zip(self.spent, self.gpus, strict=True)]
+        """Spent until then, by class."""
+        return [base + gpus * now for base, gpus in zip(self.base, self.gpus, strict=True)]
 
-    def save(self) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    def save(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """For `restore`."""
-        return self.at, tuple(self.gpus), tuple(self.spent)
+        return tuple(self.gpus), tuple(self.base)
 
-    def restore(self, saved: tuple[int, tuple[int, ...], tuple[int, ...]]) -> None:
+    def restore(self, saved: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
         """Exactly as it was."""
-        self.at = saved[0]
-        self.gpus[:] = saved[1]
-        self.spent[:] = saved[2]
+        self.gpus[:], self.base[:] = saved
 
 
 class Holding:
     """An open lease. start: microseconds; cls: what it counts as now, since `seconds` whole seconds after its start.
 
     spent: GPU-seconds by class until then; None while there are none. seen: when it became known; mark: what was
-    metered of it before. order: among the leases of its claim.
+    metered of it before.
     """
 
-    __slots__ = ("claim", "cls", "gpus", "group", "mark", "order", "seconds", "seen", "spec", "spent", "start")
+    __slots__ = ("claim", "cls", "gpus", "mark", "name", "seconds", "seen", "spec", "spent", "start")
 
-    def __init__(self, lease: Lease, claim: Claim | None, seen: int) -> None:
+    def __init__(self, lease: Lease, start: int, seen: int) -> None:
         spec = lease.spec
+        slots = spec.slots
         self.spec = spec
-        self.claim = claim
-        self.gpus = lease.gpus
-        self.group = spec.group
-        self.order = (spec.group, spec.role, spec.part, lease.meta.name)
-        self.start = micros(spec.start)
+        self.name = lease.meta.name
+        self.claim: Claim | None = None
+        self.gpus = len(slots[0].ordinals) if len(slots) == 1 else lease.gpus
+        self.start = start
         self.seen = seen
         self.mark = mark_of(lease)
         self.begin()
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Among the leases of its claim."""
+        return self.spec.group, self.spec.role, self.spec.part, self.name
 
     def begin(self) -> None:
         """As it was when it became known, its class not yet found."""

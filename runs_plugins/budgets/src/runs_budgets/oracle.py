@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import attrs
-from runs_core import Key, Lease, Pledge, Tier
 
 from runs_budgets.claims import BORROWED, OWNED, SHARED, UNFUNDED
 from runs_budgets.clock import HOUR, NEVER, SECOND, micros
 from runs_budgets.sections import Envelope, Quota, Sharing
+from runs_core import Key, Lease, Pledge, Tier
 
 Spot = tuple[str, str]
 About = tuple[str, datetime | None, int | None]
@@ -105,7 +105,9 @@ class _Claim:
         return (int(courtesy), self.tier if courtesy else 0, since, at, self.run, self.spot, self.uid)
 
     def ordered(self) -> list[Lease]:
-        return sorted(self.leases, key=lambda lease: (lease.spec.group, lease.spec.role, lease.spec.part, lease.meta.name))
+        return sorted(
+            self.leases, key=lambda lease: (lease.spec.group, lease.spec.role, lease.spec.part, lease.meta.name)
+        )
 
     def amounts(self, runs: Mapping[Key, About]) -> list[int]:
         """All that it may take, most first."""
@@ -277,7 +279,7 @@ class Chronicle:
         kept = {spot for spot, _ in envelopes_of(self._bare())} | {(payer.budget, payer.envelope) for payer in payers}
         for spot in [spot for spot in {**self.used, **self._windows} if spot not in kept]:
             for index in (self.used, self._windows, self._offsets):
-                index.pop(spot, None)  # type: ignore[attr-defined]  # dicts of several kinds
+                index.pop(spot, None)
 
     def pass_to(self, now: int) -> None:
         """Until then, one moment after the other."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping
 
-from runs_core import Payer
-
 from runs_budgets.books import Books, Due
 from runs_budgets.clock import NEVER, micros
 from runs_budgets.envelopes import Purse
@@ -15,6 +13,7 @@ from runs_budgets.layout import lay_out
 from runs_budgets.meter import FRESH
 from runs_budgets.registry import Registry
 from runs_budgets.sections import NOTHING, Account, Envelope, Quota
+from runs_core import Payer
 
 LAST = "\U0010ffff"
 """Sorts behind every name."""
@@ -36,8 +35,9 @@ class Quotas:
     # -- budgets ----------------------------------------------------------------------------------------------------
 
     def put(self, name: str, new: tuple[str, Quota] | None, account: Account | None = None) -> None:
-        """That Budget is now this owner's, with this quota; None: it is gone. O(its claims + its family's, if that is
-        another now).
+        """That Budget is now this owner's, with this quota; None: it is gone.
+
+        O(its claims), and O(the claims of those whose relations are others now).
         """
         relations = self._rename(name, new)
         owner, quota = new if new is not None else (None, NOTHING)
@@ -51,7 +51,7 @@ class Quotas:
         for purse in purses.values():
             for claim in purse.claims.values():
                 registry.join(claim)
-                claim.rank = claim.stand()
+                claim.weigh()
         for purse in purses.values():
             if purse.fellows[0] is purse:
                 registry.refile(purse.fellows)
@@ -87,7 +87,7 @@ class Quotas:
     def _specify(
         self, budget: str, name: str, owner: str | None, spec: Envelope | None, account: Account | None
     ) -> None:
-        """This envelope is now so, or no more. One that nobody names or claims is forgotten."""
+        """An envelope is now so, or no more. One that nobody names or claims is forgotten."""
         books = self._books
         purse = books.purse(Payer(budget=budget, envelope=name))
         if books.supposing:
@@ -96,7 +96,6 @@ class Quotas:
             for edge in purse.edges():
                 if -NEVER < edge < NEVER:
                     del self._edges[bisect_left(self._edges, (edge, budget, name))]
-        purse.tally.accrue(books.now)
         first = purse.spec is None and purse.began is None
         purse.owner, purse.spec = owner, spec
         if spec is None:
@@ -124,8 +123,7 @@ class Quotas:
         for claim in purse.claims.values():
             for holding in claim.holdings.values():
                 if holding.seen == self._books.now:
-                    self._books.meter(claim, holding, -holding.gpus)
-                    holding.begin()
+                    self._books.fresh(claim, holding)
 
     def _find_fresh(self, purses: Mapping[str, Purse]) -> None:
         for purse in purses.values():
@@ -143,8 +141,11 @@ class Quotas:
     def pass_to(self, now: int) -> None:
         """Time goes on, from one moment at which something opens or closes to the next; or, in a what-if, back."""
         books = self._books
-        if now > books.now and not books.supposing:
-            books.forget()
+        if now > books.now:
+            if books.late:
+                books.count_late()
+            if not books.supposing:
+                books.forget()
         if now < books.now:
             between = self._edges[
                 bisect_right(self._edges, (now, LAST, LAST)) : bisect_right(self._edges, (books.now, LAST, LAST))

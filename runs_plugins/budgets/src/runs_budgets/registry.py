@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TypeVar
 
-from runs_core import Key, Payer, Tier
-
 from runs_budgets.books import Books
 from runs_budgets.claims import BORROWED, OWNED, SHARED, Claim
 from runs_budgets.clock import NEVER, micros
 from runs_budgets.envelopes import Purse
 from runs_budgets.family import Family
 from runs_budgets.fill import Changed
+from runs_core import Key, Payer, Tier
 
 FUNDED_AS = {
     Tier.OWN: OWNED,
@@ -82,7 +81,6 @@ class Registry:
             self._forget(claim)
             return []
         claim.weigh()
-        claim.rank = claim.stand()
         if not claim.purse.takes(claim):
             return []
         claim.filed = True

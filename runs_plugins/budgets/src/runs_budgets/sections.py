@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 import attrs
+
 from runs_core import Fact, Pairs, Rule, Split, field, rules
 
 NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -100,7 +101,14 @@ class AggregateCap:
     name: str = field(Fact(doc="Its name within the Budget.", pattern=NAME, max_length=63))
     flavor: str = field(Fact(doc="The flavor of its envelopes.", pattern=LABEL_VALUE, max_length=63))
     envelopes: tuple[str, ...] = field(
-        Fact(doc="Names of envelopes of this Budget.", pattern=NAME, max_length=63, min_items=1, max_items=100, unique=True)
+        Fact(
+            doc="Names of envelopes of this Budget.",
+            pattern=NAME,
+            max_length=63,
+            min_items=1,
+            max_items=100,
+            unique=True,
+        )
     )
     gpus: int = field(Fact(doc="GPUs that they pay for together at once.", minimum=1, maximum=MOST_GPUS))
 
@@ -175,7 +183,9 @@ class Used:
     gpus: Split = field(Fact(doc="GPUs held on it now, by class."))
     headroom: int = field(Fact(doc="GPUs that its owner could still be given.", minimum=0))
     gpu_seconds: Split = field(Fact(doc="GPU-seconds held on it so far, by class."))
-    counted_from: datetime | None = field(Fact(doc="When the window began that its hours are counted for."), default=None)
+    counted_from: datetime | None = field(
+        Fact(doc="When the window began that its hours are counted for."), default=None
+    )
     window_gpu_seconds: int = field(Fact(doc="GPU-seconds that it has paid for since then.", minimum=0), default=0)
     window_lent_gpu_seconds: int = field(Fact(doc="Of these, lent.", minimum=0), default=0)
     lent: tuple[Lent, ...] = field(Fact(doc="To whom it lends, or has lent.", unique_by="owner"), default=())

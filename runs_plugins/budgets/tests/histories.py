@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from zlib import crc32
 
 import attrs
+
+from runs_budgets.clock import micros, moment_of
+from runs_budgets.funding import Funding
+from runs_budgets.oracle import Chronicle
+from runs_budgets.sections import AggregateCap, Envelope, Lending, Quota, Sharing, Window
 from runs_core import (
     Budget,
     BudgetGone,
@@ -41,11 +47,6 @@ from runs_core import (
 )
 from runs_core.values.lease import LeaseStatus
 from runs_core.values.placement import Placement
-
-from runs_budgets.clock import micros, moment_of
-from runs_budgets.funding import Funding
-from runs_budgets.oracle import Chronicle
-from runs_budgets.sections import AggregateCap, Envelope, Lending, Quota, Sharing, Window
 
 BEGIN = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 OWNERS = ("ann", "bob", "cat", "org", "sub", "top")
@@ -113,7 +114,9 @@ def least_of(run: Run) -> int | None:
     return int(found) if found else None
 
 
-def a_lease(key: Key, uid: str, owner: str | None, payer: Payer | None, gpus: int, start: datetime, group: int) -> Lease:
+def a_lease(  # noqa: PLR0917 - as they stand in the spec
+    key: Key, uid: str, owner: str | None, payer: Payer | None, gpus: int, start: datetime, group: int
+) -> Lease:
     spec = LeaseSpec(
         run_ref=RunRef(name=key.name, uid=uid),
         owner=owner,
@@ -157,6 +160,15 @@ class Stage:
     def now(self) -> datetime:
         return moment_of(self.chronicle.now)
 
+    def fork(self) -> Stage:
+        """The same index, and facts of its own: to tell the index what is then taken back."""
+        other = copy(self)
+        other.runs, other.budgets, other.chronicle = dict(self.runs), dict(self.budgets), Chronicle()
+        other.chronicle.now = self.chronicle.now
+        for name in ("budgets", "runs", "leases", "pledges"):
+            setattr(other.chronicle, name, dict(getattr(self.chronicle, name)))
+        return other
+
     def tell(self, change: Change | PledgeSeen | PledgeGone) -> None:
         self.told = list(self.funding.apply(change))  # type: ignore[arg-type]  # pledges are changes too
         self.note(change)
@@ -190,6 +202,8 @@ class Stage:
                 facts.pledges[pledge.run] = pledge
             case PledgeGone(run):
                 del facts.pledges[run]
+            case _:
+                raise AssertionError(change)
 
     def inverse(self, change: object) -> Change | PledgeSeen | PledgeGone:
         """What takes it back, as the world is now."""
@@ -260,7 +274,9 @@ class Stage:
             new = attrs.evolve(old, parents=new.parents if rng.random() < 0.4 else old.parents)
             if new.envelopes:
                 at = rng.randrange(len(new.envelopes))
-                changed = attrs.evolve(new.envelopes[at], gpus=rng.choice((1, 4, 8, 16)), sharing=rng.choice(list(Sharing)))
+                changed = attrs.evolve(
+                    new.envelopes[at], gpus=rng.choice((1, 4, 8, 16)), sharing=rng.choice(list(Sharing))
+                )
                 new = attrs.evolve(new, envelopes=(*new.envelopes[:at], changed, *new.envelopes[at + 1 :]))
         return BudgetSeen(a_budget(name, owner, new))
 
@@ -278,8 +294,15 @@ class Stage:
         rng = self.rng
         if rng.random() < 0.08:
             return None
-        there = sorted((name, one.name) for name, (_, of) in self.chronicle.budgets.items() if name in self.paying for one in of.envelopes)
-        budget, name = rng.choice(there) if there and rng.random() < 0.9 else (rng.choice(self.paying), rng.choice(ENVELOPES))
+        there = sorted(
+            (name, one.name)
+            for name, (_, of) in self.chronicle.budgets.items()
+            if name in self.paying
+            for one in of.envelopes
+        )
+        budget, name = (
+            rng.choice(there) if there and rng.random() < 0.9 else (rng.choice(self.paying), rng.choice(ENVELOPES))
+        )
         return Payer(budget=budget, envelope=name)
 
     def new_lease(self) -> Change:
