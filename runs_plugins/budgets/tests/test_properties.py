@@ -152,7 +152,7 @@ class Meters:
             self._grows(key, (split.owned, split.shared, split.borrowed, split.unfunded))
         for budget, purses in stage.funding.books.purses.items():
             for name, purse in purses.items():
-                self._grows(id(purse), tuple(purse.tally.until(stage.chronicle.now)), f"{budget}/{name}")
+                self._grows(purse, tuple(purse.tally.until(stage.chronicle.now)), f"{budget}/{name}")
 
     def _grows(self, key: object, spent: tuple[int, ...], what: str = "a lease") -> None:
         before = self.before.get(key, (0, 0, 0, 0))

@@ -55,6 +55,9 @@ class Claim:
         self.dims: tuple[int, ...] = ()
         self.rank: Rank = (0, 0, 0, "", "", "", "", "")
 
+    def __repr__(self) -> str:
+        return f"Claim({self.uid} on {self.purse!r})"
+
     def weigh(self) -> None:
         """What it needs, and its place, from what it holds.
 

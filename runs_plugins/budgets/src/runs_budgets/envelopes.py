@@ -62,9 +62,9 @@ class Purse:
         self.lent_out = False
         self.claims: dict[str, Claim] = {}
         self.caps: tuple[Shared, ...] = ()
-        self.fill = Fill((0,))
+        self.fill = Fill((0, 0))
         self.own_dims: tuple[int, ...] = (0,)
-        self.loan_dims: tuple[int, ...] = (0,)
+        self.loan_dims: tuple[int, ...] = (0, 1)
         self.funded = [0, 0, 0, 0]
         self.payees = [0, 0, 0, 0]
         self.fellows: tuple[Purse, ...] = (self,)
@@ -76,6 +76,9 @@ class Purse:
         self.past: dict[int, tuple[int, int]] = {}
         self.until = 0
         self.due = NEVER
+
+    def __repr__(self) -> str:
+        return f"Purse({self.payer.budget}/{self.payer.envelope})"
 
     # -- what is left -------------------------------------------------------------------------------------------------
 

@@ -39,15 +39,16 @@ class Fill:
     """Claims on envelopes that share bounds. limits: GPUs of each bound; a claim's `dims` are places in it.
 
     A claim of a fixed run takes all that it needs or nothing: then claims behind it may fit that are narrower.
-    touched: claims that were looked at, ever.
+    touched: claims that any fill of this process has looked at: a counter for tests, and no part of its state.
     """
+
+    touched = 0
 
     def __init__(self, limits: Sequence[int]) -> None:
         self.limits = list(limits)
         self.demand = [0] * len(self.limits)
         self.blocks: list[Block] = [Block([], {})]
         self.firsts: list[Rank] = []
-        self.touched = 0
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
@@ -58,8 +59,11 @@ class Fill:
         self.demand = [0] * len(self.limits)
         for claim in claims:
             self._demand(claim, claim.need)
+        if len(claims) <= MOST:
+            self._one_block(claims)
+            return self._only(self.blocks[0])
         step = max(1, MOST // 2)
-        self.blocks = [Block(claims[at : at + step], {}) for at in range(0, len(claims), step)] or [Block([], {})]
+        self.blocks = [Block(claims[at : at + step], {}) for at in range(0, len(claims), step)]
         left = dict(enumerate(self.limits))
         for block in self.blocks:
             for claim in block.claims:
@@ -130,7 +134,7 @@ class Fill:
     def _takes_all(self, claim: Claim) -> bool:
         """Takes it in, if everything fits."""
         if self._loose(claim):
-            self.touched += 1
+            Fill.touched += 1
             claim.taken = claim.need
             return True
         return False
@@ -138,7 +142,7 @@ class Fill:
     def _only(self, block: Block) -> Changed:
         changed: Changed = []
         left = self.limits.copy()
-        self.touched += len(block.claims)
+        Fill.touched += len(block.claims)
         for claim in block.claims:
             dims = claim.dims
             room = left[dims[0]]
@@ -197,7 +201,7 @@ class Fill:
         entry = block.entry
         left = dict(entry)
         high = dict.fromkeys(entry, BOUNDLESS)
-        self.touched += len(block.claims)
+        Fill.touched += len(block.claims)
         for claim in block.claims:
             dims = claim.dims
             tightest = dims[0]
@@ -251,9 +255,16 @@ class Fill:
             joined = Block(block.claims + behind.claims, {**behind.entry, **block.entry})
             self._go_through(joined, [])
             self.blocks[at : at + 2] = [joined]
-        elif len(self.blocks) > 1:
+        else:
             del self.blocks[at]
-        self._name_blocks()
+        if len(self.blocks) == 1:
+            self._one_block(self.blocks[0].claims)
+        else:
+            self._name_blocks()
+
+    def _one_block(self, claims: list[Claim]) -> None:
+        """Alone, a block needs to know nothing of what is left where it begins."""
+        self.blocks, self.firsts = [Block(claims, {})], []
 
     def _name_blocks(self) -> None:
-        self.firsts = [block.ranks[0] for block in self.blocks] if self.blocks[0].ranks else []
+        self.firsts = [block.ranks[0] for block in self.blocks]

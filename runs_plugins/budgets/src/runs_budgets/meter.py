@@ -90,6 +90,9 @@ class Holding:
         """Among the leases of its claim."""
         return self.spec.group, self.spec.role, self.spec.part, self.name
 
+    def __repr__(self) -> str:
+        return f"Holding({self.name})"
+
     def begin(self) -> None:
         """As it was when it became known, its class not yet found."""
         self.cls = FRESH
