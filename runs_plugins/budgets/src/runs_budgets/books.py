@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Any
 
-from runs_budgets.claims import BORROWED, SHARED, UNFUNDED, Claim
+from runs_budgets.claims import BORROWED, SHARED, Claim
 from runs_budgets.clock import NEVER
 from runs_budgets.envelopes import Purse, Shared
 from runs_budgets.fill import Changed
@@ -27,7 +27,8 @@ class Books:
         self.now = 0
         self.purses: dict[str, dict[str, Purse]] = {}
         self.dues: list[Due] = []
-        self._was: dict[Claim, tuple[int, int]] = {}
+        self._turned: dict[Holding, int] = {}
+        self._pledges: dict[Claim, int] = {}
         self._had: dict[Purse | Shared, tuple[int, int, int]] = {}
         self._opened: dict[Purse, None] = {}
         self._kept: list[dict[Any, Any]] = []
@@ -75,8 +76,8 @@ class Books:
 
     def _rewrite(self, claim: Claim, before: int) -> None:
         purse, cls = claim.purse, claim.cls
-        if claim not in self._was:
-            self._was[claim] = cls, before
+        if claim.pledged:
+            self._pledges.setdefault(claim, before)
         if purse not in self._had:
             self._had[purse] = purse.standing()
         more = claim.taken - before
@@ -101,6 +102,7 @@ class Books:
                 continue
             if self._kept:
                 self.keep(holding)
+            self._turned.setdefault(holding, holding.cls)
             self.meter(claim, holding, -holding.gpus)
             if holding.seen == self.now:
                 holding.cls = cls
@@ -211,19 +213,15 @@ class Books:
 
     def told(self) -> list[Key | Payer]:
         """Runs whose class is another one now, and envelopes that can give more, since this was last asked."""
-        if not self._was and not self._opened:
-            return []
-        found: list[Key | Payer] = []
-        for claim, (cls, taken) in self._was.items():
-            now = claim.cls if claim.taken else UNFUNDED
-            if now != (cls if taken else UNFUNDED) or (claim.levels is not None and claim.taken != taken):
-                found.append(claim.run)
+        runs = {holding.claim.run: None for holding, cls in self._turned.items() if holding.claim and holding.cls != cls}
+        runs |= {claim.run: None for claim, taken in self._pledges.items() if claim.pledged and claim.taken != taken}
         for thing, had in self._had.items():
             has = thing.standing()
             if has[0] < had[0] or has[1] < had[1] or has[2] < had[2]:
                 self._opened.update(dict.fromkeys(thing.freed(had)))
-        found += [purse.payer for purse in self._opened]
-        self._was.clear()
+        found: list[Key | Payer] = [*runs, *(purse.payer for purse in self._opened)]
+        self._turned.clear()
+        self._pledges.clear()
         self._had.clear()
         self._opened.clear()
         return found

@@ -156,9 +156,7 @@ class Funding:
             books.meter(claim, holding, holding.gpus)
             if not books.supposing:
                 self._counted.get(payer.budget, {}).pop(key, None)
-        books.settle(changed + self.registry.place(claim))
-        if holding.cls == FRESH:
-            books.reclass(claim)
+        self.registry.settle(claim, changed + self.registry.place(claim))
         return self._told()
 
     def _close(self, key: Key, holding: Holding, lease: Lease | None) -> Told:
@@ -172,8 +170,8 @@ class Funding:
             books.count_late(holding)
         books.meter(claim, holding, -holding.gpus)
         del claim.holdings[key]
-        changed += self.registry.place(claim)
-        books.settle(changed)
+        self.registry.settle(claim, changed + self.registry.place(claim))
+        holding.claim = None
         if lease is not None and not books.supposing:
             self._counted.setdefault(claim.purse.payer.budget, {})[key] = books.now
         return books.told()
@@ -203,7 +201,7 @@ class Funding:
             claim, changed = self.registry.take_up(pledge.run, pledge.uid, pledge.owner, share.payer)
             claim.pledged += share.gpus
             claim.pledged_since = micros(pledge.since)
-            self.books.settle(changed + self.registry.place(claim))
+            self.registry.settle(claim, changed + self.registry.place(claim))
         return self.books.told()
 
     def _pledge_gone(self, change: PledgeGone) -> Told:
@@ -217,7 +215,7 @@ class Funding:
             if claim is not None:
                 changed = self.registry.withdraw(claim)
                 claim.pledged, claim.pledged_since = 0, NEVER
-                self.books.settle(changed + self.registry.place(claim))
+                self.registry.settle(claim, changed + self.registry.place(claim))
 
     # -- runs, budgets, time ------------------------------------------------------------------------------------------
 

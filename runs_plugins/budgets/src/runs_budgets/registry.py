@@ -86,6 +86,11 @@ class Registry:
         claim.filed = True
         return claim.purse.fill.insert(claim)
 
+    def settle(self, claim: Claim, changed: Changed) -> None:
+        """Write down what became of the claims, this one's leases in any case: they are others than before."""
+        self._books.settle(changed)
+        self._books.reclass(claim)
+
     def join(self, claim: Claim) -> None:
         """How near its owner is to the envelope's, and what follows from it."""
         purse = claim.purse
@@ -110,7 +115,7 @@ class Registry:
         for claim in self.of_run(run):
             changed = self.withdraw(claim)
             self._learn(claim)
-            self._books.settle(changed + self.place(claim))
+            self.settle(claim, changed + self.place(claim))
 
     def _learn(self, claim: Claim) -> None:
         uid, admitted, least = self._known.get(claim.run, ("", None, None))
