@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from runs_core.values.funding import Account as Account
     from runs_core.values.funding import Ask as Ask
     from runs_core.values.funding import Cap as Cap
+    from runs_core.values.funding import Cover as Cover
+    from runs_core.values.funding import Look as Look
     from runs_core.values.funding import Offer as Offer
     from runs_core.values.funding import Offers as Offers
     from runs_core.values.funding import Pledge as Pledge
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from runs_core.values.funding import Unit as Unit
     from runs_core.values.lease import Closed as Closed
     from runs_core.values.lease import Lease as Lease
+    from runs_core.values.lease import LeaseSpec as LeaseSpec
     from runs_core.values.lease import NodeSlots as NodeSlots
     from runs_core.values.lease import Opened as Opened
     from runs_core.values.lease import Payer as Payer
@@ -118,8 +121,8 @@ _HOME = {
     "values.classes": "Class Split Tier",
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
     "values.fields": "Fact Rule fact_of field rules",
-    "values.funding": "Account Ask Cap Offer Offers Pledge Share Stage Unit",
-    "values.lease": "Closed Lease NodeSlots Opened Payer Role RunRef",
+    "values.funding": "Account Ask Cap Cover Look Offer Offers Pledge Share Stage Unit",
+    "values.lease": "Closed Lease LeaseSpec NodeSlots Opened Payer Role RunRef",
     "values.meta": "Key Meta Pairs",
     "values.need": "Need NodeFilter",
     "values.node": "Domain MalformedNode Node Taint",

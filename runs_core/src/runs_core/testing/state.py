@@ -11,35 +11,40 @@ from runs_core.world.world import World
 
 
 def state_of(thing: object) -> object:
-    """Equal for two objects if nothing in them differs. The world is left out; order counts in sequences only."""
-    return _state(thing, frozenset())
+    """Equal for two objects if nothing in them differs. The world is left out; order counts in sequences only.
+
+    An object met again is named by its number: it costs what there is, however much refers to it.
+    """
+    return _state(thing, {})
 
 
-def _state(thing: object, above: frozenset[int]) -> object:
-    if id(thing) in above:
-        return "itself"
-    within = above | {id(thing)}
+def _state(thing: object, met: dict[int, int]) -> object:
     match thing:
         case Sight() | World():
             return "the world"
         case None | bool() | int() | float() | str() | bytes() | Enum() | type():
             return thing
         case Mapping():
-            return {_text(key): _state(value, within) for key, value in thing.items()}
+            return {name: _state(value, met) for name, value in sorted(_named(thing), key=lambda named: named[0])}
         case AbstractSet():
             return sorted(_text(one) for one in thing)
         case list() | tuple():
-            return [_state(one, within) for one in thing]
+            return [_state(one, met) for one in thing]
+        case _ if id(thing) in met:
+            return f"object {met[id(thing)]}"
         case _:
-            return _parts(thing, within)
+            met[id(thing)] = len(met)
+            return _parts(thing, met)
 
 
-def _parts(thing: object, within: frozenset[int]) -> object:
+def _named(mapping: Mapping[object, object]) -> list[tuple[str, object]]:
+    return [(_text(key), value) for key, value in mapping.items()]
+
+
+def _parts(thing: object, met: dict[int, int]) -> object:
     fields = _fields(thing)
     return (
-        (type(thing).__name__, {name: _state(fields[name], within) for name in sorted(fields)})
-        if fields
-        else _text(thing)
+        (type(thing).__name__, {name: _state(fields[name], met) for name in sorted(fields)}) if fields else _text(thing)
     )
 
 

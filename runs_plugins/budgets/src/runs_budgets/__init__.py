@@ -1,0 +1,1 @@
+"""Budgets: every GPU-second has one payer, or none."""

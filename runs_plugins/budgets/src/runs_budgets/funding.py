@@ -1,0 +1,283 @@
+"""The index: which claims are funded, by whom, kept in step with every change; and what each has used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from runs_budgets.books import Books
+from runs_budgets.claims import CLASSES, UNFUNDED
+from runs_budgets.clock import NEVER, micros, moment_of
+from runs_budgets.envelopes import Purse
+from runs_budgets.family import Family
+from runs_budgets.meter import FRESH, Holding, mark_of, split_of
+from runs_budgets.quotas import Quotas
+from runs_budgets.registry import Registry
+from runs_budgets.sections import NOTHING, Account, Quota
+from runs_core import (
+    BudgetGone,
+    BudgetSeen,
+    Change,
+    Class,
+    Key,
+    Lease,
+    LeaseGone,
+    LeaseSeen,
+    Payer,
+    Pledge,
+    PledgeGone,
+    PledgeSeen,
+    Run,
+    RunGone,
+    RunSeen,
+    RunSpec,
+    Split,
+    TimePassed,
+    section,
+)
+
+Told = Iterable[Key | Payer]
+Minimum = Callable[[Run], int | None]
+"""The GPUs that a malleable run cannot do without; None: it is fixed."""
+
+
+def fixed(_: Run) -> int | None:
+    """No run is malleable."""
+    return None
+
+
+class Funding:
+    """Every claim's class and every envelope's use, by what changed. minimum: asks who is malleable.
+
+    Budgets, runs, leases and pledges may come in any order. Time that passes is taken moment by moment: a window's end
+    or the end of its hours counts from when it came, however late the next change is.
+    """
+
+    def __init__(self, minimum: Minimum = fixed) -> None:
+        self.family = Family()
+        self.books = Books()
+        self.registry = Registry(self.books, self.family)
+        self.quotas = Quotas(self.books, self.family, self.registry)
+        self._minimum = minimum
+        self._runs: dict[Key, tuple[str, datetime | None, RunSpec]] = {}
+        self._holdings: dict[Key, Holding] = {}
+        self._pledges: dict[Key, Pledge] = {}
+        self._counted: dict[str, dict[Key, int]] = {}
+        self._recorded: dict[str, int] = {}
+        self._late: dict[str, list[Lease]] = {}
+        self._moment: datetime | None = None
+        self._handle: dict[type, Callable[[Any], Told]] = {
+            LeaseSeen: self._lease_seen,
+            LeaseGone: self._lease_gone,
+            PledgeSeen: self._pledge_seen,
+            PledgeGone: self._pledge_gone,
+            RunSeen: self._run_seen,
+            RunGone: self._run_gone,
+            BudgetSeen: self._budget_seen,
+            BudgetGone: self._budget_gone,
+            TimePassed: self._time_passed,
+        }
+
+    def apply(self, change: Change) -> Told:
+        """Take it up. Returns the runs whose class changed, and the envelopes that can give more than before."""
+        handle = self._handle.get(type(change))
+        return handle(change) if handle is not None else ()
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> datetime:
+        """Until when everything is counted."""
+        return moment_of(self.books.now)
+
+    def classify(self, lease: Lease) -> Class | None:
+        """What an open lease counts as now; None: it is not known to be open."""
+        holding = self._holdings.get(lease.key)
+        return None if holding is None else CLASSES[holding.cls]
+
+    def meter(self, lease: Lease, now: datetime) -> Split | None:
+        """GPU-seconds of a lease by class until now; None: it is not known to be open.
+
+        In all its GPUs times the whole seconds since its start.
+        """
+        holding = self._holdings.get(lease.key)
+        return None if holding is None else split_of(holding.until(micros(now)))
+
+    def moments(self) -> tuple[datetime, ...]:
+        """When next a window opens or closes, and when next an envelope's hours are used up."""
+        return tuple(moment_of(at) for at in sorted(self.quotas.next()) if at > self.books.now)
+
+    def envelopes_of(self, owner: str) -> Iterator[Purse]:
+        """The envelopes of that owner, by budget and name."""
+        for budget in self.quotas.of_owner.get(owner, ()):
+            of = self.books.purses.get(budget, {})
+            yield from (of[name] for name in sorted(of))
+
+    def envelope(self, payer: Payer) -> Purse | None:
+        """That envelope; None: no Budget has it now."""
+        purse = self.books.purses.get(payer.budget, {}).get(payer.envelope)
+        return purse if purse is not None and purse.spec is not None else None
+
+    def holdings(self) -> Iterator[tuple[Key, Holding]]:
+        """All open leases, in no order."""
+        return iter(self._holdings.items())
+
+    # -- leases and pledges -------------------------------------------------------------------------------------------
+
+    def _lease_seen(self, change: LeaseSeen) -> Told:
+        lease = change.lease
+        key = lease.meta.key
+        holding = self._holdings.get(key)
+        if lease.status.closed:
+            return self._ended(lease) if holding is None else self._close(key, holding, lease)
+        return self._open(key, lease) if holding is None else ()
+
+    def _lease_gone(self, change: LeaseGone) -> Told:
+        holding = self._holdings.get(change.key)
+        return () if holding is None else self._close(change.key, holding, None)
+
+    def _open(self, key: Key, lease: Lease) -> Told:
+        spec = lease.spec
+        books = self.books
+        holding = books.again(*key)
+        if holding is None or holding.spec != spec:
+            start = books.now if spec.start is self._moment else micros(spec.start)
+            holding = Holding(lease, start, books.now)
+        self._holdings[key] = holding
+        payer = spec.payer
+        if payer is None:
+            holding.cls = UNFUNDED
+            return ()
+        claim, changed = self.registry.take_up(lease.run, spec.run_ref.uid, spec.owner, payer)
+        holding.claim = claim
+        claim.holdings[key] = holding
+        if holding.cls != FRESH:
+            books.meter(claim, holding, holding.gpus)
+            if not books.supposing:
+                self._counted.get(payer.budget, {}).pop(key, None)
+        self.registry.settle(claim, changed + self.registry.place(claim))
+        return self._told()
+
+    def _close(self, key: Key, holding: Holding, lease: Lease | None) -> Told:
+        books, claim = self.books, holding.claim
+        del self._holdings[key]
+        books.set_aside(holding, *key)
+        if claim is None:
+            return ()
+        changed = self.registry.withdraw(claim)
+        if books.late and lease is not None:
+            books.count_late(holding)
+        books.meter(claim, holding, -holding.gpus)
+        del claim.holdings[key]
+        self.registry.settle(claim, changed + self.registry.place(claim))
+        holding.claim = None
+        if lease is not None and not books.supposing:
+            self._counted.setdefault(claim.purse.payer.budget, {})[key] = books.now
+        return books.told()
+
+    def _ended(self, lease: Lease) -> Told:
+        """A lease that ended while nobody watched: what the Budget's status lacks of it is counted, once."""
+        payer, end = lease.spec.payer, lease.status.end
+        mark = mark_of(lease)
+        if payer is None or end is None or mark is None or self.books.supposing:
+            return ()
+        purse = self.books.purses.get(payer.budget, {}).get(payer.envelope)
+        if purse is None or purse.spec is None:
+            self._late.setdefault(payer.budget, []).append(lease)
+            return ()
+        counted, until = self._counted.setdefault(payer.budget, {}), micros(end)
+        if until > self._recorded.get(payer.budget, 0) and lease.key not in counted:
+            counted[lease.key] = until
+            since = max(purse.until, micros(lease.spec.start))
+            self.books.backdate(purse, lease.spec.owner, mark[1], lease.gpus * max(0, until - since))
+        return self.books.told()
+
+    def _pledge_seen(self, change: PledgeSeen) -> Told:
+        pledge = change.pledge
+        self._unpledge(pledge.run)
+        self._pledges[pledge.run] = pledge
+        for share in pledge.shares:
+            claim, changed = self.registry.take_up(pledge.run, pledge.uid, pledge.owner, share.payer)
+            claim.pledged += share.gpus
+            claim.pledged_since = micros(pledge.since)
+            self.registry.settle(claim, changed + self.registry.place(claim))
+        return self.books.told()
+
+    def _pledge_gone(self, change: PledgeGone) -> Told:
+        self._unpledge(change.run)
+        return self.books.told()
+
+    def _unpledge(self, run: Key) -> None:
+        pledge = self._pledges.pop(run, None)
+        for share in pledge.shares if pledge is not None else ():
+            claim = self.books.purse(share.payer).claims.get(pledge.uid if pledge is not None else "")
+            if claim is not None:
+                changed = self.registry.withdraw(claim)
+                claim.pledged, claim.pledged_since = 0, NEVER
+                self.registry.settle(claim, changed + self.registry.place(claim))
+
+    # -- runs, budgets, time ------------------------------------------------------------------------------------------
+
+    def _run_seen(self, change: RunSeen) -> Told:
+        run = change.run
+        key, admitted = run.meta.key, run.status.admitted_at
+        known = self._runs.get(key)
+        if known is not None and known[2] is run.spec and known[1] == admitted and known[0] == run.meta.uid:
+            return ()
+        self._runs[key] = run.meta.uid, admitted, run.spec
+        self.registry.know(key, (run.meta.uid, admitted, self._minimum(run)))
+        return self.books.told()
+
+    def _run_gone(self, change: RunGone) -> Told:
+        self._runs.pop(change.key, None)
+        self.registry.know(change.key, None)
+        return self.books.told()
+
+    def _budget_seen(self, change: BudgetSeen) -> Told:
+        budget = change.budget
+        name, account = budget.name, section(getattr(budget.status, "sections", {}), Account)
+        if account is not None and account.metered_until is not None:
+            self._recorded_until(name, micros(account.metered_until))
+        new = budget.spec.owner, section(budget.spec.sections, Quota) or NOTHING
+        if self.quotas.known.get(name) == new:
+            return ()
+        self.quotas.put(name, new, account)
+        for lease in self._late.pop(name, ()):
+            self._ended(lease)
+        return self._told()
+
+    def _budget_gone(self, change: BudgetGone) -> Told:
+        if change.name in self.quotas.known:
+            self.quotas.put(change.name, None)
+        return self._told()
+
+    def _recorded_until(self, name: str, until: int) -> None:
+        """The Budget's status counts everything until then: what ended before need not be remembered."""
+        if self.books.supposing:
+            return
+        self._recorded[name] = max(until, self._recorded.get(name, until))
+        counted = self._counted.get(name, {})
+        for key in [key for key, end in counted.items() if end <= until]:
+            del counted[key]
+
+    def _time_passed(self, change: TimePassed) -> Told:
+        if self._late and not self.books.supposing:
+            self._late.clear()
+        self._moment = change.now
+        self.quotas.pass_to(micros(change.now))
+        return self.books.told()
+
+    def _told(self) -> Told:
+        """Also where what was found out just now ends an envelope's hours."""
+        dues = self.books.dues
+        if dues and dues[0][0] <= self.books.now:
+            self.quotas.pass_to(self.books.now)
+        return self.books.told()
+
+    def supposed(self, on: bool) -> None:  # noqa: FBT001 - as core calls it
+        """A what-if begins, or is over and its changes are taken back: then every meter is exactly as before."""
+        if on:
+            self.books.suppose()
+        else:
+            self.quotas.end_supposing()

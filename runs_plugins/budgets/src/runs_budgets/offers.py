@@ -1,0 +1,147 @@
+"""Who would pay: each envelope that a run's owner may ask, nearest first, with what it had and why it gives less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import attrs
+
+from runs_budgets.claims import BORROWED, OWNED, SHARED
+from runs_budgets.clock import NEVER, SECOND, micros, moment_of
+from runs_budgets.envelopes import Purse, Shared
+from runs_budgets.funding import Funding
+from runs_budgets.sections import Sharing, Terms
+from runs_core import Ask, Cap, Offer, Pairs, Payer, Tier, section
+
+GIVEN = Terms()
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """min_runtime: seconds that an envelope's hours must last for all that it would then fund."""
+
+    ask: Ask
+    now: datetime
+    min_runtime: int
+
+    @property
+    def quantum(self) -> int:
+        """In microseconds."""
+        return max(1, self.min_runtime) * SECOND
+
+
+def unfunded_allowed(ask: Ask) -> bool:
+    """Whether the run may start on idle GPUs that nobody pays for."""
+    return (section(ask.sections, Terms) or GIVEN).allow_unfunded
+
+
+def family_offers(funding: Funding, asked: Asked) -> Iterator[Offer]:
+    """The owner's own envelopes, its parents', siblings' and cousins', each by budget and name.
+
+    A tier farther than needed is not looked at.
+    """
+    ask, needed, rests = asked.ask, asked.ask.gpus, dict[str, int]()
+    if ask.owner is None:
+        return
+    for tier, purses in walk(funding, ask.owner):
+        for purse in purses:
+            if purse.spec is not None and purse.spec.flavor == ask.flavor:
+                offer = available(purse, tier, asked)
+                needed -= _draw(offer, needed, rests)
+                yield offer
+        if needed <= 0:
+            return
+
+
+def _draw(offer: Offer, needed: int, rests: dict[str, int]) -> int:
+    """What would be taken of it: no more than is needed, nor than its caps have left."""
+    takes = min(offer.gpus, needed, *(rests.setdefault(cap.name, cap.left) for cap in offer.caps), needed)
+    for cap in offer.caps:
+        rests[cap.name] -= takes
+    return takes
+
+
+def walk(funding: Funding, owner: str) -> Iterator[tuple[Tier, tuple[Purse, ...]]]:
+    """Whom to ask, tier by tier."""
+    for tier, owners in funding.family.relatives(owner):
+        yield tier, tuple(purse for one in owners for purse in funding.envelopes_of(one))
+
+
+def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
+    """What one envelope may give to a new claim of that tier: only own claims displace anybody, and only family."""
+    spec = purse.spec
+    assert spec is not None
+    before = purse.contractual if tier is Tier.OWN else purse.taken
+    had = max(0, spec.gpus - before)
+    gives, why, caps = had, "", tuple(_caps(purse, tier))
+    refusal = _refusal(purse, tier, asked)
+    if refusal:
+        gives, why = 0, refusal
+    else:
+        for less, reason in _bounds(purse, tier, asked, caps):
+            if less < gives:
+                gives, why = max(0, less), reason
+        if not why and had < min(asked.ask.gpus, spec.gpus):
+            payees = purse.payees[OWNED] + purse.payees[BORROWED] + (0 if tier is Tier.OWN else purse.payees[SHARED])
+            why = f"ranks below {payees} {'claim' if payees == 1 else 'claims'}"
+    return Offer(tier=tier, payer=purse.payer, had=had, gpus=gives, why=why, selector=spec.selector, caps=caps)
+
+
+def _refusal(purse: Purse, tier: Tier, asked: Asked) -> str:
+    spec = purse.spec
+    assert spec is not None
+    if _contradicts(spec.selector, asked.ask.selector):
+        return "elsewhere"
+    if not purse.open:
+        start, end = purse.edges()
+        now = micros(asked.now)
+        return f"closed until {_when(start)}" if now < start else f"closed since {_when(end)}"
+    if purse.spent:
+        return "hours used up"
+    if tier is Tier.STRANGER:
+        owner = asked.ask.owner or "nobody"
+        if spec.lending is None or not spec.lending.reaches(owner):
+            return f"not lent to {owner}"
+        return "hours to lend used up" if purse.lent_out else ""
+    return "not shared" if tier is not Tier.OWN and spec.sharing is Sharing.NONE else ""
+
+
+def _bounds(purse: Purse, tier: Tier, asked: Asked, caps: tuple[Cap, ...]) -> Iterator[tuple[int, str]]:
+    for cap in caps:
+        yield cap.left, f"cap {cap.name.partition('/')[2]}"
+    spec, now, quantum = purse.spec, micros(asked.now), asked.quantum
+    assert spec is not None
+    whole, lent = purse.hours()
+    if whole < NEVER:
+        pays_for = (whole - purse.used(now)) // quantum
+        if pays_for < spec.gpus:
+            yield pays_for - purse.taken, "hours left would pay less than its minRuntime"
+    if tier is not Tier.STRANGER or spec.lending is None:
+        return
+    if spec.lending.max_gpus is not None:
+        yield spec.lending.max_gpus - purse.funded[BORROWED], f"lends at most {spec.lending.max_gpus} GPUs"
+    if lent < NEVER:
+        pays_for = (lent - purse.used_lent(now)) // quantum
+        yield pays_for - purse.funded[BORROWED], "hours left to lend would pay less than its minRuntime"
+
+
+def _caps(purse: Purse, tier: Tier) -> Iterator[Cap]:
+    for cap in purse.caps:
+        yield Cap(cap_name(purse.payer, cap), max(0, cap.gpus - (cap.contractual if tier is Tier.OWN else cap.taken)))
+
+
+def cap_name(payer: Payer, cap: Shared) -> str:
+    """Caps are told apart by their Budget too."""
+    return f"{payer.budget}/{cap.name}"
+
+
+def _contradicts(ours: Pairs, theirs: Pairs) -> bool:
+    if not ours or not theirs:
+        return False
+    wanted = dict(theirs)
+    return any(wanted.get(key, value) != value for key, value in ours)
+
+
+def _when(moment: int) -> str:
+    return f"{moment_of(moment):%Y-%m-%dT%H:%M:%SZ}"
