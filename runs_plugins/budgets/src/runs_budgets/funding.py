@@ -34,6 +34,7 @@ from runs_core import (
     RunSpec,
     Split,
     TimePassed,
+    Unit,
     section,
 )
 
@@ -122,6 +123,23 @@ class Funding:
     def holdings(self) -> Iterator[tuple[Key, Holding]]:
         """All open leases, in no order."""
         return iter(self._holdings.items())
+
+    def unfunded_of(self, flavor: str) -> list[Unit]:
+        """Runs of that flavor that hold something which nobody pays for. O(open leases)."""
+        found = {
+            key
+            for key, holding in self._runs_of_holdings()
+            if holding.cls == UNFUNDED and self._flavor_of(key) in (flavor, "")
+        }
+        return [Unit(run) for run in sorted(found)]
+
+    def _runs_of_holdings(self) -> Iterator[tuple[Key, Holding]]:
+        for key, holding in self._holdings.items():
+            yield Key(key.namespace, holding.spec.run_ref.name), holding
+
+    def _flavor_of(self, run: Key) -> str:
+        known = self._runs.get(run)
+        return (known[2].resources.flavor or "") if known is not None else ""
 
     # -- leases and pledges -------------------------------------------------------------------------------------------
 
