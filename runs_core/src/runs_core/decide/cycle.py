@@ -92,7 +92,7 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
         decision = lifecycle(world, run)
         if decision is not None and decision.effects:
             return decision
-        return reclassed(world, run, advice) if world.funded and run.status.ending is None else None
+        return reclassed(world, run, advice) if world.funded else None
     return _unstarted(world, run, advice)
 
 

@@ -51,6 +51,12 @@ class GuardedIndex:
         if isinstance(answer, Failed):
             self.why = f"its index is broken since it failed to take up a what-if: {answer.why}"
 
+    def observed(self) -> None:
+        """Likewise."""
+        told = getattr(self.inner, "observed", None)
+        if told is not None and self.why is None and isinstance(answer := self._question.tell(told), Failed):
+            self.why = f"its index is broken since it failed to end an observation: {answer.why}"
+
     def apply(self, change: Change) -> Sequence[Key | Payer]:
         """The runs whose hold may change; when the index breaks, all that have not started: they are held now."""
         if self.why is not None:

@@ -85,7 +85,8 @@ def runs_index(view: View, settings: object) -> Index:
     world takes it up, and returns the keys of the runs whose hold or class may change by it, and the Payers (envelopes)
     that may now give more than before. In a what-if it gets the inverse of each change as well, last first, and must
     then be exactly as before. If it has `supposed(begins)`, that is called around each what-if, so that it can leave
-    alone what time alone moves. `view.index(YourClass)` hands it to your other hooks; one class, one index.
+    alone what time alone moves; if it has `observed()`, that is called once all that was seen in a turn is taken up,
+    and before anything is decided. `view.index(YourClass)` hands it to your other hooks; one class, one index.
     Answers merge: each plugin's stands; two that contradict each other refuse to start.
     A failure: the scheduler does not start until the plugin is mended or switched off. If `apply` fails later, the
     index is broken until the next start, and with it each answer of yours that would need it: `runs_hold` holds, the

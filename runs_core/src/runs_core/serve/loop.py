@@ -65,6 +65,7 @@ class Loop:
         world.apply(TimePassed(now))  # first: a run that was never admitted stands in line from when it is seen
         for change in changes:
             world.apply(change)
+        world.observed()
         if self._moment is not None and self._moment <= now:
             world.touch(*(run.key for run in world.runs() if run.status.phase is Phase.HELD))
         batch = cycle(world, self.advice, self._clock)

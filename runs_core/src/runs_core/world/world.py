@@ -403,6 +403,13 @@ class World:
             if told is not None:
                 told(begins)
 
+    def observed(self) -> None:
+        """All that was seen is taken up: what follows at this moment is decided."""
+        for index in self._indexes.values():
+            told: Callable[[], object] | None = getattr(index, "observed", None)
+            if told is not None:
+                told()
+
     def revert(self, inverse: c.Change) -> None:
         """Apply an inverse that `apply` returned; time may run backwards here, and nowhere else."""
         if isinstance(inverse, c.TimePassed):

@@ -10,7 +10,7 @@ from runs_budgets.claims import BORROWED, SHARED, Claim
 from runs_budgets.clock import NEVER
 from runs_budgets.envelopes import Purse, Shared
 from runs_budgets.fill import Changed
-from runs_budgets.meter import FRESH, Holding, Tally
+from runs_budgets.meter import FRESH, UNSEEN, Holding, Tally
 from runs_core import Key, Payer
 
 Due = tuple[int, str, str]
@@ -35,6 +35,7 @@ class Books:
         self._recent: dict[tuple[str, ...], Any] = {}
         self._aside: dict[tuple[str, ...], Any] = {}
         self.late: dict[Holding, int] = {}
+        self.recent: list[Holding] = []
         self._late_kept: list[dict[Holding, int]] = []
 
     def purse(self, payer: Payer) -> Purse:
@@ -127,8 +128,17 @@ class Books:
                 since = until
         holding.cls = cls
         self.meter(claim, holding, holding.gpus)
+        if holding.start < self.now:
+            self.recent.append(holding)
         if since < self.now:
             self.late[holding] = since
+
+    def found(self) -> None:
+        """The class of each lease that became known is found: what changes it from here on is later."""
+        self.count_late()
+        for holding in self.recent:
+            holding.seen = UNSEEN
+        self.recent.clear()
 
     def fresh(self, claim: Claim, holding: Holding) -> None:
         """What a lease was metered by others is known only now: its class is to be found anew."""

@@ -293,6 +293,11 @@ class Funding:
             self.quotas.pass_to(self.books.now)
         return self.books.told()
 
+    def observed(self) -> None:
+        """What became known is all there is to know at this moment: what changes a class from here on was decided."""
+        if self.books.recent and not self.books.supposing:
+            self.books.found()
+
     def supposed(self, on: bool) -> None:  # noqa: FBT001 - as core calls it
         """A what-if begins, or is over and its changes are taken back: then every meter is exactly as before."""
         if on:

@@ -11,6 +11,8 @@ from runs_core import Class, Lease, Split
 _PLACE = {cls: place for place, cls in enumerate(CLASSES)}
 FRESH = -1
 """In place of a class: not found yet."""
+UNSEEN = -1
+"""In place of the moment at which a lease became known: earlier than anything that is decided."""
 Counts = list[int]
 """By class, in the order of CLASSES."""
 
