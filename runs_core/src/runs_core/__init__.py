@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runs_core.settings import Settings as Settings
     from runs_core.values.budget import Budget as Budget
     from runs_core.values.budget import BudgetSpec as BudgetSpec
+    from runs_core.values.budget import BudgetStatus as BudgetStatus
     from runs_core.values.budget import Namespace as Namespace
     from runs_core.values.change import BudgetGone as BudgetGone
     from runs_core.values.change import BudgetSeen as BudgetSeen
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from runs_core.values.change import NamespaceSeen as NamespaceSeen
     from runs_core.values.change import NodeGone as NodeGone
     from runs_core.values.change import NodeSeen as NodeSeen
+    from runs_core.values.change import PledgeGone as PledgeGone
+    from runs_core.values.change import PledgeSeen as PledgeSeen
     from runs_core.values.change import PodGone as PodGone
     from runs_core.values.change import PodSeen as PodSeen
     from runs_core.values.change import ResolutionGone as ResolutionGone
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     from runs_core.values.change import RunGone as RunGone
     from runs_core.values.change import RunSeen as RunSeen
     from runs_core.values.change import TimePassed as TimePassed
+    from runs_core.values.classes import Class as Class
+    from runs_core.values.classes import Split as Split
+    from runs_core.values.classes import Tier as Tier
     from runs_core.values.decision import Ends as Ends
     from runs_core.values.decision import Held as Held
     from runs_core.values.decision import Hold as Hold
@@ -54,10 +60,22 @@ if TYPE_CHECKING:
     from runs_core.values.fields import fact_of as fact_of
     from runs_core.values.fields import field as field
     from runs_core.values.fields import rules as rules
+    from runs_core.values.funding import Account as Account
+    from runs_core.values.funding import Ask as Ask
+    from runs_core.values.funding import Cap as Cap
+    from runs_core.values.funding import Offer as Offer
+    from runs_core.values.funding import Offers as Offers
+    from runs_core.values.funding import Pledge as Pledge
+    from runs_core.values.funding import Share as Share
+    from runs_core.values.funding import Stage as Stage
+    from runs_core.values.funding import Unit as Unit
     from runs_core.values.lease import Closed as Closed
     from runs_core.values.lease import Lease as Lease
+    from runs_core.values.lease import NodeSlots as NodeSlots
     from runs_core.values.lease import Opened as Opened
+    from runs_core.values.lease import Payer as Payer
     from runs_core.values.lease import Role as Role
+    from runs_core.values.lease import RunRef as RunRef
     from runs_core.values.meta import Key as Key
     from runs_core.values.meta import Meta as Meta
     from runs_core.values.meta import Pairs as Pairs
@@ -71,6 +89,7 @@ if TYPE_CHECKING:
     from runs_core.values.pod import PodPhase as PodPhase
     from runs_core.values.record import Record as Record
     from runs_core.values.resolution import Resolution as Resolution
+    from runs_core.values.run import Condition as Condition
     from runs_core.values.run import Phase as Phase
     from runs_core.values.run import Resources as Resources
     from runs_core.values.run import Run as Run
@@ -92,19 +111,22 @@ _HOME = {
     "serve.loop": "Loop",
     "serve.simulate": "Simulation simulate",
     "settings": "Settings",
-    "values.budget": "Budget BudgetSpec Namespace",
+    "values.budget": "Budget BudgetSpec BudgetStatus Namespace",
     "values.change": "BudgetGone BudgetSeen Change HeadSeen LeaseGone LeaseSeen NamespaceGone NamespaceSeen NodeGone "
-    "NodeSeen PodGone PodSeen ResolutionGone ResolutionSeen RunGone RunSeen TimePassed",
+    "NodeSeen PledgeGone PledgeSeen PodGone PodSeen ResolutionGone ResolutionSeen "
+    "RunGone RunSeen TimePassed",
+    "values.classes": "Class Split Tier",
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
     "values.fields": "Fact Rule fact_of field rules",
-    "values.lease": "Closed Lease Opened Role",
+    "values.funding": "Account Ask Cap Offer Offers Pledge Share Stage Unit",
+    "values.lease": "Closed Lease NodeSlots Opened Payer Role RunRef",
     "values.meta": "Key Meta Pairs",
     "values.need": "Need NodeFilter",
     "values.node": "Domain MalformedNode Node Taint",
     "values.pod": "Pod PodPhase",
     "values.record": "Record",
     "values.resolution": "Resolution",
-    "values.run": "Phase Resources Run RunSpec RunStatus Topology",
+    "values.run": "Condition Phase Resources Run RunSpec RunStatus Topology",
     "values.section": "Section section",
     "world.view": "Index View",
 }

@@ -7,7 +7,8 @@ from runs_core.decide.bound import bound_of, paid_of, placement_of, pledge_of
 from runs_core.decide.place import place
 from runs_core.testing.builders import a_need, a_node, a_run, a_world
 from runs_core.testing.resolutions import resolutions
-from runs_core.values.funding import Share, Tier
+from runs_core.values.classes import Tier
+from runs_core.values.funding import Share
 from runs_core.values.lease import Payer
 from runs_core.values.placement import Placement
 from runs_core.values.resolution import ResolutionPhase, ResolutionStatus

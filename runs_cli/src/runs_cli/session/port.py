@@ -26,8 +26,9 @@ RUNS = ("Run",)
 PAID = ("Namespace", "Budget", "Run", "GPULease")
 PODS = ("Run", "Pod")
 LEDGER = ("Run", "GPULease")
+STORAGE = ("StorageClass", "PersistentVolume", "PersistentVolumeClaim")
 CUTS = ("Resolution",)
-FLEET = ("Namespace", "Budget", "Node", "Run", "GPULease", "Pod")
+FLEET = ("Namespace", "Budget", "Node", *STORAGE, "Run", "GPULease", "Pod")
 """Kinds that a command looks at. With Node among them it is about the whole cluster, else about its namespace."""
 
 

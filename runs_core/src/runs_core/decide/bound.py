@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from runs_core.values.funding import Pledge, Share, Tier
+from runs_core.values.classes import Tier
+from runs_core.values.funding import Pledge, Share
 from runs_core.values.lease import Payer
 from runs_core.values.node import Domain
 from runs_core.values.placement import PlacedGroup, PlacedPod, Placement

@@ -15,6 +15,7 @@ from runs_core.values.nonces import Chain, Nonces
 from runs_core.values.pod import Pod
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
+from runs_core.values.storage import Storage
 
 
 @attrs.frozen
@@ -177,6 +178,21 @@ class TimePassed:
     now: datetime
 
 
+@attrs.frozen
+class StorageSeen:
+    """A claim, a volume or a class of volumes as it is now."""
+
+    storage: Storage
+
+
+@attrs.frozen
+class StorageGone:
+    """It was deleted. kind: as Kubernetes names it."""
+
+    kind: str
+    key: Key
+
+
 Change = (
     NodeSeen
     | NodeGone
@@ -190,7 +206,11 @@ Change = (
     | LeaseGone
     | PodSeen
     | PodGone
+    | StorageSeen
+    | StorageGone
     | StartRefused
+    | PledgeSeen
+    | PledgeGone
     | ResolutionSeen
     | ResolutionGone
     | ChainSeen

@@ -11,12 +11,23 @@ from typing import assert_never
 import attrs
 
 from runs_core.values.budget import Budget
-from runs_core.values.change import BudgetSeen, Change, LeaseSeen, PodGone, PodSeen, ResolutionSeen, RunGone, RunSeen
+from runs_core.values.change import (
+    BudgetSeen,
+    Change,
+    LeaseSeen,
+    PodGone,
+    PodSeen,
+    ResolutionSeen,
+    RunGone,
+    RunSeen,
+    StorageSeen,
+)
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
+from runs_core.values.storage import VolumeClaim
 
 
 @attrs.frozen
@@ -31,6 +42,21 @@ class CloseLease:
     """Stamp a lease closed. lease: as it will stand."""
 
     lease: Lease
+
+
+@attrs.frozen
+class MeterLease:
+    """Write down what a lease has used by class so far. lease: open, as it will stand."""
+
+    lease: Lease
+
+
+@attrs.frozen
+class SelectNode:
+    """Say for which node the volume of an unbound claim is to be made. run: whose. claim: as it will stand."""
+
+    run: Key
+    claim: VolumeClaim
 
 
 @attrs.frozen
@@ -74,9 +100,13 @@ class SetRunStatus:
 
 @attrs.frozen
 class RemoveRun:
-    """Let a run's object go: it was deleted and holds nothing any more, or it finished long ago."""
+    """Let a run's object go: it was deleted and holds nothing any more, or it finished long ago.
+
+    uid: of this run; another of its name stays.
+    """
 
     key: Key
+    uid: str
 
 
 @attrs.frozen
@@ -119,24 +149,26 @@ class Emit:
     once: bool = False
 
 
-Made = OpenLease | CloseLease | MakePod | BindPod | EndPod | RemovePod
-Effect = Made | SetRunStatus | RemoveRun | SetBudgetStatus | PutResolution | SetResolutionStatus | Emit
+Made = OpenLease | CloseLease | MeterLease | MakePod | BindPod | EndPod | RemovePod
+Effect = Made | SelectNode | SetRunStatus | RemoveRun | SetBudgetStatus | PutResolution | SetResolutionStatus | Emit
 
 
 def expected(effect: Effect) -> Change | None:
     """What will be observed once the effect is written; None: nothing that a decision reads."""
     match effect:
-        case MakePod() | BindPod() | EndPod():
-            return PodSeen(effect.pod)
         case Emit():
             return None
         case SetRunStatus():
             return RunSeen(effect.run)
-        case OpenLease() | CloseLease():
+        case MakePod() | BindPod() | EndPod():
+            return PodSeen(effect.pod)
+        case OpenLease() | CloseLease() | MeterLease():
             return LeaseSeen(effect.lease)
         case RemovePod(key):
             return PodGone(key)
-        case RemoveRun(key):
+        case SelectNode(_, claim):
+            return StorageSeen(claim)
+        case RemoveRun(key, _):
             return RunGone(key)
         case SetBudgetStatus(budget):
             return BudgetSeen(budget)
