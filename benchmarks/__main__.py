@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from benchmarks import explanation, placement, throughput, waiting
+from benchmarks import explanation, funding, placement, throughput, waiting
 from benchmarks.measure import PACE, pace
 from benchmarks.result import QUICK, RESULTS, Result, write
 from benchmarks.sound import Unusable
 from benchmarks.table import PAGE, page
 
 BENCHMARKS: dict[str, Callable[..., Result]] = {
-    module.NAME: module.run for module in (placement, throughput, waiting, explanation)
+    module.NAME: module.run for module in (placement, throughput, waiting, explanation, funding)
 }
 
 

@@ -33,11 +33,12 @@ def answers(funding: Funding, stage: Stage) -> dict[str, object]:
         for name, purse in sorted(purses.items()):
             spent = purse.tally.until(stage.chronicle.now)
             lent = {who: tally.until(stage.chronicle.now)[BORROWED] for who, tally in purse.lent.items()}
+            used = purse.used(stage.chronicle.now) if purse.spec is not None else 0
             said[f"the use of {budget}/{name}"] = (
                 spent,
                 purse.funded,
                 purse.payees,
-                purse.used(stage.chronicle.now),
+                used,
                 lent,
             )
     for owner in OWNERS:
