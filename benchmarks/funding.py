@@ -1,8 +1,8 @@
 """What one change of funding costs at 100,000 GPUs, against evaluating every claim anew.
 
-500 Budgets in families of ten, 2,000 envelopes, 20,000 claims, some of them unfunded; then with half of all claims on one
-envelope, and with half of them on fifty envelopes under one aggregate cap. A change is a lease that closes or one that
-opens; those that open claim at the end of their band, as leases do.
+500 Budgets in families of ten, 2,000 envelopes, 20,000 claims, some of them unfunded; then with half of all claims on
+one envelope, and with half of them on fifty envelopes under one aggregate cap. A change is a lease that closes or one
+that opens; those that open claim at the end of their band, as leases do.
 """
 
 from __future__ import annotations

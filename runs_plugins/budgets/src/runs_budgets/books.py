@@ -214,9 +214,10 @@ class Books:
 
     def told(self) -> list[Key | Payer]:
         """Runs whose class is another one now, and envelopes that can give more, since this was last asked."""
-        runs = {
-            holding.claim.run: None for holding, cls in self._turned.items() if holding.claim and holding.cls != cls
-        }
+        if not self._had and not self._turned and not self._pledges and not self._opened:
+            return []
+        turned = self._turned.items()
+        runs = {holding.claim.run: None for holding, cls in turned if holding.claim is not None and holding.cls != cls}
         runs |= {claim.run: None for claim, taken in self._pledges.items() if claim.pledged and claim.taken != taken}
         for thing, had in self._had.items():
             has = thing.standing()

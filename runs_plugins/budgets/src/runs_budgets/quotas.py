@@ -97,7 +97,7 @@ class Quotas:
                 if -NEVER < edge < NEVER:
                     del self._edges[bisect_left(self._edges, (edge, budget, name))]
         first = purse.spec is None and purse.began is None
-        purse.owner, purse.spec = owner if spec is not None else None, spec
+        purse.specify(owner, spec)
         if spec is None:
             purse.open = False
             books.redue(purse)
