@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [names…]`: measures, records, and exits 1 where a limit is missed."""
+"""`python -m benchmarks [--quick] [--live] [names…]`: measures, records, and exits 1 where a limit is missed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from benchmarks import explanation, funding, placement, throughput, waiting
+from benchmarks.live import fleet, queue_load
 from benchmarks.measure import PACE, pace
 from benchmarks.result import QUICK, RESULTS, Result, write
 from benchmarks.sound import Unusable
@@ -19,20 +20,25 @@ from benchmarks.table import PAGE, page
 BENCHMARKS: dict[str, Callable[..., Result]] = {
     module.NAME: module.run for module in (placement, throughput, waiting, explanation, funding)
 }
+LIVE: dict[str, Callable[..., Result]] = {module.NAME: module.run for module in (queue_load, fleet)}
+"""Each on a real API server of its own; they want a machine that does nothing else."""
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(BENCHMARKS)}; all without")
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"of {', '.join(BENCHMARKS | LIVE)}; all of a kind without"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions; recorded apart, not in the table")
     parser.add_argument("--table", action="store_true", help="measure nothing: write the table from what is recorded")
+    parser.add_argument("--live", action="store_true", help="those on a real API server, from RUNS_TEST_KUBE")
     asked = parser.parse_args(arguments)
-    if unknown := sorted(set(asked.names) - BENCHMARKS.keys()):
-        parser.error(f"no benchmark is named {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if unknown := sorted(set(asked.names) - (BENCHMARKS | LIVE).keys()):
+        parser.error(f"no benchmark is named {', '.join(unknown)}; there are {', '.join(BENCHMARKS | LIVE)}")
     if asked.table:
         PAGE.write_text(page(RESULTS), encoding="utf-8")
         return 0
-    names = asked.names or list(BENCHMARKS)
+    names = asked.names or list(LIVE if asked.live else BENCHMARKS)
     if len(names) > 1:  # each in a process of its own: what one leaves in memory must not cost the next
         options = ["--quick"] if asked.quick else []
         codes = [
@@ -51,7 +57,7 @@ def _measure(name: str, *, quick: bool) -> Result | None:
     gc.collect()
     try:
         before = pace()
-        result = attrs.evolve(BENCHMARKS[name](quick=quick), quick=quick)
+        result = attrs.evolve((BENCHMARKS | LIVE)[name](quick=quick), quick=quick)
         result = attrs.evolve(result, facts={**result.facts, PACE: round((before + pace()) / 2, 1)})
     except Unusable as unusable:
         print(f"{name}: {unusable}", file=sys.stderr)

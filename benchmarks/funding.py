@@ -8,7 +8,7 @@ that opens; those that open claim at the end of their band, as leases do.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from time import process_time
@@ -83,7 +83,7 @@ class Market:
 
     def _put(self, name: str, owner: str, quota: Quota) -> None:
         self.budgets[name] = owner, quota
-        sections = MappingProxyType({Quota: quota})
+        sections: Mapping[type, object] = MappingProxyType({Quota: quota})
         self.funding.apply(BudgetSeen(Budget(meta=Meta(name=name), spec=BudgetSpec(owner=owner, sections=sections))))
 
     def lease(self, start: datetime) -> Lease:

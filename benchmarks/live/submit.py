@@ -12,17 +12,20 @@ from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object
 from runs_core.schema.names import API_VERSION
 
+FLAVOR = "H100-80GB"
 
-def body(owner: int, cls: Class, number: int) -> Object:
-    """A run of one pod that runs its time and ends."""
+
+def run_body(namespace: str, name: str, gpus: int, milliseconds: int | None = None) -> Object:
+    """A run of one pod. milliseconds: that it runs until it ends, None: for ever."""
+    lasts = {} if milliseconds is None else {"runs.dev/simulated-duration": f"{milliseconds}ms"}
     return {
         "apiVersion": API_VERSION,
         "kind": "Run",
-        "metadata": {"name": name_of(cls, number), "namespace": namespace_of(owner)},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {
-            "resources": {"flavor": "H100-80GB", "gpus": cls.gpus, "gpusPerPod": cls.gpus},
+            "resources": {"flavor": FLAVOR, "gpus": gpus, "gpusPerPod": gpus},
             "template": {
-                "metadata": {"annotations": {"runs.dev/simulated-duration": f"{cls.milliseconds}ms"}},
+                "metadata": {"annotations": lasts},
                 "spec": {"containers": [{"name": "main", "image": "none"}]},
             },
         },
@@ -36,7 +39,8 @@ def submit(api: Api, owner: int, cls: Class, made: list[tuple[str, float]]) -> N
         due = begin + number * cls.every_milliseconds / 1000
         time.sleep(max(0.0, due - time.monotonic()))
         asked = time.time()
-        api.call("POST", paths.collection("Run", namespace_of(owner)), body(owner, cls, number))
+        body = run_body(namespace_of(owner), name_of(cls, number), cls.gpus, cls.milliseconds)
+        api.call("POST", paths.collection("Run", namespace_of(owner)), body)
         made.append((f"{namespace_of(owner)}/{name_of(cls, number)}", asked))
 
 

@@ -26,6 +26,10 @@ HOLDS = {
     "WaitingForPods": "It has no template, and not all pods that somebody else makes for it are there. "
     "Where pods are simulated it waits for none.",
     "PodMismatch": "A pod that somebody else made for it asks for another number of GPUs than `resources.gpusPerPod`.",
+    "ClaimMissing": "A PersistentVolumeClaim that its template uses does not exist, or is being deleted.",
+    "ClaimUnbound": "A PersistentVolumeClaim that its template uses is not bound yet, and its storage class does not "
+    "wait for the first pod.",
+    "VolumeMissing": "A PersistentVolumeClaim that its template uses is bound to a volume that does not exist.",
     "NameInUse": "Pods of an earlier run of the same name have not ended yet.",
     "StartBackOff": "Its last start did not come up within `spec.startTimeout`. "
     "The next follows after a pause that doubles.",
@@ -39,9 +43,12 @@ WAITS = {
     "NeverFits": "The present fleet could not take it even if nothing ran on it. Another node may change that.",
     "NoSuchLocation": "No healthy node of the flavor has the labels of `topology.selector`.",
     "NoNodeAllowed": "The template's node rules and the nodes' taints leave no node.",
+    "VolumesElsewhere": "No node that would do otherwise reaches all the volumes that its template uses.",
     "NotEnoughGPUs": "Fewer GPUs are free than it wants.",
     "NoRoomForPod": "Enough GPUs are free, "
     "but too few where a whole pod has room: GPUs, CPU, memory, storage, pod count.",
+    "OutOfQuota": "Somebody decides who pays, and nobody pays for all of it. The message says who was asked, what "
+    "they have and why they give no more.",
     "Fragmented": "Enough nodes have room for a pod, but the groups do not fit into the domains.",
 }
 STANDING = {
@@ -64,6 +71,12 @@ ENDS = {
 }
 ELSEWHERE = {
     "Retried": ("history", "The pods of a retry were made."),
+    "Repaid": (
+        "history and event",
+        "It ran without a payer and has one now; its leases were opened again, in their places.",
+    ),
+    "Reclassed": ("history and event", "What it holds is of another class than before; the message says of which."),
+    "LatePods": ("history", "A pod came late, for an attempt that is over, and was told to go."),
     "Retention": ("history", "A finished run was removed; its time in the setting `retention.runs` was over."),
     "SetAside": (
         "event of a Node",
@@ -93,6 +106,7 @@ CONDITIONS = {
 OPENED = {
     Opened.START: "The run's first start.",
     Opened.REQUEUE: "A later start, after it lost its GPUs.",
+    Opened.REPAID: "The run had no payer for these places, and has one now.",
 }
 CLOSED = {
     Closed.SUCCEEDED: "The run succeeded.",
@@ -102,6 +116,8 @@ CLOSED = {
     Closed.SUSPENDED: "The run was suspended.",
     Closed.NODE_LOST: "A node of the run was lost.",
     Closed.EVICTED: "A pod was ended by somebody else, and its node takes nothing new.",
+    Closed.REPAID: "The run got a payer for these places: another lease holds them from now on.",
+    Closed.UNFUNDED_RECLAIMED: "Nobody paid for the run, and somebody who pays needed its GPUs.",
 }
 NO_CODES = frozenset({"False", "Finished", "Held", "Node", "Normal", "Ready", "Run", "True", "Warning"})
 """Capitalised words in the decisions that are no reasons: kinds, condition types, and what Kubernetes says itself."""

@@ -307,6 +307,57 @@ items:
     assert (answer.exit_code, "kind: got 'Run'" in answer.stderr) == (2, True)
 
 
+VOLUME = """
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: disk}
+spec:
+  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+      - matchExpressions: [{key: disk, operator: In, values: [here]}]
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {volumeName: disk}
+status: {phase: Bound}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: with-disk, labels: {disk: here, runs.dev/gpu-flavor: A100}}
+status: {allocatable: {nvidia.com/gpu: "8"}}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: local}
+volumeBindingMode: WaitForFirstConsumer
+"""
+MOUNTS = """
+apiVersion: runs.dev/v1alpha1
+kind: Run
+metadata: {name: mounts}
+spec:
+  resources: {gpus: 8, flavor: A100}
+  template:
+    spec:
+      containers: [{name: main}]
+      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+"""
+
+
+def test_a_run_waits_for_its_claim_and_goes_where_its_volume_is(on: Runs) -> None:
+    told(on("submit", "-f", "-", input=MOUNTS))
+    assert "waits for PersistentVolumeClaim data, which does not exist" in told(on("explain", "mounts"))
+    declared = told(on("cluster", "apply", "-f", "-", input=VOLUME))
+    assert "persistentvolumeclaim/data: created" in " ".join(declared.split())
+    assert "with-disk" in told(on("pods", "mounts"))
+    second = on("submit", "-f", "-", input=MOUNTS.replace("mounts", "second"))
+    assert "where its volumes are" in told(on("explain", "second")), told(second)
+    again = told(on("cluster", "apply", "-f", "-", input=VOLUME.replace("WaitForFirstConsumer", "Immediate")))
+    assert "storageclass/local: configured" in " ".join(again.split())
+
+
 def test_a_node_that_does_not_say_how_many_pods_it_takes_has_room_for_110(on: Runs) -> None:
     node = """
 apiVersion: v1

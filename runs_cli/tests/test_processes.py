@@ -67,16 +67,29 @@ def test_a_reader_that_leaves_is_no_error(fleet: str) -> None:
         command.stderr.close()
 
 
+def _interruptible() -> None:
+    """Where the tests run in the background of a script, an interrupt is ignored, and a child would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_ends_with_130(fleet: str) -> None:
-    watch = subprocess.Popen(
-        [*PROGRAM, "--local", fleet, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    made = subprocess.run([*PROGRAM, "--local", fleet, "submit", "a", "--gpus", "1"], check=True, capture_output=True)
-    assert b"Starting" in made.stdout
-    assert watch.stdout is not None
-    assert "default/a Starting Started" in watch.stdout.readline()
-    watch.send_signal(signal.SIGINT)
-    assert watch.communicate(timeout=30)[1].strip() == ""
+    words = [*PROGRAM, "--local", fleet, "watch"]
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_interruptible,  # noqa: PLW1509  # one system call, and no thread of the tests holds a lock of ours
+    ) as watch:
+        try:
+            submit = [*PROGRAM, "--local", fleet, "submit", "a", "--gpus", "1"]
+            assert b"Starting" in subprocess.run(submit, check=True, capture_output=True).stdout
+            assert watch.stdout is not None
+            assert "default/a Starting Started" in watch.stdout.readline()
+            watch.send_signal(signal.SIGINT)
+            assert watch.communicate(timeout=30)[1].strip() == ""
+        finally:
+            watch.kill()
     assert watch.returncode == 130
 
 

@@ -12,7 +12,7 @@ from benchmarks.sound import Unusable, demand_busy, demand_sound, miscounted, us
 from benchmarks.workload import FLAVOR, Demand, Player
 
 from runs_core.decide.advice import Advice
-from runs_core.decide.cycle import consider
+from runs_core.decide.waiting import consider
 from runs_core.serve.loop import Loop
 from runs_core.values.change import NodeGone, NodeSeen
 from runs_core.values.decision import Outcome

@@ -40,7 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Row:
     """One fault. seconds: from when it was over until all was well, the longest of all times it was made.
 
-    broken: invariants. double, lost, unheld: as in `Breaches`. leases, pods: that there were. restarts: of schedulers.
+    broken: invariants. double, lost, unheld, late: as in `Breaches`. leases, pods: that there were. restarts: of
+    schedulers.
     """
 
     fault: str
@@ -51,6 +52,7 @@ class Row:
     double: int
     lost: int
     unheld: int
+    late: int
     leases: int
     pods: int
     restarts: int
@@ -77,6 +79,7 @@ class Table:
             double=len(found.double),
             lost=len(found.lost),
             unheld=len(found.unheld),
+            late=found.late,
             leases=found.leases,
             pods=found.pods,
             restarts=stage.restarts,

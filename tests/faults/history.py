@@ -77,14 +77,16 @@ def _event(told: Object) -> Event:
 class Breaches:
     """What was written that must never be. double: places that two open leases held, and attempts that overlapped.
 
-    lost: leases that changed once closed, or went while open. unheld: pods that lived without an open lease of theirs.
-    leases, pods: how many of ours there were.
+    lost: leases that changed once closed, or went while open. unheld: pods that lived without an open lease of theirs,
+    and were not told to go. late: pods that began without one, and were. leases, pods: how many of ours there were.
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.double: list[str] = []
         self.lost: list[str] = []
         self.unheld: list[str] = []
+        self.late: list[str] = []
+        self._bereft: dict[str, str] = {}
         self.leases: set[str] = set()
         self.pods: set[str] = set()
         self._open: dict[str, Object] = {}
@@ -98,6 +100,7 @@ class Breaches:
                 self._pod(event)
             else:
                 self._node(event)
+        self.unheld += self._bereft.values()
 
     def all(self) -> list[str]:
         return [*self.double, *self.lost, *self.unheld]
@@ -142,11 +145,14 @@ class Breaches:
         name, item = event.key.removeprefix(PODS), event.item
         labels = {} if item is None else item["metadata"].get("labels") or {}
         ended = item is None or (item.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        told = self._bereft.get(name)
+        if told is not None and (item is None or "deletionTimestamp" in item["metadata"]):
+            self.late.append(self._bereft.pop(name))
         if item is None or ended or "runs.dev/rank" not in labels:
             self._living.pop(name, None)
             return
         if name not in self._living and not any(_holds(n, held, name, item) for n, held in self._open.items()):
-            self.unheld.append(f"{event.revision}: pod {name} lives without a lease")
+            self._bereft[name] = f"{event.revision}: pod {name} lives without a lease"
         self.pods.add(name)
         self._living[name] = item
 

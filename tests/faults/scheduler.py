@@ -21,6 +21,8 @@ from runs_cli.main import root
 from runs_core.cluster.kube.cluster import KubeCluster, wall_clock
 from runs_core.cluster.kube.gates import Places
 from runs_core.cluster.kube.mirror import Mirror
+from runs_core.cluster.kube.statuses import Statuses
+from runs_core.cluster.kube.writes import NEVER_SEEN
 
 
 def serve(words: Sequence[str], skew: float, variant: str) -> None:
@@ -55,11 +57,18 @@ def events_unsorted() -> None:
     Mirror.passed = lambda *_: False  # type: ignore[method-assign]  # the defect to be found
 
 
+def statuses_unguarded() -> None:
+    """A status is written whatever was written since it was decided on."""
+    KubeCluster._basis = lambda *_: NEVER_SEEN  # type: ignore[method-assign]  # the defect to be found
+    Statuses._note = lambda *_: None  # type: ignore[method-assign]  # likewise
+
+
 defects = {
     "": sound,
     "journal unread": journal_unread,
     "places unguarded": places_unguarded,
     "events unsorted": events_unsorted,
+    "statuses unguarded": statuses_unguarded,
 }
 
 

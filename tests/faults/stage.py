@@ -20,11 +20,8 @@ from tests.faults.proxy import Proxy, Request
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Refused
-from runs_core.cluster.kube.mirror import Value, as_change
+from runs_core.cluster.kube.mirror import as_change, read
 from runs_core.errors import Unavailable
-from runs_core.schema.convert import from_object
-from runs_core.schema.nodes import node_from_object
-from runs_core.schema.pods import pod_from_object
 from runs_core.settings import FleetSettings
 from runs_core.values.change import TimePassed
 from runs_core.values.meta import Key
@@ -101,12 +98,13 @@ class Scheduler:
 
 @attrs.frozen(kw_only=True)
 class Verdict:
-    """What is wrong. world: invariants, of a fresh world. Else as in `Breaches`, leases and pods counted."""
+    """What is wrong. world: invariants, of a fresh world. Else as in `Breaches`; late, leases and pods counted."""
 
     world: Sequence[str]
     double: Sequence[str]
     lost: Sequence[str]
     unheld: Sequence[str]
+    late: int
     leases: int
     pods: int
 
@@ -322,7 +320,7 @@ class Stage:
         world.apply(TimePassed(datetime.now(UTC)))
         for kind in paths.LISTS:
             for item in self.items(kind):
-                value = _read(kind, item)
+                value = read(kind, item, FleetSettings(), ())
                 change = as_change((kind, _key(item)), value)
                 if change is not None:
                     world.apply(change)
@@ -339,6 +337,7 @@ class Stage:
             double=past.double,
             lost=past.lost,
             unheld=past.unheld,
+            late=len(past.late),
             leases=len(past.leases),
             pods=len(past.pods),
         )
@@ -355,15 +354,20 @@ class Stage:
         for proxy in self.proxies:
             proxy.close()
         self.plane.ready()
-        self._delete(RUNS.format(self.namespace))
         self._delete(f"/api/v1/namespaces/{self.namespace}/pods", gracePeriodSeconds=0)
         leases = f"/apis/runs.dev/v1alpha1/namespaces/{self.namespace}/gpuleases"
-        for item in self.plane.admin.call("GET", leases)[1]["items"]:
-            body = {"metadata": {"finalizers": None}}
-            path = f"{leases}/{item['metadata']['name']}"
-            self.plane.scheduler.call("PATCH", path, body, content=MERGE)
-        self._delete(leases)
+        for collection in (self.path, leases):
+            self._delete(collection)
+            for item in self.plane.admin.call("GET", collection)[1]["items"]:
+                self._let_go(f"{collection}/{item['metadata']['name']}")
         self._delete(f"/api/v1/namespaces/{self.namespace}")
+
+    def _let_go(self, path: str) -> None:
+        try:
+            self.plane.scheduler.call("PATCH", path, {"metadata": {"finalizers": None}}, content=MERGE)
+        except Refused as error:
+            if error.status != 404:
+                raise
 
     def _delete(self, path: str, **options: object) -> None:
         try:
@@ -387,14 +391,6 @@ def _ready(api: Api) -> list[str]:
         if conditions.get("Ready") == "True" and not item["spec"].get("taints"):
             found.append(item["metadata"]["name"])
     return found
-
-
-def _read(kind: str, item: Object) -> Value:
-    if kind == "Node":
-        return node_from_object(item, FleetSettings())
-    if kind == "Pod":
-        return pod_from_object(item, FleetSettings())
-    return from_object({**item, "kind": kind})
 
 
 def _key(item: Object) -> Key:

@@ -10,7 +10,7 @@ from tests.faults.conftest import only_in_full
 from tests.faults.proxy import Request, Watching
 from tests.faults.stage import Stage
 from tests.faults.test_kills import a_life
-from tests.faults.test_leaders import stop_at
+from tests.faults.test_leaders import a_late_status, stop_at
 from tests.faults.test_watches import canceling, lives
 
 
@@ -47,9 +47,13 @@ def test_a_journal_that_nobody_reads_is_found_out(stage: Stage) -> None:
 
 
 def test_a_start_that_does_not_wait_for_its_places_is_found_out(stage: Stage) -> None:
+    opened: set[str] = set()
+
     def slow(request: Request) -> bool:
-        if request.plural == "gpuleases/status":
+        if request.plural == "gpuleases" and request.path in opened:  # so it closes now
             time.sleep(0.5)
+        if request.plural == "gpuleases":
+            opened.add(request.path)
         return True
 
     stage.proxy.before_write = slow
@@ -57,6 +61,11 @@ def test_a_start_that_does_not_wait_for_its_places_is_found_out(stage: Stage) ->
     expected = a_life(stage, 1)
     stage.settle(expected, 30, each=lambda: canceling(stage, expected))
     assert stage.verdict().double
+
+
+def test_a_status_that_is_written_over_whatever_is_there_is_found_out(stage: Stage) -> None:
+    with pytest.raises(AssertionError, match=r"not settled|an end was written over"):
+        a_late_status(stage, "statuses unguarded")
 
 
 @only_in_full

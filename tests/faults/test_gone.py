@@ -183,6 +183,7 @@ def test_crds_are_upgraded_under_running_work(stage: Stage, table: Table, full: 
             stage.reach(f"long-{number}", "Running")
             newer = [_with_a_field(crd, number) for crd in crds()]
             stage.plane.kubectl("apply", "--server-side", "-f", "-", stdin=listed(newer))
+            stage.edit(f"long-{number}", canceled=True)
         seconds = stage.settle(expected, 60, each=lambda: canceling(stage, expected))
     finally:
         stage.plane.kubectl("apply", "--server-side", "-f", "-", stdin=listed(crds()))

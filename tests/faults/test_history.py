@@ -55,6 +55,13 @@ def test_what_must_never_be_is_found(written: list[tuple[str, Object | None]], w
     assert what in breach
 
 
+def test_a_pod_that_comes_late_and_is_told_to_go_is_told_apart() -> None:
+    going = pod()
+    going["metadata"]["deletionTimestamp"] = "then"
+    found = judged((PODS + POD, pod()), (PODS + POD, going), (PODS + POD, None))
+    assert (found.all(), len(found.late)) == ([], 1)
+
+
 def test_on_a_node_that_is_gone_nothing_counts_any_more() -> None:
     there: Object = {"spec": {}}
     last = (LEASES + A, lease("a", closed=True))

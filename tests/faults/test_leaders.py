@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 from tests.faults.conftest import Table, only_in_full
@@ -63,6 +64,38 @@ def suspended(stage: Stage, number: int, write: int, variant: str = "") -> tuple
     old.stop()
     heir.stop()
     return seconds, f"{found[0].verb} {found[0].plural}" if found else ""
+
+
+def a_late_status(stage: Stage, variant: str = "") -> float:
+    """The leader stands still before it writes that a run starts. Its heir leads the run to its end; then that arrives.
+
+    Seconds from then until all is well, and stays so.
+    """
+    old = stage.scheduler("old", variant=variant)
+    stage.reach_leader("old")
+    found, late = stop_at(stage, lambda request: request.plural == "runs/status", old)
+    stage.submit("first", 8, 0.3)
+    stage.await_(lambda: bool(found), "no status is written")
+    heir = stage.scheduler("heir", variant=variant, proxy=stage.another_proxy())
+    stage.settle({"first": "Succeeded"}, 40)
+    ended = stage.runs()["first"]["status"]
+    late.set()
+    old.signal(signal.SIGCONT)
+    began = time.monotonic()
+    stage.said(old, "stands by", times=2)
+    seconds = time.monotonic() - began
+    time.sleep(2)  # for what should not come
+    seconds += stage.settle({"first": "Succeeded"}, 3)
+    assert stage.runs()["first"]["status"] == ended, "an end was written over"
+    old.stop()
+    heir.stop()
+    return seconds
+
+
+def test_a_status_that_arrives_late_is_refused(stage: Stage, table: Table) -> None:
+    seconds = a_late_status(stage)
+    how = "SIGSTOP of the leader before it writes that a run starts; replaced; the write arrives when the run has ended"
+    table.add("status written late", how, [seconds], stage)
 
 
 def stop_at(

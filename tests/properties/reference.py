@@ -31,13 +31,13 @@ class Floor:
         self.left: dict[str, list[int]] = {}
         said = recomputed(world)
         for node in world.nodes():
-            active, spare, cpu, memory, ephemeral, pods, foreign = _load(said[f"node {node.name}"])
+            active, spare, pledged, cpu, memory, ephemeral, pods, foreign = _load(said[f"node {node.name}"])
             held = active | spare
             takes = node.ready and not node.cordoned and not node.lost and not held >> node.gpus
             if node.flavor != flavor or not takes:
                 continue
             self.nodes[node.name] = node
-            self.places[node.name] = [place for place in range(node.gpus) if not held >> place & 1]
+            self.places[node.name] = [place for place in range(node.gpus) if not (held | pledged) >> place & 1]
             self.blocked[node.name] = foreign
             self.left[node.name] = [
                 node.cpu_milli - cpu,
@@ -102,10 +102,10 @@ class Floor:
         self.left[name] = [left - sign * want for left, want in zip(self.left[name], self._asked(), strict=True)]
 
 
-def _load(said: object) -> tuple[int, int, int, int, int, int, int]:
+def _load(said: object) -> tuple[int, int, int, int, int, int, int, int]:
     assert isinstance(said, tuple)
-    active, spare, cpu, memory, ephemeral, pods, foreign = said
-    return active, spare, cpu, memory, ephemeral, pods, foreign
+    active, spare, pledged, cpu, memory, ephemeral, pods, foreign = said
+    return active, spare, pledged, cpu, memory, ephemeral, pods, foreign
 
 
 def placed(world: World, flavor: str, need: Need) -> Placement | None:

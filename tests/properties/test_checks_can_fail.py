@@ -23,7 +23,7 @@ from tests.properties.test_inverses import changes
 from tests.properties.test_placement import fleet as a_fleet
 from tests.properties.test_placement import need, plan
 
-from runs_core.decide import advice, cycle, place, release, start
+from runs_core.decide import advice, batch, place, release, start, waiting
 from runs_core.serve.loop import Loop
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
 from runs_core.testing.canonical import canonical, first_difference
@@ -99,8 +99,8 @@ def test_4_is_broken_by_a_release_that_does_not_wait_for_pods(monkeypatch: Patch
 def test_4_is_broken_by_a_start_that_leases_less_than_it_says(monkeypatch: Patch) -> None:
     real = start._lease
 
-    def short(*args: Any) -> Lease:
-        lease = real(*args)
+    def short(*args: Any, **named: Any) -> Lease:
+        lease = real(*args, **named)
         first = lease.spec.slots[0]
         slots = (attrs.evolve(first, ordinals=first.ordinals[:1]), *lease.spec.slots[1:])
         return attrs.evolve(lease, spec=attrs.evolve(lease.spec, slots=slots))
@@ -302,7 +302,7 @@ def test_8_is_broken_by_attending_in_the_order_of_a_set() -> None:
 
 
 def test_9_is_broken_by_an_undo_that_takes_nothing_back(monkeypatch: Patch) -> None:
-    without(monkeypatch, cycle.Batch, "undo")
+    without(monkeypatch, batch.Batch, "undo")
 
     def refusing(rng: random.Random, told: Any) -> Harness:
         def between(stage: Harness) -> None:
@@ -323,12 +323,12 @@ def test_9_is_broken_by_what_only_a_process_remembers(monkeypatch: Patch) -> Non
         answered[id(world_), key] = world_  # kept, so that no other world gets its id
         return known
 
-    monkeypatch.setattr(cycle, "_answered", remembers)
+    monkeypatch.setattr(waiting, "_answered", remembers)
     assert differ(lambda _, told: play(told, between=lambda stage: stage.restart()))
 
 
 def test_a_status_that_is_not_written_is_told(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(cycle, "start", forgetful(start.start, SetRunStatus))
+    monkeypatch.setattr(waiting, "start", forgetful(start.start, SetRunStatus))
     assert "invariant 4: run" in found_by_playing()
 
 

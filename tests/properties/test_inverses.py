@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.properties.histories import SPACES, budget, history, node, play, run, stranger, template
 
 from runs_core.decide.advice import Silent
-from runs_core.decide.cycle import consider
+from runs_core.decide.waiting import consider
 from runs_core.testing.builders import a_lease, a_pod, a_run
 from runs_core.testing.harness import Harness
 from runs_core.values import change as c
@@ -19,8 +19,10 @@ from runs_core.values.lease import Closed, LeaseStatus
 from runs_core.values.node import MalformedNode
 from runs_core.values.pod import Claim, Pod, PodPhase
 from runs_core.values.run import Phase, Run
-from runs_core.values.template import PodTemplate
+from runs_core.values.storage import Storage, StorageClass, Volume, VolumeClaim
+from runs_core.values.template import Operator, PodTemplate, Requirement
 from runs_core.world.oracle import differences, snapshot
+from runs_core.world.volumes import name_of
 from runs_core.world.world import World
 
 EXAMPLES = 40
@@ -72,10 +74,28 @@ def changes(rng: random.Random, world: World) -> list[c.Change]:
         c.BudgetGone(f"b{rng.randint(0, 2)}"),
         c.NamespaceGone(rng.choice(SPACES)),
     ]
+    found += [c.StorageSeen(storage(rng)), c.StorageGone(*name_of(storage(rng))), c.RunSeen(mounting(rng, someone))]
     made = budget(rng, f"b{rng.randint(0, 2)}")
     found.append(c.BudgetSeen(made))  # type: ignore[arg-type]  # a Thing that is a Budget
     found += [c.NamespaceSeen(attrs.evolve(one, labels=())) for one in namespaces]
     return found
+
+
+def storage(rng: random.Random) -> Storage:
+    """A claim of two, a volume or a class; who uses the first needs what it says."""
+    zone = Requirement(key="zone", operator=Operator.IN, values=(rng.choice("ab"),))
+    name, made = rng.choice(("data", "other")), rng.choice(("v", None))
+    claim = VolumeClaim(
+        namespace="research", name=name, volume=made, storage_class="local", node=rng.choice((None, "n00"))
+    )
+    return rng.choice((claim, Volume(name="v", terms=((zone,),)), StorageClass(name="local", waits=rng.random() < 0.5)))
+
+
+def mounting(rng: random.Random, someone: Run) -> Run:
+    """The run, and what its pods now use."""
+    claims = rng.choice((("data",), ("data", "other"), ()))
+    made = attrs.evolve(someone.spec.template or PodTemplate(), claims=claims)
+    return attrs.evolve(someone, spec=attrs.evolve(someone.spec, template=made))
 
 
 def claiming(rng: random.Random, someone: Run) -> Pod:

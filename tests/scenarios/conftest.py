@@ -16,7 +16,6 @@ from tests.scenarios.plane import EmptyPlane
 from tests.scenarios.play import Play
 from tests.scenarios.stage import Stage
 from tests.scenarios.transcript import difference, transcript
-from tests.scenarios.unplayable import UNPLAYABLE
 
 from runs_core.settings import Settings
 
@@ -42,8 +41,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and _stage_of(item).startswith("kube"):
             item.add_marker(pytest.mark.kube)
             item.add_marker(pytest.mark.xdist_group("scenarios-kube"))  # one worker, and so one API server
-            if item.originalname in UNPLAYABLE:
-                item.add_marker(pytest.mark.xfail(reason=UNPLAYABLE[item.originalname], strict=True))
 
 
 def _stage_of(item: pytest.Function) -> str:

@@ -105,6 +105,9 @@ class KubeStage:
                 self._plane.people.replace(path, _with_template(body))
             case "Pod":
                 self._plane.people.replace(path, _with_limits(body))
+            case "PersistentVolumeClaim":
+                self._plane.people.replace(path, {**body, "status": {}})
+                self._plane.people.replace(f"{path}/status", body)
             case _:
                 self._plane.people.replace(path, body)
 
@@ -166,7 +169,7 @@ class KubeStage:
 
     def _find(self, kind: str) -> Sequence[Object]:
         items: list[Object] = self._plane.people.call("GET", paths.LISTS[kind])[1]["items"]
-        if kind == "Pod":
+        if kind in ("Pod", "PersistentVolumeClaim"):
             return items
         values = [from_object({**item, "kind": kind}) for item in items]
         return [to_object(value) for value in values if isinstance(value, Run | Lease)]

@@ -73,6 +73,50 @@ def run(name: str, **said: object) -> Object:
     }
 
 
+def volume(name: str, label: str, *values: str) -> Object:
+    """A PersistentVolume that is reached from the nodes whose label has one of these values."""
+    wanted = {"key": label, "operator": "In", "values": list(values)}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteMany"],
+            "hostPath": {"path": "/data"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [wanted]}]}},
+        },
+    }
+
+
+def claim(name: str, volume: str | None = None, storage_class: str = "") -> Object:
+    """A PersistentVolumeClaim, bound to the volume if there is one."""
+    spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {**spec, "storageClassName": storage_class, **({"volumeName": volume} if volume else {})},
+        "status": {"phase": "Bound" if volume else "Pending"},
+    }
+
+
+def storage_class(name: str, mode: str) -> Object:
+    """mode: Immediate or WaitForFirstConsumer."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": "example.com/none",
+        "volumeBindingMode": mode,
+    }
+
+
+def mounting(*claims: str) -> Object:
+    """The spec of a pod that uses these."""
+    return {"volumes": [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claims]}
+
+
 def budget(owner: str, namespaces: Mapping[str, Any]) -> Object:
     """The Budget of that owner, under its name."""
     return {

@@ -13,13 +13,15 @@ from runs_core.schema.convert import from_object, to_object
 from runs_core.schema.nodes import node_from_object
 from runs_core.schema.pods import pod_from_object, pod_to_object
 from runs_core.schema.record import record_to_object
+from runs_core.schema.storage import KINDS, storage_from_object
 from runs_core.settings import Settings
 from runs_core.testing.harness import Harness, Thing
-from runs_core.values.change import BudgetGone
+from runs_core.values.change import BudgetGone, StorageSeen
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.quantity import format_time
 from runs_core.values.run import Run
+from runs_core.values.storage import SELECTED_NODE, VolumeClaim
 
 
 class MemoryStage:
@@ -38,6 +40,9 @@ class MemoryStage:
         return self._harness.now
 
     def apply(self, body: Object) -> None:
+        if body["kind"] in KINDS:
+            self._harness.stage.inject(StorageSeen(storage_from_object(body["kind"], body)))
+            return
         thing = self._thing(body)
         if isinstance(thing, Run) and (thing.key in self._unseen or self._harness.world.run(thing.key)):
             spec, meta = thing.spec, thing.meta
@@ -78,6 +83,8 @@ class MemoryStage:
             return [to_object(run) for run in world.runs()]
         if kind == "Pod":
             return [pod_to_object(pod) for _, pod in sorted(world.gangs.pods.items())]
+        if kind == "PersistentVolumeClaim":
+            return [_claimed(thing) for thing in world.volumes.things.values() if isinstance(thing, VolumeClaim)]
         leases: Mapping[Key, Lease] = {**self._harness.witness.closed, **world.ledger.open}
         return [to_object(lease) for _, lease in sorted(leases.items())]
 
@@ -99,3 +106,8 @@ class MemoryStage:
     def _created(self, body: Object) -> Object:
         """As an API server stamps it: a simulated pod comes up so long after it was made."""
         return {**body, "metadata": {**body["metadata"], "creationTimestamp": format_time(self.now)}}
+
+
+def _claimed(claim: VolumeClaim) -> Object:
+    said = {SELECTED_NODE: claim.node} if claim.node else {}
+    return {"metadata": {"name": claim.name, "namespace": claim.namespace, "annotations": said}}

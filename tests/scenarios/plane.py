@@ -74,15 +74,14 @@ class EmptyPlane:
         self.people.echoes = self.scheduler.echoes = None
         self._cleared += 1
         self._poke()
-        for item in self._all("GPULease"):
-            if item["metadata"].get("finalizers"):
-                self.people.call(
-                    "PATCH", self._path("GPULease", item), {"metadata": {"finalizers": None}}, content=MERGE
-                )
-        for kind in ("Run", "GPULease", "Pod", "Service"):
+        for kind in ("Run", "GPULease", "PersistentVolumeClaim", "PersistentVolume"):
+            for item in self._all(kind):
+                if item["metadata"].get("finalizers"):
+                    self.people.call("PATCH", self._path(kind, item), {"metadata": {"finalizers": None}}, content=MERGE)
+        for kind in ("Run", "GPULease", "Pod", "Service", "PersistentVolumeClaim"):
             for space in SPACES:
                 self._delete(paths.collection(kind, space), gracePeriodSeconds=0, propagationPolicy="Background")
-        for kind in ("Node", "Budget"):
+        for kind in ("Node", "Budget", "PersistentVolume", "StorageClass"):
             self._delete(paths.collection(kind))
         self._delete(paths.one("ConfigMap", Key(HOME, "runs-journal")))
 

@@ -66,6 +66,15 @@ class Play:
     def namespace(self, name: str = NAMESPACE, **labels: str) -> None:
         self._apply(manifests.namespace(name, **labels))
 
+    def volume(self, name: str, label: str, *values: str) -> None:
+        self._apply(manifests.volume(name, label, *values))
+
+    def claim(self, name: str, volume: str | None = None, storage_class: str = "") -> None:
+        self._apply(manifests.claim(name, volume, storage_class))
+
+    def storage_class(self, name: str, mode: str) -> None:
+        self._apply(manifests.storage_class(name, mode))
+
     def foreign(self, name: str, node: str, gpus: int = 0, **requests: str) -> None:
         self._apply(manifests.foreign(name, node, gpus, **requests))
 
@@ -184,6 +193,13 @@ class Play:
         """GPUs by node of each open lease, by group."""
         leases = [lease["spec"] for lease in self._leases(name) if not lease["status"]["closed"]]
         return [{host: len(places) for host, places in spec["slots"].items()} for spec in leases]
+
+    def selected(self, claim: str) -> str | None:
+        """The node for which the claim's volume is to be made."""
+        found = self.stage.objects("PersistentVolumeClaim")
+        (meta,) = [one["metadata"] for one in found if one["metadata"]["name"] == claim]
+        node = meta.get("annotations", {}).get("volume.kubernetes.io/selected-node")
+        return None if node is None else str(node)
 
     def ranks(self, name: str) -> list[str]:
         """The node of each rank that has a pod, by rank."""

@@ -17,7 +17,7 @@ class Stage(Protocol):
     def now(self) -> datetime: ...
 
     def apply(self, body: Object) -> None:
-        """As `kubectl apply`: a Node, Namespace, Budget, Run or Pod is there from now on, or is now so."""
+        """As `kubectl apply`: a Node, Namespace, Budget, Run, Pod or volume is there from now on, or is now so."""
         ...
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
@@ -29,7 +29,7 @@ class Stage(Protocol):
         ...
 
     def objects(self, kind: str) -> Sequence[Object]:
-        """Every Run, GPULease (open or closed) or Pod, as it is stored."""
+        """Every Run, GPULease (open or closed), Pod or PersistentVolumeClaim, as it is stored."""
         ...
 
     def records(self) -> Sequence[Object]:

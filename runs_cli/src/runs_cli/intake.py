@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from runs_cli.session import CLUSTER_SCOPED
+from runs_cli.session import DECLARED
 from runs_cli.session.port import Session, key_in
 from runs_core.errors import InvalidInput, Problem
 from runs_core.schema.changes import changes_refused
@@ -33,10 +33,12 @@ def runs_from(session: Session, text: str, source: str) -> list[Document]:
 
 
 def read_fleet(session: Session, filename: str) -> list[Object]:
-    """The Nodes, Namespaces and Budgets of a file. InvalidInput: anything else is in it."""
-    return [
-        one.body for one in read_manifests(_text(filename), _source(filename), session.plugins.sections, CLUSTER_SCOPED)
-    ]
+    """The Nodes, Namespaces, Budgets and volumes of a file. InvalidInput: anything else is in it."""
+    found = read_manifests(_text(filename), _source(filename), session.plugins.sections, DECLARED)
+    for one in found:
+        if one.kind == "PersistentVolumeClaim":
+            one.body["metadata"].setdefault("namespace", session.asked.home)
+    return [one.body for one in found]
 
 
 def as_submitted(session: Session, document: Document) -> Run:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runs_core.settings import Settings as Settings
     from runs_core.values.budget import Budget as Budget
     from runs_core.values.budget import BudgetSpec as BudgetSpec
+    from runs_core.values.budget import BudgetStatus as BudgetStatus
     from runs_core.values.budget import Namespace as Namespace
     from runs_core.values.change import BudgetGone as BudgetGone
     from runs_core.values.change import BudgetSeen as BudgetSeen
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from runs_core.values.change import RunGone as RunGone
     from runs_core.values.change import RunSeen as RunSeen
     from runs_core.values.change import TimePassed as TimePassed
+    from runs_core.values.classes import Class as Class
+    from runs_core.values.classes import Split as Split
+    from runs_core.values.classes import Tier as Tier
     from runs_core.values.decision import Ends as Ends
     from runs_core.values.decision import Held as Held
     from runs_core.values.decision import Hold as Hold
@@ -54,17 +58,15 @@ if TYPE_CHECKING:
     from runs_core.values.fields import fact_of as fact_of
     from runs_core.values.fields import field as field
     from runs_core.values.fields import rules as rules
+    from runs_core.values.funding import Account as Account
     from runs_core.values.funding import Ask as Ask
     from runs_core.values.funding import Cap as Cap
-    from runs_core.values.funding import Class as Class
-    from runs_core.values.funding import Cover as Cover
-    from runs_core.values.funding import Look as Look
     from runs_core.values.funding import Offer as Offer
     from runs_core.values.funding import Offers as Offers
     from runs_core.values.funding import Pledge as Pledge
     from runs_core.values.funding import Share as Share
-    from runs_core.values.funding import Split as Split
-    from runs_core.values.funding import Tier as Tier
+    from runs_core.values.funding import Stage as Stage
+    from runs_core.values.funding import Unit as Unit
     from runs_core.values.lease import Closed as Closed
     from runs_core.values.lease import Lease as Lease
     from runs_core.values.lease import LeaseSpec as LeaseSpec
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     from runs_core.values.pod import Pod as Pod
     from runs_core.values.pod import PodPhase as PodPhase
     from runs_core.values.record import Record as Record
+    from runs_core.values.run import Condition as Condition
     from runs_core.values.run import Phase as Phase
     from runs_core.values.run import Resources as Resources
     from runs_core.values.run import Run as Run
@@ -106,19 +109,20 @@ _HOME = {
     "serve.loop": "Loop",
     "serve.simulate": "Simulation simulate",
     "settings": "Settings",
-    "values.budget": "Budget BudgetSpec Namespace",
+    "values.budget": "Budget BudgetSpec BudgetStatus Namespace",
     "values.change": "BudgetGone BudgetSeen Change HeadSeen LeaseGone LeaseSeen NamespaceGone NamespaceSeen NodeGone "
     "NodeSeen PledgeGone PledgeSeen PodGone PodSeen RunGone RunSeen TimePassed",
+    "values.classes": "Class Split Tier",
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
     "values.fields": "Fact Rule fact_of field rules",
-    "values.funding": "Ask Cap Class Cover Look Offer Offers Pledge Share Split Tier",
+    "values.funding": "Account Ask Cap Offer Offers Pledge Share Stage Unit",
     "values.lease": "Closed Lease LeaseSpec NodeSlots Opened Payer Role RunRef",
     "values.meta": "Key Meta Pairs",
     "values.need": "Need NodeFilter",
     "values.node": "Domain MalformedNode Node Taint",
     "values.pod": "Pod PodPhase",
     "values.record": "Record",
-    "values.run": "Phase Resources Run RunSpec RunStatus Topology",
+    "values.run": "Condition Phase Resources Run RunSpec RunStatus Topology",
     "values.section": "Section section",
     "world.view": "Index View",
 }

@@ -70,6 +70,15 @@ class RetentionSettings:
 
 
 @attrs.frozen(kw_only=True)
+class AccountSettings:
+    """How often a Budget's status is written while what it pays for changes."""
+
+    every: timedelta = field(
+        Fact(doc="At most so often; while it pays, at least every minute."), default=timedelta(seconds=10)
+    )
+
+
+@attrs.frozen(kw_only=True)
 class HookSettings:
     """How plugins are asked."""
 
@@ -153,6 +162,7 @@ class Settings:
         Fact(doc="Most that a pod gets between SIGTERM and the kill."), default=timedelta(minutes=10)
     )
     starts: StartSettings = field(Fact(doc="Starts that do not come up."), factory=StartSettings)
+    accounts: AccountSettings = field(Fact(doc="How often the status of a Budget is written."), factory=AccountSettings)
     retention: RetentionSettings = field(Fact(doc="How long what is over stays readable."), factory=RetentionSettings)
     hooks: HookSettings = field(Fact(doc="How plugins are asked."), factory=HookSettings)
     election: ElectionSettings = field(

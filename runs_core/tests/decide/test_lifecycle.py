@@ -5,12 +5,18 @@ from datetime import timedelta
 import attrs
 import pytest
 
-from runs_core.testing.builders import A_MONDAY, a_node, a_run
+from runs_core.decide.advice import Silent
+from runs_core.decide.cycle import cycle
+from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run, a_world
 from runs_core.testing.harness import Harness, lasting
+from runs_core.values.change import NodeGone, NodeSeen, StorageSeen
 from runs_core.values.decision import Ends, Released, Removed, Starts
+from runs_core.values.effect import EndPod, SelectNode
 from runs_core.values.lease import Closed
 from runs_core.values.node import Taint
 from runs_core.values.run import OnLoss, OnPodFailure, Phase, PodFailure, Run
+from runs_core.values.storage import StorageClass, VolumeClaim
+from runs_core.values.template import PodTemplate
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -177,6 +183,62 @@ def test_a_lost_node_sends_the_whole_gang_back_to_the_line_at_its_admission_time
     stage.restore("n1")
     stage.advance_until_quiet()
     assert (stage.phase("train"), stage.run("train").status.attempt) == (Phase.SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize(("uid", "ends"), [("uid-of-n1", []), ("another", [(Closed.NODE_LOST, "lost node n1")])])
+def test_a_node_that_came_back_between_two_looks_is_lost_if_it_is_another(uid: str, ends: list[object]) -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR))
+    stage.advance(10)
+    stage.lose("n1")
+    stage.add(attrs.evolve(a_node("n1"), uid=uid))
+    stage.advance(10)
+    assert closures(stage) == ends
+
+
+def test_what_is_supposed_of_a_node_strands_nobody() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR), oracles=True)
+    stage.advance(10)
+    (lease,) = stage.world.leases_of(stage.run("train").key)
+    with stage.world.supposing([NodeGone("n1"), NodeSeen(attrs.evolve(a_node("n1"), uid="another"))]):
+        assert stage.world.replaced(lease, "n1")
+    assert not stage.world.replaced(lease, "n1")
+    stage.advance(10)
+    assert closures(stage) == []
+
+
+def test_a_start_that_was_left_half_done_asks_for_its_volume_again() -> None:
+    """Its lease is open, and whoever opened it came no further."""
+    template = PodTemplate(text='{"spec":{"containers":[{"name":"main"}]}}', claims=("data",))
+    run = a_run("train", gpus=2)
+    run = attrs.evolve(run, spec=attrs.evolve(run.spec, template=template))
+    world = a_world(a_node("n1"), run, a_lease(run, {"n1": (0, 1)}, attempt=1))
+    claim = VolumeClaim(namespace=run.key.namespace, name="data", uid="1", storage_class="local")
+    for thing in (claim, StorageClass(name="local", waits=True)):
+        world.apply(StorageSeen(thing))
+    effects = [effect for decision in cycle(world, Silent(), float).decisions for effect in decision.effects]
+    assert [type(effect).__name__ for effect in effects] == ["SelectNode", "MakePod", "MakePod", "SetRunStatus"]
+    assert effects[0] == SelectNode(run.key, attrs.evolve(claim, node="n1"))
+
+
+def told_to_go(phase: Phase, *, attempt: int, leased: bool = False) -> list[str]:
+    """Of a pod of attempt 1, where the run's status says that it is in that phase of that attempt."""
+    run = a_run("train", gpus=2, phase=phase)
+    run = attrs.evolve(run, status=attrs.evolve(run.status, attempt=attempt, finished_at=A_MONDAY))
+    pods = [a_pod(run, rank, node="n1", attempt=attempt) for rank in (range(2) if leased else ())]
+    held = [a_lease(run, {"n1": (0, 1)}, attempt=attempt)] if leased else []
+    batch = cycle(a_world(a_node("n1", gpus=2), run, *held, *pods, a_pod(run, node="n1", attempt=1)), Silent(), float)
+    effects = [effect for decision in batch.decisions for effect in decision.effects]
+    return [effect.pod.name for effect in effects if isinstance(effect, EndPod)]
+
+
+@pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED])
+def test_a_pod_of_a_run_that_has_ended_goes_at_once(phase: Phase) -> None:
+    assert told_to_go(phase, attempt=1) == ["train-1-0"]
+
+
+def test_a_pod_of_an_attempt_that_is_over_goes_at_once() -> None:
+    assert told_to_go(Phase.QUEUED, attempt=1) == ["train-1-0"]
+    assert told_to_go(Phase.RUNNING, attempt=2, leased=True) == ["train-1-0"]
 
 
 def test_two_nodes_lost_at_once_are_one_loss() -> None:

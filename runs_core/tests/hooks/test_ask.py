@@ -16,9 +16,12 @@ from runs_core.hooks.contract import CONTRACTS, Contract, Failure
 from runs_core.hooks.registry import of
 from runs_core.settings import HookSettings, Settings
 from runs_core.testing.builders import A_MONDAY as NOW
-from runs_core.testing.builders import a_need, a_node, a_record, a_run, a_world
+from runs_core.testing.builders import a_budget, a_lease, a_need, a_node, a_record, a_run, a_world
 from runs_core.testing.plugins import a_plugin, advice_of
+from runs_core.values.classes import Class
 from runs_core.values.decision import Hold
+from runs_core.values.funding import Ask, Offers, Stage
+from runs_core.values.lease import Closed
 from runs_core.values.node import Domain
 from runs_core.values.record import Record
 
@@ -26,6 +29,9 @@ RUN = a_run("train")
 WORLD = a_world(a_node("n1"), RUN)
 DOMAINS = (Domain(name="d1"), Domain(name="d2"))
 BUSY = Hold("Busy", "wait for the others")
+A_LEASE = a_lease(RUN, {"n1": (0,)})
+AN_ASK = Ask(owner="vision", flavor="h100", gpus=8)
+A_STAGE = Stage(name="unfunded", order=1, closure=Closed.UNFUNDED_RECLAIMED)
 HASTY = Settings(hooks=HookSettings(timeout=timedelta(milliseconds=200)))
 
 
@@ -341,7 +347,19 @@ QUESTIONS: dict[str, Callable[[PluginAdvice], object]] = {
     "runs_moments": lambda advice: advice.moment(WORLD, NOW),
     "runs_recorded": lambda advice: advice.recorded(a_record(RUN)),
     "runs_explained": lambda advice: list(advice.explained(RUN, WORLD, NOW)),
+    "runs_cover": lambda advice: advice.offers(AN_ASK, WORLD, NOW),
+    "runs_classify": lambda advice: advice.classify(A_LEASE, WORLD, NOW),
+    "runs_meter": lambda advice: advice.meter(A_LEASE, WORLD, NOW),
+    "runs_account": lambda advice: advice.account(a_budget("b"), WORLD, NOW),
+    "runs_victims": lambda advice: list(advice.victims(A_STAGE, "h100", WORLD, NOW)),
     "runs_index": lambda advice: advice.attach(a_world(), WORLD),
+}
+
+
+MEANT = {
+    Failure.HOLDS: ["PluginFailed"],
+    Failure.NO_OFFER: Offers(offers=(), unfunded=False),
+    Failure.OWNED: Class.OWNED,
 }
 
 
@@ -354,7 +372,5 @@ def test_a_failure_means_what_the_contract_says(contract: Contract) -> None:
         return
     advice = advice_of({"a": plugin}, Settings(rank="a" if contract.hook == "runs_rank" else None))
     answer = QUESTIONS[contract.hook](advice)
-    assert answer == (
-        ["PluginFailed"] if contract.failure is Failure.HOLDS else [] if isinstance(answer, list) else None
-    )
+    assert answer == MEANT.get(contract.failure, [] if isinstance(answer, list) else None)
     assert list(failed(advice)) == ["a"]

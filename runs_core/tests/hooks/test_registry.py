@@ -213,7 +213,10 @@ def test_what_is_declared_can_be_read() -> None:
         (settings(attrs.make_class("Needy", ["token"])), "no default for token"),
         (sections("limits"), "in its sequence, want a Section"),
         (sections(Section(plugin="other", kind="Run", name="x", cls=Fields)), "says plugin='other', want 't'"),
-        (sections(Section(plugin="t", kind="Pod", name="x", cls=Fields)), "of no known kind; want Run or Budget"),
+        (
+            sections(Section(plugin="t", kind="Pod", name="x", cls=Fields)),
+            "of no known kind; want Run.spec or Budget.spec",
+        ),
         (sections(Section(plugin="t", kind="Run", name="x", cls=Limits)), "does not say what most means"),
         (
             sections(Section(plugin="t", kind="Run", name="resources", cls=Fields)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,13 +12,15 @@ import pytest
 
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.cluster import KubeCluster
+from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event
 from runs_core.cluster.kube.writer import MOST_CONFLICTS, Work, Write, Writer
+from runs_core.errors import Unavailable
 from runs_core.schema.convert import to_object
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
-from runs_core.values.change import Change, LeaseSeen, RunSeen, StartRefused
-from runs_core.values.effect import CloseLease, Effect, OpenLease, SetRunStatus
+from runs_core.values.change import Change, LeaseSeen, RunGone, RunSeen, StartRefused
+from runs_core.values.effect import CloseLease, Effect, OpenLease, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.run import Phase, Run
 
@@ -27,12 +30,16 @@ HELD = a_lease(RUN, {"n1": (0, 1)})
 
 
 class Server(Api):
-    """objects: by path. asked: writes in order. refuse: what the next writes of a path are answered; None: as ever."""
+    """objects: by path. asked: writes in order. refuse: what the next writes of a path are answered; None: as ever.
+
+    mute: paths whose next write is done and not answered.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
         self.asked: list[tuple[str, str]] = []
         self.refuse: dict[str, list[Refused | None]] = {}
+        self.mute: set[str] = set()
         self.version = 1
         self.lock = threading.Lock()
         self.go_on = threading.Event()
@@ -55,12 +62,23 @@ class Server(Api):
                 raise refused
             if method == "POST":
                 path = f"{path}/{(body or {})['metadata']['name']}"
-            return 201, self.put(path, body or {"metadata": {}})
+            self._judge(path, (body or {}).get("metadata", {}))
+            made = self.put(path, body or {"metadata": {}})
+            if path in self.mute:
+                self.mute.discard(path)
+                raise Unavailable("written, and not answered")
+            return 201, made
+
+    def _judge(self, path: str, metadata: Object) -> None:
+        """A resourceVersion is a precondition."""
+        known = self.objects.get(path, {}).get("metadata", {})
+        if metadata.get("resourceVersion") and known and metadata["resourceVersion"] != known["resourceVersion"]:
+            raise Refused(409, "Conflict", "the object has been modified")
 
     def apply(
         self, path: str, body: Object, *, query: Mapping[str, str] | None = None, seconds: float = 0.0
     ) -> tuple[int, Object]:
-        if path.endswith("closes/status"):
+        if path.endswith("/closes"):
             self.go_on.wait(5)
         _, stored = self.call("PATCH", path.removesuffix("/status"), body)
         with self.lock:
@@ -123,7 +141,7 @@ def test_a_start_waits_for_the_closure_of_the_lease_whose_places_it_takes(server
     server.go_on.set()
     assert cluster.writer.drain(5)
     leases = [asked.rsplit("gpuleases/", 1)[1] for _, asked in server.asked if "gpuleases" in asked]
-    assert leases == ["closes/status", "closes", opens.meta.name]
+    assert leases == ["closes", opens.meta.name]
 
 
 def test_a_start_whose_places_are_not_freed_is_decided_anew_and_nobody_is_blamed(
@@ -198,6 +216,22 @@ def test_an_attempt_whose_lease_is_there_and_closed_is_spent_and_nobody_is_blame
     assert server.objects[path(RUN)]["status"]["attempt"] == 1
 
 
+def test_so_is_one_whose_lease_was_another_and_is_closed(server: Server, cluster: KubeCluster) -> None:
+    """The API server refuses the other spec before anything else."""
+    stored(server, closed(HELD))
+    stored(server, RUN)
+    cluster.lead("me")
+    observed(cluster)
+    opens = a_lease(RUN, {"n2": (0, 1)})
+    server.refuse[path(opens)] = [Refused(422, "Invalid", "want no change: what a lease says was so; make a new one")]
+    cluster.commit([OpenLease(opens), SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    told = observed(cluster)
+    runs = [change.run.status for change in told if isinstance(change, RunSeen)]
+    assert (runs[-1].phase, runs[-1].attempt) == (Phase.QUEUED, 1)
+    assert not any(isinstance(change, StartRefused) for change in told)
+
+
 def test_who_takes_over_looks_at_runs_again_whatever_the_watch_told_it(server: Server, cluster: KubeCluster) -> None:
     old = stored(server, RUN)
     cluster.inbox.put(Event(resource="Run", deleted=False, item=dict(old)))
@@ -243,7 +277,7 @@ def test_a_place_does_not_seem_held_again_while_its_lease_is_let_go(server: Serv
     stored(server, HELD)
     cluster.lead("me")
     observed(cluster)
-    server.refuse[path(HELD)] = [None, Refused(409, "Conflict", "uid mismatch: no existing object was found")]
+    server.refuse[path(HELD)] = [Refused(409, "Conflict", "uid mismatch: no existing object was found")]
     cluster.commit([CloseLease(closed(HELD))], ())
     assert cluster.writer.drain(5)
     told = [change.lease.status.closed for change in observed(cluster) if isinstance(change, LeaseSeen)]
@@ -277,16 +311,112 @@ def test_a_place_whose_closure_was_refused_stays_shut_until_that_is_known(server
     assert path(opens) in server.objects
 
 
-def test_a_status_that_meets_another_object_of_the_name_is_not_written_and_one_that_meets_a_conflict_is(
-    server: Server, cluster: KubeCluster
-) -> None:
+def test_a_status_that_is_refused_for_no_reason_of_its_own_is_written(server: Server, cluster: KubeCluster) -> None:
     stored(server, RUN)
     cluster.lead("me")
+    observed(cluster)
     server.refuse[path(RUN)] = [Refused(409, "Conflict", "the object has been modified")]
     cluster.commit([SetRunStatus(phased(RUN, Phase.HELD))], ())
     assert cluster.writer.drain(5)
-    assert server.objects[path(RUN)]["status"]["phase"] == "Held"
-    server.refuse[path(RUN)] = [Refused(409, "Conflict", "Precondition failed: UID in precondition: a, in object: b")]
-    cluster.commit([SetRunStatus(phased(RUN, Phase.QUEUED))], ())
+    assert phase_of(server) == "Held"
+
+
+def phase_of(server: Server) -> str:
+    return str(server.objects[path(RUN)]["status"]["phase"])
+
+
+def begun(server: Server, cluster: KubeCluster) -> None:
+    """It leads, and has seen the run as it is stored."""
+    body = stored(server, RUN)
+    body["metadata"]["finalizers"] = [FINALIZER]
+    cluster.lead("me")
+    observed(cluster)
+
+
+def test_a_status_that_was_overtaken_is_not_written_and_is_decided_anew(server: Server, cluster: KubeCluster) -> None:
+    begun(server, cluster)
+    stored(server, phased(RUN, Phase.SUCCEEDED))
+    cluster.commit([SetRunStatus(phased(RUN, Phase.STARTING))], ())
     assert cluster.writer.drain(5)
-    assert server.objects[path(RUN)]["status"]["phase"] == "Held"
+    assert phase_of(server) == "Succeeded"
+    told = [change.run.status.phase for change in observed(cluster) if isinstance(change, RunSeen)]
+    assert told[-1] is Phase.SUCCEEDED
+
+
+def test_a_status_is_written_over_an_edit_of_the_spec(server: Server, cluster: KubeCluster) -> None:
+    begun(server, cluster)
+    stored(server, attrs.evolve(RUN, spec=attrs.evolve(RUN.spec, suspend=True)))
+    cluster.commit([SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    assert phase_of(server) == "Starting"
+
+
+def test_two_statuses_in_a_row_are_each_written_over_the_one_before(server: Server, cluster: KubeCluster) -> None:
+    begun(server, cluster)
+    for phase in (Phase.STARTING, Phase.RUNNING, Phase.SUCCEEDED):
+        cluster.commit([SetRunStatus(phased(RUN, phase))], ())
+        assert cluster.writer.drain(5)
+    assert phase_of(server) == "Succeeded"
+    assert len([asked for _, asked in server.asked if asked.endswith("/status")]) == 3
+
+
+def test_a_status_whose_answer_was_lost_is_known_again(server: Server, cluster: KubeCluster) -> None:
+    """It arrived: the same one, sent again, meets itself, and the next goes over it."""
+    begun(server, cluster)
+    server.mute.add(path(RUN))
+    cluster.commit([SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    assert len([asked for _, asked in server.asked if asked == path(RUN)]) == 2
+    cluster.commit([SetRunStatus(phased(RUN, Phase.RUNNING))], ())
+    assert cluster.writer.drain(5)
+    assert phase_of(server) == "Running"
+
+
+def test_a_status_is_not_written_on_another_run_of_the_name(server: Server, cluster: KubeCluster) -> None:
+    begun(server, cluster)
+    stored(server, attrs.evolve(RUN, meta=attrs.evolve(RUN.meta, uid="another")))
+    cluster.commit([SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    assert phase_of(server) == "Queued"
+
+
+def test_a_run_that_cannot_be_read_counts_as_gone_once_it_is_to_go(server: Server, cluster: KubeCluster) -> None:
+    """Until then it counts as it was last read. The audit lets it go."""
+    begun(server, cluster)
+    body = stored(server, RUN)
+    body["spec"] = {"resources": {"gpus": "many"}}
+    cluster.inbox.put(Event(resource="Run", deleted=False, item=copy.deepcopy(body)))
+    assert (observed(cluster), cluster.doomed) == ([], {})
+    body["metadata"].update(deletionTimestamp="2026-01-31T08:00:00Z", resourceVersion=str(server.version + 1))
+    cluster.inbox.put(Event(resource="Run", deleted=False, item=body))
+    assert (observed(cluster), cluster.doomed) == ([RunGone(RUN.key)], {RUN.key: body["metadata"]["uid"]})
+    cluster.commit([RemoveRun(RUN.key, body["metadata"]["uid"])], ())
+    assert cluster.writer.drain(5)
+    assert ("DELETE", path(RUN)) in server.asked
+
+
+def test_the_first_status_of_a_run_comes_after_our_finalizer(server: Server, cluster: KubeCluster) -> None:
+    stored(server, RUN)
+    cluster.lead("me")
+    observed(cluster)
+    for phase in (Phase.HELD, Phase.QUEUED):
+        cluster.commit([SetRunStatus(phased(RUN, phase))], ())
+        assert cluster.writer.drain(5)
+    asked = [asked.removeprefix(path(RUN)) for _, asked in server.asked if "/runs/" in asked]
+    assert asked == ["", "/status", "/status"]
+    assert server.objects[path(RUN)]["metadata"]["finalizers"] == [FINALIZER]
+
+
+def test_nothing_starts_without_our_finalizer_and_a_status_can_say_why(server: Server, cluster: KubeCluster) -> None:
+    stored(server, RUN)
+    cluster.lead("me")
+    observed(cluster)
+    server.refuse[path(RUN)] = [Refused(403, "Forbidden", "cannot patch runs")] * 2
+    cluster.commit([OpenLease(HELD), SetRunStatus(phased(RUN, Phase.STARTING))], ())
+    assert cluster.writer.drain(5)
+    refused = [change.refusal for change in observed(cluster) if isinstance(change, StartRefused)]
+    assert [one.message for one in refused if one] == ["Forbidden: cannot patch runs"]
+    assert path(HELD) not in server.objects
+    cluster.commit([SetRunStatus(phased(RUN, Phase.HELD))], ())
+    assert cluster.writer.drain(5)
+    assert phase_of(server) == "Held"

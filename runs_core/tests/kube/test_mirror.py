@@ -29,7 +29,7 @@ def name(thing: Run | Pod) -> Name:
 
 def removed(mirror: Mirror, thing: Run | Pod, *, written: bool = True) -> list[object]:
     """What the world is told once the write is over."""
-    effect = RemoveRun(thing.key) if isinstance(thing, Run) else RemovePod(thing.key)
+    effect = RemoveRun(thing.key, thing.uid) if isinstance(thing, Run) else RemovePod(thing.key)
     mirror.assume([effect])
     return list(mirror.settled(effect, written=written))
 

@@ -11,10 +11,21 @@ from runs_core.cluster.kube.gates import Gate, Places, after
 from runs_core.cluster.kube.steps import steps
 from runs_core.cluster.kube.writer import PREMISE, Work, Write, Writer
 from runs_core.testing.builders import A_MONDAY, a_lease, a_pod, a_run
-from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, MakePod, OpenLease, RemovePod, SetRunStatus
+from runs_core.values.effect import (
+    CloseLease,
+    Effect,
+    Emit,
+    EndPod,
+    MakePod,
+    OpenLease,
+    RemovePod,
+    SelectNode,
+    SetRunStatus,
+)
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.meta import Key
 from runs_core.values.run import Phase, Run
+from runs_core.values.storage import VolumeClaim
 
 RUN = a_run("train", gpus=2)
 OTHER = a_run("next", gpus=2)
@@ -64,6 +75,18 @@ def test_the_pods_of_a_gang_are_made_side_by_side_and_before_its_status_says_so(
     assert [[type(effect).__name__ for effect in stage] for stage in step.stages()] == [
         ["OpenLease"],
         ["MakePod", "MakePod"],
+        ["SetRunStatus"],
+    ]
+
+
+def test_a_volume_is_asked_for_once_its_places_are_held_and_before_a_pod_waits_for_it() -> None:
+    claim = VolumeClaim(namespace=RUN.key.namespace, name="data", node="n1")
+    made: list[Effect] = [SelectNode(RUN.key, claim), MakePod(a_pod(RUN, node="n1"), None)]
+    [step] = steps([OpenLease(a_lease(RUN, {"n1": (0, 1)})), *made, status(RUN, Phase.STARTING)], no_run)
+    assert [[type(effect).__name__ for effect in stage] for stage in step.stages()] == [
+        ["OpenLease"],
+        ["SelectNode"],
+        ["MakePod"],
         ["SetRunStatus"],
     ]
 

@@ -57,12 +57,21 @@ def everything(schema: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
     return [schema, *everything(list(schema.values()))] if isinstance(schema, dict) else []
 
 
-def test_every_kind_has_a_status_of_its_own_and_columns() -> None:
+def test_every_kind_has_columns_and_a_status_that_is_written_by_itself_but_for_leases() -> None:
+    apart: dict[str, object] = {"budgets": {"status": {}}, "runs": {"status": {}}, "gpuleases": None}
     for crd in crds():
         (version,) = crd["spec"]["versions"]
-        assert version["subresources"] == {"status": {}}
+        assert version.get("subresources") == apart[crd["spec"]["names"]["plural"]]
         assert version["additionalPrinterColumns"]
     assert [crd["metadata"]["name"] for crd in crds()] == ["budgets.runs.dev", "gpuleases.runs.dev", "runs.runs.dev"]
+
+
+def test_no_word_means_several_kinds() -> None:
+    """`kubectl delete runs --all` would take leases and budgets along if `runs` were their category as well."""
+    names = [crd["spec"]["names"] for crd in crds()]
+    words = [word for name in names for word in (name["plural"], name["singular"], *name["shortNames"])]
+    assert len(set(words)) == len(words)
+    assert not {word for name in names for word in name.get("categories", ())} & set(words)
 
 
 def test_nothing_is_without_bounds() -> None:

@@ -21,6 +21,7 @@ spec:
     gpus: 8
 """
 RESOURCES = "one of flavor, gpus, gpusPerPod"
+ALL = "Run, Budget, Node, Namespace, Pod, StorageClass, PersistentVolume, PersistentVolumeClaim"
 
 
 def read(text: str, kinds: tuple[str, ...] = WRITTEN) -> tuple[Document, ...]:
@@ -135,7 +136,7 @@ def test_problems_of_all_documents_are_told_at_once() -> None:
     assert refusals(text) == [
         "f.yaml:2 apiVersion: got 'v1', want runs.dev/v1alpha1",
         "f.yaml:6 items[0]: got 5, want a map with apiVersion, kind and metadata",
-        "f.yaml:7 items[1].kind: got 'Nod' (did you mean Node?), want one of Run, Budget, Node, Namespace, Pod",
+        f"f.yaml:7 items[1].kind: got 'Nod' (did you mean Node?), want one of {ALL}",
         "f.yaml:8 items[2].metadata.name: got 'A_b', want lower-case letters, digits, and - or . between them",
         "f.yaml:9 items[3].metadata: got nothing, want a map with a name",
     ]
@@ -143,9 +144,7 @@ def test_problems_of_all_documents_are_told_at_once() -> None:
 
 def test_a_kind_that_the_reader_cannot_use_is_refused() -> None:
     assert refusals(RUN, kinds=("Node", "Budget")) == ["f.yaml:3 kind: got 'Run', want Node or Budget"]
-    assert refusals(RUN.replace("Run", "GPULease")) == [
-        "f.yaml:3 kind: got 'GPULease', want one of Run, Budget, Node, Namespace, Pod"
-    ]
+    assert refusals(RUN.replace("Run", "GPULease")) == [f"f.yaml:3 kind: got 'GPULease', want one of {ALL}"]
 
 
 def test_a_budget_is_of_no_namespace() -> None:
@@ -199,8 +198,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "f.yaml: got no object, want one of Run, Budget, Node, Namespace, Pod"),
-        ("---\n# nothing\n---\n", "f.yaml: got no object, want one of Run, Budget, Node, Namespace, Pod"),
+        ("", f"f.yaml: got no object, want one of {ALL}"),
+        ("---\n# nothing\n---\n", f"f.yaml: got no object, want one of {ALL}"),
         ("a: b\nc: \0", "f.yaml:2: got the character U+0000, want text in UTF-8"),
         ("\ud800", "f.yaml:1: got the character U+D800, want text in UTF-8"),
         ("a:\n\tb: c", "f.yaml:2: got a tab at the start of the line, want spaces"),

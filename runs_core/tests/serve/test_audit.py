@@ -7,7 +7,7 @@ import attrs
 from runs_core.serve.audit import Auditor, Finding, ServiceOf, findings
 from runs_core.settings import AuditSettings
 from runs_core.testing.builders import A_MONDAY, NAMESPACE, a_lease, a_node, a_pod, a_run, a_world
-from runs_core.values.effect import CloseLease, EndPod, SetRunStatus
+from runs_core.values.effect import CloseLease, EndPod, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, LeaseStatus
 from runs_core.values.meta import Key
 from runs_core.values.pod import PodPhase
@@ -101,6 +101,14 @@ def test_closed_leases_that_are_still_held_and_services_of_gone_runs_are_let_go(
     world = a_world(a_node("n1"), run, a_lease(run, {"n1": (0, 1)}), *pods)
     found = findings(world, [lease], [left, kept])
     assert [(one.lease, one.service) for one in found] == [(lease, None), (None, left.key)]
+
+
+def test_a_run_that_nobody_can_read_goes_once_nothing_is_held_in_its_name() -> None:
+    doomed = {RUN: "uid-train"}
+    left = findings(a_world(a_node("n1"), a_lease(running(), {"n1": (0, 1)})), doomed=doomed)
+    assert [type(effect) for one in left for effect in one.effects] == [CloseLease]
+    (found,) = findings(a_world(a_node("n1")), doomed=doomed)
+    assert found.effects == (RemoveRun(RUN, "uid-train"),)
 
 
 def a_finding(what: str = "a leftover") -> Finding:

@@ -4,7 +4,8 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs_core.cluster.kube.election import Claim, Election
+from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.election import Claim, Election, LeaseLock
 from runs_core.errors import Conflict, Unavailable
 from runs_core.settings import ElectionSettings
 
@@ -170,3 +171,16 @@ def test_no_two_lead_at_once_however_they_are_scheduled_and_whatever_fails(
         lock.down, lock.deaf = state == "down", state == "deaf"
         each[who].step()
         assert sum(one.term() is not None for one in each) <= 1
+
+
+def test_a_namespace_that_is_not_there_is_said_and_no_conflict() -> None:
+    class Nowhere(Api):
+        def __init__(self) -> None:
+            """Goes nowhere."""
+
+        def call(self, method: str, path: str, *_: object, **__: object) -> tuple[int, Object]:
+            raise Refused(404, "NotFound", 'namespaces "runs-system" not found')
+
+    election = Election(LeaseLock(Nowhere(), "runs-system", seconds=1.0), "a", TIMES)
+    election.step()
+    assert "runs-system" in (election.failing or "")

@@ -67,6 +67,7 @@ class FakeCluster:
         self.stage = Stage(Settings(), A_MONDAY)
         self.room = room
         self.lingering: dict[Key, Lease] = {}
+        self.doomed: dict[Key, str] = {}
         self.stopped: list[float] = []
         self.tidied: list[Key] = []
         self.wait = wait
@@ -112,6 +113,9 @@ class FakeCluster:
 
     def services(self, seconds: float) -> list[tuple[Key, str]]:
         return []
+
+    def untold(self) -> int:
+        return 0
 
     def tidy(self, leases: Sequence[Lease], services: Sequence[Key]) -> None:
         self.tidied += [*(lease.key for lease in leases), *services]

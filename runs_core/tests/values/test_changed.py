@@ -6,7 +6,9 @@ import attrs
 import pytest
 
 from runs_core.values.changed import changed
+from runs_core.values.meta import Key, Meta
 from runs_core.values.run import Resources, RunStatus
+from runs_core.values.template import Requests
 
 
 def test_it_is_what_evolve_makes() -> None:
@@ -22,3 +24,19 @@ def test_what_it_makes_is_valid_or_not_made() -> None:
 def test_a_field_that_is_not_there_is_refused() -> None:
     with pytest.raises(TypeError):
         changed(RunStatus(), nothing=1)
+
+
+def test_it_is_of_its_class_and_frozen_like_any_other() -> None:
+    status = changed(RunStatus(), attempt=1)
+    assert type(status) is RunStatus
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        status.attempt = 2  # type: ignore[misc]  # what is tried
+
+
+def test_what_is_worked_out_follows_what_it_is_worked_out_from() -> None:
+    assert changed(Meta(name="a", namespace="x"), name="b").key == Key("x", "b")
+
+
+def test_a_class_that_keeps_more_than_its_fields_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"use attrs\.evolve"):
+        changed(Requests(), cpu_milli=1)

@@ -4,7 +4,7 @@ from typing import Any
 import attrs
 
 from runs_core.decide.advice import Silent
-from runs_core.decide.cycle import consider
+from runs_core.decide.waiting import consider
 from runs_core.errors import Problem
 from runs_core.serve.views.explain import explain
 from runs_core.serve.views.plain import plain
@@ -62,14 +62,14 @@ def test_a_running_run_shows_what_it_holds_and_which_ranks_are_there(scene: Scen
     scene.lease(run, "a", (0, 1))
     scene.rank(run, "a", 0)
     scene.rank(run, "a", 1)
-    found = of_standing(scene.world, run)
+    found = of_standing(scene.world, run, Silent())
     assert found.verdict is Verdict.START
     assert [(p.node, p.ordinals, p.ranks) for p in found.placement] == [("a", (0, 1), (0, 1))]
 
 
 def test_nothing_is_to_be_decided_for_a_run_that_is_over(scene: Scene) -> None:
     run = scene.run("r", phase=Phase.SUCCEEDED, reason="Succeeded")
-    assert of_standing(scene.world, run).verdict is None
+    assert of_standing(scene.world, run, Silent()).verdict is None
 
 
 def test_the_json_has_the_keys_of_the_interface(scene: Scene) -> None:

@@ -4,12 +4,13 @@ from typing import Any
 import pytest
 
 from runs_core.decide.advice import Advice, Silent
-from runs_core.decide.cycle import seek
+from runs_core.decide.waiting import seek
 from runs_core.serve.views.plain import plain
 from runs_core.serve.views.present import Present, Why
 from runs_core.serve.views.queue import line
 from runs_core.values.change import LeaseGone
 from runs_core.values.decision import NoPlace
+from runs_core.values.funding import Cover
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.run import Ending, Phase
@@ -58,9 +59,9 @@ def test_the_reason_is_that_of_now_and_not_of_the_last_answer(scene: Scene) -> N
 def test_runs_of_one_need_share_one_answer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def counting(world: World, need: Need, advice: Advice) -> Placement | NoPlace:
+    def counting(world: World, need: Need, advice: Advice, said: Cover | None) -> Placement | NoPlace:
         asked.append(need)
-        return seek(world, need, advice)
+        return seek(world, need, advice, said)
 
     monkeypatch.setattr("runs_core.serve.views.present.seek", counting)
     for name in ("a", "b", "c"):

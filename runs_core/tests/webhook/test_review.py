@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
+from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.schema.manifest import validate
 from runs_core.schema.names import API_VERSION
 from runs_core.serve.webhook.review import DEFAULT_PATH, VALIDATE_PATH, Admission
@@ -27,6 +28,11 @@ def a_run(status: Object | None = None, **resources: object) -> Object:
     found: Object = {"apiVersion": API_VERSION, "kind": "Run", "metadata": {"name": "a", "namespace": "team"}}
     found["spec"] = {"resources": {"gpus": 8, **resources}}
     return found if status is None else {**found, "status": status}
+
+
+def kept(run: Object, *finalizers: str) -> Object:
+    """With these finalizers, else with ours alone."""
+    return {**run, "metadata": {**run["metadata"], "finalizers": [*finalizers] or [FINALIZER]}}
 
 
 def asked(admission: Admission, path: str, new: object, old: object = None) -> Object:
@@ -56,11 +62,25 @@ def message(response: Object) -> str:
 
 def test_the_only_flavor_is_filled_in() -> None:
     wanted = [{"op": "add", "path": "/spec/resources/flavor", "value": "H100"}]
-    assert patch(asked(ONE, DEFAULT_PATH, a_run())) == wanted
+    assert patch(asked(ONE, DEFAULT_PATH, kept(a_run()))) == wanted
+
+
+def test_a_run_gets_our_finalizer_beside_those_that_it_has() -> None:
+    alone = [{"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}]
+    assert patch(asked(NONE, DEFAULT_PATH, a_run())) == alone
+    beside = [{"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}]
+    assert patch(asked(NONE, DEFAULT_PATH, kept(a_run(), "example.com/mine"))) == beside
+
+
+def test_a_run_that_is_on_its_way_out_gets_none() -> None:
+    """The API server would refuse it."""
+    going = a_run()
+    going["metadata"]["deletionTimestamp"] = "2026-01-31T08:00:00Z"
+    assert asked(NONE, DEFAULT_PATH, going) == {"uid": "7f", "allowed": True}
 
 
 def test_a_flavor_that_is_there_or_not_known_yet_is_left_alone() -> None:
-    for response in (asked(ONE, DEFAULT_PATH, a_run(flavor="A100")), asked(NONE, DEFAULT_PATH, a_run())):
+    for response in (asked(ONE, DEFAULT_PATH, kept(a_run(flavor="A100"))), asked(NONE, DEFAULT_PATH, kept(a_run()))):
         assert response == {"uid": "7f", "allowed": True}
 
 

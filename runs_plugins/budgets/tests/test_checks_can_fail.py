@@ -11,6 +11,7 @@ from runs_plugins.budgets.tests import test_properties as properties
 from runs_budgets import claims, fill, layout
 from runs_budgets.books import Books
 from runs_budgets.claims import Claim
+from runs_budgets.clock import NEVER
 from runs_budgets.envelopes import Purse
 from runs_budgets.fill import BOUNDLESS, Fill
 from runs_budgets.meter import Holding
@@ -87,7 +88,7 @@ def test_lending_without_bounds_is_found(monkeypatch: Patch) -> None:
 
 
 def test_hours_that_nobody_counts_to_their_end_are_found(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(Purse, "ends", lambda self: claims.NEVER)
+    monkeypatch.setattr(Purse, "ends", lambda self: NEVER)
     assert found_by(properties.test_what_is_funded_exceeds_no_cap)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.kube.admission.conftest import TEAM, a_lease, a_pod, a_run, dry, ours, pods, printed, refusal, until
 
-from runs_core.cluster.kube.api import Api, Refused
+from runs_core.cluster.kube.api import APPLY, Api, Refused
+from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.schema.names import API_VERSION
 
 if TYPE_CHECKING:
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
 def test_a_run_gets_the_only_flavor(guarded: Guarded) -> None:
     assert dry(guarded.alice, ours("runs"), a_run("a"))["spec"]["resources"]["flavor"] == "H100"
+
+
+def test_a_run_is_stored_with_our_finalizer_however_it_is_applied(guarded: Guarded) -> None:
+    """Applying it again, without the finalizer, does not take it away; on its way out it can be taken away."""
+    path = ours("runs", "kept")
+    body = {**a_run("kept"), "metadata": {"name": "kept", "namespace": TEAM}}
+    for _ in range(2):
+        stored = guarded.alice.call("PATCH", path, body, content=APPLY, query={"fieldManager": "alice"})[1]
+        assert stored["metadata"]["finalizers"] == [FINALIZER]
+    assert guarded.alice.call("DELETE", path)[1]["metadata"]["finalizers"] == [FINALIZER]
+    merge(guarded.alice, path, {"metadata": {"finalizers": None}})
+    with pytest.raises(Refused, match="not found"):
+        guarded.alice.call("GET", path)
 
 
 def test_a_run_that_names_its_flavor_keeps_it(guarded: Guarded) -> None:

@@ -8,13 +8,17 @@ from runs_cli.options import asked
 from runs_cli.session import opened
 from runs_cli.session.port import History, Session
 from runs_cli.words import NONE, moment
+from runs_core.decide.paying import by_class
 from runs_core.schema.convert import Object
 from runs_core.serve.views.explain import Explanation
 from runs_core.serve.views.explain import explain as view
 from runs_core.serve.views.plain import Plain, plain
+from runs_core.values.classes import Tier
 from runs_core.values.quantity import counted
 from runs_core.values.run import Run, Spread
 
+TIERS = {tier: tier.name.lower() for tier in Tier}
+"""How near the run's owner is to that of the envelope."""
 NAMED = 8
 """Nodes of a start that are named in the history; of the others, how many."""
 
@@ -77,12 +81,15 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: Hist
         ("Started", f"{moment(status.started_at)} (attempt {status.attempt})" if status.started_at else NONE),
         ("Finished", moment(status.finished_at)),
         ("Expected end", moment(found.expected_end)),
+        ("Funding", by_class(status.funding) if status.funding.total else NONE),
         ("Pending", counted(found.pending_gpus, "GPU") if found.pending_gpus else NONE),
     ]
     blocks: list[Block] = [Fields(pairs=[pair for pair in pairs if pair[1] != NONE])]
     blocks.append(Notes(title="Why", lines=[*reason_lines(found.reasons), *_unheard(session, run)]))
     if found.match:
         blocks.append(_match_table(found))
+    if found.cover:
+        blocks.append(_cover_table(found))
     if found.placement:
         blocks.append(place_table(found.placement))
     if found.blocked_by:
@@ -123,6 +130,15 @@ def _match_table(found: Explanation) -> Table:
     columns = [Column("STEP"), Column("LEFT", right=True), Column("GPUS", right=True)]
     rows = [[step.step, str(step.nodes), str(step.gpus)] for step in found.match]
     return Table(columns=columns, rows=rows, title="The fleet, step by step")
+
+
+def _cover_table(found: Explanation) -> Table:
+    columns = [Column("ENVELOPE"), Column("AS"), Column("HAD", right=True), Column("GAVE", right=True), Column("WHY")]
+    rows = [
+        [f"{one.budget}/{one.envelope}", TIERS[one.tier], str(one.had), str(one.gave), one.why or NONE]
+        for one in found.cover
+    ]
+    return Table(columns=columns, rows=rows, title="Who was asked to pay")
 
 
 def _events_table(history: History) -> Table:

@@ -57,20 +57,13 @@ def runs_table(session: Session, runs: Sequence[Run], said: Asked, title: str = 
 
 def _row(session: Session, run: Run, why: Why) -> list[str]:
     status = run.status
-    payers = sorted(
-        {
-            f"{lease.spec.payer.budget}/{lease.spec.payer.envelope}"
-            for lease in session.world.leases_of(run.key)
-            if lease.spec.payer is not None
-        }
-    )
     return [
         run.key.name,
         str(status.phase),
         f"{status.width}/{run.gpus}",
         run.spec.resources.flavor or NONE,
         run.spec.owner or ",".join(session.world.owners(run.key.namespace)) or NONE,
-        ",".join(payers) or NONE,
+        ",".join(f"{one.budget}/{one.envelope}:{one.gpus}" for one in status.payers) or NONE,
         moment(status.started_at),
         age(run, session.now),
         why.reason or NONE,

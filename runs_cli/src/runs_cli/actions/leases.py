@@ -13,6 +13,7 @@ from runs_cli.options import Asked, asked
 from runs_cli.session import opened
 from runs_cli.session.port import LEDGER, Session
 from runs_cli.words import NONE, instant, key_of, moment, numbers, span
+from runs_core.decide.paying import by_class
 from runs_core.values.lease import Lease
 
 EXPORT = "export"
@@ -93,6 +94,8 @@ def lease_table(found: list[Lease], now: datetime, node: str | None) -> Table:
         Column("START"),
         Column("END"),
         Column("HELD", right=True),
+        Column("PAYER", wide=True),
+        Column("GPU-SECONDS", wide=True),
         Column("STATE", state=True),
         Column("DETAIL", wide=True),
         Column("LEASE", wide=True),
@@ -111,6 +114,8 @@ def lease_table(found: list[Lease], now: datetime, node: str | None) -> Table:
             moment(lease.spec.start),
             moment(lease.status.end),
             span(held(lease, now)),
+            f"{payer.budget}/{payer.envelope}" if (payer := lease.spec.payer) is not None else NONE,
+            metered(lease),
             str(lease.status.closure_reason) if lease.status.closed else "open",
             lease.status.closure_detail or NONE,
             lease.meta.name,
@@ -125,3 +130,12 @@ def lease_table(found: list[Lease], now: datetime, node: str | None) -> Table:
 def held(lease: Lease, now: datetime) -> timedelta:
     """How long it has held, or did."""
     return (lease.status.end or now) - lease.spec.start
+
+
+def metered(lease: Lease) -> str:
+    """GPU-seconds by class, and until when, where it goes on."""
+    status = lease.status
+    if status.gpu_seconds is None:
+        return NONE
+    used = by_class(status.gpu_seconds)
+    return used if status.metered_until is None else f"{used} until {moment(status.metered_until)}"

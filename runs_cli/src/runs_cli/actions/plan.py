@@ -55,7 +55,7 @@ def plan_of(session: Session, run: Run) -> Plan:
     """What would be decided for it now."""
     outcome = outcome_of(session, run)
     if outcome is None:
-        return of_standing(session.world, run)
+        return of_standing(session.world, run, session.advice)
     return of_outcome(run.key, outcome, () if isinstance(outcome, Starts) else session.remedies(run))
 
 

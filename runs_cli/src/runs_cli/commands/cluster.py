@@ -45,6 +45,8 @@ def apply() -> None:
     """Declare Nodes, Namespaces and Budgets by their ordinary manifests. Runs come with `submit`.
 
     A Node whose status names no condition is ready; one that does not say how many pods it takes has room for 110.
+    StorageClasses, PersistentVolumes and PersistentVolumeClaims say where pods can run; nobody binds a claim here but
+    its manifest, by `spec.volumeName` and `status.phase: Bound`.
     """
 
 
@@ -118,7 +120,7 @@ cluster = LazyGroup(
     places=dict(
         (
             _place("init", "Make the state file, with a fleet if you like."),
-            _place("apply", "Declare nodes, namespaces and budgets by manifests."),
+            _place("apply", "Declare nodes, namespaces, budgets and volumes."),
             _place("delete", "Delete an object."),
             _place("advance", "Move the virtual clock."),
             _place("lose", "Put a node out of service."),

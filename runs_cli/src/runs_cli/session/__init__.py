@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from runs_core.serve.doctor.finding import Diagnosis
     from runs_core.serve.manifests.installation import Installation
 
-CLUSTER_SCOPED = ("Namespace", "Budget", "Node")
+DECLARED = ("Namespace", "Budget", "Node", "StorageClass", "PersistentVolume", "PersistentVolumeClaim")
+"""Kinds that `cluster apply` takes."""
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import attrs
 from runs_cli.failures import Stop, nearest
 from runs_cli.options import Asked
 from runs_cli.words import key_of
-from runs_core.decide.cycle import consider
+from runs_core.decide.waiting import consider
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.serve.views.plan import Remedy
 from runs_core.serve.views.remedies import remedies

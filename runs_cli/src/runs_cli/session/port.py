@@ -25,7 +25,8 @@ RUNS = ("Run",)
 PAID = ("Namespace", "Budget", "Run", "GPULease")
 PODS = ("Run", "Pod")
 LEDGER = ("Run", "GPULease")
-FLEET = ("Namespace", "Budget", "Node", "Run", "GPULease", "Pod")
+STORAGE = ("StorageClass", "PersistentVolume", "PersistentVolumeClaim")
+FLEET = ("Namespace", "Budget", "Node", *STORAGE, "Run", "GPULease", "Pod")
 """Kinds that a command looks at. With Node among them it is about the whole cluster, else about its namespace."""
 
 

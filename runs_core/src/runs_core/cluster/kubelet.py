@@ -82,7 +82,8 @@ class Kubelet:
 
     def _plan(self, pod: Pod) -> None:
         key = pod.key
-        self._forget(key)
+        if key in self._when:
+            self._forget(key)
         when = next_change(pod, self._settings)
         if when is None:
             return

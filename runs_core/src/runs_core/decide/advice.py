@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from runs_core.values.budget import Budget
+from runs_core.values.classes import Class, Split
 from runs_core.values.decision import Hold
+from runs_core.values.funding import Account, Ask, Offers, Stage, Unit
+from runs_core.values.lease import Lease
 from runs_core.values.need import Need
 from runs_core.values.node import Domain
 from runs_core.values.run import Run
@@ -35,6 +39,36 @@ class Advice(Protocol):
         ...
 
     @property
+    def funding(self) -> bool:
+        """Whether any plugin answers who pays; where none does every run counts as fundable, and has no class."""
+        ...
+
+    def offers(self, ask: Ask, view: View, now: datetime) -> Offers:
+        """All that is offered, by tier, order and payer."""
+        ...
+
+    def classify(self, lease: Lease, view: View, now: datetime) -> Class | None:
+        """What an open lease is now; None: nobody classifies."""
+        ...
+
+    def meter(self, lease: Lease, view: View, now: datetime) -> Split | None:
+        """GPU-seconds of an open lease so far; None: nobody meters, or not now."""
+        ...
+
+    def account(self, budget: Budget, view: View, now: datetime) -> Account | None:
+        """What plugins have to say in its status; None: nothing."""
+        ...
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """What can be taken back, in order."""
+        ...
+
+    def victims(self, stage: Stage, flavor: str, view: View, now: datetime) -> Sequence[Unit]:
+        """Candidates of a stage, sorted."""
+        ...
+
+    @property
     def scoring(self) -> bool:
         """Whether any plugin scores, so that nobody is asked in vain."""
         ...
@@ -44,6 +78,23 @@ class Silent:
     """The bare core's advice: none."""
 
     scoring = False
+    funding = False
+    stages: Sequence[Stage] = ()
+
+    def offers(self, ask: Ask, view: View, now: datetime) -> Offers:
+        return Offers()
+
+    def classify(self, lease: Lease, view: View, now: datetime) -> Class | None:
+        return None
+
+    def meter(self, lease: Lease, view: View, now: datetime) -> Split | None:
+        return None
+
+    def account(self, budget: Budget, view: View, now: datetime) -> Account | None:
+        return None
+
+    def victims(self, stage: Stage, flavor: str, view: View, now: datetime) -> Sequence[Unit]:
+        return ()
 
     def holds(self, run: Run, view: View, now: datetime) -> Sequence[tuple[str, Hold]]:
         return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runs_core.decide.cycle import Batch
+from runs_core.decide.batch import Batch
 from runs_core.values.effect import Effect, Emit
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node

@@ -1,38 +1,101 @@
-"""What core has to say of a Budget: who its owner is, and that nobody reads the rest of it without the plugin."""
+"""What stands in a Budget's status: who its owner spends for, and what the plugins that account for it say."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
 import attrs
 
-from runs_core.decide.cycle import Batch
+from runs_core.decide.advice import Advice
+from runs_core.decide.batch import Batch
 from runs_core.values.budget import Budget, BudgetStatus
 from runs_core.values.effect import Effect, SetBudgetStatus
+from runs_core.values.funding import Account
 from runs_core.values.run import Condition
 from runs_core.world.world import World
 
-
-def budget_effects(world: World, batch: Batch) -> list[Effect]:
-    """The status of every budget that was touched, where it has to change."""
-    names, world.touched_budgets = sorted(world.touched_budgets), set()
-    found: list[Effect] = []
-    for name in names:
-        budget = world.budget(name)
-        if budget is None:
-            continue
-        stands = _stands(world, budget)
-        if stands != budget:
-            found.append(SetBudgetStatus(stands))
-    batch.add(found)
-    return found
+LONGEST = timedelta(minutes=1)
+"""A Budget that pays is accounted for at least so often: more than that no restart can lose of its meter."""
 
 
-def _stands(world: World, budget: Budget) -> Budget:
+class Accounts:
+    """When each Budget's status was written last, and is to be written next, where an account is kept of it."""
+
+    def __init__(self) -> None:
+        self._written: dict[str, datetime] = {}
+        self._due: dict[str, datetime] = {}
+
+    def next_moment(self) -> datetime | None:
+        """When time alone asks for an account."""
+        return min(self._due.values(), default=None)
+
+    def effects(self, world: World, batch: Batch, advice: Advice) -> list[Effect]:
+        """The status of every budget that was touched, or whose time has come, where it has to change."""
+        due = {name for name, when in self._due.items() if when <= world.now}
+        names, world.touched_budgets = sorted(world.touched_budgets | due), set()
+        found: list[Effect] = []
+        for name in names:
+            budget = world.budget(name)
+            if budget is None:
+                self._written.pop(name, None)
+                self._due.pop(name, None)
+            elif not self._too_soon(world, name):
+                account = advice.account(budget, world, world.now)
+                stands = _stands(world, budget, account)
+                if stands != budget:
+                    found.append(SetBudgetStatus(stands))
+                self._note(world, name, accounted=account is not None)
+        batch.add(found)
+        return found
+
+    def _too_soon(self, world: World, name: str) -> bool:
+        """Whether it was written a moment ago: then it is when that is over."""
+        last = self._written.get(name)
+        if last is None:
+            return False
+        soonest = last + min(world.settings.accounts.every, LONGEST)
+        if world.now >= soonest:
+            return False
+        self._due[name] = min(soonest, self._due.get(name, soonest))
+        return True
+
+    def _note(self, world: World, name: str, *, accounted: bool) -> None:
+        self._due.pop(name, None)
+        if not accounted:
+            return
+        self._written[name] = world.now
+        if world.pays(name):
+            self._due[name] = world.now + LONGEST
+
+
+def _stands(world: World, budget: Budget, account: Account | None) -> Budget:
+    conditions, sections = (account.conditions, account.sections) if account is not None else ((), {})
+    if not any(one.type == "Ready" for one in conditions):
+        conditions = (*conditions, _unread(world, budget))
+    status = BudgetStatus(conditions=_since(budget.status.conditions, conditions), sections=sections)
+    return attrs.evolve(budget, status=status)
+
+
+def _unread(world: World, budget: Budget) -> Condition:
+    """Nobody reads the rest of it without the plugin."""
     namespaces = [n.name for n in world.namespaces() if budget.spec.owner in world.owners(n.name)]
     message = (
         f"{len(namespaces)} namespaces spend for {budget.spec.owner}; without the budgets plugin nothing is limited"
     )
-    old = next((condition for condition in budget.status.conditions if condition.type == "Ready"), None)
-    since = old.last_transition_time if old is not None and old.status == "False" else world.now
-    ready = Condition(type="Ready", status="False", reason="PluginMissing", message=message, last_transition_time=since)
-    status = BudgetStatus(conditions=(ready,))
-    return attrs.evolve(budget, status=status)
+    return Condition(
+        type="Ready", status="False", reason="PluginMissing", message=message, last_transition_time=world.now
+    )
+
+
+def _since(before: Sequence[Condition], now: Sequence[Condition]) -> tuple[Condition, ...]:
+    """By type. A condition keeps the time of its last change as long as its status is the same."""
+    known = {condition.type: condition for condition in before}
+    found = []
+    for one in sorted(now, key=lambda condition: condition.type):
+        old = known.get(one.type)
+        if old is not None and old.status == one.status:
+            same = (old.reason, old.message) == (one.reason, one.message)
+            one = old if same else attrs.evolve(one, last_transition_time=old.last_transition_time)  # noqa: PLW2901
+        found.append(one)
+    return tuple(found)

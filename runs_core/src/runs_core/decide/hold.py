@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from runs_core.decide.advice import Advice
+from runs_core.decide.standing import joined, stand
 from runs_core.settings import Unbudgeted
-from runs_core.values.decision import Held, Hold, Reason
+from runs_core.values.decision import Decision, Held, Hold, Reason
+from runs_core.values.effect import Emit, SetRunStatus
 from runs_core.values.meta import Key
 from runs_core.values.quantity import counted, format_duration
 from runs_core.values.run import OnUpstreamFailure, Phase, Run
+from runs_core.values.storage import VolumeClaim
 from runs_core.world.world import World
 
 CORE = "core"
@@ -37,6 +40,7 @@ def core_holds(world: World, run: Run) -> list[Hold]:
     found += _owner(world, run)
     found += _upstreams(world, run)
     found += _pods(world, run)
+    found += _volumes(world, run)
     if run.status.attempt == 0 and (world.leases_of(run.key) or world.gangs.live.get(run.key)):
         found.append(Hold("NameInUse", "pods of an earlier run of this name still end; starts once they are gone"))
     not_before = run.status.not_before
@@ -68,13 +72,31 @@ def _pods(world: World, run: Run) -> Sequence[Hold]:
     return ()
 
 
-def owner_of(world: World, run: Run) -> str | None:
-    """Who spends for this run; None: nobody, or not to be told."""
-    owners = world.owners(run.key.namespace)
-    wanted = run.spec.owner
-    if wanted is not None:
-        return wanted if wanted in owners else None
-    return owners[0] if len(owners) == 1 else None
+def _volumes(world: World, run: Run) -> list[Hold]:
+    """Claims that no pod could start with, one after the other."""
+    found: list[Hold] = []
+    for name in world.template(run).claims:
+        claim = world.volumes.claim(Key(run.key.namespace, name))
+        told = f"waits for PersistentVolumeClaim {name}, which"
+        if claim is None:
+            found.append(Hold("ClaimMissing", f"{told} does not exist; create it"))
+        elif claim.deleting:
+            found.append(Hold("ClaimMissing", f"{told} is being deleted; create it again"))
+        elif claim.lost or (claim.volume is not None and world.volumes.volume(claim.volume) is None):
+            what = f"volume {claim.volume}" if claim.volume else "the volume"
+            found.append(Hold("VolumeMissing", f"{told} is bound, but {what} does not exist; restore it"))
+        elif claim.volume is None and not world.volumes.waits(claim):
+            found.append(Hold("ClaimUnbound", f"{told} is not bound yet, and {_class(world, claim)}"))
+    return found
+
+
+def _class(world: World, claim: VolumeClaim) -> str:
+    """Why no start would bind it."""
+    if not claim.storage_class:
+        return "names no storage class: a volume must be made for it by hand"
+    if world.volumes.storage_class(claim.storage_class) is None:
+        return f"its storage class {claim.storage_class} does not exist: create it, or make a volume by hand"
+    return f"its storage class {claim.storage_class} binds it before any pod starts: see why it does not"
 
 
 def _owner(world: World, run: Run) -> Sequence[Hold]:
@@ -147,3 +169,24 @@ def _cycle(world: World, run: Run) -> list[str]:
                 path.append(name)
                 stack.append(iter(upstream.spec.after))
     return []
+
+
+def hold(world: World, run: Run, held: Held) -> Decision | None:
+    """Out of the line; None where its status says so already."""
+    if held.until is not None:
+        world.wake_at(held.until, run.key)
+    suspended = run.spec.suspend
+    stands = stand(
+        run,
+        world.now,
+        phase=Phase.HELD,
+        reason=held.reasons[0].code,
+        message=joined(held.reasons),
+        pending_gpus=run.gpus,
+        admitted_at=None if suspended else run.status.admitted_at,
+        queued_since=None,
+    )
+    if stands == run:
+        return None
+    emit = Emit("Run", run.key, held.reasons[0].code, joined(held.reasons), world.now)
+    return Decision(run=run.key, uid=run.uid, outcome=held, effects=(SetRunStatus(stands), emit))

@@ -8,12 +8,14 @@ from typing import assert_never
 
 import attrs
 
-from runs_core.decide.pods import Seat, rank_pods, seats_of
+from runs_core.decide.pods import Seat, rank_pods, seats_of, selections
 from runs_core.decide.release import Cause, end_pods, is_lost, release, resume_release
 from runs_core.decide.standing import stand
 from runs_core.decide.start import started
+from runs_core.values.classes import Tier
 from runs_core.values.decision import Decision, Moves
 from runs_core.values.effect import Effect, Emit, SetRunStatus
+from runs_core.values.funding import Share
 from runs_core.values.lease import Closed
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod, PodPhase
@@ -35,7 +37,7 @@ def lifecycle(world: World, run: Run) -> Decision | None:
     cause = unwanted(run) or _node_loss(world, run)
     if cause is not None:
         return release(world, run, cause)
-    if run.status.phase in (Phase.QUEUED, Phase.HELD):
+    if not run.status.phase.begun:
         return _half_started(world, run)
     return _gang(world, run)
 
@@ -54,11 +56,13 @@ def _half_started(world: World, run: Run) -> Decision:
         return release(world, spent, cause)
     message = f"{counted(run.gpus, 'GPU')}; a start that was left half done goes on"
     began = min(lease.spec.start for lease in leases)
-    stands = started(run, began, attempt, message)
+    paid = [Share(lease.spec.payer, Tier.OWN, lease.gpus) for lease in leases if lease.spec.payer is not None]
+    stands = started(run, began, attempt, message, shares=paid)  # of which class they are is found out next
     here = {pod.name for pod in world.pods_of(run.key)}
-    made = rank_pods(world, run, list(seats_of(run, leases)), attempt=attempt, retry=0)
+    seats = list(seats_of(run, leases))
+    made = rank_pods(world, run, seats, attempt=attempt, retry=0)
     missing = [effect for effect in made if effect.pod.name not in here]
-    return _moves(run, "Started", message, (*missing, SetRunStatus(stands)))
+    return _moves(run, "Started", message, (*selections(world, run, seats), *missing, SetRunStatus(stands)))
 
 
 def unwanted(run: Run) -> Cause | None:
@@ -74,32 +78,33 @@ def unwanted(run: Run) -> Cause | None:
 
 
 def _node_loss(world: World, run: Run) -> Cause | None:
-    slots = [slots for lease in world.leases_of(run.key) for slots in lease.spec.slots if is_lost(world, slots.node)]
-    if not slots:
+    held = [(lease, slots.node) for lease in world.leases_of(run.key) for slots in lease.spec.slots]
+    lost = sorted({node for lease, node in held if is_lost(world, node) or world.replaced(lease, node)})
+    if not lost:
         return None
-    lost = sorted({part.node for part in slots})
     then = Phase.QUEUED if run.spec.on_node_loss is OnLoss.REQUEUE else Phase.FAILED
     word = "node" if len(lost) == 1 else "nodes"
     return Cause(closure=Closed.NODE_LOST, reason="NodeLost", message=f"lost {word} {', '.join(lost)}", then=then)
 
 
 def _gang(world: World, run: Run) -> Decision | None:
-    status = run.status
+    status, pods = run.status, run.pods
     tally = world.gangs.tally(run.uid, status.attempt, status.retries)
-    if status.retried_at is not None and not tally.seen:
+    seen = tally.seen
+    if status.retried_at is not None and not seen:
         return _retry(world, run, status.retried_at)
-    ranks = _ranks(world, run) if tally.failed or tally.seen < run.pods else ()
+    ranks = _ranks(world, run) if tally.failed or seen < pods else ()
     failed = [pod for pod in ranks if pod.phase is PodPhase.FAILED and pod.deleting is None]
     if failed and run.spec.on_pod_failure.policy is not OnPodFailure.IGNORE:
         return _failed(world, run, failed)
-    if tally.seen < run.pods:
+    if seen < pods:
         return _evicted(world, run, ranks)
-    ignores = run.spec.on_pod_failure.policy is OnPodFailure.IGNORE
-    if tally.succeeded == run.pods or (ignores and tally.ended == run.pods):
+    ignores = tally.ended == pods and run.spec.on_pod_failure.policy is OnPodFailure.IGNORE
+    if tally.succeeded == pods or ignores:
         told = "all ranks succeeded"
         if tally.failed:
             were = "was" if tally.failed == 1 else "were"
-            told = f"{tally.failed} of {counted(run.pods, 'rank')} failed and {were} ignored"
+            told = f"{tally.failed} of {counted(pods, 'rank')} failed and {were} ignored"
         return release(
             world, run, Cause(closure=Closed.SUCCEEDED, reason="Succeeded", message=told, then=Phase.SUCCEEDED)
         )

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from runs_core.decide.place import fits_when_empty
 from runs_core.values.decision import NoPlace, Reason, Step
 from runs_core.values.need import Need
 from runs_core.values.quantity import counted
-from runs_core.world.census import census
+from runs_core.world.census import Census, census
 from runs_core.world.fleet import FlavorFleet
 from runs_core.world.world import World
 
 CORE = "core"
 NEVER_FITS = "NeverFits"
 NEVER_CODES = frozenset({"FlavorUnknown", "FlavorAmbiguous", NEVER_FITS})
-WAIT_CODES = NEVER_CODES | {"NoSuchLocation", "NoNodeAllowed", "NotEnoughGPUs", "NoRoomForPod", "Fragmented"}
+OUT_OF_QUOTA = "OutOfQuota"
+WAIT_CODES = NEVER_CODES | {
+    "NoSuchLocation",
+    "NoNodeAllowed",
+    "VolumesElsewhere",
+    "NotEnoughGPUs",
+    "NoRoomForPod",
+    "Fragmented",
+    OUT_OF_QUOTA,
+}
 
 
 def no_place(world: World, flavor: FlavorFleet, name: str, need: Need) -> NoPlace:
@@ -41,23 +52,30 @@ def no_flavor(world: World, need: Need) -> NoPlace:
 def match_steps(flavor: FlavorFleet, need: Need) -> tuple[Step, ...]:
     """Nodes and GPUs left after each step: of the flavor with all its GPUs, then with free ones.
 
-    Healthy, in the wanted location, allowed by the template and taints, with room for a pod; last the domains with room
-    for a group, or, without groups, for a pod.
+    Healthy, in the wanted location, allowed by the template and taints, reaching the volumes, if there are any; with
+    room for a pod; last the domains with room for a group, or, without groups, for a pod.
     """
     found = census(flavor, need)
     wanted = need.pods if need.single_domain else min(need.group_pods or 1, need.pods)
-    return (
+    steps = (
         Step("nodes of the flavor (all GPUs)", flavor.nodes, flavor.gpus),
         Step("healthy (free GPUs)", sum(flavor.counts), flavor.free),
         Step("in the wanted location", *found.located),
-        Step("allowed by template and taints", *found.allowed),
-        Step("with room for a pod", *found.roomy),
-        Step("domains with room for a group", *found.domains(wanted)),
+        Step("allowed by template and taints", *_without_volumes(flavor, need).allowed),
     )
+    reaching = (Step("where its volumes are", *found.allowed),) if need.filter.volumes else ()
+    room = Step("with room for a pod", *found.roomy)
+    return (*steps, *reaching, room, Step("domains with room for a group", *found.domains(wanted)))
+
+
+def _without_volumes(flavor: FlavorFleet, need: Need) -> Census:
+    if not need.filter.volumes:
+        return census(flavor, need)
+    return census(flavor, attrs.evolve(need, filter=attrs.evolve(need.filter, volumes=())))
 
 
 def _reasons(flavor: FlavorFleet, name: str, need: Need, steps: Sequence[Step], *, never: bool) -> list[Reason]:
-    healthy, located, allowed, roomy, domains = steps[1:]
+    healthy, located, allowed, *reaching, roomy, domains = steps[1:]
     found: list[Reason] = []
     if never:
         found.append(Reason(CORE, NEVER_FITS, _never(flavor, name, need)))
@@ -67,6 +85,10 @@ def _reasons(flavor: FlavorFleet, name: str, need: Need, steps: Sequence[Step], 
     elif located.nodes and not allowed.nodes:
         left_over = f"template and taints leave none of {counted(located.nodes, 'node')}"
         found.append(Reason(CORE, "NoNodeAllowed", left_over))
+    elif reaching and allowed.nodes and not reaching[0].nodes:
+        left_over = f"none of the {counted(allowed.nodes, 'node')} that will do reaches all of its volumes"
+        found.append(Reason(CORE, "VolumesElsewhere", left_over))
+    allowed = reaching[0] if reaching else allowed
     free = _free(flavor, name, need, allowed)
     if allowed.gpus < need.gpus:
         found.append(Reason(CORE, "NotEnoughGPUs", f"wants {need.gpus}; {free}"))

@@ -17,6 +17,8 @@ from runs_core.world.fleet import DomainFleet, FlavorFleet, Fleet, NodeState
 from runs_core.world.view import View
 
 Seats = list[NodeState]
+FIRST = Domain("", "", "")
+"""Comes before every domain that has a name."""
 
 
 class Room:
@@ -132,13 +134,14 @@ class Trial:
             found = self._groups(need.group_pods)
         else:
             found = self._whole() or self._fewest()
-        self.fleet.nodes_visited += sum(room.visited for room in self.rooms.values())
+        for room in self.rooms.values():
+            self.fleet.nodes_visited += room.visited
         return found
 
     def _fitting(self, gpus: int) -> Iterable[Room]:
         """Domains with that many free GPUs, the least free first."""
         order = self.order
-        for at in range(bisect_left(order, gpus, key=lambda item: item[0]), len(order)):
+        for at in range(bisect_left(order, (gpus, FIRST)), len(order)):
             yield self.room(order[at][1])
 
     def _best(self, pods: int, rooms: Iterable[Room]) -> tuple[Room, Seats] | None:
@@ -253,6 +256,7 @@ def fits_when_empty(fleet: Fleet, flavor: FlavorFleet, need: Need) -> bool:
 
     O(nodes of the flavor), once after each change of a node.
     """
-    if need not in flavor.never:
-        flavor.never[need] = Trial(fleet, flavor, need, empty=True).chunks() is None
-    return not flavor.never[need]
+    never = flavor.never.get(need)
+    if never is None:
+        never = flavor.never[need] = Trial(fleet, flavor, need, empty=True).chunks() is None
+    return not never

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import attrs
 
-from runs_core.values.effect import BindPod, MakePod
+from runs_core.values.changed import changed
+from runs_core.values.effect import BindPod, MakePod, SelectNode
 from runs_core.values.lease import Lease, Role
-from runs_core.values.meta import SIMULATED, Pairs, pairs
+from runs_core.values.meta import SIMULATED, Key, Pairs, pairs
 from runs_core.values.pod import Pod, RankOf, pod_name
 from runs_core.values.run import Run
 from runs_core.values.template import Requests
@@ -38,6 +39,17 @@ def seats_of(run: Run, leases: Sequence[Lease]) -> Iterator[Seat]:
         for slots in sorted(lease.spec.slots, key=lambda slots: slots.node):
             for _ in range(len(slots.ordinals) // per_pod):
                 yield Seat(next(ranks), lease.spec.group, slots.node)
+
+
+def selections(world: World, run: Run, seats: Sequence[Seat]) -> tuple[SelectNode, ...]:
+    """Volumes that are still to be made are made for the node of the first rank, whatever has been said before."""
+    first = min(seats, key=lambda seat: seat.rank)
+    claims = [world.volumes.claim(Key(run.key.namespace, name)) for name in world.template(run).claims]
+    return tuple(
+        SelectNode(run.key, attrs.evolve(claim, node=first.node))
+        for claim in claims
+        if claim is not None and claim.node != first.node and world.volumes.waits(claim)
+    )
 
 
 def rank_pods(
@@ -68,18 +80,22 @@ def make_pods(
     text = template.text if template else None
     requests = template.requests if template else NO_REQUESTS
     annotations = _annotations(run)
-    key, uid, gpus = run.key, run.uid, run.spec.resources.gpus_per_pod
+    key, uid = run.key, run.uid
+    alike = Pod(
+        namespace=key.namespace,
+        name=key.name,
+        gpus=run.spec.resources.gpus_per_pod,
+        requests=requests,
+        created=now,
+        own_grace=grace,
+        annotations=annotations,
+    )
     made = [
-        Pod(
-            namespace=key.namespace,
+        changed(
+            alike,
             name=pod_name(key.name, attempt=attempt, retry=retry, rank=rank),
             node=node,
             rank=RankOf(run=key, uid=uid, attempt=attempt, retry=retry, rank=rank, group=group),
-            gpus=gpus,
-            requests=requests,
-            created=now,
-            own_grace=grace,
-            annotations=annotations,
         )
         for rank, group, node in seats
     ]
@@ -88,6 +104,6 @@ def make_pods(
 
 def _annotations(run: Run) -> Pairs:
     """The template's; what is to be simulated is read from the run where the template says nothing of it."""
-    own = dict(run.spec.template.annotations) if run.spec.template else {}
-    simulated = {key: value for key, value in run.meta.annotations if key.startswith(SIMULATED)}
-    return pairs({**simulated, **own})
+    own = run.spec.template.annotations if run.spec.template else ()
+    simulated = tuple([pair for pair in run.meta.annotations if pair[0].startswith(SIMULATED)])
+    return pairs({**dict(simulated), **dict(own)}) if own and simulated else own or simulated

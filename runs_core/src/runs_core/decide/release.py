@@ -9,7 +9,9 @@ import attrs
 
 from runs_core.decide.pods import DEFAULT_GRACE, grace_of
 from runs_core.decide.standing import stand
-from runs_core.values.decision import Decision, Ends, Outcome, Released
+from runs_core.values.changed import changed
+from runs_core.values.classes import NOTHING
+from runs_core.values.decision import Decision, Ends, Moves, Outcome, Released
 from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.meta import Key
@@ -80,7 +82,7 @@ def pods_of(world: World, run: Run) -> Sequence[Pod]:
 
 
 def _pods_of(world: World, key: Key, uid: str) -> Sequence[Pod]:
-    return [pod for pod in world.pods_of(key) if pod.rank is not None and pod.rank.uid == uid]
+    return [pod for pod in world.pods_of(key) if (rank := pod.rank) is not None and rank.uid == uid]
 
 
 @attrs.frozen(kw_only=True)
@@ -103,8 +105,34 @@ def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
             continue
         living += 1
         if pod.deleting is None:
-            effects.append(EndPod(attrs.evolve(pod, deleting=world.now, grace=_grace(world, run, pod))))
+            effects.append(EndPod(changed(pod, deleting=world.now, grace=_grace(world, run, pod))))
     return EndedPods(effects=tuple(effects), living=living)
+
+
+def late_pods(world: World, run: Run) -> Decision | None:
+    """Pods of a try that is over: whoever wrote them was late. They hold GPUs that nobody leased to them, and go."""
+    live = world.gangs.live.get(run.key, 0)
+    if live <= (run.pods if run.status.phase in (Phase.STARTING, Phase.RUNNING) else 0):
+        return None
+    over = [pod for pod in pods_of(world, run) if _is_late(run, pod)]
+    if not over:
+        return None
+    going = tuple(EndPod(attrs.evolve(pod, deleting=world.now, grace=_grace(world, run, pod))) for pod in over)
+    word = "pod" if len(over) == 1 else "pods"
+    told = f"{word} {', '.join(pod.name for pod in over)} came late, for an attempt that is over"
+    emit = Emit("Run", run.key, "LatePods", told, world.now, warning=True)
+    outcome = Moves(reason="LatePods", message=told)
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(*going, emit))
+
+
+def _is_late(run: Run, pod: Pod) -> bool:
+    """Only what the run's own status says is over counts; pods of a start that it does not know of yet do not."""
+    status, rank = run.status, pod.rank
+    if rank is None or pod.phase.ended or pod.deleting is not None or status.ending is not None:
+        return False
+    if status.phase in (Phase.STARTING, Phase.RUNNING):
+        return (rank.attempt, rank.retry) < (status.attempt, status.retries)
+    return status.phase.terminal or rank.attempt <= status.attempt
 
 
 def is_lost(world: World, node: str) -> bool:
@@ -151,8 +179,7 @@ def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...])
         last = removal(world, run)
     else:
         after = _afterwards(run, cause, now, max([run.status.attempt, *(lease.spec.attempt for lease in own)]))
-        kind = "Warning" if cause.then is Phase.FAILED else "Normal"
-        emit = Emit("Run", run.key, cause.reason, cause.message, now, warning=kind == "Warning")
+        emit = Emit("Run", run.key, cause.reason, cause.message, now, warning=cause.then is Phase.FAILED)
         last = (SetRunStatus(after), emit)
     outcome: Outcome = Released(closure=cause.closure, detail=cause.message, then=cause.then)
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(*effects, *closed, *last))
@@ -160,18 +187,31 @@ def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...])
 
 def removal(world: World, run: Run) -> tuple[Effect, ...]:
     """The run's object goes, and what is left of its pods with it; its leases outlive it."""
-    return (*(RemovePod(pod.key) for pod in pods_of(world, run)), RemoveRun(run.key))
+    return (*(RemovePod(pod.key) for pod in pods_of(world, run)), RemoveRun(run.key, run.uid))
 
 
 def _afterwards(run: Run, cause: Cause, now: datetime, attempt: int) -> Run:
     """attempt: the last that any of its leases was opened for."""
-    free = {"attempt": attempt, "ending": None, "width": 0, "pending_gpus": run.gpus, "retries": 0, "retried_at": None}
-    said = {"phase": cause.then, "reason": cause.reason, "message": cause.message}
-    if cause.then.terminal:
-        return stand(run, now, **said, **{**free, "pending_gpus": 0, "finished_at": now})  # type: ignore[arg-type]  # closed set of keys
-    if cause.then is Phase.HELD:
-        return stand(run, now, **said, **free, admitted_at=None, queued_since=None, started_at=None)  # type: ignore[arg-type]  # closed set of keys
-    return stand(run, now, **said, **free, queued_since=now, started_at=None)  # type: ignore[arg-type]  # closed set of keys
+    status, over, held = run.status, cause.then.terminal, cause.then is Phase.HELD
+    return stand(
+        run,
+        now,
+        phase=cause.then,
+        reason=cause.reason,
+        message=cause.message,
+        attempt=attempt,
+        ending=None,
+        width=0,
+        funding=NOTHING,
+        payers=(),
+        pending_gpus=0 if over else run.gpus,
+        retries=0,
+        retried_at=None,
+        admitted_at=None if held else status.admitted_at,
+        queued_since=status.queued_since if over else None if held else now,
+        started_at=status.started_at if over else None,
+        finished_at=now if over else status.finished_at,
+    )
 
 
 def _closed(lease: Lease, now: datetime, reason: Closed, detail: str) -> Lease:

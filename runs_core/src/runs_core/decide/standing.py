@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from runs_core.values.changed import changed
+from runs_core.values.changed import changer
 from runs_core.values.decision import Reason
 from runs_core.values.run import Condition, Phase, Run, RunStatus
+from runs_core.world.world import BEGINNING
 
+TYPE = attrgetter("type")
+HELD, READY = Phase.HELD, (Phase.RUNNING, Phase.SUCCEEDED)
 TYPES = ("Admitted", "Finished", "Held", "PodsReady")
 """Of a run's conditions, in the order in which they are written."""
+NEVER_SAID = {name: Condition(type=name, status="", reason="", last_transition_time=BEGINNING) for name in TYPES}
+_condition_with = changer(Condition)
+_status_with = changer(RunStatus)
 
 
 def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, **changes: Any) -> Run:  # noqa: ANN401  # fields of RunStatus, checked when it is built
     """The run with its new status. changes: other fields of RunStatus."""
     old = run.status
     admitted = changes.get("admitted_at", old.admitted_at)
-    status = changed(
+    status = _status_with(
         old,
         phase=phase,
         reason=reason,
@@ -39,30 +46,25 @@ def _conditions(
     old: RunStatus, phase: Phase, reason: str, now: datetime, *, admitted: bool
 ) -> tuple[Condition, Condition, Condition, Condition]:
     known = old.conditions if _all_there(old.conditions) else _in_order(old.conditions)
-    holds, ended = phase is Phase.HELD, phase.terminal
-    ready = phase is Phase.RUNNING or phase is Phase.SUCCEEDED
+    holds, ended = phase is HELD, phase.terminal
     return (
-        _condition(known[0], "Admitted", now, is_true=admitted and not holds, reason=reason),
-        _condition(known[1], "Finished", now, is_true=ended, reason=phase.value if ended else reason),
-        _condition(known[2], "Held", now, is_true=holds, reason=reason if holds else "NotHeld"),
-        _condition(known[3], "PodsReady", now, is_true=ready, reason=reason),
+        _condition(known[0], "True" if admitted and not holds else "False", reason, now),
+        _condition(known[1], "True" if ended else "False", phase.value if ended else reason, now),
+        _condition(known[2], "True" if holds else "False", reason if holds else "NotHeld", now),
+        _condition(known[3], "True" if phase in READY else "False", reason, now),
     )
 
 
 def _all_there(conditions: Sequence[Condition]) -> bool:
-    return tuple([condition.type for condition in conditions]) == TYPES
+    return tuple(map(TYPE, conditions)) == TYPES
 
 
-def _in_order(conditions: Sequence[Condition]) -> Sequence[Condition | None]:
-    known = {condition.type: condition for condition in conditions}
-    return [known.get(name) for name in TYPES]
+def _in_order(conditions: Sequence[Condition]) -> Sequence[Condition]:
+    known = {**NEVER_SAID, **{condition.type: condition for condition in conditions}}
+    return [known[name] for name in TYPES]
 
 
-def _condition(old: Condition | None, name: str, now: datetime, *, is_true: bool, reason: str) -> Condition:
-    status = "True" if is_true else "False"
-    if old is None or old.status != status:
-        return Condition(type=name, status=status, reason=reason, last_transition_time=now)
-    if old.reason == reason:
-        return old
-    since = old.last_transition_time
-    return Condition(type=name, status=status, reason=reason, message=old.message, last_transition_time=since)
+def _condition(old: Condition, status: str, reason: str, now: datetime) -> Condition:
+    if old.status != status:
+        return _condition_with(old, status=status, reason=reason, message="", last_transition_time=now)
+    return old if old.reason == reason else _condition_with(old, reason=reason)

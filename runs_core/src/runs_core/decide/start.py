@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from runs_core.decide.hold import owner_of
-from runs_core.decide.pods import Seat, rank_pods
+from runs_core.decide.pods import Seat, rank_pods, selections
 from runs_core.decide.standing import stand
+from runs_core.values.changed import changed
+from runs_core.values.classes import NOTHING, Class, Split, Tier
 from runs_core.values.decision import Decision, Starts
 from runs_core.values.effect import Effect, Emit, OpenLease, SetRunStatus
-from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, RunRef, lease_name
+from runs_core.values.funding import Cover, Share
+from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, Payer, RunRef, lease_name
 from runs_core.values.meta import Meta
-from runs_core.values.placement import PlacedGroup, Placement
+from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
 from runs_core.values.quantity import counted
-from runs_core.values.run import Phase, Run
+from runs_core.values.run import Paying, Phase, Run
 from runs_core.world.world import World
 
+NO_META = Meta(name="")
+"""What every lease's is made from, at half of what building it anew costs."""
 
-def start(world: World, run: Run, placement: Placement) -> Decision:
-    """The gang takes these places now."""
-    now = world.now
+
+def start(world: World, run: Run, placement: Placement, cover: Cover | None = None) -> Decision:
+    """The gang takes these places now. cover: who pays for its ranks, in the order of the shares; None: nobody."""
+    now, shares = world.now, cover.shares if cover is not None else ()
     attempt = run.status.attempt + 1
-    owner = owner_of(world, run)
-    leases = [_lease(world, run, group, attempt, owner) for group in placement.groups]
+    owner = world.owner(run)
+    leases = [
+        _lease(world, run, group, pods, attempt=attempt, owner=owner, payer=payer, part=part)
+        for group, pods, payer, part in paid_parts(placement, shares)
+    ]
     seats = [Seat(pod.rank, group.group, pod.node) for group in placement.groups for pod in group.pods]
     nodes = counted(len({seat.node for seat in seats}), "node")
     message = f"{counted(run.gpus, 'GPU')} on {nodes}; waits for {counted(len(seats), 'pod')} to run"
-    stands = started(run, now, attempt, message)
+    held = split_of(run, shares) if world.funded else NOTHING
+    stands = started(run, now, attempt, message, funding=held, shares=shares)
     effects: list[Effect] = [OpenLease(lease) for lease in leases]
+    if world.template(run).claims:
+        effects += selections(world, run, seats)
     effects += rank_pods(world, run, seats, attempt=attempt, retry=0)
     effects += (SetRunStatus(stands), Emit("Run", run.key, "Started", message, now))
-    return Decision(
-        run=run.key, uid=run.uid, outcome=Starts(placement=placement, attempt=attempt), effects=tuple(effects)
-    )
+    outcome = Starts(placement=placement, attempt=attempt, cover=cover)
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=tuple(effects))
 
 
-def started(run: Run, now: datetime, attempt: int, message: str) -> Run:
+def started(
+    run: Run,
+    now: datetime,
+    attempt: int,
+    message: str,
+    *,
+    funding: Split = NOTHING,
+    shares: Sequence[Share] = (),
+) -> Run:
     """The run as it stands when its leases are open and its pods are being made."""
     status = run.status
     return stand(
@@ -53,21 +72,84 @@ def started(run: Run, now: datetime, attempt: int, message: str) -> Run:
         not_before=None,
         width=run.gpus,
         pending_gpus=0,
+        funding=funding,
+        payers=paying(shares),
     )
 
 
-def _lease(world: World, run: Run, group: PlacedGroup, attempt: int, owner: str | None) -> Lease:
+def class_of(tier: Tier) -> Class:
+    """What a claim is that cover has just found a payer for."""
+    if tier is Tier.OWN:
+        return Class.OWNED
+    return Class.BORROWED if tier is Tier.STRANGER else Class.SHARED
+
+
+def split_of(run: Run, shares: Sequence[Share]) -> Split:
+    """The GPUs of a gang that starts, by class."""
+    found = NOTHING
+    for share in shares:
+        found = found.plus(class_of(share.tier), share.gpus)
+    return found.plus(Class.UNFUNDED, run.gpus - found.total)
+
+
+def paying(shares: Sequence[Share]) -> tuple[Paying, ...]:
+    """Each payer once, by name."""
+    gpus: dict[tuple[str, str], int] = {}
+    for share in shares:
+        key = (share.payer.budget, share.payer.envelope)
+        gpus[key] = gpus.get(key, 0) + share.gpus
+    return tuple(Paying(budget=key[0], envelope=key[1], gpus=gpus[key]) for key in sorted(gpus))
+
+
+def paid_parts(
+    placement: Placement, shares: Sequence[Share]
+) -> Iterator[tuple[PlacedGroup, tuple[PlacedPod, ...], Payer | None, int]]:
+    """Each group, cut where another payer begins: its pods, the payer, and a number within the group."""
+    if len(shares) <= 1:
+        payer = shares[0].payer if shares else None
+        yield from ((group, group.pods, payer, 0) for group in placement.groups)
+        return
+    left = [(share.payer, share.gpus) for share in shares]
+    for group in placement.groups:
+        parts: list[tuple[Payer, list[PlacedPod]]] = []
+        for pod in group.pods:
+            payer, gpus = left[0]
+            if not parts or parts[-1][0] != payer:
+                parts.append((payer, []))
+            parts[-1][1].append(pod)
+            if gpus > len(pod.ordinals):
+                left[0] = (payer, gpus - len(pod.ordinals))
+            else:
+                left.pop(0)
+        yield from ((group, tuple(pods), payer, part) for part, (payer, pods) in enumerate(parts))
+
+
+def _lease(
+    world: World,
+    run: Run,
+    group: PlacedGroup,
+    pods: Sequence[PlacedPod],
+    *,
+    attempt: int,
+    owner: str | None,
+    payer: Payer | None,
+    part: int,
+) -> Lease:
     by_node: dict[str, tuple[int, ...]] = {}
-    for pod in group.pods:
-        by_node[pod.node] = (*by_node.get(pod.node, ()), *pod.ordinals)
+    for pod in pods:
+        by_node[pod.node] = tuple(sorted(by_node[pod.node] + pod.ordinals)) if pod.node in by_node else pod.ordinals
     spec = LeaseSpec(
         run_ref=RunRef(name=run.meta.name, uid=run.uid),
         owner=owner,
         group=group.group,
-        slots=tuple([NodeSlots(node=node, ordinals=tuple(sorted(by_node[node]))) for node in sorted(by_node)]),
-        ranks=tuple([pod.rank for pod in group.pods]),
+        part=part,
+        slots=tuple([NodeSlots(node=node, ordinals=by_node[node]) for node in sorted(by_node)]),
+        ranks=tuple([pod.rank for pod in pods]),
         attempt=attempt,
+        payer=payer,
         start=world.now,
         reason=Opened.START if attempt == 1 else Opened.REQUEUE,
     )
-    return Lease(meta=Meta(name=lease_name(spec), namespace=run.key.namespace, created=world.now), spec=spec)
+    return Lease(
+        meta=changed(NO_META, name=lease_name(spec), namespace=run.key.namespace, created=world.now), spec=spec
+    )

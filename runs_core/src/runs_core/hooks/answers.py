@@ -14,6 +14,7 @@ from numbers import Real
 
 from runs_core.decide.advice import Rank
 from runs_core.values.decision import Hold
+from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.quantity import counted
 
@@ -36,16 +37,16 @@ def holds(answer: object, now: datetime) -> tuple[Hold, ...]:
     """Sorted, each once."""
     if answer is None:
         return ()
-    found = {_hold(one, now) for one in _few(answer, MOST_HOLDS, "holds")}
+    found = {_hold(one, now) for one in few(answer, MOST_HOLDS, "holds")}
     return tuple(sorted(found, key=lambda hold: (hold.code, hold.message, hold.until or now)))
 
 
 def _hold(hold: object, now: datetime) -> Hold:
     if not isinstance(hold, Hold):
-        raise Unfit(f"got {_kind(hold)} among the holds, want Hold(code, message, until)")
+        raise Unfit(f"got {kind_of(hold)} among the holds, want Hold(code, message, until)")
     code: object = hold.code
     if not isinstance(code, str) or _CODE.fullmatch(code) is None:
-        raise Unfit(f"got the code {_short(code)}, want one word such as OutsideOfficeHours")
+        raise Unfit(f"got the code {shown(code)}, want one word such as OutsideOfficeHours")
     until = None if hold.until is None else _moment(hold.until, now)
     return Hold(str(code), _line(hold.message), until)
 
@@ -54,7 +55,7 @@ def scores(answer: object, wanted: int) -> tuple[float, ...] | None:
     """One finite number for each of the wanted domains."""
     if answer is None:
         return None
-    found = tuple(_number(one) for one in _few(answer, wanted, "scores"))
+    found = tuple(_number(one) for one in few(answer, wanted, "scores"))
     if len(found) != wanted:
         raise Unfit(f"got {counted(len(found), 'score')} for {counted(wanted, 'domain')}")
     return found
@@ -62,7 +63,7 @@ def scores(answer: object, wanted: int) -> tuple[float, ...] | None:
 
 def _number(value: object) -> float:
     if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
-        raise Unfit(f"got {_kind(value)}, want a number")
+        raise Unfit(f"got {kind_of(value)}, want a number")
     number = float(value)
     if not abs(number) <= MOST_SCORE:
         raise Unfit(f"got {number}, want a number within ±{MOST_SCORE:g}")
@@ -74,9 +75,9 @@ def rank(answer: object) -> Rank | None:
     if answer is None:
         return None
     if not isinstance(answer, tuple):
-        raise Unfit(f"got {_kind(answer)}, want a tuple of numbers and texts")
+        raise Unfit(f"got {kind_of(answer)}, want a tuple of numbers and texts")
     key: list[float | int | str] = []
-    for part in _few(answer, MOST_RANKS, "parts"):
+    for part in few(answer, MOST_RANKS, "parts"):
         match part:
             case str():
                 key += (1, str(part))
@@ -85,7 +86,7 @@ def rank(answer: object) -> Rank | None:
             case int() | float() if math.isfinite(part):
                 key += (0, part)
             case _:
-                raise Unfit(f"got {_short(part)}, want a finite number or a text")
+                raise Unfit(f"got {shown(part)}, want a finite number or a text")
     return (*key, -1)
 
 
@@ -93,12 +94,12 @@ def moments(answer: object, now: datetime) -> datetime | None:
     """The earliest."""
     if answer is None:
         return None
-    return min((_moment(one, now) for one in _few(answer, MOST_MOMENTS, "moments")), default=None)
+    return min((_moment(one, now) for one in few(answer, MOST_MOMENTS, "moments")), default=None)
 
 
 def _moment(value: object, now: datetime) -> datetime:
     if not isinstance(value, datetime):
-        raise Unfit(f"got {_kind(value)}, want a datetime")
+        raise Unfit(f"got {kind_of(value)}, want a datetime")
     if value.utcoffset() is None:
         raise Unfit(f"got {value}, which has no zone; want one such as datetime(…, tzinfo=UTC)")
     moment = value.astimezone(UTC)
@@ -110,27 +111,27 @@ def _moment(value: object, now: datetime) -> datetime:
 
 def lines(answer: object) -> tuple[str, ...]:
     """Lines of plain text."""
-    return () if answer is None else tuple(_line(one) for one in _few(answer, MOST_LINES, "lines"))
+    return () if answer is None else tuple(_line(one) for one in few(answer, MOST_LINES, "lines"))
 
 
 def _line(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise Unfit(f"got {_short(value)}, want a line of text")
+        raise Unfit(f"got {shown(value)}, want a line of text")
     if len(value) > MOST_TEXT:
         raise Unfit(f"got {len(value)} characters, want at most {MOST_TEXT}")
     if not value.isprintable():
-        raise Unfit(f"got {_short(value)}, want one line without control characters")
+        raise Unfit(f"got {shown(value)}, want one line without control characters")
     return str(value)
 
 
-def keys(answer: object) -> Sequence[Key]:
-    """Keys of runs: (namespace, name)."""
+def keys(answer: object) -> Sequence[Key | Payer]:
+    """Keys of runs: (namespace, name); and envelopes."""
     if isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
-        raise Unfit(f"got {_kind(answer)}, want the keys of runs")
+        raise Unfit(f"got {kind_of(answer)}, want the keys of runs")
     found = tuple(islice(answer, MOST_KEYS))
     for key in found:
-        if not isinstance(key, Key):
-            raise Unfit(f"got {_short(key)}, want the Key of a run")
+        if not isinstance(key, (Key, Payer)):
+            raise Unfit(f"got {shown(key)}, want the Key of a run, or a Payer")
     return found
 
 
@@ -138,20 +139,22 @@ def nothing(_: object) -> None:
     """Whatever is returned, nobody reads it."""
 
 
-def _few(answer: object, most: int, what: str) -> Sequence[object]:
+def few(answer: object, most: int, what: str) -> Sequence[object]:
     """Its elements, if they are not more than `most`; looks at one more at most."""
     if isinstance(answer, (str, bytes, dict)) or not isinstance(answer, Iterable):
-        raise Unfit(f"got {_kind(answer)}, want a sequence of {what}, or None")
+        raise Unfit(f"got {kind_of(answer)}, want a sequence of {what}, or None")
     found = tuple(islice(answer, most + 1))
     if len(found) > most:
         raise Unfit(f"got more than {most} {what}")
     return found
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """Its type in a message."""
     return type(value).__name__
 
 
-def _short(value: object) -> str:
+def shown(value: object) -> str:
+    """A value in a message."""
     text = repr(value[:60]) if isinstance(value, str) else repr(value)
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."

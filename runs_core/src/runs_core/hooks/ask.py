@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from runs_core.decide.advice import Rank
 from runs_core.errors import PluginError
-from runs_core.hooks import answers
+from runs_core.hooks import answers, funded
 from runs_core.hooks.contract import CONTRACTS
 from runs_core.hooks.loading import Impl, told
 from runs_core.hooks.question import Failed, Question, Tally
@@ -17,13 +17,18 @@ from runs_core.hooks.registry import Registry
 from runs_core.hooks.sight import Attachable, GuardedIndex, Sight, sight
 from runs_core.hooks.watchdog import WATCHDOG, Late
 from runs_core.settings import Settings
+from runs_core.values.budget import Budget
+from runs_core.values.classes import Class, Split
 from runs_core.values.decision import Hold
+from runs_core.values.funding import Account, Ask, Offer, Offers, Stage, Unit
+from runs_core.values.lease import Lease
 from runs_core.values.need import Need
 from runs_core.values.node import Domain
 from runs_core.values.record import Record
 from runs_core.values.run import Run
 from runs_core.world.view import Index, View
 
+T = TypeVar("T")
 FAILED = "PluginFailed"
 
 
@@ -44,6 +49,12 @@ class PluginAdvice:
         self._scoring = self._resolve(registry.implementing("runs_score"))
         self._timing = self._resolve(registry.implementing("runs_moments"))
         self._listening = self._resolve(registry.implementing("runs_recorded"))
+        self._covering = self._resolve(registry.implementing("runs_cover"))
+        self._classifying = self._resolve(registry.sole("runs_classify"))
+        self._metering = self._resolve(registry.sole("runs_meter"))
+        self._accounting = self._resolve(registry.implementing("runs_account"))
+        self._reclaiming = self._resolve(registry.implementing("runs_victims"))
+        self._stages = registry.stages
         self._explaining = self._resolve(registry.implementing("runs_explained"))
         ranking = registry.ranking(settings.rank)
         self._ranking = self._resolve([ranking] if ranking else [])
@@ -55,6 +66,7 @@ class PluginAdvice:
 
         PluginError: an index cannot be had.
         """
+        world.funded = self.funding
         taken: dict[type, str] = {}
         for impl in self._indexing:
             index = self._index(impl, view)
@@ -105,6 +117,75 @@ class PluginAdvice:
     @property
     def scoring(self) -> bool:
         return bool(self._scoring)
+
+    # -- who pays -----------------------------------------------------------------------------------------------------
+
+    @property
+    def funding(self) -> bool:
+        return bool(self._covering)
+
+    def offers(self, ask: Ask, view: View, now: datetime) -> Offers:
+        """Of all plugins, by tier, order and payer. A plugin that failed forbids to start without a payer."""
+        found: list[Offer] = []
+        unfunded = True
+        for question in self._covering:
+            answer = self._of_index(question, (ask, self._sight(view), now), funded.offers)
+            if isinstance(answer, Failed):
+                unfunded = False
+            elif answer is not None:
+                found += answer.offers
+                unfunded = unfunded and answer.unfunded
+        found.sort(key=lambda offer: (offer.tier, offer.order, offer.payer.budget, offer.payer.envelope))
+        return Offers(offers=tuple(found), unfunded=unfunded)
+
+    def classify(self, lease: Lease, view: View, now: datetime) -> Class | None:
+        """Owned, where the plugin fails: nothing is taken from anybody then."""
+        for question in self._classifying:
+            answer = self._of_index(question, (lease, self._sight(view), now), funded.cls)
+            return Class.OWNED if isinstance(answer, Failed) else answer
+        return None
+
+    def meter(self, lease: Lease, view: View, now: datetime) -> Split | None:
+        """None also where the plugin fails."""
+        for question in self._metering:
+            answer = self._of_index(question, (lease, self._sight(view), now), funded.split)
+            return None if isinstance(answer, Failed) else answer
+        return None
+
+    def account(self, budget: Budget, view: View, now: datetime) -> Account | None:
+        """Of all plugins; where two say the same, the first by name counts."""
+        given = [
+            answer
+            for question in self._accounting
+            if isinstance(answer := self._of_index(question, (budget, self._sight(view), now), funded.account), Account)
+        ]
+        if not given:
+            return None
+        conditions = {one.type: one for answer in reversed(given) for one in answer.conditions}
+        sections = {cls: part for answer in reversed(given) for cls, part in answer.sections.items()}
+        return Account(conditions=tuple(conditions[name] for name in sorted(conditions)), sections=sections)
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        return tuple(stage for _, stage in self._stages)
+
+    def victims(self, stage: Stage, flavor: str, view: View, now: datetime) -> Sequence[Unit]:
+        """Of all plugins, each once."""
+        found: set[Unit] = set()
+        for question in self._reclaiming:
+            answer = self._of_index(question, (stage.name, flavor, self._sight(view), now), funded.units)
+            if not isinstance(answer, Failed):
+                found.update(answer)
+        return sorted(found, key=funded.order_of)
+
+    def _of_index(
+        self, question: Question[Any], arguments: tuple[object, ...], fit: Callable[[object], T]
+    ) -> T | Failed:
+        """A plugin whose index is broken is not asked: it could not know."""
+        guard = self._guards.get(question.plugin)
+        if guard is not None and guard.why is not None:
+            return question.failed(Failed(guard.why))
+        return question.ask(arguments, fit)
 
     # -- told, and told about -----------------------------------------------------------------------------------------
 

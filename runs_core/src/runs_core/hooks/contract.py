@@ -19,6 +19,11 @@ class Merge(Enum):
     OWNER = "one plugin answers, the one that the setting `rank` names"
     EARLIEST = "the earliest counts"
     UNION = "all lines, by plugin name"
+    OFFERS = "offers are taken by tier, order and payer; a run may start unfunded if nobody forbids it"
+    CLASSIFIER = "one plugin answers; several that classify refuse to start"
+    METER = "one plugin answers; several that meter refuse to start"
+    FIRST = "each plugin's conditions and sections stand; the first by name counts where two say the same"
+    CANDIDATES = "all candidates count, each once"
     TOLD = "nothing is returned"
 
 
@@ -29,6 +34,9 @@ class Failure(Enum):
     HOLDS = "the run is held with reason PluginFailed, and asked again after `hooks.recheck`"
     NO_OPINION = "as if the plugin had returned None"
     ADMISSION_TIME = "the run stands in line by its admission time, behind the runs that have a rank"
+    NO_OFFER = "nothing is offered, and the run may not start without a payer"
+    OWNED = "as if it were owned, so that a failure takes nothing from anybody"
+    UNMETERED = "nothing is written down this time"
     SILENCE = "nothing is said; only the counter tells"
 
 
@@ -62,6 +70,12 @@ CONTRACTS = {
         Contract("runs_hold", Merge.VETO, Failure.HOLDS),
         Contract("runs_score", Merge.SUM, Failure.NO_OPINION),
         Contract("runs_rank", Merge.OWNER, Failure.ADMISSION_TIME),
+        Contract("runs_cover", Merge.OFFERS, Failure.NO_OFFER),
+        Contract("runs_classify", Merge.CLASSIFIER, Failure.OWNED),
+        Contract("runs_meter", Merge.METER, Failure.UNMETERED),
+        Contract("runs_account", Merge.FIRST, Failure.SILENCE),
+        Contract("runs_stages", Merge.DECLARED, Failure.REFUSES),
+        Contract("runs_victims", Merge.CANDIDATES, Failure.NO_OPINION),
         Contract("runs_moments", Merge.EARLIEST, Failure.NO_OPINION),
         Contract("runs_recorded", Merge.TOLD, Failure.SILENCE),
         Contract("runs_explained", Merge.UNION, Failure.SILENCE),

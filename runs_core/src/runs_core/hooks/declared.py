@@ -8,13 +8,19 @@ import attrs
 
 from runs_core.hooks.permission import Permission
 from runs_core.schema.names import manifest_name
-from runs_core.values.budget import BudgetSpec
+from runs_core.values.budget import BudgetSpec, BudgetStatus
 from runs_core.values.fields import fact_of
+from runs_core.values.funding import Stage
 from runs_core.values.run import RunSpec
 from runs_core.values.section import Section
 
 MOST_SHOWN = 80
-KINDS: Mapping[str, type[attrs.AttrsInstance]] = {"Run": RunSpec, "Budget": BudgetSpec}
+PARTS: Mapping[tuple[str, str], type[attrs.AttrsInstance]] = {
+    ("Run", "spec"): RunSpec,
+    ("Budget", "spec"): BudgetSpec,
+    ("Budget", "status"): BudgetStatus,
+}
+"""What plugins can add fields to."""
 
 
 class Undeclarable(Exception):
@@ -38,11 +44,11 @@ def sections(answer: object, plugin: str) -> tuple[Section, ...]:
     for one in answer:
         if not isinstance(one, Section):
             raise Undeclarable(f"runs_sections returned {_short(one)} in its sequence, want a Section")
-        where = f"its section {one.kind}.spec{'.' if one.name else ''}{one.name}"
+        where = f"its section {one.kind}.{one.part}{'.' if one.name else ''}{one.name}"
         if one.plugin != plugin:
             raise Undeclarable(f"{where} says plugin={one.plugin!r}, want {plugin!r}, the name of its entry point")
-        if one.kind not in KINDS:
-            raise Undeclarable(f"{where} is of no known kind; want {' or '.join(KINDS)}")
+        if (one.kind, one.part) not in PARTS:
+            raise Undeclarable(f"{where} is of no known kind; want {' or '.join(f'{k}.{p}' for k, p in PARTS)}")
         if (one.kind, one.cls) in {(other.kind, other.cls) for other in answer if other is not one}:
             raise Undeclarable(f"{where} has the class of another section of {one.kind}; give each its own")
         if not attrs.has(one.cls):
@@ -63,22 +69,33 @@ def permissions(answer: object) -> tuple[Permission, ...]:
     return tuple(sorted(answer, key=str))
 
 
+def stages(answer: object) -> tuple[Stage, ...]:
+    """Sorted by their order."""
+    if isinstance(answer, str) or not isinstance(answer, Sequence):
+        raise Undeclarable(f"runs_stages returned {_short(answer)}, want a sequence of Stage")
+    for one in answer:
+        if not isinstance(one, Stage):
+            raise Undeclarable(f"runs_stages returned {_short(one)} in its sequence, want a Stage")
+    return tuple(sorted(answer, key=lambda stage: (stage.order, stage.name)))
+
+
 def clashes(sections: Sequence[Section]) -> list[tuple[tuple[str, ...], str]]:
     """The same field twice: the plugins concerned, sorted, and a sentence. Core's fields are nobody else's."""
     claims: dict[tuple[str, str], list[str]] = {}
-    for kind, cls in KINDS.items():
+    for (kind, part), cls in PARTS.items():
         for field in _fields(cls):
-            claims[kind, field] = ["core"]
+            claims[f"{kind}.{part}", field] = ["core"]
     found = []
-    for one in sorted(sections, key=lambda section: (section.plugin, section.kind, section.name)):
+    for one in sorted(sections, key=lambda section: (section.plugin, section.kind, section.part, section.name)):
+        place = f"{one.kind}.{one.part}"
         paths = [f"{one.name}.{field}".removeprefix(".") for field in _fields(one.cls)]
-        whole = [one.name] if one.name and claims.get((one.kind, one.name)) == ["core"] else []
+        whole = [one.name] if one.name and claims.get((place, one.name)) == ["core"] else []
         for path in [*paths, *whole]:
-            claims.setdefault((one.kind, path), []).append(one.plugin)
-            others = claims[one.kind, path]
+            claims.setdefault((place, path), []).append(one.plugin)
+            others = claims[place, path]
             if len(others) > 1:
                 who = " and by ".join(others)
-                found.append((tuple(sorted(set(others) - {"core"})), f"{one.kind}.spec.{path} is declared by {who}"))
+                found.append((tuple(sorted(set(others) - {"core"})), f"{place}.{path} is declared by {who}"))
     return found
 
 

@@ -13,6 +13,7 @@ import pluggy
 from runs_core.hooks import declared, specs
 from runs_core.hooks.contract import CONTRACTS
 from runs_core.hooks.permission import Permission
+from runs_core.values.funding import Stage
 from runs_core.values.section import Section
 
 MOST_TOLD = 300
@@ -41,6 +42,7 @@ class Loaded:
     settings: type | None
     sections: tuple[Section, ...]
     permissions: tuple[Permission, ...]
+    stages: tuple[Stage, ...] = ()
 
 
 def loaded(name: str, load: Callable[[], object]) -> Loaded:
@@ -58,6 +60,7 @@ def loaded(name: str, load: Callable[[], object]) -> Loaded:
             permissions=declared.permissions(_ask(by_hook, "runs_permissions"))
             if "runs_permissions" in by_hook
             else (),
+            stages=declared.stages(_ask(by_hook, "runs_stages")) if "runs_stages" in by_hook else (),
         )
     except declared.Undeclarable as error:
         raise Unusable(str(error)) from error

@@ -98,6 +98,24 @@ class Question(Generic[T]):
             self.failed(answer)
         return answer
 
+    def tell(self, function: Callable[[], object]) -> Failed | None:
+        """Call something else of the same plugin, in the same way."""
+
+        def attempt() -> Failed | None:
+            try:
+                function()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+                return Failed(told(error))
+            return None
+
+        try:
+            answer, took = WATCHDOG.call(self.name, attempt, self._timeout)
+        except TooSlow as slow:
+            answer, took = Failed(str(slow)), slow.seconds
+            self._hung += 1
+        self._spent += took
+        return self.failed(answer) if isinstance(answer, Failed) else None
+
     def failed(self, failure: Failed) -> Failed:
         """Count a failure, also one that kept the question from being asked."""
         self._failed += 1

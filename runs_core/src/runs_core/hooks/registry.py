@@ -13,6 +13,7 @@ from runs_core.errors import PluginError
 from runs_core.hooks.declared import clashes
 from runs_core.hooks.loading import Impl, Loaded, Unusable, loaded
 from runs_core.hooks.permission import Permission
+from runs_core.values.funding import Stage
 from runs_core.values.section import Section
 
 GROUP = "runs.plugins"
@@ -47,6 +48,7 @@ class Plugin:
     settings: type | None = None
     sections: tuple[Section, ...] = ()
     permissions: tuple[Permission, ...] = ()
+    stages: tuple[Stage, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -92,6 +94,19 @@ class Registry:
         return tuple(sorted({one for plugin in self._enabled for one in plugin.permissions}, key=str))
 
     @property
+    def stages(self) -> tuple[tuple[str, Stage], ...]:
+        """In their order, each with its plugin. PluginError: two of one name."""
+        found = sorted(
+            ((plugin.name, stage) for plugin in self._enabled for stage in plugin.stages),
+            key=lambda item: (item[1].order, item[1].name, item[0]),
+        )
+        names: dict[str, str] = {}
+        for plugin, stage in found:
+            if (other := names.setdefault(stage.name, plugin)) != plugin:
+                raise PluginError(f"plugins {other} and {plugin} both declare the stage {stage.name}; switch one off")
+        return tuple(found)
+
+    @property
     def settings_classes(self) -> Mapping[str, type]:
         """By plugin name."""
         return {plugin.name: plugin.settings for plugin in self._enabled if plugin.settings is not None}
@@ -99,6 +114,14 @@ class Registry:
     def implementing(self, hook: str) -> tuple[Impl, ...]:
         """By plugin name."""
         return tuple(impl for impl in self.impls if impl.hook == hook)
+
+    def sole(self, hook: str) -> tuple[Impl, ...]:
+        """The one who answers a question that has one answer. PluginError: several would."""
+        able = self.implementing(hook)
+        if len(able) > 1:
+            who = " and ".join(impl.plugin for impl in able)
+            raise PluginError(f"{who} would all answer {hook}, which has one answer; switch the others off")
+        return able
 
     def ranking(self, named: str | None) -> Impl | None:
         """Who orders the line; None: admission time does.
@@ -189,6 +212,7 @@ def _described(one: Found, state: State, part: Loaded | None = None, *, why: str
         settings=part.settings,
         sections=part.sections,
         permissions=part.permissions,
+        stages=part.stages,
     )
 
 

@@ -12,7 +12,7 @@ from runs_core.hooks import answers
 from runs_core.hooks.question import Failed, Question
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.change import Change
-from runs_core.values.lease import Lease
+from runs_core.values.lease import Lease, Payer
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.run import Phase, Run
@@ -22,7 +22,9 @@ I = TypeVar("I")  # noqa: E741 - as in View
 
 
 class Attachable(Protocol):
-    """A world that feeds indexes."""
+    """A world that feeds indexes. funded: somebody answers who pays."""
+
+    funded: bool
 
     def attach(self, cls: type, index: Index) -> None: ...
 
@@ -34,13 +36,22 @@ class IndexUnusable(Exception):
 class GuardedIndex:
     """A plugin's index as the world feeds it. Never raises: its first failure breaks it until a new start."""
 
-    def __init__(self, inner: Index, question: Question[Sequence[Key]], view: View) -> None:
+    def __init__(self, inner: Index, question: Question[Sequence[Key | Payer]], view: View) -> None:
         self.inner = inner
         self.why: str | None = None
         self._question = question
         self._view = view
 
-    def apply(self, change: Change) -> Sequence[Key]:
+    def supposed(self, begins: bool) -> None:  # noqa: FBT001  # part of what an index may have
+        """Tell an index that wants to know."""
+        told = getattr(self.inner, "supposed", None)
+        if told is None or self.why is not None:
+            return
+        answer = self._question.tell(lambda: told(begins))
+        if isinstance(answer, Failed):
+            self.why = f"its index is broken since it failed to take up a what-if: {answer.why}"
+
+    def apply(self, change: Change) -> Sequence[Key | Payer]:
         """The runs whose hold may change; when the index breaks, all that have not started: they are held now."""
         if self.why is not None:
             return ()

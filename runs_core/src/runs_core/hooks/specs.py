@@ -16,7 +16,11 @@ import pluggy
 
 from runs_core.decide.advice import Rank
 from runs_core.hooks.permission import Permission
+from runs_core.values.budget import Budget
+from runs_core.values.classes import Class, Split
 from runs_core.values.decision import Hold
+from runs_core.values.funding import Account, Ask, Offers, Stage, Unit
+from runs_core.values.lease import Lease
 from runs_core.values.need import Need
 from runs_core.values.node import Domain
 from runs_core.values.record import Record
@@ -78,9 +82,10 @@ def runs_index(view: View, settings: object) -> Index:
 
     Asked: once, at start, with the world as it stands then.
     Returns: an object with `apply(change)`. It is fed with all that is known and then with each change, before the
-    world takes it up, and returns the keys of the runs whose hold may change by it. In a what-if it gets the inverse of
-    each change as well, last first, and must then be exactly as before. `view.index(YourClass)` hands it to your other
-    hooks; one class, one index.
+    world takes it up, and returns the keys of the runs whose hold or class may change by it, and the Payers (envelopes)
+    that may now give more than before. In a what-if it gets the inverse of each change as well, last first, and must
+    then be exactly as before. If it has `supposed(begins)`, that is called around each what-if, so that it can leave
+    alone what time alone moves. `view.index(YourClass)` hands it to your other hooks; one class, one index.
     Answers merge: each plugin's stands; two that contradict each other refuse to start.
     A failure: the scheduler does not start until the plugin is mended or switched off. If `apply` fails later, the
     index is broken until the next start, and with it each answer of yours that would need it: `runs_hold` holds, the
@@ -130,6 +135,87 @@ def runs_rank(run: Run, view: View, settings: object) -> Rank | None:
     that have a rank.
     Answers merge: one plugin answers, the one that the setting `rank` names.
     A failure: the run stands in line by its admission time, behind the runs that have a rank.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_cover(ask: Ask, view: View, now: datetime, settings: object) -> Offers | None:
+    """Who would pay for this, and how much of it?
+
+    Asked: whenever a run in line could be paid for: when it or an envelope that its last answer named changed, and
+    of a run that holds GPUs without a payer. Runs that ask the same are asked for once.
+    Returns: every envelope that you looked at as an Offer, those that give nothing too, each with the reason why it
+    gives no more; at most 10000, each payer once, GPUs as whole numbers. An offer displaces nobody. Offers that name
+    the same Cap share it. `unfunded`: whether the run may start without a payer.
+    Answers merge: offers are taken by tier, order and payer; a run may start unfunded if nobody forbids it.
+    A failure: nothing is offered, and the run may not start without a payer.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_classify(lease: Lease, view: View, now: datetime, settings: object) -> Class | None:
+    """What class is this open lease of now?
+
+    Asked: when your index named its run, and when GPUs are to be taken back.
+    Returns: its class; None: no opinion.
+    Answers merge: one plugin answers; several that classify refuse to start.
+    A failure: as if it were owned, so that a failure takes nothing from anybody.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_meter(lease: Lease, view: View, now: datetime, settings: object) -> Split | None:
+    """How many GPU-seconds has this lease used so far, by class?
+
+    Asked: when its class changed, and when it closes.
+    Returns: whole GPU-seconds since its start; their sum is its GPUs times the whole seconds that it is open.
+    Answers merge: one plugin answers; several that meter refuse to start.
+    A failure: nothing is written down this time.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_account(budget: Budget, view: View, now: datetime, settings: object) -> Account | None:
+    """What is to stand in the status of this Budget?
+
+    Asked: when the Budget or what it pays for changed, at most every `accounts.every`, and every minute while it pays.
+    Returns: conditions, and your sections of the status.
+    Answers merge: each plugin's conditions and sections stand; the first by name counts where two say the same.
+    A failure: nothing is said; only the counter tells.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_stages() -> Sequence[Stage]:
+    """Which kinds of work can be taken back?
+
+    Asked: once, at start.
+    Returns: stages; each with a name of its own, and its place in the order.
+    Answers merge: each plugin's stands; two that contradict each other refuse to start.
+    A failure: the scheduler does not start until the plugin is mended or switched off.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_victims(stage: str, flavor: str, view: View, now: datetime, settings: object) -> Sequence[Unit] | None:
+    """Which units of work of this flavor could be taken back at this stage?
+
+    Asked: when a run that somebody pays for finds no room, with the classes as they are once its claim is made.
+    Returns: candidates, at most 1000000; whoever must not be cut is taken out by the scheduler.
+    Answers merge: all candidates count, each once.
+    A failure: as if the plugin had returned None.
     Since: HOOK_API 1.
     """
     raise NotImplementedError

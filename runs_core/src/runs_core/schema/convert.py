@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, assert_never, cast
 
 import attrs
 from cattrs import Converter
@@ -25,7 +25,7 @@ from runs_core.schema.podread import template_of
 from runs_core.schema.podspec import Amounts, PodTemplateSpec
 from runs_core.schema.say import got
 from runs_core.schema.shape import Slots
-from runs_core.values.budget import Budget, BudgetSpec, Namespace
+from runs_core.values.budget import Budget, BudgetSpec, BudgetStatus, Namespace
 from runs_core.values.fields import fact_of
 from runs_core.values.lease import Lease, NodeSlots
 from runs_core.values.meta import Pairs, pairs
@@ -37,6 +37,12 @@ from runs_core.values.template import PodTemplate
 Object = dict[str, Any]
 """A Kubernetes object, or a part of one, as JSON has it."""
 T = TypeVar("T")
+_EXTENSIBLE: Mapping[type, tuple[str, str]] = {
+    RunSpec: ("Run", "spec"),
+    BudgetSpec: ("Budget", "spec"),
+    BudgetStatus: ("Budget", "status"),
+}
+"""The classes that hold plugins' sections."""
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
 """What reading an object raises that is not what it should be."""
 
@@ -104,12 +110,29 @@ def unreadable(kind: str, obj: Mapping[str, Any], error: Exception) -> InvalidIn
     return InvalidInput([Problem(f"{kind} {name or 'without a name'}", what)])
 
 
-def _read(kind: Kind, obj: Mapping[str, Any], sections: Sequence[Section]) -> Any:
+def again(known: Run | Lease, obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Run | Lease:
+    """As `from_object`, of what was read before: a spec that cannot have changed since is not read anew.
+
+    The API server counts the edits of a run's spec; a lease's is what it was when it was minted.
+    """
+    metadata = obj["metadata"]
+    same = metadata.get("uid") == known.meta.uid != ""
+    match known:
+        case Run():
+            spec = known.spec if same and metadata.get("generation") == known.meta.generation else None
+            return cast("Run", _read(RUN, obj, sections, spec))
+        case Lease():
+            return cast("Lease", _read(LEASE, obj, (), known.spec if same else None))
+        case _:
+            assert_never(known)
+
+
+def _read(kind: Kind, obj: Mapping[str, Any], sections: Sequence[Section], spec: object = None) -> Any:
     read = converter(tuple(sections))
     try:
         return kind.value(
             meta=meta_from(obj["metadata"]),
-            spec=read.structure(obj["spec"], kind.spec),
+            spec=read.structure(obj["spec"], kind.spec) if spec is None else spec,
             status=read.structure(obj.get("status") or {}, kind.status),
         )
     except UNREADABLE as error:
@@ -207,8 +230,8 @@ def _unstructure(made: Converter, cls: type, sections: tuple[Section, ...]) -> C
 
 
 def _sections_of(cls: type, sections: Sequence[Section]) -> tuple[Section, ...]:
-    kind = {RunSpec: RUN, BudgetSpec: BUDGET}.get(cls)
-    return tuple(section for section in sections if kind is not None and section.kind == kind.name)
+    found = _EXTENSIBLE.get(cls)
+    return tuple(section for section in sections if found is not None and section.within(*found))
 
 
 def _part(obj: Mapping[str, Any], section: Section) -> Mapping[str, Any] | None:

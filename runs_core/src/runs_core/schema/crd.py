@@ -64,7 +64,6 @@ def _crd(kind: Kind, sections: Sequence[Section]) -> Object:
                 "plural": kind.plural,
                 "singular": kind.name.lower(),
                 "shortNames": [kind.short],
-                "categories": ["runs"],
             },
             "scope": "Namespaced" if kind.namespaced else "Cluster",
             "versions": [
@@ -73,7 +72,7 @@ def _crd(kind: Kind, sections: Sequence[Section]) -> Object:
                     "served": True,
                     "storage": True,
                     "schema": {"openAPIV3Schema": _root(kind, sections)},
-                    "subresources": {"status": {}},
+                    **({"subresources": {"status": {}}} if kind.status_apart else {}),
                     "additionalPrinterColumns": columns,
                 }
             ],
@@ -83,7 +82,7 @@ def _crd(kind: Kind, sections: Sequence[Section]) -> Object:
 
 def _root(kind: Kind, sections: Sequence[Section]) -> Object:
     """The status has a default, so that its columns are filled before anybody has written it."""
-    mine = tuple(section for section in sections if section.kind == kind.name)
+    mine, told = (tuple(one for one in sections if one.within(kind.name, part)) for part in ("spec", "status"))
     found: Object = {
         "type": "object",
         "description": kind.doc,
@@ -93,7 +92,7 @@ def _root(kind: Kind, sections: Sequence[Section]) -> Object:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": schema(record(kind.spec, mine)),
-            "status": {**schema(record(kind.status)), "default": {}},
+            "status": {**schema(record(kind.status, told)), "default": {}},
         },
     }
     return found | _rules(rules_of(kind.value))

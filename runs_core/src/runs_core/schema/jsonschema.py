@@ -25,7 +25,7 @@ def json_schema(kind: str, sections: Sequence[Section] = ()) -> Object:
     if kind not in KINDS:
         raise InvalidInput([Problem("kind", f"got {got(kind)}{guess(kind, KINDS)}, want {one_of(tuple(KINDS))}")])
     meant = KINDS[kind]
-    mine = tuple(section for section in sections if section.kind == kind)
+    mine, told = (tuple(one for one in sections if one.within(kind, part)) for part in ("spec", "status"))
     return {
         "$schema": DRAFT,
         "title": kind,
@@ -37,7 +37,7 @@ def json_schema(kind: str, sections: Sequence[Section] = ()) -> Object:
             "kind": {"const": kind},
             "metadata": {**_schema(record(ObjectMeta)), "additionalProperties": True},
             "spec": _schema(record(meant.spec, mine)),
-            "status": _schema(record(meant.status)),
+            "status": _schema(record(meant.status, told)),
         },
         "additionalProperties": False,
     }

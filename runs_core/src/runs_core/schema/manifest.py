@@ -14,13 +14,15 @@ from runs_core.schema.metadata import UNREAD, ObjectMeta
 from runs_core.schema.names import API_VERSION, KINDS, Kind
 from runs_core.schema.say import Path, got, guess, one_of, spell
 from runs_core.schema.shape import record
+from runs_core.schema.storage import KINDS as STORAGE
+from runs_core.schema.storage import VERSIONS
 from runs_core.schema.text import parse
 from runs_core.values.budget import Budget
 from runs_core.values.fields import rules_of
 from runs_core.values.run import Run
 from runs_core.values.section import Section
 
-WRITTEN = ("Run", "Budget", "Node", "Namespace", "Pod")
+WRITTEN = ("Run", "Budget", "Node", "Namespace", "Pod", *STORAGE)
 """Kinds that people write; a GPULease is the scheduler's."""
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 
@@ -86,7 +88,7 @@ def _object(body: Any, sections: Sequence[Section], kinds: Sequence[str]) -> Ite
         near = guess(name, kinds) if isinstance(name, str) else ""
         yield Fault(("kind",), f"got {got(name)}{near}, want {one_of(kinds)}")
         return
-    expected = API_VERSION if name in KINDS else "v1"
+    expected = API_VERSION if name in KINDS else VERSIONS.get(name, "v1")
     if body.get("apiVersion") != expected:
         yield Fault(("apiVersion",), f"got {got(body.get('apiVersion'))}, want {expected}")
     elif name in KINDS:
@@ -102,7 +104,7 @@ def validate(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> list[P
 
 def _ours(body: Mapping[str, Any], kind: Kind, sections: Sequence[Section]) -> Iterator[Fault]:
     read = converter(tuple(sections))
-    mine = tuple(section for section in sections if section.kind == kind.name)
+    mine, told = (tuple(one for one in sections if one.within(kind.name, part)) for part in ("spec", "status"))
     found = [
         Fault((name,), f"got an unknown field{guess(name, _TOP)}, want {one_of(_TOP)}", harmless=True)
         for name in body
@@ -118,7 +120,7 @@ def _ours(body: Mapping[str, Any], kind: Kind, sections: Sequence[Section]) -> I
     parts = (
         ("metadata", metadata, record(ObjectMeta)),
         ("spec", body.get("spec"), record(kind.spec, mine)),
-        ("status", body.get("status") or {}, record(kind.status)),
+        ("status", body.get("status") or {}, record(kind.status, told)),
     )
     for name, value, shape in parts:
         about = kind.name if name == "spec" else ""

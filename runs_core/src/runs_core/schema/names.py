@@ -17,7 +17,10 @@ _CAPITALS = {"gpu": "GPU", "gpus": "GPUs"}
 
 @attrs.frozen(kw_only=True)
 class Kind:
-    """A kind of ours. columns: name, type and JSONPath of what `kubectl get` prints, each filled in every phase."""
+    """A kind of ours. columns: name, type and JSONPath of what `kubectl get` prints, each filled in every phase.
+
+    status_apart: the status is written by itself. Else one write may change the status together with all else.
+    """
 
     name: str
     plural: str
@@ -28,6 +31,7 @@ class Kind:
     spec: type
     status: type
     columns: tuple[tuple[str, str, str], ...]
+    status_apart: bool = True
 
 
 _AGE = ("Age", "date", ".metadata.creationTimestamp")
@@ -79,6 +83,7 @@ LEASE = Kind(
         ("Closed", "boolean", ".status.closed"),
         _AGE,
     ),
+    status_apart=False,  # nobody but the scheduler writes a lease, and it closes one and lets it go in one write
 )
 KINDS = {kind.name: kind for kind in (RUN, BUDGET, LEASE)}
 

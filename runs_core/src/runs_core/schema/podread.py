@@ -18,8 +18,9 @@ from runs_core.schema.podspec import (
     Term,
     Tolerated,
 )
+from runs_core.schema.podspec import Terms as Written
 from runs_core.values.quantity import parse_count, parse_milli, parse_quantity
-from runs_core.values.template import PodTemplate, Requests, Requirement, Toleration
+from runs_core.values.template import PodTemplate, Requests, Requirement, Terms, Toleration
 
 _GRACE = timedelta(seconds=30)
 _WHOLE_POD = ("cpu", "memory", "hugepages-")
@@ -36,8 +37,9 @@ def rules_of(spec: PodSpec) -> PodTemplate:
     return PodTemplate(
         requests=requests_of(spec),
         node_selector=spec.node_selector,
-        terms=tuple(_term(term) for term in _terms(spec)),
+        terms=() if (required := _required(spec)) is None else terms_of(required),
         tolerations=tuple(_toleration(written) for written in spec.tolerations),
+        claims=_claims(spec),
         grace=_GRACE if seconds is None else timedelta(seconds=seconds),
     )
 
@@ -100,10 +102,19 @@ def _amount(amounts: Amounts, resource: str) -> Decimal:
     return amount
 
 
-def _terms(spec: PodSpec) -> tuple[Term, ...]:
+def _claims(spec: PodSpec) -> tuple[str, ...]:
+    sources = [volume.persistent_volume_claim for volume in spec.volumes]
+    return tuple(sorted({source.claim_name for source in sources if source is not None}))
+
+
+def _required(spec: PodSpec) -> Written | None:
     affinity = spec.affinity.node_affinity if spec.affinity else None
-    required = affinity.required_during_scheduling_ignored_during_execution if affinity else None
-    return required.node_selector_terms if required else ()
+    return affinity.required_during_scheduling_ignored_during_execution if affinity else None
+
+
+def terms_of(written: Written) -> Terms:
+    """Of nodes, any of them."""
+    return tuple(_term(term) for term in written.node_selector_terms)
 
 
 def _term(term: Term) -> tuple[Requirement, ...]:

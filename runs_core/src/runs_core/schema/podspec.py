@@ -12,7 +12,7 @@ import attrs
 
 from runs_core.schema.shape import Amount, kept_open, written_as
 from runs_core.values.fields import Fact, field
-from runs_core.values.meta import DNS_LABEL, LABEL_KEY, LABEL_VALUE, Pairs
+from runs_core.values.meta import DNS_LABEL, DNS_NAME, LABEL_KEY, LABEL_VALUE, Pairs
 from runs_core.values.template import Operator, PodTemplate
 
 Amounts = Mapping[str, Amount]
@@ -106,6 +106,22 @@ class Tolerated:
 
 @kept_open
 @attrs.frozen(kw_only=True)
+class ClaimSource:
+    """By name, in the pod's namespace."""
+
+    claim_name: str = field(Fact(doc="The PersistentVolumeClaim.", pattern=DNS_NAME, max_length=253))
+
+
+@kept_open
+@attrs.frozen(kw_only=True)
+class PodVolume:
+    """Of its sources, only claims are read."""
+
+    persistent_volume_claim: ClaimSource | None = field(Fact(doc="A claim."), default=None)
+
+
+@kept_open
+@attrs.frozen(kw_only=True)
 class PodSpec:
     """What a pod asks of its node."""
 
@@ -120,6 +136,7 @@ class PodSpec:
     tolerations: tuple[Tolerated, ...] = field(
         Fact(doc="Taints that do not keep the pod away.", max_items=100), default=()
     )
+    volumes: tuple[PodVolume, ...] = field(Fact(doc="What its containers can mount.", max_items=1000), default=())
     overhead: Amounts = field(Fact(doc="What its sandbox takes.", max_items=64), factory=_none)
     resources: ContainerResources | None = field(Fact(doc="What the pod as a whole asks for."), default=None)
     termination_grace_period_seconds: int | None = field(

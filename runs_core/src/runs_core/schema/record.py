@@ -10,6 +10,7 @@ import attrs
 
 from runs_core.schema.names import camel
 from runs_core.values.decision import Reason, Step
+from runs_core.values.funding import Look, Share
 from runs_core.values.meta import Key
 from runs_core.values.node import Domain
 from runs_core.values.placement import PlacedGroup, PlacedPod
@@ -31,7 +32,7 @@ def _plain(value: Any) -> Any:
     match value:
         case Key() | Domain():
             return str(value)
-        case Reason() | Step() | PlacedGroup() | PlacedPod():
+        case Reason() | Step() | PlacedGroup() | PlacedPod() | Share() | Look():
             return {camel(name): _plain(part) for name, part in zip(value._fields, value, strict=True)}
         case Enum():
             return value.value

@@ -15,7 +15,7 @@ import attrs
 import yaml
 
 from runs_core.schema.say import Path, got
-from runs_core.schema.tree import MOST_DEPTH, List, Map, Node, Scalar, refuse, trees
+from runs_core.schema.tree import MOST_DEPTH, TOO_DEEP, List, Map, Node, Scalar, refuse, trees
 
 MOST_CHARACTERS = 64 * 1024 * 1024
 MOST_COPIES = 100_000
@@ -82,6 +82,8 @@ def _unread(text: str, line: int, error: yaml.MarkedYAMLError) -> str:
     lines = text.split("\n")
     if line < len(lines) and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]:
         return "got a tab at the start of the line, want spaces"
+    if "nesting depth" in (error.problem or ""):
+        return TOO_DEEP
     return f"got text that is neither YAML nor JSON ({error.problem or error.context})"
 
 
@@ -126,7 +128,7 @@ class _Reader:
         if isinstance(node, Scalar):
             return self._scalar(node)
         if len(path) > MOST_DEPTH:
-            refuse(f"{self.source}:{node.line}", f"got more than {MOST_DEPTH} levels of nesting, want fewer")
+            refuse(f"{self.source}:{node.line}", TOO_DEEP)
         self._count(node, 1 + len(node.items if isinstance(node, List) else node.pairs))
         if isinstance(node, List):
             return [self.value(item, (*path, index)) for index, item in enumerate(node.items)]

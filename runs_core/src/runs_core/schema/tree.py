@@ -11,6 +11,7 @@ import yaml
 from runs_core.errors import InvalidInput, Problem
 
 MOST_DEPTH = 64
+TOO_DEEP = f"got more than {MOST_DEPTH} levels of nesting, want fewer"
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -107,7 +108,7 @@ class _Builder:
         self.stack.append(node)
         self.keys.append(None)
         if len(self.stack) > MOST_DEPTH:
-            refuse(f"{self.source}:{node.line}", f"got more than {MOST_DEPTH} levels of nesting, want fewer")
+            refuse(f"{self.source}:{node.line}", TOO_DEEP)
 
     def _put(self, node: Node, line: int) -> Node | None:
         """Into what is open; the node itself where nothing is."""

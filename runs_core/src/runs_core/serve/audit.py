@@ -6,15 +6,16 @@ looks for the rest. Nothing is mended that has not been found again and again fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 import attrs
 
 from runs_core.decide.release import Cause, end_pods, orphaned, release
 from runs_core.settings import AuditSettings
-from runs_core.values.effect import CloseLease, Effect
+from runs_core.values.effect import CloseLease, Effect, RemoveRun
 from runs_core.values.lease import Closed, Lease, LeaseStatus, Role
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod
@@ -49,10 +50,16 @@ class Finding:
     service: Key | None = None
 
 
-def findings(world: World, lingering: Iterable[Lease] = (), services: Iterable[ServiceOf] = ()) -> list[Finding]:
+def findings(
+    world: World,
+    lingering: Iterable[Lease] = (),
+    services: Iterable[ServiceOf] = (),
+    doomed: Mapping[Key, str] = MappingProxyType({}),
+) -> list[Finding]:
     """All of them, by kind and run.
 
-    lingering: closed leases that still have the ledger's finalizer. O(open leases, pods of ours, runs).
+    lingering: closed leases that still have the ledger's finalizer. doomed: runs that cannot be read and are asked to
+    go, with their uids. O(open leases, pods of ours, runs).
     """
     return [
         *_orphans(world),
@@ -64,6 +71,7 @@ def findings(world: World, lingering: Iterable[Lease] = (), services: Iterable[S
             for lease in sorted(lingering, key=lambda lease: lease.key)
         ),
         *_left_services(world, services),
+        *_doomed(world, doomed),
     ]
 
 
@@ -153,6 +161,15 @@ def _left_services(world: World, services: Iterable[ServiceOf]) -> Iterator[Find
         if service.uid not in uids:
             what = f"Service {service.key.name} of the run {service.uid}, which is gone"
             yield Finding(run=service.key, what=what, service=service.key)
+
+
+def _doomed(world: World, doomed: Mapping[Key, str]) -> Iterator[Finding]:
+    """Nobody decides on a run that cannot be read; it may go once nothing is held in its name."""
+    for key in sorted(doomed):
+        if not world.leases_of(key) and not world.gangs.live.get(key):
+            yield Finding(
+                run=key, what=f"run {doomed[key]} cannot be read and is to go", effects=(RemoveRun(key, doomed[key]),)
+            )
 
 
 def _pods(world: World, run: Run) -> list[Pod]:

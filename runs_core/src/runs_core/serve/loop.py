@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from runs_core.cluster.port import Cluster
 from runs_core.decide.advice import Advice, Silent
 from runs_core.decide.aside import aside_effects
-from runs_core.decide.budget import budget_effects
-from runs_core.decide.cycle import Batch, Clock, cycle
+from runs_core.decide.batch import Batch, Clock
+from runs_core.decide.budget import Accounts
+from runs_core.decide.cycle import cycle
 from runs_core.errors import Conflict
 from runs_core.settings import Settings
 from runs_core.values.change import TimePassed
@@ -44,10 +46,12 @@ class Loop:
         self.advice: Advice = advice or Silent()
         self.world = World(settings)
         self.world.plays_pods = cluster.plays_pods
+        self.world.funded = self.advice.funding
         self.world.rank = lambda run: self.advice.rank(run, self.world)
         self.cycles = 0
         self._told = [told]
         self._clock = clock
+        self._accounts = Accounts()
         self._moment: datetime | None = None
         self._settled = False
 
@@ -65,8 +69,9 @@ class Loop:
             world.touch(*(run.key for run in world.runs() if run.status.phase is Phase.HELD))
         batch = cycle(world, self.advice, self._clock)
         effects = [effect for decision in batch.decisions for effect in decision.effects]
-        if world.touched_budgets:
-            effects += budget_effects(world, batch)
+        due = self._accounts.next_moment()
+        if world.touched_budgets or (due is not None and due <= now):
+            effects += self._accounts.effects(world, batch, self.advice)
         if world.touched_nodes:
             effects += aside_effects(world, batch)
         if effects:
@@ -97,11 +102,14 @@ class Loop:
 
     def next_moment(self) -> datetime | None:
         """When time alone gives the loop something to do."""
-        moments = [when for when in (self.world.next_deadline(), self._moment) if when is not None]
+        all_moments = (self.world.next_deadline(), self._moment, self._accounts.next_moment())
+        moments = [when for when in all_moments if when is not None]
         return min(moments, default=None)
 
     def _commit(self, batch: Batch, effects: Sequence[Effect]) -> None:
-        records = [self._record(decision) for decision in batch.decisions]
+        records = [
+            self._record(decision, seconds) for decision, seconds in zip(batch.decisions, batch.seconds, strict=True)
+        ]
         try:
             self.cluster.commit(effects, records)
         except BaseException:
@@ -111,21 +119,24 @@ class Loop:
             for told in self._told:
                 told(record)
 
-    def _record(self, decision: Decision) -> Record:
+    def _record(self, decision: Decision, seconds: Mapping[str, float]) -> Record:
         run = None
         for effect in reversed(decision.effects):
             if isinstance(effect, SetRunStatus):
                 run = effect.run
                 break
         run = run or self.world.run(decision.run)
-        stands = run is not None and run.uid == decision.uid  # or else it is gone, or another of its name came
-        gone = decision.outcome.phase if isinstance(decision.outcome, Removed) else Phase.FAILED
+        if run is not None and run.uid == decision.uid:
+            phase, width = run.status.phase, run.status.width
+        else:  # it is gone, or another of its name came
+            phase = decision.outcome.phase if isinstance(decision.outcome, Removed) else Phase.FAILED
+            width = 0
         return Record(
             at=self.world.now,
             run=decision.run,
             uid=decision.uid,
             outcome=decision.outcome,
-            phase=run.status.phase if run is not None and stands else gone,
-            width=run.status.width if run is not None and stands else 0,
-            seconds=decision.seconds,
+            phase=phase,
+            width=width,
+            seconds=MappingProxyType(seconds),
         )

@@ -16,7 +16,7 @@ import attrs
 from runs_core.cluster.kube.api import Refused
 from runs_core.cluster.kube.election import Campaign, Election
 from runs_core.cluster.port import Cluster
-from runs_core.decide.cycle import Batch
+from runs_core.decide.batch import Batch
 from runs_core.errors import Deposed, RunsError, Unavailable
 from runs_core.serve import log
 from runs_core.serve.audit import Auditor, Finding, ServiceOf, findings
@@ -44,6 +44,8 @@ class LiveCluster(Cluster, Protocol):
 
     @property
     def lingering(self) -> dict[Key, Lease]: ...
+    @property
+    def doomed(self) -> dict[Key, str]: ...
     def now(self) -> datetime: ...
     def start(self) -> None: ...
     def missing(self, seconds: float) -> list[str]: ...
@@ -55,6 +57,7 @@ class LiveCluster(Cluster, Protocol):
     def wake(self) -> None: ...
     def busy(self, run: Key) -> bool: ...
     def services(self, seconds: float) -> list[tuple[Key, str]]: ...
+    def untold(self) -> int: ...
     def tidy(self, leases: Sequence[Lease], services: Sequence[Key]) -> None: ...
     def stop(self, seconds: float) -> bool: ...
 
@@ -214,7 +217,7 @@ class Process:
         world = loop.world
         if not self._auditor.due(world.now):
             return 0
-        found = findings(world, list(cluster.lingering.values()), _services(cluster))
+        found = findings(world, list(cluster.lingering.values()), _services(cluster), cluster.doomed)
         ripe = self._auditor.look(world.now, found, cluster.busy)
         effects: list[Effect] = [effect for one in ripe for effect in one.effects]
         for breach in self._auditor.check(world):
@@ -238,6 +241,8 @@ class Process:
         if self._parts.clock() < self._reload_at:
             return
         self._reload_at = self._parts.clock() + LOOK_SECONDS
+        if left_out := cluster.untold():
+            log.info("there were too many events to write them all", left_out=left_out)
         settings = self._parts.reload.changed()
         if settings is not None:
             cluster.take(settings)

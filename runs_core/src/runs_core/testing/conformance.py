@@ -39,6 +39,7 @@ class Trial:
 
     def __init__(self, name: str, plugin: object, settings: object, world: World) -> None:
         self.world = world
+        self.funded = False
         self._indexes: list[Index] = []
         registry = of(**{name: plugin})
         given = MappingProxyType({} if settings is None else {name: settings})

@@ -21,7 +21,7 @@ which saw no node change rebuilt no index, and, with `oracles=True`, that every 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import NAMESPACE_OID, uuid5
 
@@ -31,9 +31,11 @@ from runs_core.cluster.trace.cluster import TraceCluster
 from runs_core.decide.advice import Advice
 from runs_core.decide.pods import DEFAULT_GRACE
 from runs_core.errors import Conflict, NotFound
+from runs_core.hooks.ask import PluginAdvice
 from runs_core.serve.loop import Loop
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, NAMESPACE
+from runs_core.testing.plugins import advice_of
 from runs_core.values import change as c
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.decision import Starts, Waits
@@ -118,18 +120,23 @@ class CheckedLoop(Loop):
 
 
 class Harness:
-    """things: what the cluster holds at the beginning. oracles: compare every index after every cycle, slowly."""
+    """things: what the cluster holds at the beginning. oracles: compare every index after every cycle, slowly.
+
+    plugins: by name, in place of an advice; each loop attaches their indexes anew, as a process does.
+    """
 
     def __init__(
         self,
         *things: Thing,
         settings: Settings | None = None,
         advice: Advice | None = None,
+        plugins: Mapping[str, object] | None = None,
         oracles: bool = False,
         begin: datetime = A_MONDAY,
     ) -> None:
         self._settings = settings or Settings()
         self._advice = advice
+        self._plugins = plugins
         self.stage = Stage(self._settings, begin)
         self.records: list[Record] = []
         self.loop = self._loop()
@@ -144,8 +151,11 @@ class Harness:
             self.add(thing)
 
     def _loop(self) -> CheckedLoop:
-        loop = CheckedLoop(self.stage, self._settings, self._advice, told=self._told)
+        advice = advice_of(self._plugins, self._settings) if self._plugins is not None else self._advice
+        loop = CheckedLoop(self.stage, self._settings, advice, told=self._told)
         loop.check = self.check
+        if self._plugins is not None and isinstance(advice, PluginAdvice):
+            advice.attach(loop.world, loop.world)
         return loop
 
     # -- reading ----------------------------------------------------------------------------------------------------

@@ -52,9 +52,10 @@ class BudgetSpec:
 
 @attrs.frozen(kw_only=True)
 class BudgetStatus:
-    """Written by the scheduler only."""
+    """Written by the scheduler only. sections: as in the spec."""
 
-    conditions: tuple[Condition, ...] = field(Fact(doc="Ready.", unique_by="type"), default=())
+    conditions: tuple[Condition, ...] = field(Fact(doc="Ready, and what a plugin adds.", unique_by="type"), default=())
+    sections: Mapping[type, Any] = attrs.field(factory=lambda: MappingProxyType({}))
 
 
 @attrs.frozen(kw_only=True)

@@ -13,6 +13,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
 from runs_core.values.run import Run
+from runs_core.values.storage import Storage
 
 
 @attrs.frozen
@@ -147,6 +148,21 @@ class TimePassed:
     now: datetime
 
 
+@attrs.frozen
+class StorageSeen:
+    """A claim, a volume or a class of volumes as it is now."""
+
+    storage: Storage
+
+
+@attrs.frozen
+class StorageGone:
+    """It was deleted. kind: as Kubernetes names it."""
+
+    kind: str
+    key: Key
+
+
 Change = (
     NodeSeen
     | NodeGone
@@ -160,7 +176,11 @@ Change = (
     | LeaseGone
     | PodSeen
     | PodGone
+    | StorageSeen
+    | StorageGone
     | StartRefused
+    | PledgeSeen
+    | PledgeGone
     | HeadSeen
     | TimePassed
 )

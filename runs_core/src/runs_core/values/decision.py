@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import NamedTuple
 
 import attrs
 
 from runs_core.values.effect import Effect
+from runs_core.values.funding import Cover
 from runs_core.values.lease import Closed
 from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
@@ -42,11 +41,15 @@ class Step(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class NoPlace:
-    """Why a gang cannot start now. never: the present fleet could not take it even if it were empty."""
+    """Why a gang cannot start now. never: the present fleet could not take it even if it were empty.
+
+    cover: who was asked to pay; None: nobody keeps quotas.
+    """
 
     reasons: tuple[Reason, ...]
     match: tuple[Step, ...]
     never: bool = False
+    cover: Cover | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -59,19 +62,21 @@ class Held:
 
 @attrs.frozen(kw_only=True)
 class Waits:
-    """In line, and nothing it could take is free."""
+    """In line, and nothing it could take is free. cover: who was asked to pay; None: nobody keeps quotas."""
 
     reasons: tuple[Reason, ...]
     match: tuple[Step, ...]
     never: bool = False
+    cover: Cover | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Starts:
-    """Takes free GPUs now."""
+    """Takes free GPUs now. cover: as of a run that waits."""
 
     placement: Placement
     attempt: int
+    cover: Cover | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -113,13 +118,9 @@ Outcome = Held | Waits | Starts | Moves | Ends | Released | Removed
 
 @attrs.frozen(kw_only=True)
 class Decision:
-    """One run, one outcome, and the writes that carry it out, in order.
-
-    seconds: wall time by stage, measured at the edge; not part of what two equal decisions share.
-    """
+    """One run, one outcome, and the writes that carry it out, in order."""
 
     run: Key
     uid: str
     outcome: Outcome
     effects: tuple[Effect, ...]
-    seconds: Mapping[str, float] = attrs.field(default=MappingProxyType({}), eq=False)

@@ -11,11 +11,12 @@ from typing import assert_never
 import attrs
 
 from runs_core.values.budget import Budget
-from runs_core.values.change import BudgetSeen, Change, LeaseSeen, PodGone, PodSeen, RunGone, RunSeen
+from runs_core.values.change import BudgetSeen, Change, LeaseSeen, PodGone, PodSeen, RunGone, RunSeen, StorageSeen
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod
 from runs_core.values.run import Run
+from runs_core.values.storage import VolumeClaim
 
 
 @attrs.frozen
@@ -30,6 +31,21 @@ class CloseLease:
     """Stamp a lease closed. lease: as it will stand."""
 
     lease: Lease
+
+
+@attrs.frozen
+class MeterLease:
+    """Write down what a lease has used by class so far. lease: open, as it will stand."""
+
+    lease: Lease
+
+
+@attrs.frozen
+class SelectNode:
+    """Say for which node the volume of an unbound claim is to be made. run: whose. claim: as it will stand."""
+
+    run: Key
+    claim: VolumeClaim
 
 
 @attrs.frozen
@@ -73,9 +89,13 @@ class SetRunStatus:
 
 @attrs.frozen
 class RemoveRun:
-    """Let a run's object go: it was deleted and holds nothing any more, or it finished long ago."""
+    """Let a run's object go: it was deleted and holds nothing any more, or it finished long ago.
+
+    uid: of this run; another of its name stays.
+    """
 
     key: Key
+    uid: str
 
 
 @attrs.frozen
@@ -101,24 +121,26 @@ class Emit:
     once: bool = False
 
 
-Made = OpenLease | CloseLease | MakePod | BindPod | EndPod | RemovePod
-Effect = Made | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
+Made = OpenLease | CloseLease | MeterLease | MakePod | BindPod | EndPod | RemovePod
+Effect = Made | SelectNode | SetRunStatus | RemoveRun | SetBudgetStatus | Emit
 
 
 def expected(effect: Effect) -> Change | None:
     """What will be observed once the effect is written; None: nothing that a decision reads."""
     match effect:
-        case MakePod() | BindPod() | EndPod():
-            return PodSeen(effect.pod)
         case Emit():
             return None
         case SetRunStatus():
             return RunSeen(effect.run)
-        case OpenLease() | CloseLease():
+        case MakePod() | BindPod() | EndPod():
+            return PodSeen(effect.pod)
+        case OpenLease() | CloseLease() | MeterLease():
             return LeaseSeen(effect.lease)
         case RemovePod(key):
             return PodGone(key)
-        case RemoveRun(key):
+        case SelectNode(_, claim):
+            return StorageSeen(claim)
+        case RemoveRun(key, _):
             return RunGone(key)
         case SetBudgetStatus(budget):
             return BudgetSeen(budget)

@@ -4,67 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import attrs
 
-from runs_core.values.fields import Fact, field
-from runs_core.values.lease import Payer
+from runs_core.values.classes import Tier
+from runs_core.values.lease import Closed, Payer
 from runs_core.values.meta import Key, Pairs
 from runs_core.values.placement import Placement
-
-
-class Tier(IntEnum):
-    """How near the owner of an envelope is to the owner of a run."""
-
-    OWN = 0
-    CHILD = 1
-    SIBLING = 2
-    COUSIN = 3
-    STRANGER = 4
-
-
-class Class(StrEnum):
-    """What a claim is at a moment: derived from all claims, never stored while a lease is open."""
-
-    OWNED = "owned"
-    SHARED = "shared"
-    BORROWED = "borrowed"
-    UNFUNDED = "unfunded"
-
-
-@attrs.frozen(kw_only=True)
-class Split:
-    """Something counted by class: GPUs, or GPU-seconds."""
-
-    owned: int = field(Fact(doc="Paid by the owner's own quota.", minimum=0), default=0)
-    shared: int = field(Fact(doc="Paid by the family's.", minimum=0), default=0)
-    borrowed: int = field(Fact(doc="Paid by a sponsor's.", minimum=0), default=0)
-    unfunded: int = field(Fact(doc="Paid by nobody.", minimum=0), default=0)
-
-    @property
-    def total(self) -> int:
-        return self.owned + self.shared + self.borrowed + self.unfunded
-
-    def plus(self, cls: Class, amount: int) -> Split:
-        """With so much more of one class."""
-        return attrs.evolve(self, **{cls.value: getattr(self, cls.value) + amount})
+from runs_core.values.run import Condition
 
 
 @attrs.frozen(kw_only=True)
 class Ask:
     """What a run wants paid for, without its name: runs that ask the same are offered the same.
 
-    gpus: of the whole gang. selector: labels that its nodes must have. sections: the plugins' part of the run's spec.
+    gpus: of the whole gang; unit: of each of its pods, which has one payer. selector: labels that its nodes must have.
+    sections: the plugins' part of the run's spec.
     """
 
     owner: str | None
     flavor: str
     gpus: int
+    unit: int = 1
     selector: Pairs = ()
-    sections: Mapping[type, Any] = MappingProxyType({})
+    sections: Mapping[type, Any] = attrs.field(default=MappingProxyType({}), hash=False)  # compared all the same
 
 
 class Cap(NamedTuple):
@@ -98,6 +63,33 @@ class Offers:
 
     offers: tuple[Offer, ...] = ()
     unfunded: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class Stage:
+    """One kind of work that may be taken back.
+
+    order: lower goes first. closure: how the leases of what is cut close.
+    """
+
+    name: str
+    order: int
+    closure: Closed
+
+
+class Unit(NamedTuple):
+    """What really stops: a whole run, or (group set) one group of a run that can do without it."""
+
+    run: Key
+    group: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Account:
+    """What a plugin has to say in a Budget's status. sections: by the class that it declared for the status."""
+
+    conditions: tuple[Condition, ...] = ()
+    sections: Mapping[type, Any] = MappingProxyType({})
 
 
 class Share(NamedTuple):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 import attrs
 
+from runs_core.values.classes import Class, Split
 from runs_core.values.fields import Fact, Rule, field, rules
 from runs_core.values.meta import Key, Meta
 
@@ -23,6 +25,7 @@ class Opened(StrEnum):
 
     START = "Start"
     REQUEUE = "Requeue"
+    REPAID = "Repaid"
 
 
 class Closed(StrEnum):
@@ -35,6 +38,8 @@ class Closed(StrEnum):
     SUSPENDED = "Suspended"
     NODE_LOST = "NodeLost"
     EVICTED = "Evicted"
+    REPAID = "Repaid"
+    UNFUNDED_RECLAIMED = "UnfundedReclaimed"
 
 
 @attrs.frozen(kw_only=True)
@@ -63,10 +68,16 @@ class NodeSlots:
     @property
     def mask(self) -> int:
         """The same as a bit mask."""
-        mask = 0
-        for ordinal in self.ordinals:
-            mask |= 1 << ordinal
-        return mask
+        return _mask(self.ordinals)
+
+
+@lru_cache(maxsize=4096)
+def _mask(ordinals: tuple[int, ...]) -> int:
+    """Remembered: nodes have few places, and so there are few such tuples."""
+    mask = 0
+    for ordinal in ordinals:
+        mask |= 1 << ordinal
+    return mask
 
 
 @attrs.frozen(kw_only=True)
@@ -102,6 +113,12 @@ class LeaseSpec:
         check=lambda status: status.closed == (status.closure_reason is not None),
     ),
     Rule(
+        cel="!has(oldSelf.meteredUntil) || !has(self.meteredUntil) || self.meteredUntil >= oldSelf.meteredUntil",
+        message="want no earlier than before: a meter does not go back",
+        field="meteredUntil",
+        change=lambda old, new: not (old.metered_until and new.metered_until) or new.metered_until >= old.metered_until,
+    ),
+    Rule(
         cel="!has(oldSelf.closed) || !oldSelf.closed || self == oldSelf",
         message="want no change: a closed lease stays as it is",
         change=lambda old, new: not old.closed or new == old,
@@ -115,6 +132,11 @@ class LeaseStatus:
     end: datetime | None = field(Fact(doc="Held until then."), default=None)
     closure_reason: Closed | None = field(Fact(doc="Why it closed."), default=None)
     closure_detail: str = field(Fact(doc="What exactly happened."), default="")
+    gpu_seconds: Split | None = field(
+        Fact(doc="GPU-seconds by class: in all once it is closed, until meteredUntil while it is open."), default=None
+    )
+    metered_as: Class | None = field(Fact(doc="The class that it is metered in from meteredUntil on."), default=None)
+    metered_until: datetime | None = field(Fact(doc="When gpuSeconds was written down."), default=None)
 
 
 @rules(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from runs_core.values.meta import Pairs
-from runs_core.values.template import Requests, Requirement, Toleration
+from runs_core.values.template import Requests, Terms, Toleration
 
 
 @attrs.frozen(kw_only=True, cache_hash=True)
@@ -13,14 +13,15 @@ class NodeFilter:
     """Which nodes will do. selector, node_selector: labels wanted; terms: any of them, each all of its requirements.
 
     by_default: labels of the selector that a node has without saying so: places called `default`.
-    tolerations: what the pods tolerate; tolerated: taint keys that every pod of ours tolerates. location_only: of all
-    this only selector counts.
+    volumes: as terms, for each volume. tolerations: what the pods tolerate; tolerated: taint keys that every pod of
+    ours tolerates. location_only: of all this only selector counts.
     """
 
     selector: Pairs = ()
     by_default: tuple[str, ...] = ()
     node_selector: Pairs = ()
-    terms: tuple[tuple[Requirement, ...], ...] = ()
+    terms: Terms = ()
+    volumes: tuple[Terms, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
     tolerated: tuple[str, ...] = ()
     location_only: bool = False

@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 _DURATION = re.compile(r"(?P<count>\d+(?:\.\d*)?|\.\d+)(?P<unit>ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_WHOLE = re.compile(r"(?P<count>\d{1,6})(?P<unit>s|m|h)", re.ASCII)
+"""Most durations are written so, and all of these are in range: they need no exact arithmetic."""
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _MICROSECONDS = {
     "ns": Decimal("0.001"),
     "us": Decimal(1),
@@ -52,6 +55,9 @@ def parse_duration(text: str) -> timedelta:
     unsigned = text.removeprefix("+")
     if unsigned == "0":
         return timedelta()
+    whole = _WHOLE.fullmatch(unsigned)
+    if whole is not None:
+        return timedelta(seconds=int(whole["count"]) * _SECONDS[whole["unit"]])
     parts = list(_DURATION.finditer(unsigned))
     if not parts or "".join(part.group() for part in parts) != unsigned:
         raise ValueError(f"got {text!r}, want a duration such as 90s, 30m or 1h30m")
@@ -77,7 +83,8 @@ def format_duration(span: timedelta) -> str:
 
 def counted(count: int, one: str, many: str = "", *, spec: str = "") -> str:
     """`1 node`, `2 nodes`. many: the plural where it is not `one` and an s. spec: the number's format."""
-    return f"{count:{spec}} {one if count == 1 else many or one + 's'}"
+    number = format(count, spec) if spec else str(count)
+    return f"{number} {one if count == 1 else many or one + 's'}"
 
 
 def parse_quantity(text: str | float) -> Decimal:

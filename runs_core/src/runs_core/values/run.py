@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from runs_core.values.classes import Split
 from runs_core.values.fields import Fact, Rule, field, rules
 from runs_core.values.meta import DNS_NAME, LABEL_KEY, LABEL_VALUE, Key, Meta, Pairs
 from runs_core.values.template import PodTemplate
@@ -188,8 +189,9 @@ class RunSpec:
 
 
 class Phase(StrEnum):
-    """Where a run stands; derived from its conditions. terminal: it stays so."""
+    """Where a run stands; derived from its conditions. begun: it has started; terminal: it stays so."""
 
+    begun: bool
     terminal: bool
 
     HELD = "Held"
@@ -200,6 +202,7 @@ class Phase(StrEnum):
     FAILED = "Failed"
 
     def __init__(self, value: str) -> None:
+        self.begun = value not in ("Held", "Queued")
         self.terminal = value in ("Succeeded", "Failed")
 
 
@@ -228,6 +231,15 @@ class Ending:
 
 
 @attrs.frozen(kw_only=True)
+class Paying:
+    """One payer's part of what a run holds."""
+
+    budget: str = field(Fact(doc="The Budget."))
+    envelope: str = field(Fact(doc="Its envelope."))
+    gpus: int = field(Fact(doc="GPUs that it pays for.", minimum=1))
+
+
+@attrs.frozen(kw_only=True)
 class RunStatus:
     """Written by the scheduler only, when it changes. width, pending_gpus: GPUs. Times in UTC."""
 
@@ -251,6 +263,10 @@ class RunStatus:
     not_before: datetime | None = field(Fact(doc="Back-off after a start that did not come up."), default=None)
     width: int = field(Fact(doc="GPUs held.", always=True), default=0)
     pending_gpus: int = field(Fact(doc="GPUs wanted and not held."), default=0)
+    funding: Split = field(
+        Fact(doc="GPUs held by class; nobody counts them without a plugin that classifies."), default=Split()
+    )
+    payers: tuple[Paying, ...] = field(Fact(doc="Whose quota pays for how many of them."), default=())
     ending: Ending | None = field(Fact(doc="Set while the attempt is being undone."), default=None)
 
 

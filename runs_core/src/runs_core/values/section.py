@@ -1,4 +1,4 @@
-"""A plugin's part of a kind's spec."""
+"""A plugin's part of a kind's spec, or of its status."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ T = TypeVar("T")
 class Section:
     """Fields of `spec.<name>` (name empty: of `spec` itself) of one kind (`Run` or `Budget`), as the attrs class `cls`.
 
-    Several plugins may add fields to one section; the same field twice is a start-up error.
+    part: `status` means fields of the status, which the scheduler writes as the plugin accounts for them. Several
+    plugins may add fields to one section; the same field twice is a start-up error.
     """
 
     plugin: str
     kind: str
     name: str
     cls: type
+    part: str = "spec"
+
+    def within(self, kind: str, part: str) -> bool:
+        """Whether it adds to this part of this kind."""
+        return (self.kind, self.part) == (kind, part)
 
 
 def section(sections: Mapping[type, Any], cls: type[T]) -> T | None:

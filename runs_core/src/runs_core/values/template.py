@@ -40,6 +40,10 @@ class Requirement:
     on_name: bool = False
 
 
+Terms = tuple[tuple[Requirement, ...], ...]
+"""Any of them, each all of its requirements."""
+
+
 @attrs.frozen(kw_only=True)
 class Toleration:
     """key None: every key. value None: every value. effect None: every effect."""
@@ -55,13 +59,15 @@ class PodTemplate:
 
     terms: required node affinity, any of them, each all of its requirements.
 
-    grace: the template's own terminationGracePeriodSeconds (30s where it says none).
+    grace: the template's own terminationGracePeriodSeconds (30s where it says none). claims: the names of the
+    PersistentVolumeClaims that its volumes are, sorted.
     """
 
     text: str = "{}"
     requests: Requests = Requests()
     node_selector: Pairs = ()
-    terms: tuple[tuple[Requirement, ...], ...] = ()
+    terms: Terms = ()
     tolerations: tuple[Toleration, ...] = ()
+    claims: tuple[str, ...] = ()
     grace: timedelta = timedelta(seconds=30)
     annotations: Pairs = ()

@@ -10,12 +10,14 @@ from typing import assert_never
 
 from runs_core.values.need import NodeFilter
 from runs_core.values.node import Node, Taint
-from runs_core.values.template import Operator, Requirement, Toleration
+from runs_core.values.template import Operator, Requirement, Terms, Toleration
 
 
 def allows(wanted: NodeFilter, node: Node) -> bool:
-    """All of it: location, nodeSelector, required node affinity, taints."""
-    return located(wanted, node) and (wanted.location_only or (matches(wanted, node) and not repels(wanted, node)))
+    """All of it: location, nodeSelector, required node affinity, taints, volumes."""
+    if not located(wanted, node) or wanted.location_only:
+        return located(wanted, node)
+    return matches(wanted, node) and not repels(wanted, node) and (not wanted.volumes or reaches(wanted, node))
 
 
 def located(wanted: NodeFilter, node: Node) -> bool:
@@ -35,9 +37,17 @@ def matches(wanted: NodeFilter, node: Node) -> bool:
     labels = dict(node.labels)
     if not all(labels.get(key) == value for key, value in wanted.node_selector):
         return False
-    return not wanted.terms or any(
-        bool(term) and all(_meets(requirement, labels, node.name) for requirement in term) for term in wanted.terms
-    )
+    return not wanted.terms or _any(wanted.terms, labels, node.name)
+
+
+def reaches(wanted: NodeFilter, node: Node) -> bool:
+    """Whether the node reaches each of the volumes."""
+    labels = dict(node.labels)
+    return all(_any(terms, labels, node.name) for terms in wanted.volumes)
+
+
+def _any(terms: Terms, labels: Mapping[str, str], name: str) -> bool:
+    return any(bool(term) and all(_meets(requirement, labels, name) for requirement in term) for term in terms)
 
 
 def repels(wanted: NodeFilter, node: Node) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import attrs
@@ -16,6 +17,7 @@ import attrs
 from runs_core.values.lease import Lease, Role
 from runs_core.values.need import Need, NodeFilter
 from runs_core.values.node import Domain, MalformedNode, Node
+from runs_core.values.placement import Placement
 from runs_core.values.pod import Pod
 from runs_core.values.template import Requests
 from runs_core.world.filters import allows
@@ -28,10 +30,22 @@ MOST_FILTERS = 1024
 MOST_EMPTY_SEATS = 64
 
 
+@lru_cache(maxsize=4096)
+def lowest(mask: int, count: int) -> tuple[int, ...]:
+    """Its `count` lowest bits. Remembered: nodes have few places, and so there are few such masks."""
+    found = []
+    for _ in range(count):
+        low = mask & -mask
+        found.append(low.bit_length() - 1)
+        mask ^= low
+    return tuple(found)
+
+
 class NodeState:
     """One node name: what is known of it and what lies on it. Outlives the Node object while something holds it.
 
-    open: present, ready, not cordoned, not lost. active, spare: masks of held places. The others are sums over pods
+    open: present, ready, not cordoned, not lost. active, spare: masks of held places; pledged: of those that are bound
+    to a run which cannot take them yet. The others are sums over pods
     on it that have not ended; foreign_gpus: of pods not ours.
     """
 
@@ -47,6 +61,7 @@ class NodeState:
         "name",
         "node",
         "open",
+        "pledged",
         "pods",
         "spare",
     )
@@ -58,8 +73,13 @@ class NodeState:
         self.domain: DomainFleet | None = None
         self.bit = 0
         self.level = -1
-        self.active = self.spare = 0
+        self.active = self.spare = self.pledged = 0
         self.cpu = self.memory = self.ephemeral = self.pods = self.foreign_gpus = 0
+
+    @property
+    def taken(self) -> int:
+        """Mask of the places that nothing new may have."""
+        return self.active | self.spare | self.pledged
 
     @property
     def held(self) -> int:
@@ -79,18 +99,12 @@ class NodeState:
         """GPUs that something new could take here, were the node usable."""
         if self.node is None:
             return 0
-        return max(0, self.node.gpus - self.held - self.foreign_gpus)
+        return max(0, self.node.gpus - self.taken.bit_count() - self.foreign_gpus)
 
     def places(self, count: int, but: int = 0) -> tuple[int, ...]:
         """The lowest `count` free places, leaving out the mask `but`."""
         assert self.node is not None
-        mask = ((1 << self.node.gpus) - 1) & ~(self.active | self.spare | but)
-        found = []
-        for _ in range(count):
-            low = mask & -mask
-            found.append(low.bit_length() - 1)
-            mask ^= low
-        return tuple(found)
+        return lowest(((1 << self.node.gpus) - 1) & ~(self.taken | but), count)
 
     def room(self, requests: Requests, *, empty: bool = False) -> int:
         """How many pods of these requests fit beside what is there, or as if nothing were; GPUs aside."""
@@ -108,7 +122,7 @@ class NodeState:
 
     def idle(self) -> bool:
         """Nothing is known of it: the name can be forgotten."""
-        return self.node is None and not (self.active or self.spare or self.pods or self.foreign_gpus)
+        return self.node is None and not (self.taken or self.pods or self.foreign_gpus)
 
 
 class DomainFleet:
@@ -246,7 +260,7 @@ class FlavorFleet:
 
 
 class Fleet:
-    """All flavors, and the nodes that were set aside. freed: the sum over flavors.
+    """All flavors, and the nodes that were set aside. freed, changed: the sums over flavors.
 
     shared: nodes with a place that two leases of one role hold, as may seem so while a closure is being written.
     """
@@ -256,7 +270,7 @@ class Fleet:
         self.states: dict[str, NodeState] = {}
         self.flavors: dict[str, FlavorFleet] = {}
         self.malformed: dict[str, MalformedNode] = {}
-        self.freed = 0
+        self.freed = self.changed = 0
         self.nodes_visited = 0
         self.rebuilds = 0
 
@@ -289,6 +303,7 @@ class Fleet:
             if node is not None:
                 flavor = self.flavors[node.flavor]
                 flavor.changed += 1
+                self.changed += 1
                 domain = flavor.domains[node.domain]
                 self._offers_more(flavor, domain)
                 flavor.never.clear()
@@ -303,17 +318,31 @@ class Fleet:
         """The lease's places are taken, or free again."""
         active = lease.spec.role is Role.ACTIVE
         for slots in lease.spec.slots:
-            state = self.state(slots.node)
-            if opened and (state.active if active else state.spare) & slots.mask:
+            state, mask = self.state(slots.node), slots.mask
+            held = state.active if active else state.spare
+            if opened and held & mask:
                 self.shared.add(slots.node)
+            held = held | mask if opened else held & ~mask
             if active:
-                state.active = state.active | slots.mask if opened else state.active & ~slots.mask
+                state.active = held
             else:
-                state.spare = state.spare | slots.mask if opened else state.spare & ~slots.mask
+                state.spare = held
             self._refresh(state)
             if not opened:
                 self._freed(state)
                 self._forget(state)
+
+    def bind(self, placement: Placement, *, bound: bool) -> None:
+        """The places of a pledge are kept from everybody else, or no longer."""
+        for group in placement.groups:
+            for pod in group.pods:
+                state = self.state(pod.node)
+                mask = sum(1 << ordinal for ordinal in pod.ordinals)
+                state.pledged = state.pledged | mask if bound else state.pledged & ~mask
+                self._refresh(state)
+                if not bound:
+                    self._freed(state)
+                    self._forget(state)
 
     def retake(self, name: str, leases: Iterable[Lease]) -> None:
         """These leases hold places on a shared node; one that held the same places does not any more."""
@@ -429,7 +458,7 @@ class Fleet:
         state.domain = None
 
     def _forget(self, state: NodeState) -> None:
-        if state.idle():
+        if state.node is None and state.idle():
             self.states.pop(state.name, None)
 
     def _freed(self, state: NodeState) -> None:
@@ -446,11 +475,11 @@ class Fleet:
 
     def _refresh(self, state: NodeState) -> None:
         """Bring the masks and sums in step with what the node now has free."""
-        node, held = state.node, state.active | state.spare
-        if node is None or state.domain is None or not state.open or held >> node.gpus:
+        node = state.node
+        if node is None or state.domain is None or not state.open or (state.active | state.spare) >> node.gpus:
             self._relevel(state, -1)
         else:
-            self._relevel(state, max(0, node.gpus - held.bit_count() - state.foreign_gpus))
+            self._relevel(state, max(0, node.gpus - state.taken.bit_count() - state.foreign_gpus))
 
     def _relevel(self, state: NodeState, level: int) -> None:
         """level: usable free GPUs; -1: not usable."""
@@ -461,11 +490,14 @@ class Fleet:
         assert domain is not None
         assert node is not None
         flavor = self.flavors[node.flavor]
+        difference = 0
         if old >= 0:
+            difference -= old
             domain.levels[old] ^= 1 << state.bit
             domain.counts[old] -= 1
             flavor.counts[old] -= 1
         if level >= 0:
+            difference += level
             if level >= len(domain.levels) or level >= len(flavor.counts):
                 for counts in (domain.levels, domain.counts, flavor.counts):
                     counts.extend([0] * (level + 1 - len(counts)))
@@ -474,7 +506,6 @@ class Fleet:
             flavor.counts[level] += 1
         state.level = level
         flavor.move(domain)
-        difference = max(0, level) - max(0, old)
         if difference:
             flavor.free += difference
             flavor.misplaced.setdefault(domain, domain.free)

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod, PodPhase, RankOf
 
+RUNNING, SUCCEEDED, FAILED = PodPhase.RUNNING, PodPhase.SUCCEEDED, PodPhase.FAILED
+"""Named here because every pod is counted several times, and an enumeration is slow to look its members up."""
+
 Try = tuple[str, int, int]
 """Run uid, attempt, retry."""
 
@@ -28,11 +31,11 @@ class Tally:
         return self.pending + self.running + self.succeeded + self.failed
 
     def add(self, phase: PodPhase, sign: int) -> None:
-        if phase is PodPhase.RUNNING:
+        if phase is RUNNING:
             self.running += sign
-        elif phase is PodPhase.SUCCEEDED:
+        elif phase is SUCCEEDED:
             self.succeeded += sign
-        elif phase is PodPhase.FAILED:
+        elif phase is FAILED:
             self.failed += sign
         else:
             self.pending += sign
@@ -56,8 +59,10 @@ class Gangs:
 
     def of(self, run: Key) -> Sequence[Pod]:
         """The run's pods of every try, by name."""
-        found = self.by_run.get(run, {})
-        return [found[key] for key in sorted(found)]
+        found = self.by_run.get(run)
+        if not found:
+            return ()
+        return list(found.values()) if len(found) == 1 else [found[key] for key in sorted(found)]
 
     def claiming(self, run: Key) -> Sequence[Pod]:
         """Somebody else's pods that wait to be ranks of this run, in the order of their ranks."""
@@ -68,24 +73,24 @@ class Gangs:
         """Read-only."""
         return self.tallies.get((uid, attempt, retry), NOBODY)
 
-    def replace(self, key: Key, new: Pod | None) -> Pod | None:
-        """The pod is now `new`; None: it is gone. Returns what it was."""
-        old = self.pods.pop(key, None)
+    def replace(self, key: Key, old: Pod | None, new: Pod | None) -> None:
+        """The pod is now `new`, None: it is gone. old: as it was until now; None: it was not there."""
+        if new is not None:
+            self.pods[key] = new
+        else:
+            del self.pods[key]
         if old is not None and old.claim is not None:
             self._claim(old.claim.run, key, None)
         if new is not None and new.claim is not None:
             self._claim(new.claim.run, key, new)
-        if old is not None and new is not None and new.rank is not None and old.rank == new.rank:
-            self.pods[key] = new
-            self._recount(old, new, new.rank)
-            return old
+        rank = new.rank if new is not None else None
+        if old is not None and new is not None and rank is not None and (old.rank is rank or old.rank == rank):
+            self._recount(old, new, rank)
+            return
         if old is not None and old.rank is not None:
             self._count(old, old.rank, -1)
-        if new is not None:
-            self.pods[key] = new
-            if new.rank is not None:
-                self._count(new, new.rank, 1)
-        return old
+        if new is not None and rank is not None:
+            self._count(new, rank, 1)
 
     def _claim(self, run: Key, key: Key, pod: Pod | None) -> None:
         of_run = self.claims.setdefault(run, {})
@@ -107,11 +112,12 @@ class Gangs:
         tally.add(new.phase, 1)
 
     def _live(self, run: Key, sign: int) -> None:
-        live = self.live.get(run, 0) + sign
-        if live:
-            self.live[run] = live
+        live = self.live
+        count = live.get(run, 0) + sign
+        if count:
+            live[run] = count
         else:
-            del self.live[run]
+            del live[run]
 
     def _count(self, pod: Pod, rank: RankOf, sign: int) -> None:
         of_run = self.by_run.setdefault(rank.run, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import TypeVar
 
@@ -24,9 +25,15 @@ def entry(lease: Lease, *, closing: bool) -> int:
         assert lease.status.end is not None
         body = f"close|{lease.key}|{spec.run_ref.uid}|{format_time(lease.status.end)}|{lease.status.closure_reason}"
     else:
-        slots = ";".join(f"{part.node}:{','.join(map(str, part.ordinals))}" for part in spec.slots)
+        slots = ";".join([f"{part.node}:{_places(part.ordinals)}" for part in spec.slots])
         body = f"open|{lease.key}|{spec.run_ref.uid}|{slots}|{format_time(spec.start)}"
     return int.from_bytes(sha256(body.encode()).digest())
+
+
+@lru_cache(maxsize=4096)
+def _places(ordinals: tuple[int, ...]) -> str:
+    """Nodes have few places, and so there are few such texts."""
+    return ",".join(map(str, ordinals))
 
 
 def fold(head: int, *entries: int) -> int:
@@ -51,16 +58,18 @@ class Ledger:
         return list(found.values()) if len(found) == 1 else [found[key] for key in sorted(found)]
 
     def add(self, lease: Lease) -> None:
-        self.open[lease.key] = lease
-        self.by_run.setdefault(lease.run, {})[lease.key] = lease
+        key = lease.key
+        self.open[key] = lease
+        self.by_run.setdefault(lease.run, {})[key] = lease
         for slots in lease.spec.slots:
-            self.by_node.setdefault(slots.node, {})[lease.key] = lease
+            self.by_node.setdefault(slots.node, {})[key] = lease
 
     def remove(self, lease: Lease) -> None:
-        del self.open[lease.key]
-        _drop(self.by_run, lease.run, lease.key)
+        key = lease.key
+        del self.open[key]
+        _drop(self.by_run, lease.run, key)
         for slots in lease.spec.slots:
-            _drop(self.by_node, slots.node, lease.key)
+            _drop(self.by_node, slots.node, key)
 
 
 def _drop(index: dict[K, dict[Key, Lease]], outer: K, key: Key) -> None:

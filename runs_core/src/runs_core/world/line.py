@@ -1,96 +1,236 @@
-"""The waiting runs, by what they wait for.
+"""The waiting runs, by what they wait for: room in the fleet, and somebody who pays.
 
-Runs of equal need share one answer, and only a need that a change could help is asked again.
+Runs of equal need share one answer about room, and among them those that ask the same of the budgets share one about
+cover; only what a change could help is asked again.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from runs_core.values.decision import NoPlace
+from runs_core.values.funding import Ask, Cover
+from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
-from runs_core.values.need import Need
+from runs_core.values.need import Need, NodeFilter
 
 Order = tuple[float | str, ...]
 """Sort key in the line: rank or admission time, then namespace and name."""
+FUNDABLE, UNFUNDABLE, UNPAYABLE = 0, 1, 2
+"""Bands of the line: who would be paid for goes first. Who must not start without a payer waits for quota alone."""
+Head = tuple[Order, Key]
 
 
 class Shape:
     """The runs of one need. Not one of them can start as long as its flavor's `freed` is what it was at `failed`.
 
     answer: why, in full, as of `answered`; never: in one word why not even the empty fleet could take it, "" where it
-    could, None where nobody looked since.
+    could, as of the fleet's `changed` at `judged`; None where what was found out may be wrong. heads: by band, at least
+    the first run of each queue. narrower: as `failed`, for gangs that have to lie in their payers' places.
     """
 
-    __slots__ = ("answer", "answered", "failed", "heap", "need", "never", "size")
+    __slots__ = ("answer", "answered", "failed", "heads", "judged", "narrower", "need", "never", "queues", "size")
 
     def __init__(self, need: Need) -> None:
         self.need = need
-        self.heap: list[tuple[Order, Key]] = []
+        self.queues: dict[Ask | None, Queue] = {}
+        self.heads: tuple[list[Head], list[Head], list[Head]] = ([], [], [])
         self.size = 0
         self.answer: NoPlace | None = None
-        self.answered = self.failed = -1
+        self.answered = self.failed = self.judged = -1
+        self.narrower: dict[tuple[NodeFilter, ...], int] = {}
         self.never: str | None = ""
 
 
+class Queue:
+    """Runs of one need that ask the same of the budgets. cover: the last answer; band: what follows from it.
+
+    stale: an envelope that the answer named can give more since.
+    """
+
+    __slots__ = ("ask", "band", "cover", "heap", "shape", "size", "stale")
+
+    def __init__(self, shape: Shape, ask: Ask | None) -> None:
+        self.shape = shape
+        self.ask = ask
+        self.heap: list[Head] = []
+        self.size = 0
+        self.band = FUNDABLE
+        self.cover: Cover | None = None
+        self.stale = True
+
+
+class Entry(NamedTuple):
+    """One run's place."""
+
+    order: Order
+    shape: Shape
+    queue: Queue
+
+
 class Line:
-    """One entry for each run that waits for GPUs. asked: the fleet's `freed` when every shape last had its chance."""
+    """One entry for each run that waits for GPUs.
+
+    sizes: the shapes by flavor and GPUs of a pod, those of fewest pods first. asked: the fleet's `freed` when every
+    shape last had its chance; judged: its `changed` when the `never` of every shape was last looked at.
+
+    gave: envelopes that may give more since somebody last looked. slack: flavors in which more may be taken back.
+    watching: queues by the envelopes that their last cover looked at; those that were never answered are not there.
+    """
 
     def __init__(self) -> None:
-        self.entries: dict[Key, tuple[Order, Shape]] = {}
+        self.entries: dict[Key, Entry] = {}
         self.shapes: dict[Need, Shape] = {}
-        self.asked = -1
+        self.sizes: dict[tuple[str, int], list[Shape]] = {}
+        self.asked = self.judged = -1
+        self.gave: set[Payer] = set()
+        self.slack: set[str] = set()
+        self.watching: dict[Payer, dict[Queue, None]] = {}
+        self._unheard: dict[Queue, None] = {}
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def waiting(self) -> Sequence[Key]:
         """Everybody, first in line first. O(n log n): for people, not for decisions."""
-        return [key for _, key in sorted((order, key) for key, (order, _) in self.entries.items())]
+        return [key for *_, key in sorted((min(e.queue.band, 1), e.order, key) for key, e in self.entries.items())]
 
-    def replace(self, key: Key, order: Order | None, need: Need | None) -> None:
-        """The run now stands at `order`, waiting for `need`; None: it does not wait."""
+    def replace(self, key: Key, order: Order | None, need: Need | None, ask: Ask | None = None) -> None:
+        """The run now stands at `order`, waiting for `need` and asking `ask`; None: it does not wait."""
         old = self.entries.get(key)
         if order is None or need is None:
             if old is not None:
-                self._leave(key, old[1])
+                self._leave(key, old)
             return
         if old is not None:
-            if old[0] == order and (old[1].need is need or old[1].need == need):
+            if old.order == order and (old.shape.need is need or old.shape.need == need) and old.queue.ask == ask:
                 return
-            self._leave(key, old[1])
+            self._leave(key, old)
         shape = self.shapes.get(need)
         if shape is None:
             shape = self.shapes[need] = Shape(need)
-            self.asked = -1
+            insort(self.sizes.setdefault(_size(need), []), shape, key=_pods)
+            self.asked = self.judged = -1
+        queue = shape.queues.get(ask)
+        if queue is None:
+            queue = shape.queues[ask] = Queue(shape, ask)
+            if ask is not None:
+                self._unheard[queue] = None
         shape.size += 1
-        self.entries[key] = (order, shape)
-        heapq.heappush(shape.heap, (order, key))
+        queue.size += 1
+        self.entries[key] = Entry(order, shape, queue)
+        heapq.heappush(queue.heap, (order, key))
+        if queue.heap[0][1] == key:
+            heapq.heappush(shape.heads[queue.band], (order, key))
 
-    def _leave(self, key: Key, shape: Shape) -> None:
+    def _leave(self, key: Key, entry: Entry) -> None:
         del self.entries[key]
+        shape, queue = entry.shape, entry.queue
         shape.size -= 1
+        queue.size -= 1
+        if not queue.size:
+            self._watch(queue, ())
+            self._unheard.pop(queue, None)
+            del shape.queues[queue.ask]
+        elif (first := self.first(queue)) is not None:
+            heapq.heappush(shape.heads[queue.band], first)
         if not shape.size:
             del self.shapes[shape.need]
+            size = _size(shape.need)
+            self.sizes[size].remove(shape)
+            if not self.sizes[size]:
+                del self.sizes[size]
 
     def forget(self) -> None:
         """What was found out about each need may be wrong: all are asked again."""
-        self.asked = -1
+        self.asked = self.judged = -1
         for shape in self.shapes.values():
-            shape.failed = shape.answered = -1
+            shape.failed = shape.answered = shape.judged = -1
+            shape.narrower.clear()
             shape.never = None
+            for queue in shape.queues.values():
+                queue.stale = True
+                self.gave.update(self._seen(queue))
 
-    def head(self, shape: Shape) -> tuple[Order, Key] | None:
-        """The first run of this need. Entries that left are dropped on the way."""
-        heap = shape.heap
+    # -- who is next ------------------------------------------------------------------------------------------------
+
+    def first(self, queue: Queue) -> Head | None:
+        """The first run of a queue. Entries that left are dropped on the way."""
+        heap = queue.heap
         while heap:
             order, key = heap[0]
-            if self.entries.get(key) == (order, shape):
+            entry = self.entries.get(key)
+            if entry is not None and entry.order == order and entry.queue is queue:
                 return heap[0]
             heapq.heappop(heap)
         return None
 
+    def head(self, shape: Shape, band: int = FUNDABLE) -> Head | None:
+        """The first run of this need in this band."""
+        heads = shape.heads[band]
+        while heads:
+            order, key = heads[0]
+            entry = self.entries.get(key)
+            if entry is not None and entry.order == order and entry.shape is shape and entry.queue.band == band:
+                return heads[0]
+            heapq.heappop(heads)
+        return None
+
+    def heads(self, shape: Shape) -> Iterator[Head]:
+        """The first run of this need in each band that could start."""
+        for band in (FUNDABLE, UNFUNDABLE):
+            if (head := self.head(shape, band)) is not None:
+                yield head
+
     def members(self, shape: Shape) -> Sequence[Key]:
         """All runs of this need. O(n): for the rare change that alters the answer of all."""
-        return sorted(key for key, (_, other) in self.entries.items() if other is shape)
+        return sorted(key for key, entry in self.entries.items() if entry.shape is shape)
+
+    # -- who pays ---------------------------------------------------------------------------------------------------
+
+    def covered(self, queue: Queue, cover: Cover) -> None:
+        """That is what the budgets say to this queue now."""
+        self._watch(queue, [look.payer for look in cover.looks])
+        queue.cover, queue.stale = cover, False
+        self._unheard.pop(queue, None)
+        band = FUNDABLE if cover.fundable else UNFUNDABLE if cover.unfunded else UNPAYABLE
+        if band != queue.band:
+            queue.band = band
+            if (first := self.first(queue)) is not None:
+                heapq.heappush(queue.shape.heads[band], first)
+
+    def give(self) -> Sequence[Queue]:
+        """The queues that an envelope may now give more to, or that were never answered, by their first runs."""
+        found, self._unheard = self._unheard, {}
+        for payer in self.gave:
+            found |= self.watching.get(payer, {})
+        self.gave = set()
+        for queue in found:
+            queue.stale = True
+        firsts = sorted((first, queue) for queue in found if (first := self.first(queue)) is not None)
+        return [queue for _, queue in firsts]
+
+    @staticmethod
+    def _seen(queue: Queue) -> Sequence[Payer]:
+        return [look.payer for look in queue.cover.looks] if queue.cover is not None else ()
+
+    def _watch(self, queue: Queue, payers: Sequence[Payer]) -> None:
+        for payer in self._seen(queue):
+            watching = self.watching.get(payer)
+            if watching is not None:
+                watching.pop(queue, None)
+                if not watching:
+                    del self.watching[payer]
+        for payer in payers:
+            self.watching.setdefault(payer, {})[queue] = None
+
+
+def _size(need: Need) -> tuple[str, int]:
+    return need.flavor, need.gpus_per_pod
+
+
+def _pods(shape: Shape) -> int:
+    return shape.need.pods

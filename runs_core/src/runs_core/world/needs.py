@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import attrs
+
 from runs_core.settings import FleetSettings
+from runs_core.values.funding import Ask
 from runs_core.values.meta import Pairs
 from runs_core.values.need import Need, NodeFilter
 from runs_core.values.node import Domain
 from runs_core.values.run import RunSpec, Spread
-from runs_core.values.template import PodTemplate
+from runs_core.values.template import PodTemplate, Terms
 
 BARE = PodTemplate()
 ANY_NODE = NodeFilter()
@@ -19,10 +24,11 @@ def _by_default(selector: Pairs, fleet: FleetSettings) -> tuple[str, ...]:
     return tuple(key for key, place in selector if key in places and place == Domain().name)
 
 
-def need_of(spec: RunSpec, fleet: FleetSettings, made: PodTemplate = BARE) -> Need:
+def need_of(spec: RunSpec, fleet: FleetSettings, made: PodTemplate = BARE, volumes: tuple[Terms, ...] = ()) -> Need:
     """Flavor is empty where the run names none: then the one flavor of the fleet is meant.
 
-    made: where the pods that somebody else made for it may run; a template of its own goes before.
+    made: where the pods that somebody else made for it may run; a template of its own goes before. volumes: from where
+    each of those that it uses is reached.
     """
     template = spec.template or made
     per_pod = spec.resources.gpus_per_pod
@@ -33,19 +39,49 @@ def need_of(spec: RunSpec, fleet: FleetSettings, made: PodTemplate = BARE) -> Ne
         gpus_per_pod=per_pod,
         group_pods=None if group is None else group // per_pod,
         single_domain=spec.topology.spread is Spread.SINGLE_DOMAIN,
-        filter=_filter(spec.topology.selector, template, fleet),
+        filter=_filter(spec.topology.selector, template, fleet, volumes),
         requests=template.requests,
     )
 
 
-def _filter(selector: Pairs, template: PodTemplate, fleet: FleetSettings) -> NodeFilter:
+def narrowed(wanted: NodeFilter, selector: Pairs, fleet: FleetSettings) -> NodeFilter:
+    """With more labels wanted, as of an envelope that pays only for some places."""
+    if not selector:
+        return wanted
+    both = tuple(sorted({*wanted.selector, *selector}))
+    return attrs.evolve(wanted, selector=both, by_default=_by_default(both, fleet))
+
+
+def ask_of(spec: RunSpec, owner: str | None) -> Ask:
+    """What the run wants paid for. owner: who spends."""
+    resources = spec.resources
+    return Ask(
+        owner=owner,
+        flavor=resources.flavor or "",
+        gpus=resources.gpus,
+        unit=resources.gpus_per_pod,
+        selector=spec.topology.selector,
+        sections=spec.sections,
+    )
+
+
+def _filter(selector: Pairs, template: PodTemplate, fleet: FleetSettings, volumes: tuple[Terms, ...]) -> NodeFilter:
     if selector or template is not BARE or fleet.tolerated:
-        return NodeFilter(
-            selector=selector,
-            by_default=_by_default(selector, fleet),
-            node_selector=template.node_selector,
-            terms=template.terms,
-            tolerations=template.tolerations,
-            tolerated=fleet.tolerated,
+        return _first_of_equal(
+            NodeFilter(
+                selector=selector,
+                by_default=_by_default(selector, fleet),
+                node_selector=template.node_selector,
+                terms=template.terms,
+                volumes=volumes,
+                tolerations=template.tolerations,
+                tolerated=fleet.tolerated,
+            )
         )
     return ANY_NODE
+
+
+@lru_cache(maxsize=1024)
+def _first_of_equal(filter_: NodeFilter) -> NodeFilter:
+    """One object for all runs that want the same, found by identity as `ANY_NODE` is."""
+    return filter_

@@ -10,14 +10,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runs_core.values.change import Change
+from runs_core.values.funding import Pledge
 from runs_core.values.lease import Lease, Role
 from runs_core.values.meta import Key
 from runs_core.values.node import Domain, Node
+from runs_core.values.placement import PlacedPod
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.run import Phase, Run
 from runs_core.values.template import Requests
 from runs_core.world.filters import allows
 from runs_core.world.fleet import DomainFleet, FlavorFleet
+from runs_core.world.line import FUNDABLE, UNFUNDABLE, UNPAYABLE
 from runs_core.world.world import World
 
 Said = Mapping[str, object]
@@ -52,8 +55,8 @@ def kept(world: World) -> Said:
             said |= _kept_flavor(name, flavor)
     for state in world.fleet.states.values():
         used = (state.cpu, state.memory, state.ephemeral, state.pods, state.foreign_gpus)
-        if any((state.active, state.spare, *used)) or state.node is not None:
-            said[f"node {state.name}"] = (state.active, state.spare, *used)
+        if any((state.taken, *used)) or state.node is not None:
+            said[f"node {state.name}"] = (state.active, state.spare, state.pledged, *used)
     said |= {f"leases of run {key}": sorted(leases) for key, leases in world.ledger.by_run.items()}
     said |= {f"leases on node {name}": sorted(leases) for name, leases in world.ledger.by_node.items()}
     said |= {f"pods of run {key}": sorted(pods) for key, pods in world.gangs.by_run.items()}
@@ -63,6 +66,7 @@ def kept(world: World) -> Said:
         f"try {this}": (tally.pending, tally.running, tally.succeeded, tally.failed)
         for this, tally in world.gangs.tallies.items()
     }
+    said |= {f"users of claim {key}": sorted(users) for key, users in world.volumes.users.items()}
     said |= {f"owners of namespace {name}": tuple(world.owners(name)) for name in _namespaces(world)}
     said |= {f"dependents of run {key}": tuple(world.dependents(key)) for key in _upstreams(world)}
     return said | _kept_line(world)
@@ -85,7 +89,8 @@ def recomputed(world: World) -> Said:
     leases = [world.ledger.open[key] for key in sorted(world.ledger.open)]
     pods = [world.gangs.pods[key] for key in sorted(world.gangs.pods)]
     nodes = {node.name: node for node in world.nodes()}
-    loads = {name: _load(name, leases, pods) for name in _named(nodes, leases, pods)}
+    pledges = [place for pledge in world.pledges() for place in _places(pledge)]
+    loads = {name: _load(name, leases, pods, pledges) for name in _named(nodes, leases, pods, pledges)}
     said: dict[str, object] = {f"node {name}": load for name, load in loads.items() if any(load) or name in nodes}
     for flavor in sorted({node.flavor for node in nodes.values()}):
         of_flavor = [node for node in nodes.values() if node.flavor == flavor]
@@ -93,11 +98,16 @@ def recomputed(world: World) -> Said:
     return said | _of_ledger(leases) | _of_pods(pods) | _of_runs(world)
 
 
-Load = tuple[int, int, int, int, int, int, int]
-"""Masks of active and spare places, CPU, memory, storage and number of pods, foreign GPUs."""
+Load = tuple[int, int, int, int, int, int, int, int]
+"""Masks of active, spare and pledged places, CPU, memory, storage and number of pods, foreign GPUs."""
 
 
-def _load(name: str, leases: Sequence[Lease], pods: Sequence[Pod]) -> Load:
+def _places(pledge: Pledge) -> Iterator[PlacedPod]:
+    for group in pledge.placement.groups:
+        yield from group.pods
+
+
+def _load(name: str, leases: Sequence[Lease], pods: Sequence[Pod], pledges: Sequence[PlacedPod]) -> Load:
     masks = {Role.ACTIVE: 0, Role.SPARE: 0}
     for lease in leases:
         for slots in lease.spec.slots:
@@ -107,6 +117,7 @@ def _load(name: str, leases: Sequence[Lease], pods: Sequence[Pod]) -> Load:
     return (
         masks[Role.ACTIVE],
         masks[Role.SPARE],
+        sum(1 << ordinal for place in pledges if place.node == name for ordinal in place.ordinals),
         sum(pod.requests.cpu_milli for pod in here),
         sum(pod.requests.memory_bytes for pod in here),
         sum(pod.requests.ephemeral_bytes for pod in here),
@@ -120,7 +131,7 @@ def _level(node: Node, load: Load) -> int:
     held = load[0] | load[1]
     if node.lost or node.cordoned or not node.ready or held >> node.gpus:
         return -1
-    return max(0, node.gpus - held.bit_count() - load[6])
+    return max(0, node.gpus - (held | load[2]).bit_count() - load[7])
 
 
 def _flavor(name: str, nodes: Sequence[Node], loads: Mapping[str, Load]) -> Iterator[tuple[str, object]]:
@@ -164,8 +175,10 @@ def _names(domain: DomainFleet, mask: int) -> tuple[str, ...]:
     return tuple(state.name for bit, state in enumerate(domain.states) if mask >> bit & 1)
 
 
-def _named(nodes: Mapping[str, Node], leases: Sequence[Lease], pods: Sequence[Pod]) -> Sequence[str]:
-    held = {slots.node for lease in leases for slots in lease.spec.slots}
+def _named(
+    nodes: Mapping[str, Node], leases: Sequence[Lease], pods: Sequence[Pod], pledges: Sequence[PlacedPod]
+) -> Sequence[str]:
+    held = {slots.node for lease in leases for slots in lease.spec.slots} | {place.node for place in pledges}
     return sorted({*nodes, *held, *(pod.node for pod in pods if pod.node is not None)})
 
 
@@ -205,12 +218,13 @@ def _too_short(world: World) -> Iterator[str]:
 
 
 def _load_of(world: World, name: str) -> Load:
-    return _load(name, list(world.ledger.open.values()), list(world.gangs.pods.values()))
+    pledges = [place for pledge in world.pledges() for place in _places(pledge)]
+    return _load(name, list(world.ledger.open.values()), list(world.gangs.pods.values()), pledges)
 
 
 def fits(node: Node, load: Load, requests: Requests) -> bool:
     """Whether one more pod of these requests fits beside the load, GPUs aside."""
-    _, _, cpu, memory, ephemeral, pods, _ = load
+    _, _, _, cpu, memory, ephemeral, pods, _ = load
     return (
         pods + 1 <= node.pods
         and (not requests.cpu_milli or cpu + requests.cpu_milli <= node.cpu_milli)
@@ -264,6 +278,11 @@ def _of_runs(world: World) -> dict[str, object]:
             )
         }
         said[f"owners of namespace {name}"] = tuple(sorted(listing))
+    users: defaultdict[Key, list[Key]] = defaultdict(list)
+    for run in runs:
+        for name in run.spec.template.claims if run.spec.template is not None else ():
+            users[Key(run.key.namespace, name)].append(run.key)
+    said |= {f"users of claim {key}": sorted(found) for key, found in users.items()}
     for key in _upstreams(world):
         waiting = (
             run.key
@@ -280,7 +299,7 @@ def _of_runs(world: World) -> dict[str, object]:
 
 def _kept_line(world: World) -> dict[str, object]:
     line = world.line
-    said: dict[str, object] = {f"line {key}": shape.need for key, (_, shape) in line.entries.items()}
+    said: dict[str, object] = {f"line {key}": shape.need for key, (_, shape, _) in line.entries.items()}
     said["line sizes"] = {need: shape.size for need, shape in line.shapes.items()}
     unstarted = world._unstarted  # noqa: SLF001 - the index that is compared here, and nobody else's business
     said["unstarted"] = tuple(sorted(key for keys in unstarted.values() for key in keys))
@@ -291,10 +310,11 @@ def _unlike_order(world: World) -> Iterator[str]:
     """Each need's first run is the first of its runs, and who was admitted stands where that puts it."""
     line = world.line
     for need, shape in line.shapes.items():
-        first = min((order, key) for key, (order, other) in line.entries.items() if other.need == need)
-        if line.head(shape) != first:
-            yield f"line: the first run that wants {need} is {first[1]}, the index has {line.head(shape)}"
-    for key, (order, _) in sorted(line.entries.items()):
+        first = min((order, key) for key, (order, other, _) in line.entries.items() if other.need == need)
+        heads = [head for band in (FUNDABLE, UNFUNDABLE, UNPAYABLE) if (head := line.head(shape, band)) is not None]
+        if min(heads, default=None) != first:
+            yield f"line: the first run that wants {need} is {first[1]}, the index has {heads}"
+    for key, (order, *_) in sorted(line.entries.items()):
         run = world.run(key)
         if run is None or run.status.admitted_at is None or world.rank(run) is not None:
             continue

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.change import Change
-from runs_core.values.lease import Lease
+from runs_core.values.lease import Lease, Payer
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.run import Run
@@ -19,12 +19,13 @@ T = TypeVar("T")
 class Index(Protocol):
     """A plugin's own incremental state, kept in step with the world, through what-ifs too.
 
-    `apply` gets each change before the world takes it up, with the world as it was; it returns the runs whose hold may
-    change by it. For every change the world later applies the inverse in a what-if, and the index must then be
-    exactly as before.
+    `apply` gets each change before the world takes it up, with the world as it was; it returns the runs whose hold or
+    class may change by it, and the envelopes that may give more. For every change the world later applies the inverse
+    in a what-if, and the index must then be exactly as before; an index that has `supposed` is told when one begins
+    and when it is over.
     """
 
-    def apply(self, change: Change) -> Iterable[Key]: ...
+    def apply(self, change: Change) -> Iterable[Key | Payer]: ...
 
 
 class View(Protocol):

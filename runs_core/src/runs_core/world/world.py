@@ -9,26 +9,33 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_never
 
+import attrs
+
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values.budget import Budget, Namespace
-from runs_core.values.lease import Lease
+from runs_core.values.funding import Ask, Pledge
+from runs_core.values.lease import Lease, Payer
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
 from runs_core.values.run import Phase, Run
+from runs_core.values.storage import Storage
+from runs_core.values.template import PodTemplate, Terms
 from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
 from runs_core.world.ledger import Ledger, entry, fold
 from runs_core.world.line import Line, Order
-from runs_core.world.needs import BARE, need_of
+from runs_core.world.needs import BARE, ask_of, need_of
 from runs_core.world.view import Index
+from runs_core.world.volumes import Volumes, name_of
 
 T = TypeVar("T")
-UNDER_WAY = (Phase.STARTING, Phase.RUNNING)
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 Rank = Callable[[Run], Order | None]
+Declared = c.BudgetSeen | c.BudgetGone | c.NamespaceSeen | c.NamespaceGone | c.StorageSeen | c.StorageGone
+"""Changes of what people declare beside runs."""
 Rare = (
     c.RunGone
     | c.PodGone
@@ -36,11 +43,10 @@ Rare = (
     | c.NodeSeen
     | c.NodeGone
     | c.StartRefused
+    | c.PledgeSeen
+    | c.PledgeGone
     | c.HeadSeen
-    | c.BudgetSeen
-    | c.BudgetGone
-    | c.NamespaceSeen
-    | c.NamespaceGone
+    | Declared
 )
 """Changes that do not come with every run, and say what undoes them before they are taken up."""
 
@@ -50,11 +56,15 @@ def _no_rank(_: Run) -> None:
 
 
 class World:
-    """Implements View. touched: runs that a change may have given something to do; the cycle empties it."""
+    """Implements View. touched: runs that a change may have given something to do; the cycle empties it.
+
+    funded: somebody answers who pays, so that runs stand in line with what they ask of the budgets. unpaid: the line
+    of those that hold GPUs and wait for somebody to pay for them.
+    """
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
-        self._now = BEGINNING
+        self.now = BEGINNING
         self._runs: dict[Key, Run] = {}
         self._budgets: dict[str, Budget] = {}
         self._namespaces: dict[str, Namespace] = {}
@@ -62,25 +72,40 @@ class World:
         self._dependents: dict[Key, set[Key]] = {}
         self._unstarted: dict[str, set[Key]] = {}
         self._refusals: dict[Key, c.Refusal] = {}
+        self._pledges: dict[Key, Pledge] = {}
         self._indexes: dict[type, Index] = {}
         self._deadlines: list[tuple[datetime, Key]] = []
         self._due: dict[Key, datetime] = {}
         self.rank: Rank = _no_rank
         self.plays_pods = True
+        self.funded = False
         self.fleet = Fleet()
         self.ledger = Ledger()
         self.gangs = Gangs()
         self.line = Line()
+        self.unpaid = Line()
+        self._unpaid_moved: set[Key] = set()
+        self._paying: dict[str, int] = {}
+        self.volumes = Volumes()
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
         self.touched_nodes: set[str] = set()
+        self._stranded: dict[tuple[Key, str], str] = {}
         self._supposed = 0
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    @property
-    def now(self) -> datetime:
-        return self._now
+    def stand_unpaid(self) -> None:
+        """Bring the line for cover in step with who now holds what without a payer."""
+        for key in sorted(self._unpaid_moved):
+            run = self._runs.get(key)
+            without = [lease for lease in self.ledger.leases_of(key) if lease.spec.payer is None]
+            if run is None or not without or run.status.ending is not None or not run.status.phase.begun:
+                self.unpaid.replace(key, None, None)
+                continue
+            ask = attrs.evolve(self.ask(run), gpus=sum(lease.gpus for lease in without))
+            self.unpaid.replace(key, self._order(key, run), self.need(run), ask)
+        self._unpaid_moved.clear()
 
     def run(self, key: Key) -> Run | None:
         return self._runs.get(key)
@@ -102,8 +127,20 @@ class World:
         """Why the last start of this run came to nothing, where the cluster refused it."""
         return self._refusals.get(key)
 
+    def pledge(self, key: Key) -> Pledge | None:
+        """What is bound to this run until whoever is there has gone."""
+        return self._pledges.get(key)
+
+    def pledges(self) -> Sequence[Pledge]:
+        """All of them, by run."""
+        return [self._pledges[key] for key in sorted(self._pledges)]
+
     def budget(self, name: str) -> Budget | None:
         return self._budgets.get(name)
+
+    def pays(self, budget: str) -> bool:
+        """Whether it pays for any open lease."""
+        return self._paying.get(budget, 0) > 0
 
     def budgets(self) -> Sequence[Budget]:
         return [self._budgets[name] for name in sorted(self._budgets)]
@@ -127,6 +164,15 @@ class World:
     def leases_of(self, key: Key) -> Sequence[Lease]:
         return self.ledger.leases_of(key)
 
+    def replaced(self, lease: Lease, node: str) -> bool:
+        """Whether the node that the lease holds places on has gone, and the one of that name is another.
+
+        Known by the uids of nodes as this world saw them: one that begins between the two sees only the second.
+        """
+        uid = self._stranded.get((lease.key, node)) if self._stranded else None
+        known = self.node(node)
+        return uid is not None and isinstance(known, Node) and known.uid != uid
+
     def pods_of(self, key: Key) -> Sequence[Pod]:
         return self.gangs.of(key)
 
@@ -141,9 +187,28 @@ class World:
 
     def need(self, run: Run) -> Need:
         """What the run asks of the fleet."""
+        template = self.template(run)
+        volumes: tuple[Terms, ...] = ()
+        if template.claims:
+            volumes = self.volumes.terms(run.key.namespace, template.claims, pods=run.pods)
+        return need_of(run.spec, self.settings.fleet, template, volumes)
+
+    def template(self, run: Run) -> PodTemplate:
+        """The run's own, else what the pods that somebody else made for it say, which are taken to be alike."""
+        if run.spec.template is not None:
+            return run.spec.template
         claiming = self.gangs.claiming(run.key)
-        made = claiming[0].claim.rules if claiming and claiming[0].claim else BARE
-        return need_of(run.spec, self.settings.fleet, made)
+        return claiming[0].claim.rules if claiming and claiming[0].claim else BARE
+
+    def owner(self, run: Run) -> str | None:
+        """Whose budgets pay for it: the owner that it names, or the only one that its namespace spends for."""
+        owners = self.owners(run.key.namespace)
+        wanted = run.spec.owner or (owners[0] if len(owners) == 1 else None)
+        return wanted if wanted in owners else None
+
+    def ask(self, run: Run) -> Ask:
+        """What the run wants paid for."""
+        return ask_of(run.spec, self.owner(run))
 
     def dependents(self, key: Key) -> Sequence[Key]:
         """Unfinished runs that name this one in `after`, sorted."""
@@ -187,6 +252,11 @@ class World:
         if not self._supposed:
             self.touched.update(keys)
 
+    def _touch(self, key: Key) -> None:
+        """One key: this is called for every change of a run, a lease or a pod."""
+        if not self._supposed:
+            self.touched.add(key)
+
     # -- changing ---------------------------------------------------------------------------------------------------
 
     def apply(self, change: c.Change) -> c.Change | None:
@@ -199,7 +269,7 @@ class World:
                     return None
                 if self._indexes:
                     self._tell(change)
-                self._put_pod(pod.key, pod)
+                self._put_pod(pod.key, was, pod)
                 return c.PodSeen(was) if was is not None else c.PodGone(pod.key)
             case c.RunSeen():
                 run = change.run
@@ -208,19 +278,21 @@ class World:
                     return None
                 if self._indexes:
                     self._tell(change)
-                self._put_run(run.key, run)
+                self._put_run(run.key, old, run)
                 return c.RunSeen(old) if old is not None else c.RunGone(run.key)
             case c.LeaseSeen():
                 lease = change.lease
                 held = self.ledger.open.get(lease.key)
                 if lease.status.closed if held is None else held.status == lease.status and held == lease:
+                    if held is None and self._indexes and not self._supposed:
+                        self._tell(change)  # closed before this process saw it open: some keep account of it
                     return None
                 if self._indexes:
                     self._tell(change)
-                self._put_lease(lease.key, lease)
+                self._put_lease(held, lease)
                 return c.LeaseSeen(held) if held is not None else c.LeaseGone(lease.key)
-            case c.TimePassed(now):
-                return self._pass(now) if now > self._now else None
+            case c.TimePassed():
+                return self._pass(change.now) if change.now > self.now else None
             case _:
                 inverse = self._inverse(change)
                 if inverse is not None:
@@ -244,8 +316,20 @@ class World:
             case c.StartRefused(key, refusal):
                 known_refusal = self._refusals.get(key)
                 return c.StartRefused(key, known_refusal) if known_refusal != refusal else None
+            case c.PledgeSeen(pledge):
+                bound = self._pledges.get(pledge.run)
+                if bound == pledge:
+                    return None
+                return c.PledgeSeen(bound) if bound is not None else c.PledgeGone(pledge.run)
+            case c.PledgeGone(key):
+                return c.PledgeSeen(bound) if (bound := self._pledges.get(key)) else None
             case c.HeadSeen(head):
                 return c.HeadSeen(self.ledger.head) if head != self.ledger.head else None
+            case _:
+                return self._inverse_of_declared(change)
+
+    def _inverse_of_declared(self, change: Declared) -> c.Change | None:
+        match change:
             case c.BudgetSeen(budget):
                 b = self._budgets.get(budget.name)
                 return None if b == budget else c.BudgetSeen(b) if b else c.BudgetGone(budget.name)
@@ -256,6 +340,12 @@ class World:
                 return None if n == ns else c.NamespaceSeen(n) if n else c.NamespaceGone(ns.name)
             case c.NamespaceGone(name):
                 return c.NamespaceSeen(n) if (n := self._namespaces.get(name)) else None
+            case c.StorageSeen(storage):
+                kind, key = name_of(storage)
+                s = self.volumes.things.get((kind, key))
+                return None if s == storage else c.StorageSeen(s) if s else c.StorageGone(kind, key)
+            case c.StorageGone(kind, key):
+                return c.StorageSeen(s) if (s := self.volumes.things.get((kind, key))) else None
             case _:
                 assert_never(change)
 
@@ -264,6 +354,8 @@ class World:
         """What if: inside, the world is as after the changes; afterwards everything is exactly as before."""
         undo: list[c.Change] = []
         head = self.ledger.head
+        if not self._supposed:
+            self._suppose(begins=True)
         self._supposed += 1
         try:
             for change in changes:
@@ -276,6 +368,14 @@ class World:
                 self.revert(inverse)
             self.ledger.head = head
             self._supposed -= 1
+            if not self._supposed:
+                self._suppose(begins=False)
+
+    def _suppose(self, *, begins: bool) -> None:
+        for index in self._indexes.values():
+            told: Callable[[bool], object] | None = getattr(index, "supposed", None)
+            if told is not None:
+                told(begins)
 
     def revert(self, inverse: c.Change) -> None:
         """Apply an inverse that `apply` returned; time may run backwards here, and nowhere else."""
@@ -286,14 +386,16 @@ class World:
 
     def everything(self) -> Iterator[c.Change]:
         """Changes that would build this world from nothing, in an order of their own."""
-        yield c.TimePassed(self._now)
+        yield c.TimePassed(self.now)
         yield from (c.NamespaceSeen(namespace) for namespace in self.namespaces())
         yield from (c.BudgetSeen(budget) for budget in self.budgets())
         yield from (c.NodeSeen(node) for node in self.nodes())
         yield from (c.NodeSeen(self.fleet.malformed[name]) for name in sorted(self.fleet.malformed))
+        yield from (c.StorageSeen(self.volumes.things[name]) for name in sorted(self.volumes.things))
         yield from (c.RunSeen(run) for run in self.runs())
         yield from (c.LeaseSeen(self.ledger.open[key]) for key in sorted(self.ledger.open))
         yield from (c.PodSeen(self.gangs.pods[key]) for key in sorted(self.gangs.pods))
+        yield from (c.PledgeSeen(pledge) for pledge in self.pledges())
         yield from (c.StartRefused(key, self._refusals[key]) for key in sorted(self._refusals))
         yield c.HeadSeen(self.ledger.head)
 
@@ -302,27 +404,47 @@ class World:
     def _tell(self, change: c.Change) -> None:
         """A plugin's index hears of a change before the world takes it up."""
         for index in self._indexes.values():
-            self.touch(*index.apply(change))
+            self._hear(index.apply(change))
+
+    def _hear(self, moved: Iterable[Key | Payer]) -> None:
+        """Runs to look at, and envelopes that may give more."""
+        if self._supposed:
+            return
+        for one in moved:
+            if isinstance(one, Payer):
+                self.line.gave.add(one)
+                self.unpaid.gave.add(one)
+            else:
+                self.touched.add(one)
 
     def _put(self, change: Rare) -> None:
         match change:
             case c.RunGone(key):
-                self._put_run(key, None)
+                self._put_run(key, self._runs.get(key), None)
             case c.NodeSeen(node):
                 self._put_node(node.name, node)
             case c.NodeGone(name):
                 self._put_node(name, None)
             case c.PodGone(key):
-                self._put_pod(key, None)
+                self._put_pod(key, self.gangs.pods.get(key), None)
             case c.LeaseGone(key):
-                self._put_lease(key, None)
+                self._put_lease(self.ledger.open.get(key), None)
             case c.StartRefused(key, refusal):
                 self._refusals.pop(key, None)
                 if refusal is not None:
                     self._refusals[key] = refusal
                 self.touch(key)
+            case c.PledgeSeen(pledge):
+                self._put_pledge(pledge.run, pledge)
+            case c.PledgeGone(key):
+                self._put_pledge(key, None)
             case c.HeadSeen(head):
                 self.ledger.head = head
+            case _:
+                self._put_declared(change)
+
+    def _put_declared(self, change: Declared) -> None:
+        match change:
             case c.BudgetSeen(budget):
                 self._put_budget(budget.name, budget)
             case c.BudgetGone(name):
@@ -331,14 +453,17 @@ class World:
                 self._put_namespace(namespace.name, namespace)
             case c.NamespaceGone(name):
                 self._put_namespace(name, None)
+            case c.StorageSeen(storage):
+                self._put_storage(name_of(storage), storage)
+            case c.StorageGone(kind, key):
+                self._put_storage((kind, key), None)
             case _:
                 assert_never(change)
 
     def _pass(self, now: datetime) -> c.Change:
-        inverse = c.TimePassed(self._now)
-        for index in self._indexes.values():
-            self.touch(*index.apply(c.TimePassed(now)))
-        self._now = now
+        inverse = c.TimePassed(self.now)
+        self._tell(c.TimePassed(now))
+        self.now = now
         if not self._supposed:
             while (when := self.next_deadline()) is not None and when <= now:
                 _, key = heapq.heappop(self._deadlines)
@@ -346,19 +471,25 @@ class World:
                 self.touched.add(key)
         return inverse
 
-    def _put_run(self, key: Key, run: Run | None) -> None:
-        old = self._runs.pop(key, None)
+    def _put_run(self, key: Key, old: Run | None, run: Run | None) -> None:
         if run is not None:
             self._runs[key] = run
+        else:
+            del self._runs[key]
         if not self._supposed and (run is None or run.status.phase is Phase.RUNNING):
             self._due.pop(key, None)
         if old is None or run is None or old.spec is not run.spec or run.spec.after:
             self._depend(key, old, run)
+            before, after = _claims(old), _claims(run)
+            if before != after:
+                self.volumes.use(key, before, after)
         self._stand(key, old, run)
-        if old is None or run is None or old.status.phase is not run.status.phase:
-            self.touch(*self._dependents.get(key, ()), key)
-        else:
-            self.touch(key)
+        if key in self.unpaid.entries:
+            self._unpaid_moved.add(key)
+        moved = old is None or run is None or old.status.phase is not run.status.phase
+        if moved and (dependents := self._dependents.get(key)) is not None:
+            self.touch(*dependents)
+        self._touch(key)
 
     def _depend(self, key: Key, old: Run | None, run: Run | None) -> None:
         before = old.spec.after if old is not None and not old.status.phase.terminal else ()
@@ -394,10 +525,10 @@ class World:
 
     def _stand(self, key: Key, old: Run | None, run: Run | None) -> None:
         """Keep the line, and the runs that have not started, in step."""
-        if old is not None and run is not None and old.status.phase in UNDER_WAY and run.status.phase in UNDER_WAY:
+        if old is not None and run is not None and old.status.phase.begun and run.status.phase.begun:
             return
         phase = None if run is None or run.status.ending is not None else run.status.phase
-        if phase in (Phase.QUEUED, Phase.HELD):
+        if phase is not None and not phase.begun:
             self._unstarted.setdefault(key.namespace, set()).add(key)
         elif (unstarted := self._unstarted.get(key.namespace)) is not None:
             unstarted.discard(key)
@@ -407,13 +538,16 @@ class World:
             self.line.replace(key, None, None)
             return
         if old is not None and old.spec is run.spec and (entry_ := self.line.entries.get(key)) is not None:
-            need = entry_[1].need
+            need, ask = entry_.shape.need, entry_.queue.ask
         else:
-            need = self.need(run)
+            need, ask = self.need(run), self.ask(run) if self.funded else None
+        self.line.replace(key, self._order(key, run), need, ask)
+
+    def _order(self, key: Key, run: Run) -> Order:
         rank = self.rank(run)
-        admitted = run.status.admitted_at or self._now
+        admitted = run.status.admitted_at or self.now
         order: Order = (0.0, *rank) if rank is not None else (1.0, admitted.timestamp())
-        self.line.replace(key, (*order, *key), need)
+        return (*order, *key)
 
     def _put_node(self, name: str, node: Node | MalformedNode | None) -> None:
         old = self.node(name)
@@ -423,31 +557,51 @@ class World:
         if not self._supposed:
             self.touched_nodes.add(name)
         lost = node is None or (isinstance(node, Node) and node.lost)
+        if isinstance(old, Node) and (node is None or (isinstance(node, Node) and node.uid != old.uid)):
+            self._strand(old)
+            lost = True
         if lost or (isinstance(old, Node) and old.lost):
             self.touch(*sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}))
         if flavors is not None and flavors != self.flavors():
             self.line.forget()
 
-    def _put_pod(self, key: Key, pod: Pod | None) -> None:
-        old = self.gangs.replace(key, pod)
-        moved = old is None or pod is None or not _weighs_the_same(old, pod)
-        for other, there in ((old, False), (pod, True)):
-            if moved and other is not None and not other.phase.ended:
-                self.fleet.load(other, there=there)
-            if other is not None and other.rank is not None and not self._supposed:
-                self.touched.add(other.rank.run)
+    def _strand(self, node: Node) -> None:
+        """It is gone, or another has its name: what is leased on it was leased on this one."""
+        self._stranded = {one: uid for one, uid in self._stranded.items() if one[0] in self.ledger.open}
+        for key in self.ledger.by_node.get(node.name, ()):
+            self._stranded.setdefault((key, node.name), node.uid)
+
+    def _put_pod(self, key: Key, old: Pod | None, pod: Pod | None) -> None:
+        self.gangs.replace(key, old, pod)
+        if old is None or pod is None or not _weighs_the_same(old, pod):
+            if old is not None and not old.phase.ended:
+                self.fleet.load(old, there=False)
+            if pod is not None and not pod.phase.ended:
+                self.fleet.load(pod, there=True)
+        before = old.rank.run if old is not None and old.rank is not None else None
+        after = pod.rank.run if pod is not None and pod.rank is not None else None
+        if before is not None:
+            self._touch(before)
+        if after is not None and after is not before:
+            self._touch(after)
+        for other in (old, pod):
             if other is not None and other.claim is not None:
                 self._claimed(other.claim.run)
 
     def _claimed(self, key: Key) -> None:
-        """Somebody else's pods for this run came or went: what it needs may be another."""
+        """What it needs may be another: somebody else's pods for this run, or volumes that it uses, came or went."""
         run = self._runs.get(key)
         if run is not None:
             self._stand(key, None, run)
         self.touch(key)
 
-    def _put_lease(self, key: Key, lease: Lease | None) -> None:
-        old = self.ledger.open.get(key)
+    def _put_lease(self, old: Lease | None, lease: Lease | None) -> None:
+        if self.funded:
+            self._unpay(old, lease)
+        if old is not None and lease is not None and not lease.status.closed and old.spec is lease.spec:
+            self.ledger.remove(old)
+            self.ledger.add(lease)  # only its meter is another
+            return
         if old is not None:
             self.ledger.remove(old)
             self.fleet.hold(old, opened=False)
@@ -461,7 +615,36 @@ class World:
             self.ledger.head = fold(self.ledger.head, entry(lease, closing=lease.status.closed))
         for known in (old, lease):
             if known is not None:
-                self.touch(known.run)
+                self._touch(known.run)
+
+    def _unpay(self, old: Lease | None, lease: Lease | None) -> None:
+        """Who holds GPUs that nobody pays for stands in line for cover, where its run does for GPUs while it waits."""
+        for known, sign in ((old, -1), (lease, 1)):
+            if known is None or known.status.closed:
+                continue
+            payer = known.spec.payer
+            if payer is None:
+                self._unpaid_moved.add(known.run)
+            else:
+                self._paying[payer.budget] = self._paying.get(payer.budget, 0) + sign
+                if not self._supposed:
+                    self.touched_budgets.add(payer.budget)
+
+    def _put_pledge(self, key: Key, pledge: Pledge | None) -> None:
+        old = self._pledges.pop(key, None)
+        if old is not None:
+            self.fleet.bind(old.placement, bound=False)
+        if pledge is not None:
+            self._pledges[key] = pledge
+            self.fleet.bind(pledge.placement, bound=True)
+        self.touch(key)
+
+    def _put_storage(self, name: tuple[str, Key], thing: Storage | None) -> None:
+        """Whoever uses it and waits may need another place now."""
+        for claim in self.volumes.replace(name, thing):
+            theirs = [run for run in self.gangs.claims if run.namespace == claim.namespace]
+            for key in sorted({*self.volumes.users.get(claim, ()), *theirs}):
+                self._claimed(key)
 
     def _put_namespace(self, name: str, namespace: Namespace | None) -> None:
         before = self.owners(name)
@@ -491,6 +674,12 @@ class World:
         for namespace in sorted(self._unstarted):
             if before.get(namespace) != self.owners(namespace):
                 self.touch(*self._unstarted[namespace])
+                for key in sorted(self._unstarted[namespace]) if self.funded else ():
+                    self._stand(key, None, self._runs[key])
+
+
+def _claims(run: Run | None) -> tuple[str, ...]:
+    return run.spec.template.claims if run is not None and run.spec.template is not None else ()
 
 
 def _weighs_the_same(old: Pod, new: Pod) -> bool:

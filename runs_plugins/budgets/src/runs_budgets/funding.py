@@ -14,7 +14,7 @@ from runs_budgets.family import Family
 from runs_budgets.meter import FRESH, Holding, mark_of, split_of
 from runs_budgets.quotas import Quotas
 from runs_budgets.registry import Registry
-from runs_budgets.sections import NOTHING, Account, Quota
+from runs_budgets.sections import NOTHING, Metered, Quota
 from runs_core import (
     BudgetGone,
     BudgetSeen,
@@ -111,8 +111,12 @@ class Funding:
     def envelopes_of(self, owner: str) -> Iterator[Purse]:
         """The envelopes of that owner, by budget and name."""
         for budget in self.quotas.of_owner.get(owner, ()):
-            of = self.books.purses.get(budget, {})
-            yield from (of[name] for name in sorted(of))
+            yield from self.envelopes_in(budget)
+
+    def envelopes_in(self, budget: str) -> Iterator[Purse]:
+        """The envelopes of that Budget, by name."""
+        of = self.books.purses.get(budget, {})
+        yield from (of[name] for name in sorted(of))
 
     def envelope(self, payer: Payer) -> Purse | None:
         """That envelope; None: no Budget has it now."""
@@ -236,7 +240,7 @@ class Funding:
 
     def _budget_seen(self, change: BudgetSeen) -> Told:
         budget = change.budget
-        name, account = budget.name, section(getattr(budget.status, "sections", {}), Account)
+        name, account = budget.name, section(budget.status.sections, Metered)
         if account is not None and account.metered_until is not None:
             self._recorded_until(name, micros(account.metered_until))
         new = budget.spec.owner, section(budget.spec.sections, Quota) or NOTHING

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -16,8 +18,10 @@ from kubernetes.config.config_exception import ConfigException
 from runs_core.errors import RunsError, Unavailable
 
 Object = dict[str, Any]
+Close = Callable[[], None]
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 MANAGER = "runs"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
@@ -102,11 +106,16 @@ class Api:
         return self.call("PATCH", path, body, content=APPLY, query=options, seconds=seconds)
 
     def text(
-        self, path: str, query: Mapping[str, str] | None = None, *, seconds: float | None = None
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        seconds: float | None = None,
+        opened: Callable[[Close], None] | None = None,
     ) -> Iterator[bytes]:
         """The lines of a long answer as they come: a watch, or logs. Ends when the server ends it.
 
-        seconds: of silence after which it counts as Unavailable; None: never.
+        seconds: of silence after which it counts as Unavailable; None: never. opened: told how any thread can end it.
         """
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)
         try:
@@ -116,6 +125,8 @@ class Api:
             if answer.status >= HTTPStatus.BAD_REQUEST:
                 raise _refused(answer.status, answer.data, answer.headers.get("Retry-After"))
             try:
+                if opened is not None:
+                    opened(partial(_end, answer))
                 yield from _lines(answer)
             finally:
                 answer.close()
@@ -131,6 +142,12 @@ class Api:
         if token:
             headers["authorization"] = token
         return headers
+
+
+def _end(answer: urllib3.BaseHTTPResponse) -> None:
+    """Whoever reads it is woken, also from a wait that would last for minutes."""
+    with suppress(OSError, ValueError, RuntimeError):  # it has ended by itself
+        answer.shutdown()
 
 
 def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

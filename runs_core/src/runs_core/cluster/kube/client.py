@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from runs_core.cluster.kube import paths
-from runs_core.cluster.kube.api import APPLY, Api, Object, Refused
+from runs_core.cluster.kube.api import APPLY, MERGE, Api, Object, Refused
 from runs_core.cluster.kube.reflect import everything
 from runs_core.cluster.kube.snapshot import key_of, named
 from runs_core.values.meta import Key
 
 MANAGER = "runs-cli"
-MERGE = "application/merge-patch+json"
 NOT_FOUND = 404
 SERVERS = ("managedFields", "creationTimestamp", "uid", "generation", "selfLink", "resourceVersion")
 """What of an object's metadata is the server's, and no wish of whoever sends it back."""

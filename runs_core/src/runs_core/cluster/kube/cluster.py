@@ -16,19 +16,21 @@ from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.gates import Gate, Places
 from runs_core.cluster.kube.journal import Intent, Journal
-from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change
+from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change, read
+from runs_core.cluster.kube.pace import Pace
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, everything
-from runs_core.cluster.kube.steps import Step, steps
+from runs_core.cluster.kube.statuses import Basis, Overtaken
+from runs_core.cluster.kube.steps import STATUS, Step, rank, steps
+from runs_core.cluster.kube.unsent import Skipping, Unsent
 from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
-from runs_core.cluster.kube.writes import SPENT, Writes
+from runs_core.cluster.kube.writes import NEVER_SEEN, SPENT, Writes
 from runs_core.errors import InvalidInput, RunsError
-from runs_core.schema.convert import from_object
-from runs_core.schema.nodes import node_from_object
-from runs_core.schema.pods import UID_LABEL, pod_from_object
+from runs_core.schema.pods import UID_LABEL
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values import effect as e
+from runs_core.values.budget import Budget
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
@@ -55,6 +57,13 @@ class Written:
 
     effect: Effect
     answer: Object | None
+
+
+@attrs.frozen(kw_only=True)
+class Skipped:
+    """A status that was overtaken by the next before it was sent."""
+
+    status: e.SetRunStatus | e.SetBudgetStatus
 
 
 @attrs.frozen(kw_only=True)
@@ -93,8 +102,9 @@ def wall_clock() -> datetime:
 class KubeCluster:
     """Implements Cluster. One thread calls observe and commit; reflectors and writers work beside it.
 
-    aside: stored objects that cannot be read, by kind and key, with the reason. lingering: closed leases that were not
-    let go yet. flavors: of the nodes as last observed, sorted.
+    aside: stored objects that cannot be read, by kind and key, with the reason. doomed: those runs of them that are on
+    their way out, with their uids. lingering: closed leases that were not let go yet. flavors: of the nodes as last
+    observed, sorted.
     """
 
     plays_pods = False
@@ -121,10 +131,14 @@ class KubeCluster:
         self._places = Places()
         self._listed_at: dict[str, int] = {}
         self.aside: dict[Name, str] = {}
+        self.doomed: dict[Key, str] = {}
         self.lingering: dict[Key, Lease] = {}
         self.flavors: tuple[str, ...] = ()
         self._intents: dict[str, Intent] = {}
         self._refused: dict[Key, int] = {}
+        self._bare: set[Key] = set()
+        self._skipping = Skipping()
+        self._pace = Pace()
         self._api = api
         self._writes = Writes(api, self._run_of, self._node_of, sections)
 
@@ -242,7 +256,7 @@ class KubeCluster:
             self.writer.add(Work(key=key, stages=[[task]], failed=_unheard, done=self.inbox.wake))
 
     def _let_go(self, lease: Lease) -> None:
-        self.inbox.put(Written(effect=e.CloseLease(lease), answer=self._writes.let_go(lease, lease.meta.uid)))
+        self.inbox.put(Written(effect=e.CloseLease(lease), answer=self._writes.close(lease)))
 
     def stop(self, seconds: float) -> bool:
         """Finish what is in flight; False: something was left for the next leader, who finds it in the journal."""
@@ -268,6 +282,9 @@ class KubeCluster:
                     changes += self._told_late(news)
                 case Written():
                     changes += self._written(news)
+                case Skipped():
+                    self._skipping.over(news.status)
+                    changes += self.mirror.settled(news.status, written=False)
                 case Failed():
                     changes += self._failed(news)
                 case Everything():
@@ -286,9 +303,14 @@ class KubeCluster:
         batch = steps(effects, self._run_of_pod)
         self._bind(batch)
         for step in batch:
-            self.mirror.assume(step.effects)
-            self.writer.add(self._work(step))
+            self._begin(step)
         self._told(records)
+
+    def _begin(self, step: Step) -> None:
+        """What it is decided on is noted before it counts as written."""
+        work = self._work(step)
+        self.mirror.assume(step.effects)
+        self.writer.add(work)
 
     def _bind(self, batch: Sequence[Step]) -> None:
         intents = {run: names for run, names in self._intents.items() if self.writer.busy(Key(*run.split("/", 1)))}
@@ -305,34 +327,93 @@ class KubeCluster:
     def _work(self, step: Step) -> Work:
         written: set[int] = set()
         freed = Gate()
+        telling = [effect for effect in step.effects if isinstance(effect, e.Emit)]
 
         def failed(refusal: Refused) -> None:
             freed.tell(came=False)
+            telling.clear()
             left = [effect for effect in step.effects if id(effect) not in written]
             self.inbox.put(Failed(key=step.key, effects=left, refusal=refusal, freed=freed))
 
+        def done() -> None:
+            self._tell(telling)
+            self.inbox.wake()
+
         gates = self._places.gates(step.opens)
         self._places.free(step.closes, freed)
-        stages = list(self._stages(step, written, freed))
-        return Work(key=step.key, stages=stages, failed=failed, done=self.inbox.wake, gates=gates)
+        unsent = self._skipping.follow(step, self._known(step.key))
+        stages = list(self._stages(step, written, freed, unsent))
+        says = bool(step.writes) and rank(step.writes[-1]) == STATUS
+        frees = any(isinstance(effect, e.EndPod | e.RemovePod | e.CloseLease) for effect in step.effects)
+        return Work(key=step.key, stages=stages, failed=failed, done=done, gates=gates, frees=frees, last_can_wait=says)
 
-    def _stages(self, step: Step, written: set[int], freed: Gate) -> Iterator[list[Write]]:
-        """A gang's Service comes first; whoever waits for its places goes on once its leases are closed."""
+    def _known(self, key: Key) -> Run | Budget | None:
+        kind = "Run" if key.namespace else "Budget"
+        found = self.mirror.get((kind, key))
+        return found if isinstance(found, Run | Budget) else None
+
+    def _tell(self, events: Sequence[e.Emit]) -> None:
+        """In their own time: nothing waits for an event. When there are too many, those that warn of nothing go."""
+        for event in events:
+            if event.warning or self._pace.allows():
+                key = Key(f"event of {event.key.namespace}", event.key.name)
+                write = partial(self._write_event, event)
+                self.writer.add(Work(key=key, stages=[[write]], failed=_unheard, done=_nothing, last_can_wait=True))
+
+    def _write_event(self, event: e.Emit) -> None:
+        self._writes.write(event)
+
+    def untold(self) -> int:
+        """How many events were left out since the last call, because there were too many."""
+        return self._pace.refused()
+
+    def _stages(self, step: Step, written: set[int], freed: Gate, unsent: Unsent | None) -> Iterator[list[Write]]:
+        """Our finalizer, then a gang's Service, come first; whoever waits for places goes on once they are free."""
         run = next((eff.run for eff in step.effects if isinstance(eff, e.SetRunStatus)), None)
+        if run is not None and run.key in self._bare:
+            basis = self._basis(e.SetRunStatus(run))
+            yield [partial(self._keep, run, basis, starts=bool(step.opens))]
         if step.opens and run is not None and run.pods > 1 and run.spec.template is not None:
             yield [lambda: self._writes.make_service(run)]
         for effects in step.stages():
-            yield [self._task(effect, written) for effect in effects]
+            yield [self._task(effect, written, unsent) for effect in effects]
             if isinstance(effects[0], e.CloseLease):
                 yield [lambda: freed.tell(came=True)]
 
-    def _task(self, effect: Effect, written: set[int]) -> Write:
+    def _keep(self, run: Run, basis: Basis, *, starts: bool) -> None:
+        """Nothing starts without our finalizer; where it may not be set, a status can at least say so."""
+        if run.key not in self._bare:
+            return
+        try:
+            self._writes.keep(run, basis)
+            self._bare.discard(run.key)
+        except Refused as error:
+            if starts or error.passing:
+                raise
+
+    def _task(self, effect: Effect, written: set[int], unsent: Unsent | None) -> Write:
+        basis = self._basis(effect)
+
         def write() -> None:
-            answer = self._writes.write(effect)
+            if unsent is not None and unsent.status is effect and not unsent.begin():
+                written.add(id(effect))
+                self.inbox.put(Skipped(status=unsent.status))
+                return
+            answer = self._writes.write(effect, basis)
             written.add(id(effect))
             self.inbox.put(Written(effect=effect, answer=answer))
 
         return write
+
+    def _basis(self, effect: Effect) -> Basis:
+        match effect:
+            case e.SetRunStatus(run):
+                name: Name = ("Run", run.key)
+            case e.SetBudgetStatus(budget):
+                name = ("Budget", budget.meta.key)
+            case _:
+                return NEVER_SEEN
+        return Basis(version=self.mirror.version(name), value=self.mirror.get(name))
 
     # -- in ---------------------------------------------------------------------------------------------------------
 
@@ -357,47 +438,54 @@ class KubeCluster:
         if self.mirror.passed(name, version):
             return
         value: Value | None = None
+        held = FINALIZER in (item["metadata"].get("finalizers") or [])
         self.aside.pop(name, None)
+        if kind == "Run":
+            self.doomed.pop(name[1], None)
         if not deleted:
             try:
-                value = self._value(kind, item)
+                value = read(kind, item, self._settings.fleet, self._sections, self.mirror.seen.get((kind, _key(item))))
             except InvalidInput as error:
                 self.aside[name] = str(error)
-                return
+                if kind != "Run" or not held or "deletionTimestamp" not in item["metadata"]:
+                    return
+                self.doomed[name[1]] = item["metadata"]["uid"]  # to whoever decides it is gone: what it held is closed
         if kind == "GPULease":
-            self._watch_lingering(name[1], value, item)
+            self._watch_lingering(name[1], value, held=held)
+        if kind == "Run":
+            bare = isinstance(value, Run) and value.meta.deleting is None and not held
+            (self._bare.add if bare else self._bare.discard)(name[1])
         yield from self.mirror.saw(name, version, value)
         yield from self._came_up(name, value)
 
-    def _watch_lingering(self, key: Key, value: Value | None, item: Object) -> None:
-        held = FINALIZER in (item["metadata"].get("finalizers") or [])
+    def _watch_lingering(self, key: Key, value: Value | None, *, held: bool) -> None:
         if isinstance(value, Lease) and value.status.closed and held:
             self.lingering[key] = value
         else:
             self.lingering.pop(key, None)
-
-    def _value(self, kind: str, item: Object) -> Value:
-        if kind == "Node":
-            return node_from_object(item, self._settings.fleet)
-        if kind == "Pod":
-            return pod_from_object(item, self._settings.fleet)
-        return from_object({**item, "kind": kind}, self._sections)
 
     def _written(self, news: Written) -> Iterator[c.Change]:
         if news.answer and news.answer.get("kind") in paths.LISTS and "resourceVersion" in news.answer["metadata"]:
             yield from self._item(news.answer["kind"], news.answer, deleted=False)
         else:
             self.mirror.done(news.effect)
+        if isinstance(news.effect, e.SetRunStatus | e.SetBudgetStatus):
+            self._skipping.over(news.effect)
         yield from self.mirror.settled(news.effect, written=True)
 
     def _failed(self, news: Failed) -> Iterator[c.Change]:
         news.freed.known = True
         for effect in news.effects:
+            if isinstance(effect, e.SetRunStatus | e.SetBudgetStatus):
+                self._skipping.over(effect)
             yield from self.mirror.settled(effect, written=False)
         if news.refusal.reason == SPENT:
             yield from self._spend(news)
         made = any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects)
-        if made and news.refusal.reason not in (PREMISE, SPENT):
+        if isinstance(news.refusal, Overtaken):
+            stored = news.refusal.stored
+            yield from self._item(stored["kind"], stored, deleted=False)
+        elif made and news.refusal.reason not in (PREMISE, SPENT):
             yield c.StartRefused(news.key, self._refusal(news))
 
     def _spend(self, news: Failed) -> Iterator[c.Change]:
@@ -408,8 +496,7 @@ class KubeCluster:
             status = attrs.evolve(run.status, attempt=max(run.status.attempt, *attempts))
             spent = attrs.evolve(run, status=status)
             step = Step(key=news.key, effects=[e.SetRunStatus(spent)])
-            self.mirror.assume(step.effects)
-            self.writer.add(self._work(step))
+            self._begin(step)
             yield c.RunSeen(spent)
 
     def _refusal(self, news: Failed) -> c.Refusal:
@@ -440,7 +527,11 @@ class KubeCluster:
 
 
 def _unheard(_: Refused) -> None:
-    """What is only tidying is found again."""
+    """What is only tidying is found again; an event is not worth more."""
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
 
 
 def _entries(effects: Sequence[Effect]) -> Iterator[int]:

@@ -92,7 +92,7 @@ class LeaseLock:
             body["metadata"]["resourceVersion"] = claim.version
             return _claim(self._api.call("PUT", f"{self._all}/{LEADER}", body, seconds=self._seconds)[1])
         except Refused as error:
-            if error.status in (_NOT_FOUND, _CONFLICT):
+            if error.status == _CONFLICT or (claim.version and error.status == _NOT_FOUND):
                 raise Conflict(f"another process wrote the Lease {LEADER}: {error.message}") from error
             raise
 

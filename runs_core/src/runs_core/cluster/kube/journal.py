@@ -11,6 +11,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from http import HTTPStatus
 
 import attrs
@@ -38,6 +39,12 @@ class Intent:
 
     opens: tuple[Object, ...] = ()
     closes: tuple[str, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """As it is written, again and again for as long as it is in flight."""
+        body = {"opens": self.opens, "closes": self.closes}
+        return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
     def joined(self, opens: Sequence[Lease], closes: Sequence[Lease]) -> Intent:
         """With more of the same run."""
@@ -149,8 +156,8 @@ class Journal:
 
 
 def _written(intents: Mapping[str, Intent]) -> dict[str, str]:
-    bodies = {run: {"opens": intent.opens, "closes": intent.closes} for run, intent in intents.items()}
-    text = json.dumps(bodies, sort_keys=True, separators=(",", ":"))
+    text = ",".join(f"{json.dumps(run)}:{intents[run].text}" for run in sorted(intents))
+    text = f"{{{text}}}"
     if len(text) <= MOST_PLAIN_BYTES:
         return {_PLAIN: text}
     return {_PACKED: base64.b64encode(zlib.compress(text.encode(), 1)).decode()}

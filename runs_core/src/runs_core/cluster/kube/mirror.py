@@ -12,6 +12,12 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from runs_core.cluster.kube.api import Object
+from runs_core.schema.convert import again, from_object
+from runs_core.schema.nodes import node_from_object
+from runs_core.schema.pods import pod_from_object
+from runs_core.schema.storage import KINDS, storage_from_object
+from runs_core.settings import FleetSettings
 from runs_core.values import change as c
 from runs_core.values import effect as e
 from runs_core.values.budget import Budget, Namespace
@@ -21,9 +27,11 @@ from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
 from runs_core.values.run import Run
+from runs_core.values.section import Section
+from runs_core.values.storage import Storage, StorageClass, Volume, VolumeClaim
 
 Name = tuple[str, Key]
-Value = Run | Lease | Budget | Namespace | Node | MalformedNode | Pod
+Value = Run | Lease | Budget | Namespace | Node | MalformedNode | Pod | Storage
 GONE_KEPT = 20_000
 """Deleted objects whose last version is remembered, so that a late answer does not bring them back."""
 
@@ -48,6 +56,10 @@ class Mirror:
         if name not in self._assumed:
             return seen
         return _overlaid(seen, self._assumed[name][0])
+
+    def version(self, name: Name) -> int:
+        """Of the object, as last seen; 0: never."""
+        return self._versions.get(name, 0)
 
     def passed(self, name: Name, version: int) -> bool:
         """Whether that version, or a later one, was seen: it says nothing new."""
@@ -128,18 +140,35 @@ class Mirror:
             yield change
 
 
+def read(
+    kind: str, item: Object, fleet: FleetSettings, sections: Sequence[Section], known: Value | None = None
+) -> Value:
+    """A watched object as runs reads it. known: as it was before, if it was. InvalidInput: it cannot be read."""
+    if kind == "Node":
+        return node_from_object(item, fleet)
+    if kind == "Pod":
+        return pod_from_object(item, fleet)
+    if kind in KINDS:
+        return storage_from_object(kind, item)
+    if isinstance(known, Run | Lease):
+        return again(known, item, sections)
+    return from_object({**item, "kind": kind}, sections)
+
+
 def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
     """Which object a write makes what of; None: nothing that anybody decides on."""
     match effect:
-        case e.OpenLease(lease) | e.CloseLease(lease):
+        case e.OpenLease(lease) | e.CloseLease(lease) | e.MeterLease(lease):
             return ("GPULease", lease.key), lease
         case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
             return ("Pod", pod.key), pod
         case e.RemovePod(key):
             return ("Pod", key), None
+        case e.SelectNode(_, claim):
+            return ("PersistentVolumeClaim", claim.key), claim
         case e.SetRunStatus(run):
             return ("Run", run.key), run
-        case e.RemoveRun(key):
+        case e.RemoveRun(key, _):
             return ("Run", key), None
         case e.SetBudgetStatus(budget):
             return ("Budget", Key("", budget.name)), budget
@@ -162,7 +191,9 @@ def _overlaid(seen: Value | None, assumed: Value | None) -> Value | None:
                 deleting=assumed.deleting or seen.deleting,
                 grace=assumed.grace or seen.grace,
             )
-        case None, Run() | Budget():
+        case VolumeClaim(), VolumeClaim():
+            return attrs.evolve(seen, node=assumed.node)
+        case None, Run() | Budget() | VolumeClaim():
             return None
         case _:
             return assumed
@@ -184,6 +215,8 @@ def as_change(name: Name, value: Value | None) -> c.Change | None:
             return c.BudgetSeen(value)
         case Namespace():
             return c.NamespaceSeen(value)
+        case VolumeClaim() | Volume() | StorageClass():
+            return c.StorageSeen(value)
         case None:
             return _gone(kind, key)
 
@@ -202,5 +235,7 @@ def _gone(kind: str, key: Key) -> c.Change | None:
             return c.BudgetGone(key.name)
         case "Namespace":
             return c.NamespaceGone(key.name)
+        case _ if kind in KINDS:
+            return c.StorageGone(kind, key)
         case _:
             return None

@@ -10,6 +10,9 @@ LISTS = {
     "Namespace": "/api/v1/namespaces",
     "Budget": f"{OURS}/budgets",
     "Node": "/api/v1/nodes",
+    "StorageClass": "/apis/storage.k8s.io/v1/storageclasses",
+    "PersistentVolume": "/api/v1/persistentvolumes",
+    "PersistentVolumeClaim": "/api/v1/persistentvolumeclaims",
     "Run": f"{OURS}/runs",
     "GPULease": f"{OURS}/gpuleases",
     "Pod": "/api/v1/pods",
@@ -24,6 +27,9 @@ _PLURALS = {
     "ConfigMap": ("/api/v1", "configmaps"),
     "Node": ("/api/v1", "nodes"),
     "Namespace": ("/api/v1", "namespaces"),
+    "StorageClass": ("/apis/storage.k8s.io/v1", "storageclasses"),
+    "PersistentVolume": ("/api/v1", "persistentvolumes"),
+    "PersistentVolumeClaim": ("/api/v1", "persistentvolumeclaims"),
 }
 
 

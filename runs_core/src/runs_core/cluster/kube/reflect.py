@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.api import Api, Close, Object, Refused
 from runs_core.errors import Unavailable
 
 PAGE = "5000"
@@ -99,9 +99,19 @@ class Reflector(threading.Thread):
         self._inbox = inbox
         self._version: str | None = None
         self._stopped = threading.Event()
+        self._close: Close | None = None
 
     def stop(self) -> None:
+        """Also in the middle of a watch that nobody tells anything."""
         self._stopped.set()
+        close = self._close
+        if close is not None:
+            close()
+
+    def _opened(self, close: Close) -> None:
+        self._close = close
+        if self._stopped.is_set():
+            close()
 
     def run(self) -> None:
         """For ever: a watch that ends is taken up where it was, one that cannot be begins with a list anew."""
@@ -140,7 +150,7 @@ class Reflector(threading.Thread):
             "resourceVersion": version,
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        for line in self._api.text(self._path, query, seconds=SILENT_SECONDS):
+        for line in self._api.text(self._path, query, seconds=SILENT_SECONDS, opened=self._opened):
             self._hear()
             if self._stopped.is_set():
                 break

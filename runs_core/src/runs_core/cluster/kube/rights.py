@@ -21,16 +21,19 @@ CLUSTER = (
     Permission(api_group="", resource="nodes", verbs=_LOOK),
     Permission(api_group="", resource="namespaces", verbs=_LOOK),
     Permission(api_group=GROUP, resource=BUDGET.plural, verbs=_LOOK),
-    # budgets: what each has used; runs: what each is waiting for, and the end of those that are long over
+    # budgets: what each has used; runs: what each is waiting for, our finalizer, the end of those that are long over
     Permission(api_group=GROUP, resource=f"{BUDGET.plural}/status", verbs=("patch",)),
-    Permission(api_group=GROUP, resource=RUN.plural, verbs=(*_LOOK, "delete")),
+    Permission(api_group=GROUP, resource=RUN.plural, verbs=(*_LOOK, "patch", "delete")),
     Permission(api_group=GROUP, resource=f"{RUN.plural}/status", verbs=("patch",)),
-    # leases: opened and released by server-side apply, closed in their status
+    # leases: opened and closed by server-side apply
     Permission(api_group=GROUP, resource=LEASE.plural, verbs=(*_LOOK, "create", "patch")),
-    Permission(api_group=GROUP, resource=f"{LEASE.plural}/status", verbs=("patch",)),
     # pods: made from a template, or taken over with labels and a binding; ended
     Permission(api_group="", resource="pods", verbs=(*_LOOK, "create", "patch", "delete")),
     Permission(api_group="", resource="pods/binding", verbs=("create",)),
+    # volumes: from which nodes they are reached; for which node one is to be made
+    Permission(api_group="", resource="persistentvolumeclaims", verbs=("list", "watch", "patch")),
+    Permission(api_group="", resource="persistentvolumes", verbs=("list", "watch")),
+    Permission(api_group="storage.k8s.io", resource="storageclasses", verbs=("list", "watch")),
     # the headless Service of a gang
     Permission(api_group="", resource="services", verbs=("list", "create", "delete")),
     # what people are told

@@ -10,13 +10,11 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.mirror import Name, Value, as_change
+from runs_core.cluster.kube.mirror import Name, Value, as_change, read
 from runs_core.cluster.kube.reflect import everything
 from runs_core.errors import InvalidInput
-from runs_core.schema.convert import from_object
 from runs_core.schema.names import API_VERSION, KINDS
-from runs_core.schema.nodes import node_from_object
-from runs_core.schema.pods import pod_from_object
+from runs_core.schema.storage import VERSIONS
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values.meta import Key
@@ -25,7 +23,7 @@ from runs_core.values.section import Section
 
 FORBIDDEN = 403
 REFUSED = "StartRefused"
-NAMESPACED = frozenset({"Run", "GPULease", "Pod"})
+NAMESPACED = frozenset({"Run", "GPULease", "Pod", "PersistentVolumeClaim"})
 PAUSED = ("the cluster refused the last start: ", "; tried again later")
 """What a status says around a refusal."""
 
@@ -98,11 +96,7 @@ class Looking:
 
     def read(self, kind: str, item: Object) -> Value:
         """InvalidInput names an object that cannot be read."""
-        if kind == "Node":
-            return node_from_object(item, self._settings.fleet)
-        if kind == "Pod":
-            return pod_from_object(item, self._settings.fleet)
-        return from_object({**item, "kind": kind}, self._sections)
+        return read(kind, item, self._settings.fleet, self._sections)
 
     def _list(
         self, kind: str, namespaces: Sequence[str] | None, home: Sequence[str]
@@ -137,4 +131,4 @@ def key_of(item: Object) -> Key:
 
 def named(kind: str, item: Object) -> Object:
     """With what a list leaves out of its items."""
-    return {"apiVersion": API_VERSION if kind in KINDS else "v1", "kind": kind, **item}
+    return {"apiVersion": API_VERSION if kind in KINDS else VERSIONS.get(kind, "v1"), "kind": kind, **item}

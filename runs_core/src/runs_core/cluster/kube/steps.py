@@ -12,7 +12,7 @@ from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 
-STATUS = 5
+STATUS = 6
 
 
 @attrs.define(kw_only=True)
@@ -30,9 +30,14 @@ class Step:
     def closes(self) -> list[Lease]:
         return [effect.lease for effect in self.effects if isinstance(effect, e.CloseLease)]
 
+    @property
+    def writes(self) -> list[Effect]:
+        """All that others wait for: not the events."""
+        return [effect for effect in self.effects if not isinstance(effect, e.Emit)]
+
     def stages(self) -> Iterator[list[Effect]]:
         """What may be written side by side, in order."""
-        for _, together in groupby(self.effects, key=rank):
+        for _, together in groupby(self.writes, key=rank):
             yield list(together)
 
 
@@ -59,36 +64,43 @@ def _goes_back(last: Effect, effect: Effect) -> bool:
 
 
 def rank(effect: Effect) -> int:
-    """Pods are told to go before leases close; leases are minted before pods, pods made before the status says so."""
+    """Pods are told to go before leases close; leases are minted before pods, pods made before the status says so.
+
+    Volumes are asked for on a node once its places are held.
+    """
     match effect:
         case e.EndPod() | e.RemovePod():
             return 1
-        case e.CloseLease():
+        case e.CloseLease() | e.MeterLease():
             return 2
         case e.OpenLease():
             return 3
-        case e.MakePod() | e.BindPod():
+        case e.SelectNode():
             return 4
+        case e.MakePod() | e.BindPod():
+            return 5
         case e.SetRunStatus() | e.SetBudgetStatus():
             return STATUS
         case e.Emit() | e.RemoveRun():
-            return 6
+            return 7
 
 
 def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
     """The run that a write belongs to; writes for one run are in order."""
     match effect:
-        case e.OpenLease(lease) | e.CloseLease(lease):
+        case e.OpenLease(lease) | e.CloseLease(lease) | e.MeterLease(lease):
             return lease.run
         case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
             return pod.rank.run if pod.rank else pod.key
         case e.RemovePod(key):
             return run_of(key) or key
-        case e.RemoveRun(key):
+        case e.SelectNode(run_key, _):
+            return run_key
+        case e.RemoveRun(key, _):
             return key
         case e.SetRunStatus(run):
             return run.key
         case e.SetBudgetStatus(budget):
-            return Key("budget", budget.name)
+            return Key("", budget.name)  # no run is without a namespace
         case e.Emit():
             return effect.key

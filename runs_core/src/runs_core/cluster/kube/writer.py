@@ -7,17 +7,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 
 import attrs
 
 from runs_core.cluster.kube.api import Refused
 from runs_core.cluster.kube.gates import Gate, after
+from runs_core.cluster.kube.lanes import Lane, Lanes
 from runs_core.errors import Unavailable
 from runs_core.values.meta import Key
 
-THREADS = 16
+THREADS = 8
+"""More would not be answered sooner by a busy server, and what waits with us may be overtaken and never be sent."""
 LONGEST_PAUSE_SECONDS = 5.0
 GIVES_UP_SECONDS = 300.0
 """A write that the server cannot take for so long counts as refused: what it belonged to is decided anew."""
@@ -35,7 +37,8 @@ class Work:
 
     gates: what has to come about first. failed: told the first refusal; then nothing more is written.
 
-    done: told when it is over, either way.
+    done: told when it is over, either way. frees: others wait for its places. last_can_wait: the last stage only tells
+    of what is so.
     """
 
     key: Key
@@ -43,6 +46,12 @@ class Work:
     failed: Callable[[Refused], None]
     done: Callable[[], None]
     gates: Sequence[Gate] = ()
+    frees: bool = False
+    last_can_wait: bool = False
+
+    def can_wait(self, stage: int) -> bool:
+        """Whether nothing but the next work of this run would wait for that stage."""
+        return self.last_can_wait and stage == len(self.stages) - 1
 
 
 def _always() -> bool:
@@ -57,7 +66,7 @@ class Writer:
     """
 
     def __init__(self, *, threads: int = THREADS) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="write")
+        self._lanes = Lanes(threads)
         self._lock = threading.Lock()
         self._chains: dict[Key, deque[Work]] = {}
         self._stopped = threading.Event()
@@ -69,11 +78,14 @@ class Writer:
         """After all that was added for the same run before."""
         with self._lock:
             chain = self._chains.get(work.key)
-            if chain is not None:
+            if chain is None:
+                self._chains[work.key] = deque([work])
+            else:
                 chain.append(work)
-                return
-            self._chains[work.key] = deque([work])
-        self._begin(work)
+        if chain is None:
+            self._begin(work)
+        elif not work.can_wait(0):
+            self._lanes.hurry(work.key)
 
     @property
     def in_flight(self) -> int:
@@ -93,7 +105,7 @@ class Writer:
     def stop(self) -> None:
         """Nothing new is begun; what a server is answering right now is finished."""
         self._stopped.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._lanes.stop()
 
     def _begin(self, work: Work) -> None:
         after(work.gates, Progress(self, work).begin)
@@ -117,9 +129,15 @@ class Writer:
         if following is not None:
             self._begin(following)
 
-    def submit(self, task: Callable[[], None]) -> None:
-        if not self._stopped.is_set():
-            self._pool.submit(task)
+    def submit(self, task: Callable[[], None], work: Work, stage: int) -> None:
+        with self._lock:
+            chain = self._chains[work.key]
+            waited_for = any(not follower.can_wait(0) for follower in list(chain)[1:])
+            if work.can_wait(stage):
+                lane = Lane.FREES if waited_for else Lane.TELLS
+            else:
+                lane = Lane.FREES if work.frees else Lane.TAKES
+            self._lanes.submit(task, lane, work.key)
 
     def attempt(self, write: Write) -> Refused | None:
         """Until it is written or refused. A server that is busy or away is asked again, later and later.
@@ -180,11 +198,11 @@ class Progress:
                 self._work.failed(self._refusal)
             self._writer.finished(self._work, self._refusal)
             return
-        writes = stages[self._stage]
-        self._stage += 1
+        stage, self._stage = self._stage, self._stage + 1
+        writes = stages[stage]
         self._left = len(writes)
         for write in writes:
-            self._writer.submit(lambda write=write: self._one(write))  # type: ignore[misc]  # bound now, not when it runs
+            self._writer.submit(partial(self._one, write), self._work, stage)
 
     def _one(self, write: Write) -> None:
         refusal = self._tried(write) if self._refusal is None else None

@@ -10,11 +10,12 @@ from hashlib import sha256
 from http import HTTPStatus
 
 from runs_core.cluster.kube import paths
-from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.api import MERGE, Api, Object, Refused
 from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
+from runs_core.cluster.kube.statuses import Basis, Statuses
 from runs_core.schema.convert import to_object
 from runs_core.schema.names import API_VERSION
-from runs_core.schema.pods import UID_LABEL, rank_labels
+from runs_core.schema.pods import RUN_LABEL, UID_LABEL, rank_labels
 from runs_core.values import effect as e
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
@@ -24,10 +25,11 @@ from runs_core.values.pod import Pod
 from runs_core.values.quantity import format_time
 from runs_core.values.run import Run
 from runs_core.values.section import Section
+from runs_core.values.storage import SELECTED_NODE, VolumeClaim
 
 SPENT = "AlreadyClosed"
 """Reason of a refusal that is our own: the lease was opened, and closed, before."""
-EMPTY_TEMPLATE = '{"spec":{"containers":[]}}'
+NEVER_SEEN = Basis()
 
 
 class Writes:
@@ -43,15 +45,22 @@ class Writes:
         self._api = api
         self._run_of = run_of
         self._node_of = node_of
-        self._sections = sections
+        self.statuses = Statuses(api, sections)
 
-    def write(self, effect: Effect) -> Object | None:
-        """Do it. Returns the object as the server now has it, None where it is gone or does not matter."""
+    def write(self, effect: Effect, basis: Basis = NEVER_SEEN) -> Object | None:
+        """Do it. Returns the object as the server now has it, None where it is gone or does not matter.
+
+        basis: what a status was decided on.
+        """
         match effect:
             case e.OpenLease(lease):
                 return self._open(lease)
             case e.CloseLease(lease):
-                return self._close(lease)
+                return self.close(lease)
+            case e.MeterLease(lease):
+                return self._meter(lease)
+            case e.SelectNode(_, claim):
+                return self._select(claim)
             case e.MakePod(pod, template):
                 run, node = self._run_of(pod.rank.run) if pod.rank else None, self._node_of(pod.node or "")
                 if run is None or node is None or template is None:
@@ -65,14 +74,39 @@ class Writes:
             case e.RemovePod(key):
                 return self._delete("Pod", key, 0)
             case e.SetRunStatus(run):
-                return self._status("Run", to_object(run, self._sections), run.key, run.uid)
+                return self.statuses.write(run, basis)
             case e.SetBudgetStatus(budget):
-                return self._status("Budget", to_object(budget, self._sections), budget.meta.key, budget.meta.uid)
-            case e.RemoveRun(key):
-                return self._delete("Run", key, None)
+                return self.statuses.write(budget, basis)
+            case e.RemoveRun(key, uid):
+                self._remove_run(key, uid)
+                return None
             case e.Emit():
                 self._event(effect)
                 return None
+
+    def keep(self, run: Run, basis: Basis) -> None:
+        """Put our finalizer on it, so that it does not go before all that it holds is free. The others' stay."""
+        metadata = {"name": run.meta.name, "namespace": run.key.namespace, "uid": run.uid, "finalizers": [FINALIZER]}
+        body = {"apiVersion": API_VERSION, "kind": "Run", "metadata": metadata}
+        self.statuses.touched(self._api.apply(paths.one("Run", run.key), body)[1], basis)
+
+    def _remove_run(self, key: Key, uid: str) -> None:
+        """Deleting what is being deleted writes nothing, and tells how it stands; then our finalizer goes.
+
+        Whoever set it: so this is no apply, which would leave what is a webhook's.
+        """
+        options: Object = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            _, stored = self._api.call("DELETE", paths.one("Run", key), options)
+            metadata = stored["metadata"] if stored.get("kind") == "Run" else {}
+            others = [name for name in metadata.get("finalizers") or [] if name != FINALIZER]
+            if metadata.get("finalizers") and others != metadata["finalizers"]:
+                wish = {"uid": uid, "resourceVersion": metadata["resourceVersion"], "finalizers": others}
+                self._api.call("PATCH", paths.one("Run", key), {"metadata": wish}, content=MERGE)
+        except Refused as error:
+            if error.status != HTTPStatus.NOT_FOUND and not _another(error):
+                raise
+        self.statuses.forget(("Run", key))
 
     def make_service(self, run: Run) -> None:
         """The gang's headless Service; there already: as it should be."""
@@ -86,40 +120,65 @@ class Writes:
         self._delete("Service", key, None)
 
     def _open(self, lease: Lease) -> Object:
-        """201: minted. 200: it was there; adopted if it is open and equal (the server refuses another spec)."""
+        """201: minted. 200: it was there; adopted if it is open and equal. 422: it is another; spent, if closed."""
         body = to_object(lease)
-        body["metadata"] = {
-            "name": lease.meta.name,
-            "namespace": lease.meta.namespace,
-            "finalizers": [FINALIZER],
-            "labels": {"runs.dev/run": lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
-        }
+        body["metadata"] = {**_of_lease(lease), "finalizers": [FINALIZER]}
         body.pop("status", None)
-        _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
-        if (stored.get("status") or {}).get("closed"):
+        path = paths.one("GPULease", lease.key)
+        try:
+            _, stored = self._api.apply(path, body)
+        except Refused as error:
+            if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+            _, stored = self._api.call("GET", path)
+            if not _is_closed(stored):
+                raise
+        if _is_closed(stored):
             raise Refused(409, SPENT, f"lease {lease.key} was there before and is closed")
         return stored
 
-    def _close(self, lease: Lease) -> Object:
-        stored = self._status("GPULease", to_object(lease), lease.key, None)
-        return self.let_go(lease, stored["metadata"]["uid"]) if stored is not None else {}
-
-    def let_go(self, lease: Lease, uid: str) -> Object:
-        """Take the finalizer off a closed lease; all else stays. The uid keeps one that is gone from coming back."""
+    def _meter(self, lease: Lease) -> Object | None:
+        """What it has used so far; a late one is refused, since no meter goes back. None: it is gone."""
         body = to_object(lease)
-        body["metadata"] = {
-            "name": lease.meta.name,
-            "namespace": lease.meta.namespace,
-            "uid": uid,
-            "labels": {"runs.dev/run": lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
-        }
-        body.pop("status", None)
+        body["metadata"] = {**_of_lease(lease), "finalizers": [FINALIZER]}
         try:
+            body["metadata"]["uid"] = lease.meta.uid or self._uid(lease.key)
             return self._api.apply(paths.one("GPULease", lease.key), body)[1]
+        except Refused as error:
+            if error.status == HTTPStatus.NOT_FOUND or _another(error):
+                return None
+            raise
+
+    def close(self, lease: Lease) -> Object:
+        """Its status, and the finalizer off, in one write. The uid keeps one that is gone from coming back.
+
+        In any order with others' writes: a lease that is closed stays as it is.
+        """
+        body = to_object(lease)
+        body["metadata"] = _of_lease(lease)
+        try:
+            body["metadata"]["uid"] = lease.meta.uid or self._uid(lease.key)
+            _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
         except Refused as error:
             if error.status == HTTPStatus.NOT_FOUND or _another(error):
                 return {}
             raise
+        if not (stored.get("status") or {}).get("closed"):
+            told = f"lease {lease.key} did not close: the GPULease kind of another release is installed"
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Outdated", told)
+        return stored
+
+    def _uid(self, lease: Key) -> str:
+        """Of one that was opened a moment ago, and not seen yet."""
+        uid: str = self._api.call("GET", paths.one("GPULease", lease))[1]["metadata"]["uid"]
+        return uid
+
+    def _select(self, claim: VolumeClaim) -> Object:
+        """Whoever makes the volume does so for that node. The uid keeps a claim that is gone from coming back."""
+        metadata = {"name": claim.name, "namespace": claim.namespace, "uid": claim.uid}
+        body: Object = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata}
+        body["metadata"]["annotations"] = {SELECTED_NODE: claim.node}
+        return self._api.apply(paths.one("PersistentVolumeClaim", claim.key), body)[1]
 
     def _create_pod(self, run: Run, body: Object) -> Object:
         path = paths.collection("Pod", run.key.namespace)
@@ -146,19 +205,6 @@ class Writes:
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod.name}, "target": target}
         self._api.call("POST", f"{path}/binding", binding)
         return self._api.call("GET", path)[1]
-
-    def _status(self, kind: str, body: Object, key: Key, uid: str | None) -> Object | None:
-        """Only the status. An object that is gone needs none; one of another uid is another object."""
-        metadata = {"name": key.name, **({"namespace": key.namespace} if key.namespace else {})}
-        if uid:
-            metadata["uid"] = uid
-        wanted = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "status": body.get("status", {})}
-        try:
-            return self._api.apply(f"{paths.one(kind, key)}/status", wanted)[1]
-        except Refused as error:
-            if error.status == HTTPStatus.NOT_FOUND or (uid and _another(error)):
-                return None
-            raise
 
     def _delete(self, kind: str, key: Key, grace: int | None) -> Object | None:
         options: Object = {"propagationPolicy": "Background"}
@@ -205,9 +251,25 @@ class Writes:
                 raise
 
 
+def _of_lease(lease: Lease) -> Object:
+    return {
+        "name": lease.meta.name,
+        "namespace": lease.meta.namespace,
+        "labels": {RUN_LABEL: lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
+    }
+
+
 def _another(error: Refused) -> bool:
-    """Whether the object that is there, if any, is another than the one that was meant; any other conflict passes."""
-    return error.status == HTTPStatus.CONFLICT and "uid" in error.message.lower()
+    """Whether the object that is there, if any, is another than the one that was meant; any other conflict passes.
+
+    No name of an object has capitals or spaces.
+    """
+    told = "UID in" in error.message or "uid mismatch" in error.message
+    return error.status == HTTPStatus.CONFLICT and told
+
+
+def _is_closed(lease: Object) -> bool:
+    return bool((lease.get("status") or {}).get("closed"))
 
 
 def _digest(event: e.Emit) -> str:

@@ -12,6 +12,7 @@ from uuid import NAMESPACE_OID, uuid5
 from runs_core.cluster.kubelet import Kubelet
 from runs_core.cluster.local.store import Object, Row, Store
 from runs_core.errors import Conflict, InvalidInput
+from runs_core.schema import storage
 from runs_core.schema.convert import from_object, to_object
 from runs_core.schema.nodes import node_from_object
 from runs_core.schema.pods import pod_from_object, pod_to_object
@@ -29,9 +30,10 @@ from runs_core.values.quantity import format_time, parse_time
 from runs_core.values.record import Record
 from runs_core.values.run import Run
 from runs_core.values.section import Section
+from runs_core.values.storage import SELECTED_NODE, VolumeClaim
 from runs_core.world.ledger import entry, fold
 
-ORDER = ("Namespace", "Budget", "Node", "Run", "GPULease", "Pod")
+ORDER = ("Namespace", "Budget", "Node", *storage.KINDS, "Run", "GPULease", "Pod")
 SWEEP_EVERY = timedelta(hours=1)
 GONE_KEPT = 10_000
 """Revisions for which what is gone is remembered; who looked longer ago reads everything anew."""
@@ -116,7 +118,7 @@ class LocalCluster:
             (self._known.add if row.body is not None else self._known.discard)(row[:3])
         self._seen = self.store.revision
         changes = [change for row in rows if (change := self._change(row)) is not None]
-        if first:
+        if first or any(row.kind == "GPULease" for row in rows):  # of one that came and went nobody is told otherwise
             changes = [*changes, c.HeadSeen(int(self.store.get_meta("head"), 16))]
         for change in changes:
             self._note(change)
@@ -137,6 +139,8 @@ class LocalCluster:
                 return c.NodeSeen(node_from_object(row.body, self._settings.fleet))
             if row.kind == "Pod":
                 return c.PodSeen(pod_from_object(row.body, self._settings.fleet))
+            if row.kind in storage.KINDS:
+                return c.StorageSeen(storage.storage_from_object(row.kind, row.body))
             value = from_object(row.body, self._sections)
         except InvalidInput as error:
             self.aside[row.kind, key] = str(error)
@@ -169,16 +173,20 @@ class LocalCluster:
             case e.CloseLease(lease):
                 self._put_status("GPULease", to_object(lease), lease.key)
                 self._count(lease, closing=True)
+            case e.MeterLease(lease):
+                self._put_status("GPULease", to_object(lease), lease.key)
             case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
                 self._put("Pod", pod_to_object(pod))
             case e.RemovePod(key):
                 self.store.remove("Pod", *key)
+            case e.SelectNode(_, claim):
+                self._select(claim)
             case e.SetRunStatus(run):
                 self._put_status("Run", to_object(run, self._sections), run.key)
-            case e.RemoveRun(key):
+            case e.RemoveRun(key, _):
                 self.store.remove("Run", *key)
             case e.SetBudgetStatus(budget):
-                self._put_status("Budget", to_object(budget), Key("", budget.name))
+                self._put_status("Budget", to_object(budget, self._sections), Key("", budget.name))
             case e.Emit():
                 self.store.add_event(effect)
             case _:
@@ -205,6 +213,12 @@ class LocalCluster:
         if stored is not None:
             stored["status"] = body.get("status", {})
             self.store.put(kind, stored)
+
+    def _select(self, claim: VolumeClaim) -> None:
+        stored = self.store.get("PersistentVolumeClaim", *claim.key)
+        if stored is not None and claim.node is not None:
+            stored["metadata"].setdefault("annotations", {})[SELECTED_NODE] = claim.node
+            self.store.put("PersistentVolumeClaim", stored)
 
     def _write_played(self, change: c.PodSeen | c.PodGone) -> None:
         match change:
@@ -287,5 +301,7 @@ def _gone(row: Row) -> c.Change | None:
             return c.NodeGone(row.name)
         case "Pod":
             return c.PodGone(key)
+        case _ if row.kind in storage.KINDS:
+            return c.StorageGone(row.kind, key)
         case _:
             return None

@@ -12,7 +12,10 @@ from runs_core.errors import Conflict, NotFound
 from runs_core.values.meta import Key
 from runs_core.values.quantity import format_time
 
-NAMESPACED = frozenset({"Run", "GPULease", "Pod"})
+NAMESPACED = frozenset({"Run", "GPULease", "Pod", "PersistentVolumeClaim"})
+REPORTED = frozenset({"Node", "Pod", "PersistentVolumeClaim", "PersistentVolume"})
+"""Kinds whose status somebody else would report."""
+_CLASS = ("provisioner", "parameters", "volumeBindingMode", "allowedTopologies")
 Edit = Callable[[Object], None]
 
 
@@ -122,15 +125,16 @@ def _key(body: Object) -> Key:
 def _replaced(old: Object, body: Object) -> Object:
     """What a person says replaces what was said; who the object is, and its status, stay the cluster's.
 
-    A Node or a Pod has nobody else here who would report its status, so that theirs is taken from the manifest.
+    There is nobody here who would report the status of a Node, a Pod or a volume: theirs is the manifest's. So is all
+    of a StorageClass, which has neither.
     """
     new = copy.deepcopy(old)
     for part in ("labels", "annotations"):
         new["metadata"].pop(part, None)
         if body["metadata"].get(part):
             new["metadata"][part] = copy.deepcopy(body["metadata"][part])
-    parts = ("spec", "status") if old["kind"] in ("Node", "Pod") else ("spec",)
-    for part in parts:
+    parts = ("spec", "status") if old["kind"] in REPORTED else ("spec",)
+    for part in (*parts, *(_CLASS if old["kind"] == "StorageClass" else ())):
         new.pop(part, None)
         if part in body:
             new[part] = copy.deepcopy(body[part])

@@ -49,7 +49,11 @@ class TraceCluster:
             match effect:
                 case e.MakePod() | e.BindPod() | e.EndPod():
                     self.kubelet.seen(effect.pod)
-                case e.Emit() | e.SetRunStatus() | e.OpenLease() | e.CloseLease() | e.RemoveRun() | e.SetBudgetStatus():
+                case e.Emit() | e.SetRunStatus() | e.OpenLease() | e.CloseLease() | e.MeterLease():
+                    pass
+                case e.RemoveRun() | e.SetBudgetStatus():
+                    pass
+                case e.SelectNode():
                     pass
                 case e.RemovePod(key):
                     self.kubelet.gone(key)

@@ -141,7 +141,7 @@ def _ledger(installation: Installation) -> Object:
         f"(has(object.{part}) == has(oldObject.{part}) && (!has(object.{part}) || object.{part} == oldObject.{part}))"
         for part in ("spec", "status", "metadata.labels", "metadata.finalizers", "metadata.ownerReferences")
     )
-    statuses = [f"{kind.plural}/status" for kind in (BUDGET, LEASE, RUN)]
+    statuses = [f"{kind.plural}/status" for kind in (BUDGET, RUN)]
     return {
         "matchConstraints": {
             "resourceRules": [

@@ -9,7 +9,9 @@ import attrs
 
 from runs_core.decide.standing import joined
 from runs_core.serve.views.plan import Plan
-from runs_core.values.decision import Held, Outcome, Step, Waits
+from runs_core.values.classes import Tier
+from runs_core.values.decision import Held, Outcome, Starts, Step, Waits
+from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
 from runs_core.values.run import Phase, Run
 from runs_core.world.world import World
@@ -24,11 +26,23 @@ class Said:
 
 
 @attrs.frozen(kw_only=True)
+class Asked:
+    """An envelope that was asked to pay. had, gave: GPUs. why: why it gave no more."""
+
+    tier: Tier
+    budget: str
+    envelope: str
+    had: int
+    gave: int
+    why: str
+
+
+@attrs.frozen(kw_only=True)
 class Explanation(Plan):
     """match: the narrowing of the fleet to what would do. blocked_by: runs that must succeed first.
 
     expected_end: when it would end if it ran as long as its owner expects; pending_gpus: wanted and not held.
-    cover, cut: keys of the interface that stay empty where nobody keeps quotas and nobody is cut.
+    cover: every envelope that was asked, where somebody keeps quotas. cut: stays empty where nobody is cut.
     """
 
     phase: Phase
@@ -38,7 +52,7 @@ class Explanation(Plan):
     said: tuple[Said, ...] = ()
     expected_end: datetime | None = None
     pending_gpus: int = 0
-    cover: tuple[()] = ()
+    cover: tuple[Asked, ...] = ()
     cut: None = None
 
 
@@ -56,6 +70,21 @@ def explain(
         said=tuple(Said(by=plugin, line=line) for plugin, line in said),
         expected_end=expected_end(run),
         pending_gpus=run.status.pending_gpus,
+        cover=_asked(outcome.cover) if isinstance(outcome, Waits | Starts) else (),
+    )
+
+
+def _asked(cover: Cover | None) -> tuple[Asked, ...]:
+    return tuple(
+        Asked(
+            tier=look.tier,
+            budget=look.payer.budget,
+            envelope=look.payer.envelope,
+            had=look.had,
+            gave=look.gave,
+            why=look.why,
+        )
+        for look in (cover.looks if cover is not None else ())
     )
 
 

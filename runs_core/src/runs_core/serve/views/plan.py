@@ -8,8 +8,12 @@ from enum import StrEnum
 
 import attrs
 
+from runs_core.decide.advice import Advice
+from runs_core.decide.start import class_of
 from runs_core.errors import Problem
+from runs_core.values.classes import Class
 from runs_core.values.decision import Held, Reason, Starts, Waits
+from runs_core.values.funding import Share
 from runs_core.values.lease import Lease, Role
 from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
@@ -44,7 +48,7 @@ class Pays:
 
     budget: str
     envelope: str
-    class_: str | None
+    class_: Class | None
     gpus: int
 
 
@@ -81,11 +85,12 @@ def of_outcome(run: Key, outcome: Held | Waits | Starts, remedies: Sequence[Reme
             return Plan(run=run, verdict=Verdict.HELD, reasons=reasons, remedies=tuple(remedies))
         case Waits(reasons=reasons):
             return Plan(run=run, verdict=Verdict.WAIT, reasons=reasons, remedies=tuple(remedies))
-        case Starts(placement=placement):
-            return Plan(run=run, verdict=Verdict.START, placement=_intended(placement))
+        case Starts(placement=placement, cover=cover):
+            payers = _would_pay(cover.shares) if cover is not None else ()
+            return Plan(run=run, verdict=Verdict.START, placement=_intended(placement), payers=payers)
 
 
-def of_standing(world: World, run: Run) -> Plan:
+def of_standing(world: World, run: Run, advice: Advice) -> Plan:
     """The plan for a run that has started, is being undone, or is over: what it holds, and its status as the reason."""
     started = run.status.phase in (Phase.STARTING, Phase.RUNNING) and run.status.ending is None
     leases = world.leases_of(run.key)
@@ -94,7 +99,7 @@ def of_standing(world: World, run: Run) -> Plan:
         verdict=Verdict.START if started else None,
         reasons=(Reason("core", run.status.reason, run.status.message),),
         placement=tuple(_held(leases, world.pods_of(run.key))),
-        payers=_payers(leases),
+        payers=_payers([(lease, advice.classify(lease, world, world.now)) for lease in leases]),
     )
 
 
@@ -135,13 +140,20 @@ def _held(leases: Sequence[Lease], pods: Sequence[Pod]) -> Iterable[Place]:
             )
 
 
-def _payers(leases: Sequence[Lease]) -> tuple[Pays, ...]:
-    held: dict[tuple[str, str], int] = {}
-    for lease in leases:
+def _payers(leases: Sequence[tuple[Lease, Class | None]]) -> tuple[Pays, ...]:
+    held: dict[tuple[str, str, Class | None], int] = {}
+    for lease, cls in leases:
         if (payer := lease.spec.payer) is not None:
-            key = (payer.budget, payer.envelope)
+            key = (payer.budget, payer.envelope, cls)
             held[key] = held.get(key, 0) + lease.gpus
     return tuple(
-        Pays(budget=budget, envelope=envelope, class_=None, gpus=gpus)
-        for (budget, envelope), gpus in sorted(held.items())
+        Pays(budget=budget, envelope=envelope, class_=cls, gpus=gpus)
+        for (budget, envelope, cls), gpus in sorted(held.items(), key=lambda item: (*item[0][:2], item[0][2] or ""))
+    )
+
+
+def _would_pay(shares: Sequence[Share]) -> tuple[Pays, ...]:
+    return tuple(
+        Pays(budget=one.payer.budget, envelope=one.payer.envelope, class_=class_of(one.tier), gpus=one.gpus)
+        for one in shares
     )

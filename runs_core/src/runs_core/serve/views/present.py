@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from runs_core.decide.advice import Advice
-from runs_core.decide.cycle import seek
+from runs_core.decide.cover import cover
 from runs_core.decide.standing import joined
+from runs_core.decide.waiting import seek
 from runs_core.values.decision import NoPlace
+from runs_core.values.funding import Ask, Cover
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.run import Phase, Run
@@ -15,11 +17,15 @@ from runs_core.world.world import World
 
 
 class Why(NamedTuple):
-    """reason: one word. never: the present fleet could not take it even if it were empty."""
+    """reason: one word. never: the present fleet could not take it even if it were empty.
+
+    fundable: whether somebody would pay; true where nobody keeps quotas.
+    """
 
     reason: str
     message: str
     never: bool = False
+    fundable: bool = True
 
 
 def said_of(run: Run) -> Why:
@@ -34,7 +40,7 @@ class Present:
     def __init__(self, world: World, advice: Advice) -> None:
         self._world = world
         self._advice = advice
-        self._known: dict[Need, Placement | NoPlace] = {}
+        self._known: dict[tuple[Need, Ask | None], tuple[Placement | NoPlace, Cover | None]] = {}
 
     def of(self, run: Run) -> Why:
         """What is true now of a run in line; of any other, what its status says.
@@ -43,13 +49,15 @@ class Present:
         """
         if run.status.phase is not Phase.QUEUED or run.key not in self._world.line.entries:
             return said_of(run)
-        found = self._answer(self._world.need(run))
+        found, said = self._answer(self._world.need(run), self._world.ask(run) if self._advice.funding else None)
+        fundable = said is None or said.fundable
         if isinstance(found, NoPlace):
-            return Why(found.reasons[0].code, joined(found.reasons), found.never)
-        return Why("Admitted", "stands in line; what it wants is free")
+            return Why(found.reasons[0].code, joined(found.reasons), found.never, fundable)
+        return Why("Admitted", "stands in line; what it wants is free", fundable=fundable)
 
-    def _answer(self, need: Need) -> Placement | NoPlace:
-        known = self._known.get(need)
+    def _answer(self, need: Need, ask: Ask | None) -> tuple[Placement | NoPlace, Cover | None]:
+        known = self._known.get((need, ask))
         if known is None:
-            known = self._known[need] = seek(self._world, need, self._advice)
+            said = cover(self._world, self._advice, ask) if ask is not None else None
+            known = self._known[need, ask] = (seek(self._world, need, self._advice, said), said)
         return known

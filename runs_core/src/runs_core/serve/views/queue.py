@@ -57,7 +57,7 @@ def line(world: World, advice: Advice) -> Line:
                 run=key,
                 gpus=run.gpus,
                 flavor=flavor,
-                fundable=True,
+                fundable=said.fundable,
                 phase=run.status.phase,
                 reason=said.reason,
                 message=said.message,

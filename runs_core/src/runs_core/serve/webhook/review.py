@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import attrs
 
+from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.errors import InvalidInput, Problem, RunsError
 from runs_core.schema.changes import changes_refused
 from runs_core.schema.convert import Object, from_object
@@ -23,7 +24,7 @@ from runs_core.values.section import Section
 
 DEFAULT_PATH, VALIDATE_PATH = "/default", "/validate"
 _API_VERSION, _KIND = "admission.k8s.io/v1", "AdmissionReview"
-_FLAVOR = "/spec/resources/flavor"
+_FLAVOR, _FINALIZERS = "/spec/resources/flavor", "/metadata/finalizers"
 _PLACEHOLDER = "00000"
 Flavors = Callable[[], Sequence[str]]
 
@@ -51,7 +52,7 @@ class Admission:
         return HTTPStatus.OK, {"apiVersion": _API_VERSION, "kind": _KIND, "response": judge(request)}
 
     def defaulted(self, request: Object) -> Object:
-        """What the command line would have filled in, as a patch.
+        """What the command line would have filled in, and the finalizer of a run, as a patch.
 
         It refuses as `validated` does: the API server holds an object against its CRD between the two questions, and
         would otherwise be the first to speak, in words that suggest nothing.
@@ -62,9 +63,9 @@ class Admission:
             return _refusal(request, [flavor])
         filled = new if flavor is None else _with_flavor(new, flavor)
         problems = self._problems(filled, old)
-        if problems or flavor is None:
+        patch = [*_flavored(flavor), *_kept(new)]
+        if problems or not patch:
             return _refusal(request, problems)
-        patch = [{"op": "add", "path": _FLAVOR, "value": flavor}]
         encoded = base64.b64encode(json.dumps(patch).encode()).decode()
         return {"uid": request["uid"], "allowed": True, "patchType": "JSONPatch", "patch": encoded}
 
@@ -145,6 +146,23 @@ def _resources(body: Object) -> Object | None:
     spec = body.get("spec")
     resources = spec.get("resources") if isinstance(spec, dict) else None
     return resources if isinstance(resources, dict) else None
+
+
+def _flavored(flavor: str | None) -> list[Object]:
+    return [] if flavor is None else [{"op": "add", "path": _FLAVOR, "value": flavor}]
+
+
+def _kept(new: Object) -> list[Object]:
+    """So that the scheduler need not write it. What is on its way out takes no finalizer any more."""
+    metadata = new.get("metadata")
+    if new.get("kind") != "Run" or not isinstance(metadata, dict) or metadata.get("deletionTimestamp"):
+        return []
+    known = metadata.get("finalizers") or []
+    if FINALIZER in known:
+        return []
+    if known:
+        return [{"op": "add", "path": f"{_FINALIZERS}/-", "value": FINALIZER}]
+    return [{"op": "add", "path": _FINALIZERS, "value": [FINALIZER]}]
 
 
 def _with_flavor(body: Object, flavor: str) -> Object:

@@ -1,0 +1,48 @@
+"""The decisions of one cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from runs_core.values.change import Change, HeadSeen
+from runs_core.values.decision import Decision
+from runs_core.values.effect import Effect, expected
+from runs_core.world.world import World
+
+Clock = Callable[[], float]
+
+
+class Batch:
+    """Decisions of one cycle, already taken up by the world as if written; `undo` takes all of it back.
+
+    seconds: of each decision, wall time by stage.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.decisions: list[Decision] = []
+        self.seconds: list[dict[str, float]] = []
+        self._inverses: list[Change] = [HeadSeen(world.ledger.head)]
+        self._touched = (set(world.touched), set(world.touched_budgets), set(world.touched_nodes))
+
+    def take(self, decision: Decision, seconds: dict[str, float]) -> None:
+        self.decisions.append(decision)
+        self.seconds.append(seconds)
+        self.add(decision.effects)
+
+    def add(self, effects: Iterable[Effect]) -> None:
+        """Effects that belong to no run."""
+        apply, inverses = self.world.apply, self._inverses
+        for effect in effects:
+            change = expected(effect)
+            if change is not None and (inverse := apply(change)) is not None:
+                inverses.append(inverse)
+
+    def undo(self) -> None:
+        """Nothing was written: the world is as before, and all that was decided is to be decided again."""
+        for inverse in reversed(self._inverses):
+            self.world.revert(inverse)
+        world = self.world
+        world.touched, world.touched_budgets, world.touched_nodes = self._touched
+        world.line.forget()
+        world.unpaid.forget()

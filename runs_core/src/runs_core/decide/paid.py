@@ -1,0 +1,86 @@
+"""Where a gang goes that somebody pays for: an envelope pays only for places that its selector matches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import attrs
+
+from runs_core.decide.advice import Advice
+from runs_core.decide.place import place
+from runs_core.values.change import PledgeSeen
+from runs_core.values.funding import Pledge, Share
+from runs_core.values.meta import Key, Pairs
+from runs_core.values.need import Need, NodeFilter
+from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
+from runs_core.world.fleet import FlavorFleet
+from runs_core.world.needs import narrowed
+from runs_core.world.world import World
+
+
+class Part(NamedTuple):
+    """Ranks that follow each other and have to lie where all of these labels are."""
+
+    pods: int
+    selector: Pairs
+
+
+def parts(need: Need, shares: Sequence[Share]) -> tuple[Part, ...]:
+    """What has to lie where: whole groups, or pods where there are no groups. One part without labels: anywhere.
+
+    Labels that contradict each other, in one group, leave a key with two values: no node has both.
+    """
+    if not any(share.selector for share in shares):
+        return (Part(need.pods, ()),)
+    wanted = [share.selector for share in shares for _ in range(share.gpus // need.gpus_per_pod)]
+    size = need.pods if need.single_domain else need.group_pods or 1
+    chunks = [wanted[at : at + size] for at in range(0, need.pods, size)]
+    each = [(len(chunk), tuple(sorted({pair for selector in chunk for pair in selector}))) for chunk in chunks]
+    return tuple(Part(sum(pods for pods, _ in same), labels) for labels, same in groupby(each, key=lambda one: one[1]))
+
+
+def place_paid(
+    world: World, flavor: FlavorFleet, need: Need, shares: Sequence[Share], advice: Advice
+) -> Placement | None:
+    """The plan for the whole width inside its payers' places, or None."""
+    wanted = parts(need, shares)
+    if len(wanted) == 1 and not wanted[0].selector:
+        return place(world.fleet, flavor, need, advice=advice, view=world)
+    return _placed(world, flavor, need, wanted, advice)
+
+
+def filters(world: World, need: Need, shares: Sequence[Share]) -> tuple[NodeFilter, ...]:
+    """What the payers ask of the nodes, part by part; none: nothing."""
+    wanted = parts(need, shares)
+    if len(wanted) == 1 and not wanted[0].selector:
+        return ()
+    return tuple(narrowed(need.filter, part.selector, world.settings.fleet) for part in wanted)
+
+
+def _placed(world: World, flavor: FlavorFleet, need: Need, wanted: Sequence[Part], advice: Advice) -> Placement | None:
+    """One part after another, each beside those before."""
+    part, *others = wanted
+    filter_ = narrowed(need.filter, part.selector, world.settings.fleet)
+    first = place(world.fleet, flavor, attrs.evolve(need, pods=part.pods, filter=filter_), advice=advice, view=world)
+    if first is None or not others:
+        return first
+    with world.supposing([PledgeSeen(_trial(world, first, len(others)))]):
+        behind = _placed(world, flavor, need, others, advice)
+    return None if behind is None else Placement(groups=(*first.groups, *_moved(behind, first)))
+
+
+def _trial(world: World, placement: Placement, number: int) -> Pledge:
+    """Keeps the places of a part while the next one is placed."""
+    key = Key("", f"part-{number}")
+    return Pledge(run=key, uid="", owner=None, shares=(), placement=placement, since=world.now, resolution="")
+
+
+def _moved(placement: Placement, first: Placement) -> Iterator[PlacedGroup]:
+    """Groups and ranks go on counting."""
+    groups = len(first.groups)
+    ranks = sum(len(group.pods) for group in first.groups)
+    for group in placement.groups:
+        pods = tuple(PlacedPod(pod.rank + ranks, pod.node, pod.ordinals) for pod in group.pods)
+        yield PlacedGroup(group.group + groups, group.domain, pods)

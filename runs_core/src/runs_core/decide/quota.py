@@ -1,0 +1,41 @@
+"""Why nobody pays for a gang, beside why it has no room."""
+
+from __future__ import annotations
+
+import attrs
+
+from runs_core.decide.match import CORE, OUT_OF_QUOTA
+from runs_core.values.decision import NoPlace, Reason
+from runs_core.values.funding import Cover, Look
+from runs_core.values.need import Need
+
+MOST_LOOKS = 4
+"""Envelopes named in a message; `explain` shows all of them."""
+
+
+def beside_quota(why: NoPlace, need: Need, said: Cover) -> NoPlace:
+    """All reasons: quota goes before room, and behind what the fleet could never take."""
+    if said.fundable:
+        return attrs.evolve(why, cover=said)
+    reason = no_quota(need, said)
+    room = why.reasons if why.never or said.unfunded else ()
+    return attrs.evolve(why, reasons=(*room, reason) if why.never else (reason, *room), cover=said)
+
+
+def no_quota(need: Need, said: Cover) -> Reason:
+    """Who was asked, and why they do not pay for all of it."""
+    then = "waits for GPUs that nobody else is paid for" if said.unfunded else "waits for quota"
+    if not said.looks:
+        return Reason(CORE, OUT_OF_QUOTA, f"no envelope pays for {need.gpus} GPUs; {then}")
+    told = "; ".join(_told(look) for look in said.looks[:MOST_LOOKS])
+    more = len(said.looks) - MOST_LOOKS
+    others = f"; and {more} more" if more > 0 else ""
+    return Reason(CORE, OUT_OF_QUOTA, f"nobody pays for {said.left} of {need.gpus} GPUs ({told}{others}); {then}")
+
+
+def _told(look: Look) -> str:
+    why = f": {look.why}" if look.why else ""
+    return f"{look.payer.budget}/{look.payer.envelope} gives {look.gave} of {look.had}{why}"
+
+
+__all__ = ["OUT_OF_QUOTA", "beside_quota", "no_quota"]

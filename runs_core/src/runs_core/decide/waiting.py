@@ -1,0 +1,319 @@
+"""The line is asked: who would be paid for first, then who was admitted first."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+
+from runs_core.decide.advice import Advice
+from runs_core.decide.batch import Batch, Clock
+from runs_core.decide.cover import cover
+from runs_core.decide.hold import hold, holds
+from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES, no_flavor, no_place
+from runs_core.decide.paid import filters, place_paid
+from runs_core.decide.paying import cover_held, repay, stamped
+from runs_core.decide.place import fits_when_empty, place
+from runs_core.decide.quota import OUT_OF_QUOTA, beside_quota
+from runs_core.decide.standing import joined, stand
+from runs_core.decide.start import start
+from runs_core.values.decision import Decision, NoPlace, Outcome, Starts, Waits
+from runs_core.values.effect import Effect, Emit, SetRunStatus
+from runs_core.values.funding import Cover
+from runs_core.values.meta import Key
+from runs_core.values.need import Need
+from runs_core.values.placement import Placement
+from runs_core.values.run import Phase, Run
+from runs_core.world.fleet import FlavorFleet
+from runs_core.world.line import FUNDABLE, UNPAYABLE, Entry, Order, Queue, Shape
+from runs_core.world.world import World
+
+
+def ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float], clock: Clock) -> None:
+    """Fresh runs get their answer; of each need that came within reach, the first runs start while they fit.
+
+    fresh: runs that are to be answered, with the seconds spent on their holds.
+    """
+    Turn(world, advice, batch, clock).take(fresh)
+
+
+class Turn:
+    """One pass over the line. queue: who is to be asked, by band and order."""
+
+    def __init__(self, world: World, advice: Advice, batch: Batch, clock: Clock) -> None:
+        self.world = world
+        self.advice = advice
+        self.batch = batch
+        self.clock = clock
+        self.fresh: dict[Key, float] = {}
+        self.queue: list[tuple[int, Order, Key]] = []
+        self.asked: set[Key] = set()
+
+    def take(self, fresh: dict[Key, float]) -> None:
+        """Ask whoever has something to hear."""
+        world, line = self.world, self.world.line
+        if world.funded:
+            self._hear_of_quota()
+        if not (fresh or self.queue) and (not line.shapes or line.asked == world.fleet.freed):
+            return
+        self.fresh = {key: spent for key, spent in fresh.items() if key in line.entries and not _answered(world, key)}
+        if line.judged != world.fleet.changed:
+            self.fresh.update(dict.fromkeys(_judged_anew(world, self.fresh), 0.0))
+        for key in self.fresh:
+            self._push(key)
+        for key in _woken(world):
+            self._push(key)
+        while self.queue:
+            band, _, key = heapq.heappop(self.queue)
+            if key in self.asked:
+                continue
+            if (entry := line.entries.get(key)) is not None:
+                self._waiting(key, entry, band)
+            elif key in world.unpaid.entries:
+                self._unpaid(key)
+
+    def _push(self, key: Key) -> None:
+        order, _, queue = self.world.line.entries[key]
+        heapq.heappush(self.queue, (queue.band, order, key))
+
+    # -- who pays ---------------------------------------------------------------------------------------------------
+
+    def _hear_of_quota(self) -> None:
+        """Envelopes may give more than when somebody last looked: to those in line, and to those that run unpaid."""
+        world = self.world
+        world.stand_unpaid()
+        for queue in world.line.give():
+            self._cover(queue)
+            first = world.line.first(queue)
+            if first is not None and (queue.band == FUNDABLE or _says_otherwise(world, first[1], queue)):
+                self._push(first[1])
+        for queue in world.unpaid.give():
+            if (first := world.unpaid.first(queue)) is not None:
+                heapq.heappush(self.queue, (FUNDABLE, *first))
+
+    def _cover(self, queue: Queue) -> None:
+        assert queue.ask is not None
+        self.world.line.covered(queue, cover(self.world, self.advice, queue.ask))
+
+    def _unpaid(self, key: Key) -> None:
+        """Somebody may pay for what this run holds already."""
+        world = self.world
+        self.asked.add(key)
+        queue = world.unpaid.entries[key].queue
+        run = world.run(key)
+        assert run is not None
+        found = cover_held(world, run, self.advice)
+        world.unpaid.covered(queue, found)
+        if not found.fundable or holds(world, run, self.advice) is not None:
+            return
+        decision = stamped(world, repay(world, run, found), self.advice)
+        self.batch.take(decision, {})
+        world.touched.discard(key)
+        world.stand_unpaid()
+        if (following := world.unpaid.first(queue)) is not None and following[1] not in self.asked:
+            heapq.heappush(self.queue, (FUNDABLE, *following))
+
+    # -- who waits --------------------------------------------------------------------------------------------------
+
+    def _waiting(self, key: Key, entry: Entry, band: int) -> None:
+        world, queue = self.world, entry.queue
+        if world.funded and (queue.stale or band == FUNDABLE):
+            self._cover(queue)  # whoever started since may have taken what was offered before
+        if queue.band != band:
+            self._push(key)
+            return
+        self.asked.add(key)
+        explain = key in self.fresh or (world.funded and _says_otherwise(world, key, queue))
+        if not explain and _is_out_of_reach(world, entry.shape):  # what was free when it was woken has been taken since
+            return
+        decision = self._decide(key, entry, explain=explain)
+        if decision is None:
+            return
+        if isinstance(decision.outcome, Starts) and (run := world.run(key)) is not None:
+            world.wake_at(world.now + run.spec.start_timeout, key)  # no pod may ever say anything: nothing else would
+        if not isinstance(decision.outcome, Waits):
+            for _, following in world.line.heads(entry.shape):
+                self._push(following)
+
+    def _decide(self, key: Key, entry: Entry, *, explain: bool) -> Decision | None:
+        world = self.world
+        run = world.run(key)
+        assert run is not None
+        seconds = {"hold": self.fresh.get(key, 0.0), "place": 0.0}
+        began = self.clock()
+        verdict = self._answer(entry, explain=explain)
+        asked = self.clock()
+        seconds["place"] = asked - began
+        if verdict is None:
+            return None
+        decision: Decision | None
+        unasked = not seconds["hold"] or key in world.touched  # woken with the line, or touched by a start of this pass
+        if isinstance(verdict, NoPlace):
+            decision = waits(world, run, verdict)
+        elif unasked and (held := holds(world, run, self.advice)) is not None:
+            seconds["hold"] = self.clock() - asked
+            decision = hold(world, run, held)
+        else:
+            decision = start(world, run, verdict, entry.queue.cover)
+        if decision is not None:
+            self.batch.take(decision, seconds)
+            world.touched.discard(key)
+        return decision
+
+    def _answer(self, entry: Entry, *, explain: bool) -> Placement | NoPlace | None:
+        """Where the run goes, or why nowhere; None: nowhere, and nobody asked why."""
+        world, shape, found = self.world, entry.shape, find_flavor(self.world, entry.shape.need)
+        if found is None:
+            return no_flavor(world, shape.need)
+        name, flavor = found
+        said = entry.queue.cover
+        placement = None if entry.queue.band == UNPAYABLE else self._place(shape, flavor, said)
+        if placement is not None:
+            return placement
+        if not explain:
+            return None
+        if shape.answer is None or shape.answered != flavor.moved:
+            shape.answer = no_place(world, flavor, name, shape.need)
+            shape.answered = flavor.moved
+        return beside_quota(shape.answer, shape.need, said) if said is not None else shape.answer
+
+    def _place(self, shape: Shape, flavor: FlavorFleet, said: Cover | None) -> Placement | None:
+        world = self.world
+        within = filters(world, shape.need, said.shares) if said is not None else ()
+        if not within:
+            if shape.failed == flavor.freed:
+                return None
+            placement = place(world.fleet, flavor, shape.need, advice=self.advice, view=world)
+            if placement is None:
+                shape.failed = flavor.freed
+            return placement
+        assert said is not None
+        if shape.failed == flavor.freed or shape.narrower.get(within) == flavor.freed:
+            return None
+        placement = place_paid(world, flavor, shape.need, said.shares, self.advice)
+        if placement is None:
+            shape.narrower[within] = flavor.freed
+        return placement
+
+
+def _says_otherwise(world: World, key: Key, queue: Queue) -> bool:
+    """Whether the run's status says that it waits for quota where it waits for room, or the other way round."""
+    run = world.run(key)
+    reason = run.status.reason if run is not None else ""
+    return reason in WAIT_CODES and reason not in NEVER_CODES and (reason == OUT_OF_QUOTA) is (queue.band == FUNDABLE)
+
+
+def _judged_anew(world: World, fresh: Iterable[Key]) -> list[Key]:
+    """The runs that are to be told whether the fleet, as its nodes are now, could ever take them."""
+    line, known = world.line, world.fleet.changed
+    line.judged = known
+    found: list[Key] = []
+    for shape in line.shapes.values():
+        if shape.judged == known:
+            continue
+        before, shape.never, shape.judged = shape.never, _never(world, shape.need), known
+        if before != shape.never:
+            found += (key for key in line.members(shape) if key not in fresh and not _answered(world, key))
+    return found
+
+
+def _woken(world: World) -> Iterator[Key]:
+    """The first runs of each need that free GPUs alone would take, where more are free than when it was last asked."""
+    line, known = world.line, world.fleet.freed
+    if line.asked == known:
+        return
+    line.asked = known
+    for (_, gpus_per_pod), shapes in line.sizes.items():
+        found = find_flavor(world, shapes[0].need)
+        if found is None:
+            continue
+        flavor = found[1]
+        most = flavor.pods(gpus_per_pod)
+        for shape in shapes:
+            if shape.need.pods > most:
+                break
+            if shape.failed != flavor.freed:
+                yield from (key for _, key in line.heads(shape))
+
+
+def _is_out_of_reach(world: World, shape: Shape) -> bool:
+    """Whether it is clear, without a trial, that nobody of this need can start."""
+    found = find_flavor(world, shape.need)
+    return found is None or shape.failed == found[1].freed or found[1].free < shape.need.gpus
+
+
+def _answered(world: World, key: Key) -> bool:
+    """Whether the run's status still says why it waits. Counts in its message are of the day it was answered.
+
+    This, not what a process remembers, decides who is answered again, so that a restart changes nothing.
+    """
+    run = world.run(key)
+    assert run is not None
+    status = run.status
+    if status.reason not in WAIT_CODES or status.observed_generation != run.meta.generation:
+        return False
+    said = status.reason if status.reason in NEVER_CODES else ""
+    return said == _never(world, world.line.entries[key].shape.need)
+
+
+def _never(world: World, need: Need) -> str:
+    """Why the present fleet could not take it even if it were empty, in one word; empty: it could."""
+    found = find_flavor(world, need)
+    if found is None:
+        return no_flavor(world, need).reasons[0].code
+    return "" if fits_when_empty(world.fleet, found[1], need) else NEVER_FITS
+
+
+def find_flavor(world: World, need: Need) -> tuple[str, FlavorFleet] | None:
+    """The flavor meant: the named one, or the only one there is."""
+    name = need.flavor or world.sole_flavor()
+    flavor = world.fleet.flavors.get(name) if name else None
+    return (name, flavor) if name and flavor is not None and flavor.nodes else None
+
+
+def waits(world: World, run: Run, verdict: NoPlace) -> Decision | None:
+    """Stays in line; None where its status says so already."""
+    now, status = world.now, run.status
+    stands = stand(
+        run,
+        now,
+        phase=Phase.QUEUED,
+        reason=verdict.reasons[0].code,
+        message=joined(verdict.reasons),
+        pending_gpus=run.gpus,
+        admitted_at=status.admitted_at or now,
+        queued_since=status.queued_since or now,
+    )
+    if stands == run:
+        return None
+    outcome = Waits(reasons=verdict.reasons, match=verdict.match, never=verdict.never, cover=verdict.cover)
+    effects: tuple[Effect, ...] = (SetRunStatus(stands),)
+    if status.reason != stands.status.reason:
+        effects = (*effects, Emit("Run", run.key, stands.status.reason, stands.status.message, now))
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=effects)
+
+
+def consider(world: World, run: Run, advice: Advice) -> Outcome:
+    """What would be decided for this waiting run now, if it stood where it stands: nothing is written."""
+    held = holds(world, run, advice)
+    if held is not None:
+        return held
+    said = cover(world, advice, world.ask(run)) if advice.funding else None
+    found = seek(world, world.need(run), advice, said)
+    if isinstance(found, NoPlace):
+        return Waits(reasons=found.reasons, match=found.match, never=found.never, cover=found.cover)
+    return Starts(placement=found, attempt=run.status.attempt + 1, cover=said)
+
+
+def seek(world: World, need: Need, advice: Advice, said: Cover | None = None) -> Placement | NoPlace:
+    """Where a gang of this need would go now, or every reason why it cannot. said: who pays; None: nobody is asked."""
+    found = find_flavor(world, need)
+    if found is None:
+        return no_flavor(world, need)
+    name, flavor = found
+    placement = None
+    if said is None or said.fundable or said.unfunded:
+        placement = place_paid(world, flavor, need, said.shares if said is not None else (), advice)
+    if placement is not None:
+        return placement
+    why = no_place(world, flavor, name, need)
+    return beside_quota(why, need, said) if said is not None else why

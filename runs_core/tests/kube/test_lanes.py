@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import threading
+
+from runs_core.cluster.kube.lanes import Lane, Lanes
+from runs_core.values.meta import Key
+
+RUN, OTHER = Key("research", "train"), Key("research", "other")
+WAIT = 10.0
+
+
+class Order:
+    """What was done, in order. `block` keeps the only thread until `go_on`."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self.lanes = lanes
+        self.done: list[str] = []
+        self.go_on = threading.Event()
+        self.over = threading.Event()
+        began = threading.Event()
+
+        def block() -> None:
+            began.set()
+            self.go_on.wait(WAIT)
+
+        lanes.submit(block, Lane.FREES, RUN)
+        assert began.wait(WAIT)
+
+    def add(self, name: str, lane: Lane, key: Key = RUN) -> None:
+        self.lanes.submit(lambda: self.done.append(name), lane, key)
+
+    def rest(self) -> list[str]:
+        """All that waits, in the order in which it is done."""
+        self.lanes.submit(self.over.set, Lane.TELLS, Key("research", "last"))
+        self.go_on.set()
+        assert self.over.wait(WAIT)
+        self.lanes.stop()
+        return self.done
+
+
+def test_what_frees_goes_before_what_takes_and_what_only_tells_goes_last() -> None:
+    order = Order(Lanes(1))
+    order.add("status", Lane.TELLS)
+    order.add("start", Lane.TAKES)
+    order.add("end", Lane.FREES)
+    assert order.rest() == ["end", "start", "status"]
+
+
+def test_what_somebody_waits_for_can_wait_no_longer() -> None:
+    order = Order(Lanes(1))
+    order.add("other's status", Lane.TELLS, OTHER)
+    order.add("start", Lane.TAKES)
+    order.add("status", Lane.TELLS)
+    order.lanes.hurry(RUN)
+    assert order.rest() == ["status", "start", "other's status"]
+
+
+def test_what_can_wait_does_not_wait_for_ever() -> None:
+    lanes, told, left = Lanes(2), threading.Event(), [1000]
+
+    def on_and_on() -> None:
+        if not told.is_set() and left[0]:
+            left[0] -= 1
+            lanes.submit(on_and_on, Lane.FREES, OTHER)
+            told.wait(0.01)
+
+    for _ in range(3):
+        lanes.submit(on_and_on, Lane.FREES, OTHER)
+    lanes.submit(told.set, Lane.TELLS, RUN)
+    assert told.wait(WAIT)
+    assert left[0]
+    lanes.stop()
+
+
+def test_nothing_is_begun_after_a_stop() -> None:
+    order = Order(Lanes(1))
+    order.add("lease", Lane.TAKES)
+    stopping = threading.Thread(target=order.lanes.stop)
+    stopping.start()
+    order.go_on.set()
+    stopping.join(WAIT)
+    order.add("late", Lane.TAKES)
+    assert "late" not in order.done

@@ -1,0 +1,68 @@
+"""The embedded cluster as one process of several sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from runs_core.cluster.local import LocalCluster, Objects, Store
+from runs_core.schema.convert import to_object
+from runs_core.schema.nodes import node_to_object
+from runs_core.serve.drive import advance
+from runs_core.serve.loop import Loop
+from runs_core.settings import Settings
+from runs_core.testing.builders import A_MONDAY, a_node, a_run
+from runs_core.testing.harness import lasting
+from runs_core.values.lease import Closed
+from runs_core.values.meta import Key
+from runs_core.values.quantity import format_time
+
+Opens = Callable[[], "Process"]
+
+
+class Process:
+    """A loop on the file."""
+
+    def __init__(self, store: Store) -> None:
+        self.cluster = LocalCluster(store, Settings())
+        self.objects = Objects(self.cluster)
+        self.loop = Loop(self.cluster, Settings())
+
+    def pass_time(self, seconds: float) -> None:
+        advance(self.loop, self.cluster, self.cluster.now + timedelta(seconds=seconds), lambda _: None)
+
+    def node(self) -> None:
+        self.objects.create(node_to_object(a_node("a1"), Settings().fleet))
+
+
+@pytest.fixture
+def opens(tmp_path: Path) -> Opens:
+    path = tmp_path / "cluster.db"
+    Store.create(path, format_time(A_MONDAY)).close()
+    return lambda: Process(Store.open(path))
+
+
+def test_what_another_opened_and_closed_meanwhile_is_in_the_ledgers_head(opens: Opens) -> None:
+    first, second = opens(), opens()
+    first.node()
+    first.pass_time(0)
+    second.objects.create(to_object(lasting(a_run("x", gpus=8), timedelta(seconds=10))))
+    second.pass_time(60)
+    first.pass_time(0)
+    assert first.loop.world.ledger.head == second.loop.world.ledger.head != 0
+    assert not first.loop.world.ledger.open
+
+
+def test_a_node_that_was_deleted_and_made_again_between_two_looks_is_lost(opens: Opens) -> None:
+    process = opens()
+    process.node()
+    process.objects.create(to_object(a_run("x", gpus=8)))
+    process.pass_time(60)
+    process.objects.delete("Node", Key("", "a1"))
+    process.node()
+    process.pass_time(60)
+    ends = [lease["status"].get("closureReason") for lease in process.objects.find("GPULease")]
+    assert ends == [Closed.NODE_LOST, None]

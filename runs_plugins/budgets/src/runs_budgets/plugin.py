@@ -1,0 +1,88 @@
+"""The hooks: each calls a function that can be tested without a scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from runs_budgets import accounts, offers, victims
+from runs_budgets.funding import Funding
+from runs_budgets.sections import Metered, Quota, Terms
+from runs_budgets.settings import BudgetSettings
+from runs_core import (
+    Account,
+    Ask,
+    Budget,
+    Class,
+    Index,
+    Lease,
+    Offers,
+    Run,
+    Section,
+    Split,
+    Stage,
+    Unit,
+    View,
+    hookimpl,
+)
+
+RUNS_HOOK_API = (1, 1)
+
+
+@hookimpl
+def runs_settings() -> type:
+    return BudgetSettings
+
+
+@hookimpl
+def runs_sections() -> Sequence[Section]:
+    return (
+        Section(plugin="budgets", kind="Budget", name="", cls=Quota),
+        Section(plugin="budgets", kind="Budget", name="", cls=Metered, part="status"),
+        Section(plugin="budgets", kind="Run", name="funding", cls=Terms),
+    )
+
+
+@hookimpl
+def runs_index() -> Index:
+    return Funding()
+
+
+@hookimpl
+def runs_cover(ask: Ask, view: View, now: datetime, settings: BudgetSettings) -> Offers:
+    return offers.cover(view.index(Funding), offers.Asked(ask=ask, now=now, min_runtime=settings.min_runtime))
+
+
+@hookimpl
+def runs_classify(lease: Lease, view: View) -> Class | None:
+    return view.index(Funding).classify(lease)
+
+
+@hookimpl
+def runs_meter(lease: Lease, view: View, now: datetime) -> Split | None:
+    return view.index(Funding).meter(lease, now)
+
+
+@hookimpl
+def runs_account(budget: Budget, view: View, now: datetime, settings: BudgetSettings) -> Account:
+    return accounts.account(view.index(Funding), budget, now, settings.expires_soon)
+
+
+@hookimpl
+def runs_stages() -> Sequence[Stage]:
+    return (victims.UNFUNDED_WORK,)
+
+
+@hookimpl
+def runs_victims(stage: str, flavor: str, view: View) -> Sequence[Unit] | None:
+    return victims.unfunded_work(view.index(Funding), view, flavor) if stage == victims.UNFUNDED_WORK.name else None
+
+
+@hookimpl
+def runs_moments(view: View) -> Sequence[datetime]:
+    return view.index(Funding).moments()
+
+
+@hookimpl
+def runs_explained(run: Run, view: View) -> Sequence[str]:
+    return tuple(accounts.lines(victims.paying(view.index(Funding), view, run)))
