@@ -169,8 +169,8 @@ class Stage:
             setattr(other.chronicle, name, dict(getattr(self.chronicle, name)))
         return other
 
-    def tell(self, change: Change | PledgeSeen | PledgeGone) -> None:
-        self.told = list(self.funding.apply(change))  # type: ignore[arg-type]  # pledges are changes too
+    def tell(self, change: Change) -> None:
+        self.told = list(self.funding.apply(change))
         self.note(change)
 
     def note(self, change: object) -> None:
@@ -205,7 +205,7 @@ class Stage:
             case _:
                 raise AssertionError(change)
 
-    def inverse(self, change: object) -> Change | PledgeSeen | PledgeGone:
+    def inverse(self, change: object) -> Change:
         """What takes it back, as the world is now."""
         facts = self.chronicle
         match change:
@@ -234,7 +234,7 @@ class Stage:
 
     # -- drawing a change ---------------------------------------------------------------------------------------------
 
-    def draw(self) -> Change | PledgeSeen | PledgeGone:
+    def draw(self) -> Change:
         """Something that may happen now."""
         rng, facts = self.rng, self.chronicle
         kind = rng.choices(
@@ -328,7 +328,7 @@ class Stage:
         )  # fmt: skip
         return PledgeSeen(pledge)
 
-    def everything(self) -> list[Change | PledgeSeen]:
+    def everything(self) -> list[Change]:
         """What would tell all that stands to somebody new, time apart."""
         facts = self.chronicle
         return [

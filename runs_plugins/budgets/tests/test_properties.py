@@ -15,7 +15,7 @@ from runs_budgets.clock import HOUR, SECOND, micros
 from runs_budgets.funding import Funding
 from runs_budgets.offers import Asked, family_offers
 from runs_budgets.oracle import evaluate_all
-from runs_core import Ask, Class, LeaseGone, Payer, PledgeSeen, Tier, TimePassed
+from runs_core import Ask, Class, Key, LeaseGone, Payer, PledgeSeen, Tier, TimePassed
 from runs_core.testing.state import state_of
 
 EXAMPLES = 25
@@ -33,16 +33,19 @@ def answers(funding: Funding, stage: Stage) -> dict[str, object]:
         for name, purse in sorted(purses.items()):
             spent = purse.tally.until(stage.chronicle.now)
             lent = {who: tally.until(stage.chronicle.now)[BORROWED] for who, tally in purse.lent.items()}
+            used = purse.used(stage.chronicle.now) if purse.spec is not None else 0
             said[f"the use of {budget}/{name}"] = (
                 spent,
                 purse.funded,
                 purse.payees,
-                purse.used(stage.chronicle.now),
+                used,
                 lent,
             )
     for owner in OWNERS:
         for flavor in ("h100", "b200"):
-            asked = Asked(ask=Ask(owner=owner, flavor=flavor, gpus=64), now=stage.now, min_runtime=1800)
+            asked = Asked(
+                ask=Ask(owner=owner, flavor=flavor, gpus=64), now=stage.now, min_runtime=timedelta(minutes=30)
+            )
             said[f"the offers of {flavor} to {owner}"] = tuple(family_offers(funding, asked))
     return said
 
@@ -83,11 +86,11 @@ class Told:
     """Compares what `apply` told with how the classes of the oracle moved."""
 
     def __init__(self) -> None:
-        self.classes: dict[object, int] = {}
+        self.classes: dict[Key, int] = {}
 
     def __call__(self, stage: Stage) -> None:
         now = evaluate_all(stage.chronicle.facts()).classes
-        was, self.classes = self.classes, dict(now)
+        was, self.classes = self.classes, {**now}
         moved = {stage.chronicle.leases[key].run for key in now if key in was and now[key] != was[key]}
         assert moved <= set(stage.told), moved - set(stage.told)
 
@@ -228,10 +231,10 @@ def test_what_an_owner_can_have_of_its_own_does_not_depend_on_its_family(rng: ra
     funding = told_anew(stage)
 
     def own() -> dict[object, int]:
-        found = {}
+        found: dict[object, int] = {}
         for owner in OWNERS:
             for flavor in ("h100", "b200"):
-                asked = Asked(ask=Ask(owner=owner, flavor=flavor, gpus=10**6), now=stage.now, min_runtime=0)
+                asked = Asked(ask=Ask(owner=owner, flavor=flavor, gpus=10**6), now=stage.now, min_runtime=timedelta())
                 offers = family_offers(funding, asked)
                 found |= {(owner, offer.payer): offer.gpus for offer in offers if offer.tier is Tier.OWN}
         return found

@@ -732,6 +732,9 @@ class World:
         if not self._supposed:
             self.touched_budgets.add(name)
         if old is None or budget is None or old.spec != budget.spec:
+            if not self._supposed:
+                self.line.doubt()
+                self.unpaid.doubt()
             self._owners_changed()
             self._touch_budgets({known.spec.owner for known in (old, budget) if known is not None})
 

@@ -18,6 +18,7 @@ Due = tuple[int, str, str]
 
 class Books:
     """now: microseconds. purses: by budget and envelope. dues: when hours will end, soonest first.
+
     late: leases that became known at this moment and began before it, each with from when on nobody has metered it.
 
     Within one change, what stood before it is kept, so that in the end it can be told what became different.
@@ -79,13 +80,13 @@ class Books:
         purse, cls = claim.purse, claim.cls
         if claim.pledged:
             self._pledges.setdefault(claim, before)
-        if purse not in self._had:
-            self._had[purse] = purse.standing()
         more = claim.taken - before
+        if more < 0 and purse not in self._had:
+            self._had[purse] = purse.standing()
         purse.funded[cls] += more
         purse.payees[cls] += (claim.taken > 0) - (before > 0)
         for cap in purse.caps:
-            if cap not in self._had:
+            if more < 0 and cap not in self._had:
                 self._had[cap] = cap.standing()
             cap.taken += more
             if cls != SHARED:
@@ -223,9 +224,10 @@ class Books:
 
     def told(self) -> list[Key | Payer]:
         """Runs whose class is another one now, and envelopes that can give more, since this was last asked."""
-        runs = {
-            holding.claim.run: None for holding, cls in self._turned.items() if holding.claim and holding.cls != cls
-        }
+        if not self._had and not self._turned and not self._pledges and not self._opened:
+            return []
+        turned = self._turned.items()
+        runs = {holding.claim.run: None for holding, cls in turned if holding.claim is not None and holding.cls != cls}
         runs |= {claim.run: None for claim, taken in self._pledges.items() if claim.pledged and claim.taken != taken}
         for thing, had in self._had.items():
             has = thing.standing()

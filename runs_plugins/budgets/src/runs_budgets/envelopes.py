@@ -44,13 +44,14 @@ class Purse:
     funded: GPUs by class that have their payer here, pledges too; tally: GPUs of leases alone, and their time.
     offset, lent_offset: GPU-microseconds funded, and lent, before this window's count began.
     began: the start of the window that it counts for; past: offsets of others that it has had, by their start.
-    until: metered by others until then (microseconds). due: when its hours end if nothing changes.
+    counted: whether its hours are bounded; due: when they end if nothing changes. until: metered by others until then.
     payees: claims by class that have GPUs here. fellows: the envelopes that are filled together with it, itself too.
     """
 
     __slots__ = (
-        "began", "caps", "claims", "due", "fellows", "fill", "funded", "lent", "lent_offset", "lent_out", "loan_dims",
-        "offset", "open", "own_dims", "owner", "past", "payees", "payer", "spec", "spent", "tally", "until",
+        "began", "caps", "claims", "counted", "due", "fellows", "fill", "funded", "lent", "lent_offset", "lent_out",
+        "loan_dims", "offset", "open", "own_dims", "owner", "past", "payees", "payer", "spec", "spent", "tally",
+        "until",
     )  # fmt: skip
 
     def __init__(self, payer: Payer) -> None:
@@ -61,13 +62,8 @@ class Purse:
         self.spent = False
         self.lent_out = False
         self.claims: dict[str, Claim] = {}
-        self.caps: tuple[Shared, ...] = ()
-        self.fill = Fill((0, 0))
-        self.own_dims: tuple[int, ...] = (0,)
-        self.loan_dims: tuple[int, ...] = (0, 1)
         self.funded = [0, 0, 0, 0]
         self.payees = [0, 0, 0, 0]
-        self.fellows: tuple[Purse, ...] = (self,)
         self.tally = Tally()
         self.lent: dict[str, Tally] = {}
         self.offset = 0
@@ -76,6 +72,16 @@ class Purse:
         self.past: dict[int, tuple[int, int]] = {}
         self.until = 0
         self.due = NEVER
+        self.counted = False
+        self.stand_alone()
+
+    def stand_alone(self) -> None:
+        """Filled with no other, and with nothing, until it is laid out."""
+        self.fill = Fill((0, 0))
+        self.fellows: tuple[Purse, ...] = (self,)
+        self.caps: tuple[Shared, ...] = ()
+        self.own_dims: tuple[int, ...] = (0,)
+        self.loan_dims: tuple[int, ...] = (0, 1)
 
     def __repr__(self) -> str:
         return f"Purse({self.payer.budget}/{self.payer.envelope})"
@@ -102,19 +108,6 @@ class Purse:
         """As with a cap."""
         yield self
 
-    @property
-    def counted(self) -> bool:
-        """Whether its hours are bounded."""
-        spec = self.spec
-        if spec is None:
-            return self.due != NEVER
-        return spec.gpu_hours is not None or (spec.lending is not None and spec.lending.max_gpu_hours is not None)
-
-    @property
-    def pays(self) -> bool:
-        """Whether it funds anything at all now."""
-        return self.spec is not None and self.open and not self.spent
-
     def takes(self, claim: Claim) -> bool:
         """Whether this claim may be funded here, if there is room."""
         spec = self.spec
@@ -134,6 +127,14 @@ class Purse:
         yield 0 if lending is None else BOUNDLESS if lending.max_gpus is None else lending.max_gpus
 
     # -- its window and its hours -------------------------------------------------------------------------------------
+
+    def specify(self, owner: str | None, spec: Envelope | None) -> None:
+        """It is this owner's and such from now on; None: there is none."""
+        self.owner = owner if spec is not None else None
+        self.spec = spec
+        self.counted = self.hours() != (NEVER, NEVER)
+        if spec is None:
+            self.stand_alone()
 
     def edges(self) -> tuple[int, int]:
         """Open from then to then, in microseconds."""

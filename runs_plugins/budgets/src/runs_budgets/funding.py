@@ -14,7 +14,7 @@ from runs_budgets.family import Family
 from runs_budgets.meter import FRESH, Holding, mark_of, split_of
 from runs_budgets.quotas import Quotas
 from runs_budgets.registry import Registry
-from runs_budgets.sections import NOTHING, Account, Quota
+from runs_budgets.sections import NOTHING, Metered, Quota
 from runs_core import (
     BudgetGone,
     BudgetSeen,
@@ -34,7 +34,6 @@ from runs_core import (
     RunSpec,
     Split,
     TimePassed,
-    Unit,
     section,
 )
 
@@ -112,8 +111,12 @@ class Funding:
     def envelopes_of(self, owner: str) -> Iterator[Purse]:
         """The envelopes of that owner, by budget and name."""
         for budget in self.quotas.of_owner.get(owner, ()):
-            of = self.books.purses.get(budget, {})
-            yield from (of[name] for name in sorted(of))
+            yield from self.envelopes_in(budget)
+
+    def envelopes_in(self, budget: str) -> Iterator[Purse]:
+        """The envelopes of that Budget, by name."""
+        of = self.books.purses.get(budget, {})
+        yield from (of[name] for name in sorted(of))
 
     def envelope(self, payer: Payer) -> Purse | None:
         """That envelope; None: no Budget has it now."""
@@ -123,23 +126,6 @@ class Funding:
     def holdings(self) -> Iterator[tuple[Key, Holding]]:
         """All open leases, in no order."""
         return iter(self._holdings.items())
-
-    def unfunded_of(self, flavor: str) -> list[Unit]:
-        """Runs of that flavor that hold something which nobody pays for. O(open leases)."""
-        found = {
-            key
-            for key, holding in self._runs_of_holdings()
-            if holding.cls == UNFUNDED and self._flavor_of(key) in (flavor, "")
-        }
-        return [Unit(run) for run in sorted(found)]
-
-    def _runs_of_holdings(self) -> Iterator[tuple[Key, Holding]]:
-        for key, holding in self._holdings.items():
-            yield Key(key.namespace, holding.spec.run_ref.name), holding
-
-    def _flavor_of(self, run: Key) -> str:
-        known = self._runs.get(run)
-        return (known[2].resources.flavor or "") if known is not None else ""
 
     # -- leases and pledges -------------------------------------------------------------------------------------------
 
@@ -254,7 +240,7 @@ class Funding:
 
     def _budget_seen(self, change: BudgetSeen) -> Told:
         budget = change.budget
-        name, account = budget.name, section(getattr(budget.status, "sections", {}), Account)
+        name, account = budget.name, section(budget.status.sections, Metered)
         if account is not None and account.metered_until is not None:
             self._recorded_until(name, micros(account.metered_until))
         new = budget.spec.owner, section(budget.spec.sections, Quota) or NOTHING

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from runs_budgets.claims import CLASSES, Claim
 from runs_budgets.clock import SECOND, micros
 from runs_core import Class, Lease, Split
@@ -23,8 +21,8 @@ Mark = tuple[tuple[int, ...], int, int]
 
 def mark_of(lease: Lease) -> Mark | None:
     """The last checkpoint of a lease's meter; None: it has none yet."""
-    status: Any = lease.status
-    if getattr(status, "metered_until", None) is None:
+    status = lease.status
+    if status.metered_until is None or status.gpu_seconds is None:
         return None
     by = status.gpu_seconds
     last = _PLACE[status.metered_as or Class.UNFUNDED]

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
 
 import attrs
 
 from runs_budgets.claims import BORROWED, OWNED, SHARED
-from runs_budgets.clock import NEVER, SECOND, micros, moment_of
+from runs_budgets.clock import MICRO, NEVER, micros, moment_of
 from runs_budgets.envelopes import Purse, Shared
 from runs_budgets.funding import Funding
 from runs_budgets.sections import Sharing, Terms
-from runs_core import Ask, Cap, Offer, Pairs, Payer, Tier, section
+from runs_core import Ask, Cap, Offer, Offers, Pairs, Payer, Tier, section
 
 GIVEN = Terms()
+MOST_OFFERS = 10_000
+"""More than a person could read; nearer ones come first."""
 
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """min_runtime: seconds that an envelope's hours must last for all that it would then fund."""
+    """min_runtime: so long an envelope's hours must last for all that it would then fund."""
 
     ask: Ask
     now: datetime
-    min_runtime: int
+    min_runtime: timedelta
 
     @property
     def quantum(self) -> int:
         """In microseconds."""
-        return max(1, self.min_runtime) * SECOND
+        return max(1, self.min_runtime // MICRO)
+
+
+def cover(funding: Funding, asked: Asked) -> Offers:
+    """Who would pay for this."""
+    looked = islice(family_offers(funding, asked), MOST_OFFERS)
+    return Offers(offers=tuple(looked), unfunded=unfunded_allowed(asked.ask))
 
 
 def unfunded_allowed(ask: Ask) -> bool:
@@ -48,7 +57,8 @@ def family_offers(funding: Funding, asked: Asked) -> Iterator[Offer]:
         for purse in purses:
             if purse.spec is not None and purse.spec.flavor == ask.flavor:
                 offer = available(purse, tier, asked)
-                needed -= _draw(offer, needed, rests)
+                if not offer.selector:  # else it may turn out that the run lies elsewhere
+                    needed -= _draw(offer, needed, rests)
                 yield offer
         if needed <= 0:
             return

@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from runs_budgets import accounts, offers, victims
 from runs_budgets.funding import Funding
-from runs_budgets.offers import Asked, family_offers, unfunded_allowed
-from runs_budgets.sections import Account, Quota, Terms
+from runs_budgets.sections import Metered, Quota, Terms
 from runs_budgets.settings import BudgetSettings
-from runs_budgets.status import accounted
-from runs_core import Account as Accounted
-from runs_core import Ask, Budget, Class, Closed, Lease, Offers, Section, Split, Stage, Unit, View, hookimpl
+from runs_core import (
+    Account,
+    Ask,
+    Budget,
+    Class,
+    Index,
+    Lease,
+    Offers,
+    Run,
+    Section,
+    Split,
+    Stage,
+    Unit,
+    View,
+    hookimpl,
+)
 
 RUNS_HOOK_API = (1, 1)
-UNFUNDED = "unfunded"
 
 
 @hookimpl
@@ -24,22 +36,21 @@ def runs_settings() -> type:
 
 @hookimpl
 def runs_sections() -> Sequence[Section]:
-    return [
+    return (
         Section(plugin="budgets", kind="Budget", name="", cls=Quota),
-        Section(plugin="budgets", kind="Budget", name="", cls=Account, part="status"),
+        Section(plugin="budgets", kind="Budget", name="", cls=Metered, part="status"),
         Section(plugin="budgets", kind="Run", name="funding", cls=Terms),
-    ]
+    )
 
 
 @hookimpl
-def runs_index() -> Funding:
+def runs_index() -> Index:
     return Funding()
 
 
 @hookimpl
 def runs_cover(ask: Ask, view: View, now: datetime, settings: BudgetSettings) -> Offers:
-    asked = Asked(ask=ask, now=now, min_runtime=int(settings.min_runtime.total_seconds()))
-    return Offers(offers=tuple(family_offers(view.index(Funding), asked)), unfunded=unfunded_allowed(ask))
+    return offers.cover(view.index(Funding), offers.Asked(ask=ask, now=now, min_runtime=settings.min_runtime))
 
 
 @hookimpl
@@ -53,21 +64,25 @@ def runs_meter(lease: Lease, view: View, now: datetime) -> Split | None:
 
 
 @hookimpl
-def runs_account(budget: Budget, view: View, now: datetime, settings: BudgetSettings) -> Accounted:
-    flavors = frozenset(view.flavors())
-    return accounted(view.index(Funding), budget, now, flavors=flavors, soon=settings.expires_soon)
+def runs_account(budget: Budget, view: View, now: datetime, settings: BudgetSettings) -> Account:
+    return accounts.account(view.index(Funding), budget, now, settings.expires_soon)
 
 
 @hookimpl
 def runs_stages() -> Sequence[Stage]:
-    return [Stage(name=UNFUNDED, order=1, closure=Closed.UNFUNDED_RECLAIMED)]
+    return (victims.UNFUNDED_WORK,)
 
 
 @hookimpl
 def runs_victims(stage: str, flavor: str, view: View) -> Sequence[Unit] | None:
-    return view.index(Funding).unfunded_of(flavor) if stage == UNFUNDED else None
+    return victims.unfunded_work(view.index(Funding), view, flavor) if stage == victims.UNFUNDED_WORK.name else None
 
 
 @hookimpl
 def runs_moments(view: View) -> Sequence[datetime]:
     return view.index(Funding).moments()
+
+
+@hookimpl
+def runs_explained(run: Run, view: View) -> Sequence[str]:
+    return tuple(accounts.lines(victims.paying(view.index(Funding), view, run)))

@@ -12,7 +12,7 @@ from runs_budgets.family import Family
 from runs_budgets.layout import lay_out
 from runs_budgets.meter import FRESH
 from runs_budgets.registry import Registry
-from runs_budgets.sections import NOTHING, Account, Envelope, Quota
+from runs_budgets.sections import NOTHING, Envelope, Metered, Quota
 from runs_core import Payer
 
 LAST = "\U0010ffff"
@@ -34,7 +34,7 @@ class Quotas:
 
     # -- budgets ----------------------------------------------------------------------------------------------------
 
-    def put(self, name: str, new: tuple[str, Quota] | None, account: Account | None = None) -> None:
+    def put(self, name: str, new: tuple[str, Quota] | None, account: Metered | None = None) -> None:
         """That Budget is now this owner's, with this quota; None: it is gone.
 
         O(its claims), and O(the claims of those whose relations are others now).
@@ -85,7 +85,7 @@ class Quotas:
                         self._registry.retier(claim)
 
     def _specify(
-        self, budget: str, name: str, owner: str | None, spec: Envelope | None, account: Account | None
+        self, budget: str, name: str, owner: str | None, spec: Envelope | None, account: Metered | None
     ) -> None:
         """An envelope is now so, or no more. One that nobody names or claims is forgotten."""
         books = self._books
@@ -97,7 +97,7 @@ class Quotas:
                 if -NEVER < edge < NEVER:
                     del self._edges[bisect_left(self._edges, (edge, budget, name))]
         first = purse.spec is None and purse.began is None
-        purse.owner, purse.spec = owner if spec is not None else None, spec
+        purse.specify(owner, spec)
         if spec is None:
             purse.open = False
             books.redue(purse)
@@ -115,7 +115,7 @@ class Quotas:
         purse.spent, purse.lent_out = purse.exhausted(books.now)
         books.redue(purse)
 
-    def _take_over(self, purse: Purse, account: Account, start: int) -> None:
+    def _take_over(self, purse: Purse, account: Metered, start: int) -> None:
         used = next((used for used in account.envelopes if used.name == purse.payer.envelope), None)
         if used is None or account.metered_until is None:
             return

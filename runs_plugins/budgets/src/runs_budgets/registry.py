@@ -87,9 +87,10 @@ class Registry:
         return claim.purse.fill.insert(claim)
 
     def settle(self, claim: Claim, changed: Changed) -> None:
-        """Write down what became of the claims, this one's leases in any case: they are others than before."""
+        """Write down what became of the claims. A lease may be of another class though its claim takes the same."""
         self._books.settle(changed)
-        self._books.reclass(claim)
+        if claim.levels is not None or not changed or not claim.taken:
+            self._books.reclass(claim)
 
     def join(self, claim: Claim) -> None:
         """How near its owner is to the envelope's, and what follows from it."""

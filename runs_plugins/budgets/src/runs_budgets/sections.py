@@ -192,7 +192,7 @@ class Used:
 
 
 @attrs.frozen(kw_only=True)
-class Account:
+class Metered:
     """The budgets plugin's part of Budget.status: the checkpoint that its meter goes on from after a restart."""
 
     envelopes: tuple[Used, ...] = field(Fact(doc="By envelope.", unique_by="name"), default=())

@@ -1,4 +1,4 @@
-"""What administrators can set."""
+"""What an administrator may set."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from runs_core import Fact, field
 
 @attrs.frozen(kw_only=True)
 class BudgetSettings:
-    """Of the budgets plugin."""
+    """expires_soon, min_runtime: spans of time."""
 
-    min_runtime: timedelta = field(
-        Fact(doc="An envelope covers a run only while its GPU-hours left would pay for so long."),
-        default=timedelta(minutes=30),
-    )
     expires_soon: timedelta = field(
-        Fact(doc="A Budget says ExpiresSoon when a window of it closes within so long."), default=timedelta(days=7)
+        Fact(doc="So long before an envelope closes, or before its hours end, its Budget says ExpiresSoon."),
+        default=timedelta(days=3),
+    )
+    min_runtime: timedelta = field(
+        Fact(doc="An envelope with GPU-hours covers only what its hours left would pay for so long."),
+        default=timedelta(minutes=30),
     )
