@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.generate import api, cli, hooks, settings, simulated, views
+from docs.generate import api, cli, faults, hooks, settings, simulated, views
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 PAGES: Mapping[str, Callable[[], str]] = {
     "api.md": api.page,
     "cli.md": cli.page,
+    "faults.md": faults.page,
     "hooks.md": hooks.page,
     "settings.md": settings.page,
     "simulated.md": simulated.page,

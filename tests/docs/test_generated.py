@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = ("api.md", "cli.md", "hooks.md", "settings.md", "simulated.md", "views.md")
+PAGES = ("api.md", "cli.md", "faults.md", "hooks.md", "settings.md", "simulated.md", "views.md")
 
 
 def check(folder: Path) -> subprocess.CompletedProcess[str]:

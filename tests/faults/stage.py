@@ -371,7 +371,7 @@ class Stage:
 
     def _delete(self, path: str, **options: object) -> None:
         try:
-            self.plane.admin.call("DELETE", path, {"propagationPolicy": "Background", **options})
+            self.plane.admin.call("DELETE", path, {"propagationPolicy": "Background", **options}, seconds=60)
         except Refused as error:
             if error.status not in (404, 409):
                 raise
