@@ -106,11 +106,12 @@ def test_whoever_has_the_rights_still_may_not_open_close_or_mark_a_lease(guarded
     assert "written by the scheduler only" in (refusal(guarded.meddler, ours("gpuleases"), lease) or "")
     stored = patch(guarded.scheduler, ours("gpuleases", "open"), lease)
     shut = {"closed": True, "end": "2026-01-31T09:00:00Z", "closureReason": "NodeLost"}
-    for change in (
+    changes: list[Object] = [
         {"status": shut},
         {"metadata": {"finalizers": []}},
         {"metadata": {"labels": {"runs.dev/run": "other"}}},
-    ):
+    ]
+    for change in changes:
         with pytest.raises(Refused, match="written by the scheduler only"):
             merge(guarded.meddler, ours("gpuleases", "open"), change)
     note = merge(guarded.meddler, ours("gpuleases", "open"), {"metadata": {"annotations": {"note": "seen"}}})
