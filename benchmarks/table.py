@@ -13,11 +13,13 @@ PAGE = HERE.parent / "docs" / "reference" / "performance.md"
 HEAD = """\
 # Performance
 
-Made by `python -m benchmarks --table` from `benchmarks/results/`; `tox -e bench` measures all of it anew.
+Made by `python -m benchmarks --table` from `benchmarks/results/`; `tox -e bench` measures it anew, and
+`tox -e bench -- --live` what has to do with a real API server, on the same machine, once and in full.
 
-All costs are CPU time. A ratio compares two workloads within one run, measured in turn (A, B, A, B …); its measure is
-the median of the ratios. In every workload runs waited, more than 80 % of the GPUs were in use, and at the end no
-invariant was broken and the free GPUs were those that the open leases leave: a measurement that fails this is refused.
+All other costs are CPU time. A ratio compares two workloads within one run, measured in turn (A, B, A, B …); its
+measure is the median of the ratios. In every workload runs waited, more than 80 % of the GPUs were in use, and at the
+end no invariant was broken and the free GPUs were those that the open leases leave: a measurement that fails this is
+refused.
 """
 
 
