@@ -13,6 +13,7 @@ import time
 from runs_cli.main import root
 from runs_core.cluster.kube.api import Object
 from runs_core.cluster.kube.cluster import KubeCluster
+from runs_core.cluster.kube.statuses import Basis
 from runs_core.cluster.kube.writes import Writes
 from runs_core.values.effect import Effect
 
@@ -28,7 +29,7 @@ def slow(cluster: KubeCluster, holder: str) -> int:
     return lead(cluster, holder)
 
 
-def wasteful(writes: Writes, effect: Effect, *more: object) -> Object | None:
+def wasteful(writes: Writes, effect: Effect, *more: Basis) -> Object | None:
     """However often it is asked, the outcome is the same: writes may be repeated."""
     time.sleep(WAIT_SECONDS)
     for _ in range(2):
