@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
@@ -61,7 +61,7 @@ FAMILY = (
 
 class TestConformance(PluginConformance):
     name = "budgets"
-    plugin: ClassVar = plugin
+    plugin: ClassVar[Any] = plugin
     runs: ClassVar = (
         a_run("picky", owner="vision", sections=(Terms(allow_unfunded=False),)),
         a_run("plain", owner="speech"),

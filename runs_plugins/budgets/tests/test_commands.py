@@ -1,0 +1,60 @@
+"""`runs budgets` on the embedded cluster."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from runs_cli.main import root
+
+BUDGET = """
+apiVersion: runs.dev/v1alpha1
+kind: Budget
+metadata: {name: vision}
+spec:
+  owner: vision
+  namespaces: {names: [default]}
+  envelopes:
+  - {name: main, flavor: H100, gpus: 12, gpuHours: 100, window: {end: "2026-02-01T00:00:00Z"}}
+"""
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Two nodes of eight GPUs, a budget, and a run on it."""
+    for name in ("RUNS_PLUGINS", "RUNS_LOCAL"):
+        monkeypatch.delenv(name, raising=False)
+    path, manifest = str(tmp_path / "fleet.db"), tmp_path / "budget.yaml"
+    manifest.write_text(BUDGET)
+    called(path, "cluster", "init", "--nodes", "2", "--flavor", "H100", "--at", "2026-01-05T08:00:00Z")
+    called(path, "cluster", "apply", "-f", str(manifest))
+    called(path, "submit", "train", "--gpus", "8")
+    called(path, "cluster", "advance", "2m")
+    return path
+
+
+def called(path: str, *words: str) -> str:
+    done = CliRunner().invoke(root, ["--local", path, *words])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_usage_has_the_keys_that_are_documented_and_what_is_used(fleet: str) -> None:
+    [line] = json.loads(called(fleet, "budgets", "usage", "-o", "json"))["items"]
+    used = line.pop("gpuHoursUsed")
+    left = line.pop("gpuHoursLeft")
+    assert 0 < used <= 8 * 2 / 60 + 0.01
+    assert used + left == pytest.approx(100, abs=0.02)
+    assert line == {
+        "owner": "vision", "budget": "vision", "envelope": "main", "flavor": "H100", "gpus": 12, "owned": 8,
+        "shared": 0, "borrowed": 0, "headroom": 4, "opens": None, "closes": "2026-02-01T00:00:00Z",
+    }  # fmt: skip
+
+
+def test_usage_is_a_table_for_people(fleet: str) -> None:
+    head, row = called(fleet, "budgets", "usage").splitlines()
+    assert head.split()[:4] == ["BUDGET", "ENVELOPE", "OWNER", "FLAVOR"]
+    assert row.split()[:9] == ["vision", "main", "vision", "H100", "12", "8", "0", "0", "4"]
