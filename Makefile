@@ -20,13 +20,13 @@ test: .venv/.tox ## every check: style, types, tests
 clean: ## remove what these commands made
 	rm -rf .venv .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.venv/.demo: .venv/.place runs_core/pyproject.toml runs_cli/pyproject.toml runs_plugins/budgets/pyproject.toml
+.venv/.demo: .venv/.place runs_core/pyproject.toml runs_cli/pyproject.toml runs_plugins/budgets/pyproject.toml runs_plugins/borrowing/pyproject.toml
 	@echo "Installing runs into .venv …"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ./runs_core -e './runs_cli[charts]' -e ./runs_plugins/budgets
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ./runs_core -e './runs_cli[charts]' -e ./runs_plugins/budgets -e ./runs_plugins/borrowing
 	@touch .venv/.demo
 
 # tox does not look into the pyproject.toml of what it installs editable: what one of them asks for anew needs new environments.
-.venv/.tox: .venv/.place runs_core/pyproject.toml runs_cli/pyproject.toml runs_plugins/budgets/pyproject.toml tests/requirements.txt
+.venv/.tox: .venv/.place runs_core/pyproject.toml runs_cli/pyproject.toml runs_plugins/budgets/pyproject.toml runs_plugins/borrowing/pyproject.toml tests/requirements.txt
 	@rm -rf .tox
 	@echo "Installing tox into .venv …"
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check 'tox>=4.30,<5' 'tox-uv>=1.29,<2'

@@ -163,7 +163,7 @@ def test_annotations_beyond_what_kubernetes_stores_are_refused() -> None:
 @pytest.mark.parametrize(
     ("kind", "field", "plugin"),
     [
-        ("Run", "funding", "borrowing"),
+        ("Run", "funding", "budgets"),
         ("Run", "malleable", "elasticity"),
         ("Run", "spares", "spares"),
         ("Budget", "envelopes", "budgets"),
@@ -186,7 +186,8 @@ def test_a_plugin_of_the_source_tree_comes_with_the_command_that_installs_it(tmp
     folder.mkdir(parents=True)
     (folder / "pyproject.toml").touch()
     assert whose("Run", "spares", tmp_path) == (
-        "got a field of the plugin spares, which is not on: install it with `pip install -e runs_plugins/spares`"
+        "got a field of the plugin spares, which is not on: install it with `pip install -e runs_plugins/spares`, "
+        "or switch it on"
     )
 
 

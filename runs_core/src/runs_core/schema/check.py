@@ -45,7 +45,8 @@ class Fault(NamedTuple):
 def faults(value: object, shape: Shape, read: Converter, kind: str = "") -> Iterator[Fault]:
     """In the order of the value.
 
-    read: builds the classes whose rules are asked. kind: of the object, to name the plugin that an unknown field is of.
+    read: builds the classes whose rules are asked. kind: of the object, and its section, to name the plugin that an
+    unknown field is of.
     """
     match shape:
         case Record():
@@ -79,14 +80,24 @@ def _record(value: object, shape: Record, read: Converter, kind: str) -> Iterato
 
 def _members(value: dict[str, Any], shape: Record, read: Converter, kind: str) -> Iterator[Fault]:
     if not shape.open:
-        for name in value:
+        for name, one in value.items():
             if shape.member(name) is None:
-                yield Fault((name,), _unknown(name, shape, kind), harmless=True)
+                yield from _foreign(name, one, shape, kind)
     for member in shape.members:
         if value.get(member.name) is not None:
-            yield from _under(member.name, faults(value[member.name], member.shape, read))
+            inside = f"{kind}.{member.name}" if kind else ""
+            yield from _under(member.name, faults(value[member.name], member.shape, read, inside))
         elif member.required:
             yield Fault((member.name,), f"got nothing, want {wanted(member.shape)}")
+
+
+def _foreign(name: str, value: object, shape: Record, kind: str) -> Iterator[Fault]:
+    """A field that the shape has not, or, where they are of several plugins, the fields inside."""
+    inside = value if isinstance(value, dict) else {}
+    theirs = {one: told for one in inside if (told := whose(f"{kind}.{name}", one)) is not None}
+    yield from (Fault((name, one), told, harmless=True) for one, told in theirs.items())
+    if not theirs or len(theirs) < len(inside):
+        yield Fault((name,), _unknown(name, shape, kind), harmless=True)
 
 
 def _unknown(name: str, shape: Record, kind: str) -> str:

@@ -1,0 +1,41 @@
+"""The hooks: each calls a function that can be tested without a scheduler.
+
+What a loan counts as, and what displaces it, is worked out by budgets: it knows every claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from runs_borrowing.loans import loans, sponsored, told
+from runs_borrowing.sections import Borrowing
+from runs_borrowing.settings import BorrowingSettings
+from runs_budgets.funding import Funding
+from runs_budgets.offers import Asked
+from runs_core import Ask, Offers, Run, Section, View, hookimpl
+
+RUNS_HOOK_API = (1, 1)
+
+
+@hookimpl
+def runs_settings() -> type:
+    return BorrowingSettings
+
+
+@hookimpl
+def runs_sections() -> Sequence[Section]:
+    return [Section(plugin="borrowing", kind="Run", name="funding", cls=Borrowing)]
+
+
+@hookimpl
+def runs_cover(ask: Ask, view: View, now: datetime, settings: BorrowingSettings) -> Offers | None:
+    if not sponsored(ask):
+        return None
+    asked = Asked(ask=ask, now=now, min_runtime=int(settings.min_runtime.total_seconds()))
+    return Offers(offers=tuple(loans(view.index(Funding), asked)))
+
+
+@hookimpl
+def runs_explained(run: Run, view: View) -> Sequence[str]:
+    return told(run, view)
