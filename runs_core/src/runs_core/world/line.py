@@ -196,6 +196,11 @@ class Line:
 
     # -- who pays ---------------------------------------------------------------------------------------------------
 
+    def unhear(self) -> None:
+        """Envelopes that nobody has looked at yet may pay now: every queue is asked again."""
+        for shape in self.shapes.values():
+            self._unheard |= {queue: None for ask, queue in shape.queues.items() if ask is not None}
+
     def covered(self, queue: Queue, cover: Cover) -> None:
         """That is what the budgets say to this queue now."""
         self._watch(queue, [look.payer for look in cover.looks])

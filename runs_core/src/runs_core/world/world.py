@@ -736,6 +736,9 @@ class World:
                 self.line.doubt()
                 self.unpaid.doubt()
             self._owners_changed()
+            if self.funded:
+                self.line.unhear()
+                self.unpaid.unhear()
             self._touch_budgets({known.spec.owner for known in (old, budget) if known is not None})
 
     def _touch_budgets(self, owners: AbstractSet[str]) -> None:
@@ -745,6 +748,7 @@ class World:
 
     def _owners_changed(self) -> None:
         before, self._owners = self._owners, {}
+        self._unpaid_moved.update(self.unpaid.entries)
         for namespace in sorted(self._unstarted):
             if before.get(namespace) != self.owners(namespace):
                 self.touch(*self._unstarted[namespace])
