@@ -155,11 +155,6 @@ class Line:
                 queue.stale = True
                 self.gave.update(self._seen(queue))
 
-    def doubt(self) -> None:
-        """There may be others to pay than those that were asked: every queue is to be answered anew."""
-        for shape in self.shapes.values():
-            self._unheard |= {queue: None for queue in shape.queues.values() if queue.ask is not None}
-
     # -- who is next ------------------------------------------------------------------------------------------------
 
     def first(self, queue: Queue) -> Head | None:

@@ -732,9 +732,6 @@ class World:
         if not self._supposed:
             self.touched_budgets.add(name)
         if old is None or budget is None or old.spec != budget.spec:
-            if not self._supposed:
-                self.line.doubt()
-                self.unpaid.doubt()
             self._owners_changed()
             if self.funded:
                 self.line.unhear()
