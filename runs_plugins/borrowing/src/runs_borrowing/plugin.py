@@ -32,7 +32,7 @@ def runs_sections() -> Sequence[Section]:
 def runs_cover(ask: Ask, view: View, now: datetime, settings: BorrowingSettings) -> Offers | None:
     if not sponsored(ask):
         return None
-    asked = Asked(ask=ask, now=now, min_runtime=int(settings.min_runtime.total_seconds()))
+    asked = Asked(ask=ask, now=now, min_runtime=settings.min_runtime)
     return Offers(offers=tuple(loans(view.index(Funding), asked)))
 
 
