@@ -32,7 +32,7 @@ def _edit(names: tuple[str, ...], done: str, wish: Wish) -> int:
         before = {run.key: run for run in runs}
         for run in runs:
             if not run.status.phase.terminal and not _granted(run, wish):
-                session.wish(run, wish[0], wanted=wish[1])
+                session.amend(run.key, {wish[0]: True if wish[1] else None})
         session.settle()
         after = [session.find_run(key) or run for key, run in before.items()]
         answer(

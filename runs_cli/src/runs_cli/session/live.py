@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import attrs
@@ -286,11 +286,12 @@ class Live(Looking):
         except Refused as refusal:
             raise _said_no(refusal, body["metadata"]) from refusal
 
-    def wish(self, run: Run, field: str, *, wanted: bool) -> None:
+    def amend(self, run: Key, change: Mapping[str, object], version: str = "") -> None:
+        known = {"metadata": {"resourceVersion": version}} if version else {}
         try:
-            body = self.client.patch("Run", run.key, {"spec": {field: True if wanted else None}})
+            body = self.client.patch("Run", run, {**known, "spec": change})
         except Refused as refusal:
-            raise _said_no(refusal, {"namespace": run.key.namespace, "name": run.key.name}) from refusal
+            raise _said_no(refusal, {"namespace": run.namespace, "name": run.name}) from refusal
         self.world.apply(RunSeen(run_from_object(body, self.plugins.sections)))
 
 

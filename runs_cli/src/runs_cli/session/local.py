@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import Registry
 from runs_core.schema.changes import changes_refused
 from runs_core.schema.convert import Object, budget_from_object, lease_from_object, run_from_object
+from runs_core.schema.manifest import validate
 from runs_core.schema.nodes import node_to_object
 from runs_core.serve import drive
 from runs_core.serve.loop import Loop
@@ -181,14 +183,16 @@ class Local(Looking):
         self._allowed(old, {**body, "status": old.get("status")})
         return body, "unchanged" if old.get("spec") == body.get("spec") else "configured"
 
-    def wish(self, run: Run, field: str, *, wanted: bool) -> None:
-        def change(body: Object) -> None:
-            if wanted:
-                body["spec"][field] = True
-            else:
-                body["spec"].pop(field, None)
+    def amend(self, run: Key, change: Mapping[str, object], version: str = "") -> None:
+        def edit(body: Object) -> None:
+            old = copy.deepcopy(body)
+            _merge(body["spec"], change)
+            known = validate(old, self.plugins.sections)
+            if wrong := [problem for problem in validate(body, self.plugins.sections) if problem not in known]:
+                raise InvalidInput(wrong)
+            self._allowed(old, body)
 
-        self.objects.edit("Run", run.key, change)
+        self.objects.edit("Run", run, edit, version=version or None)
 
     def _allowed(self, old: Object, new: Object) -> None:
         """InvalidInput: the one must not follow the other."""
@@ -243,3 +247,16 @@ def _with_state(body: Object) -> Object:
 def _name(body: Object) -> str:
     key = key_in(body)
     return str(key) if key.namespace else key.name
+
+
+def _merge(into: Object, change: Mapping[str, object]) -> None:
+    """As RFC 7386 has it: a map changes a map, None takes away, all else replaces."""
+    for name, value in change.items():
+        if isinstance(value, Mapping):
+            inside = into.get(name)
+            into[name] = inside if isinstance(inside, dict) else {}
+            _merge(into[name], value)
+        elif value is None:
+            into.pop(name, None)
+        else:
+            into[name] = value

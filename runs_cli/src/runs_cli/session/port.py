@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -163,8 +163,8 @@ class Session(Protocol):
         """
         ...
 
-    def wish(self, run: Run, field: str, *, wanted: bool) -> None:
-        """Set a yes-or-no field of its spec."""
+    def amend(self, run: Key, change: Mapping[str, object], version: str = "") -> None:
+        """Change these fields of its spec, as a JSON merge patch. version: the resourceVersion that it must have."""
         ...
 
 

@@ -1,0 +1,24 @@
+"""`runs loans`: what is lent to whom."""
+
+from __future__ import annotations
+
+import click
+
+from runs_cli.command import declare
+
+
+@declare(
+    "loans",
+    examples=(
+        ("Who lends to whom?", "runs loans"),
+        ("What did the vision team lend?", "runs loans --lender vision"),
+        ("What does the audio team owe?", "runs loans --borrower audio"),
+    ),
+)
+@click.option("--lender", metavar="OWNER", help="Lent by that owner only.")
+@click.option("--borrower", metavar="OWNER", help="Lent to that owner only.")
+def loans() -> None:
+    """Loans that stand now, of all namespaces unless -n names one: since when, and GPU-hours lent to that run so far.
+
+    Hours are rounded down to hundredths.
+    """

@@ -1,0 +1,113 @@
+"""What the commands show, from leases and what they have metered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import attrs
+
+from runs_core import Class, Key, Lease, Payer, Split
+
+HOUR = 3600
+Place = tuple[str | None, str | None]
+"""Budget and envelope; None: nobody pays."""
+
+
+@attrs.frozen(kw_only=True)
+class Held:
+    """A lease, open or closed. cls: what it counts as now. used: GPU-seconds so far, by class."""
+
+    lease: Lease
+    cls: Class
+    used: Split
+
+
+@attrs.frozen(kw_only=True)
+class Paid:
+    """GPUs now, by payer and class; GPU-seconds so far, by class and by payer."""
+
+    now: tuple[tuple[Place, Class, int], ...]
+    used: Split
+    by_payer: tuple[tuple[Place, int], ...]
+
+
+@attrs.frozen(kw_only=True)
+class Loan:
+    """What one envelope lends to one run. lender, borrower: owners. gpu_seconds: lent so far."""
+
+    lender: str
+    payer: Payer
+    borrower: str
+    run: Key
+    gpus: int
+    since: datetime
+    gpu_seconds: int
+
+
+def paid(held: Iterable[Held]) -> Paid:
+    """Of all leases of one run. Payers sorted, nobody last."""
+    now: dict[tuple[Place, Class], int] = {}
+    by_payer: dict[Place, int] = {}
+    used = Split()
+    for one in held:
+        payer, nobody = _place(one.lease), one.used.unfunded
+        if not one.lease.status.closed:
+            now[payer, one.cls] = now.get((payer, one.cls), 0) + one.lease.gpus
+        for cls in Class:
+            used = used.plus(cls, getattr(one.used, cls.value))
+        for place, seconds in ((payer, one.used.total - nobody), ((None, None), nobody)):
+            if seconds:
+                by_payer[place] = by_payer.get(place, 0) + seconds
+    return Paid(
+        now=tuple((place, cls, gpus) for (place, cls), gpus in sorted(now.items(), key=lambda one: _order(*one[0]))),
+        used=used,
+        by_payer=tuple(sorted(by_payer.items(), key=lambda one: _order(one[0]))),
+    )
+
+
+def _place(lease: Lease) -> Place:
+    payer = lease.spec.payer
+    return (None, None) if payer is None else (payer.budget, payer.envelope)
+
+
+def _order(place: Place, cls: Class = Class.OWNED) -> tuple[bool, str, str, int]:
+    return place[0] is None, place[0] or "", place[1] or "", list(Class).index(cls)
+
+
+def loans(held: Iterable[Held], owner_of: Callable[[str], str | None]) -> tuple[Loan, ...]:
+    """Those that stand, by lender, envelope and run; what the run was lent there before counts too.
+
+    owner_of: the owner of a Budget; None: it is gone.
+    """
+    found: dict[tuple[Payer, str], list[Held]] = {}
+    for one in held:
+        if one.lease.spec.payer is not None:
+            found.setdefault((one.lease.spec.payer, one.lease.spec.run_ref.uid), []).append(one)
+    made = [_loan(payer, leases, owner_of(payer.budget) or payer.budget) for (payer, _), leases in found.items()]
+    return tuple(sorted((one for one in made if one is not None), key=_rank))
+
+
+def _loan(payer: Payer, leases: Iterable[Held], lender: str) -> Loan | None:
+    leases = list(leases)
+    stand = [one for one in leases if one.cls is Class.BORROWED and not one.lease.status.closed]
+    if not stand:
+        return None
+    return Loan(
+        lender=lender,
+        payer=payer,
+        borrower=stand[0].lease.spec.owner or "",
+        run=stand[0].lease.run,
+        gpus=sum(one.lease.gpus for one in stand),
+        since=min(one.lease.spec.start for one in stand),
+        gpu_seconds=sum(one.used.borrowed for one in leases),
+    )
+
+
+def _rank(loan: Loan) -> tuple[str, str, str, Key]:
+    return loan.lender, loan.payer.budget, loan.payer.envelope, loan.run
+
+
+def hours(seconds: int) -> float:
+    """Rounded down to hundredths."""
+    return seconds * 100 // HOUR / 100
