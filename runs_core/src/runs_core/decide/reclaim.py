@@ -30,6 +30,7 @@ from runs_core.values.resolution import Beneficiary, Candidate, Cut, Pool, Resol
 from runs_core.values.run import OnLoss, Phase, Run
 from runs_core.world.bound import bound_of, paid_of
 from runs_core.world.fleet import DomainFleet, FlavorFleet
+from runs_core.world.needs import narrowed
 from runs_core.world.world import World
 
 ACTIVATING = "Activating"
@@ -62,9 +63,9 @@ def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]
         if taken is None:
             continue
         with world.supposing(_without(world, taken)):
-            placement = place_paid(world, fleet, need, said.shares, advice)
+            placement = _placed(world, asked, need, domains, advice)
         if placement is None:
-            return ()
+            continue
         question = _question(world, run, need, nodes)
         resolution = resolution_of(question, taken, bound=bound_of(placement), payers=paid_of(said.shares))
         closures = {stage.name: stage for stage in advice.stages}
@@ -149,6 +150,21 @@ def _scopes(fleet: FlavorFleet, need: Need, units: Units) -> Iterator[tuple[Doma
         total += most[domain]
         if count > 1 and total >= need.gpus:
             yield tuple(widest[:count])
+
+
+def _placed(
+    world: World, asked: Claimant, need: Need, domains: Sequence[DomainFleet], advice: Advice
+) -> Placement | None:
+    """Inside the scope: what a cut frees elsewhere is no part of what can be recomputed."""
+    if len(domains) == 1:
+        labels, key = world.settings.fleet, domains[0].key
+        names = (labels.region_label, labels.cluster_label, labels.domain_label)
+        here = narrowed(need.filter, tuple(zip(names, key, strict=True)), labels)
+        return place_paid(world, asked.fleet, attrs.evolve(need, filter=here), asked.cover.shares, advice)
+    placement = place_paid(world, asked.fleet, need, asked.cover.shares, advice)
+    if placement is None or {group.domain for group in placement.groups} <= {domain.key for domain in domains}:
+        return placement
+    return None
 
 
 def _taken(world: World, run: Run, need: Need, nodes: Sequence[ScopeNode], units: Units) -> Taken | None:

@@ -153,7 +153,7 @@ class Line:
             shape.never = None
             for queue in shape.queues.values():
                 queue.stale = True
-                self.gave.update(self._seen(queue))
+        self.unhear()
 
     # -- who is next ------------------------------------------------------------------------------------------------
 

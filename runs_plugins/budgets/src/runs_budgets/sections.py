@@ -121,8 +121,8 @@ def _known(quota: Quota) -> bool:
 
 @rules(
     Rule(
-        cel="!has(self.aggregateCaps) || self.aggregateCaps.all(c, c.envelopes.all(n, "
-        "has(self.envelopes) && self.envelopes.exists(e, e.name == n && e.flavor == c.flavor)))",
+        cel="!has(self.aggregateCaps) || (has(self.envelopes) && self.aggregateCaps.all(c, self.envelopes"
+        ".filter(e, e.flavor == c.flavor && e.name in c.envelopes).size() == c.envelopes.size()))",
         message="want envelopes of this Budget, of the cap's own flavor",
         field="aggregateCaps",
         check=_known,
