@@ -67,7 +67,7 @@ MEANS = {
     "Counts.gpus": "all GPUs; the sum of the next five",
     "Counts.active": "held by ranks",
     "Counts.spare": "held to replace a rank",
-    "Counts.unfunded": "always 0: nobody keeps quotas",
+    "Counts.unfunded": "held by ranks, and nobody pays for it; 0 where no plugin keeps quotas",
     "Counts.unavailable": "not held, on nodes that take nothing new, or used by pods of others",
     "Counts.free": "free",
     "FlavorTop.flavor": "the flavor",

@@ -19,6 +19,8 @@ WIDTHS = (1, 2, 4, 8, 8, 16, 16, 32, 64)
 ARRIVALS = 330
 SEED = 7
 TEAMS = ("language", "vision", "robotics")
+QUOTAS = {"language": (160, 32), "vision": (96, 32), "lab": (96, 32)}
+"""GPUs of H100 and of A100."""
 
 
 class Submit(NamedTuple):
@@ -66,8 +68,8 @@ def _node(name: str, flavor: str, domain: str) -> Node:
     return Node(name=name, flavor=flavor, domain=place, gpus=8, cpu_milli=128_000, memory_bytes=2 << 40, pods=110)
 
 
-def owners() -> list[Object]:
-    """Three namespaces, two of which spend for somebody."""
+def owners(*, quotas: bool = False) -> list[Object]:
+    """Three namespaces, two of which spend for somebody. quotas: with envelopes, and a parent that shares its own."""
     spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}} for team in TEAMS]
     budgets = [
         {
@@ -78,7 +80,20 @@ def owners() -> list[Object]:
         }
         for team in TEAMS[:2]
     ]
-    return [*spaces, *budgets]
+    return [*spaces, *(_with_quotas(budgets) if quotas else budgets)]
+
+
+def _with_quotas(budgets: list[Object]) -> list[Object]:
+    """Two children of one lab, whose own envelopes they may use; robotics has nothing, and uses what is idle."""
+    for budget in budgets:
+        budget["spec"] |= {"parents": ["org:lab"], "envelopes": _envelopes(*QUOTAS[budget["metadata"]["name"]])}
+    spec = {"owner": "org:lab", "envelopes": _envelopes(*QUOTAS["lab"])}
+    return [*budgets, {"apiVersion": API_VERSION, "kind": "Budget", "metadata": {"name": "lab"}, "spec": spec}]
+
+
+def _envelopes(h100: int, a100: int) -> list[Object]:
+    flavors = {"h100": ("H100-80GB", h100), "a100": ("A100-80GB", a100)}
+    return [{"name": name, "flavor": flavor, "gpus": gpus} for name, (flavor, gpus) in flavors.items()]
 
 
 def happenings() -> list[Happening]:

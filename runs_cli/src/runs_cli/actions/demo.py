@@ -45,7 +45,7 @@ def demo(state: str | None) -> None:
 def _live(session: Local) -> None:
     """From START through LENGTH."""
     session.declare_nodes(day.nodes())
-    session.declare(day.owners())
+    session.declare(day.owners(quotas=any(section.plugin == "budgets" for section in session.plugins.sections)))
     session.settle()
     minutes = day.LENGTH // timedelta(minutes=1)
     with render.progress("a day of 64 nodes", minutes) as shown:
@@ -74,15 +74,20 @@ def _happen(session: Local, happening: day.Happening) -> None:
 def _show(session: Local, took: timedelta) -> None:
     found = status(session.world)
     waiting = line(session.world, session.advice)
+    fleet = top(session.world, session.advice)
     answer(
         session.asked,
-        plain=lambda: {"queue": plain(waiting), "status": plain(found), "top": plain(top(session.world))},
+        plain=lambda: {
+            "queue": plain(waiting),
+            "status": plain(found),
+            "top": plain(fleet),
+        },
         names=lambda: [str(session.asked.local)],
         blocks=lambda: [
             Notes(title=f"A day of 64 nodes, 512 GPUs and three teams, in {took.total_seconds():.0f} s.", lines=()),
             *status_blocks(found, head=False),
             _head(session, waiting),
-            fleet_table(top(session.world), "The fleet (`runs top`)"),
+            fleet_table(fleet, "The fleet (`runs top`)"),
             *_why(session, waiting),
             Notes(title="Try next", lines=_next(session, waiting)),
         ],
@@ -114,6 +119,7 @@ def _next(session: Local, waiting: Line) -> list[str]:
         f"{runs} leases -A --node {day.LOST_NODE} --since {since}",
         f"{runs} plan {first}",
         f"{runs} submit mine -n vision --gpus 16 --gpus-per-pod 8 --flavor A100-80GB --simulated-duration 30m",
+        *([f"{runs} resolve list"] if session.world.resolutions() else []),
         f"{runs} cluster advance 3h",
         f"{runs} cluster lose h100-000",
     ]

@@ -19,7 +19,7 @@ RARE = frozenset({"spare", "unfunded"})
 
 def top() -> None:
     with opened(asked()) as session:
-        found = view(session.world)
+        found = view(session.world, session.advice)
         answer(
             session.asked,
             plain=lambda: plain(found),
