@@ -7,7 +7,7 @@ it touches.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from runs_core.decide.advice import Advice
 from runs_core.values.need import Need
@@ -241,11 +241,24 @@ def _most_first(item: tuple[int, Room]) -> tuple[int, int, Domain]:
     return (-bound, room.free, room.domain.key)
 
 
-def place(fleet: Fleet, flavor: FlavorFleet, need: Need, *, advice: Advice, view: View) -> Placement | None:
-    """The plan for the whole width, or None. Cost: the domains looked at and the nodes used, not the fleet."""
+def place(
+    fleet: Fleet,
+    flavor: FlavorFleet,
+    need: Need,
+    *,
+    advice: Advice,
+    view: View,
+    within: Collection[Domain] | None = None,
+) -> Placement | None:
+    """The plan for the whole width, or None. within: only in these domains.
+
+    Cost: the domains looked at and the nodes used, not the fleet.
+    """
     if flavor.pods(need.gpus_per_pod) < need.pods:
         return None
     trial = Trial(fleet, flavor, need)
+    if within is not None:
+        trial.order = [(free, key) for free, key in trial.order if key in within]
     if advice.scoring:
         trial.score(advice, view)
     return trial.run()

@@ -13,7 +13,8 @@ import attrs
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.fit import Fit, short_by
-from runs_core.decide.paid import filters, place_paid
+from runs_core.decide.paid import filters
+from runs_core.decide.place import place
 from runs_core.decide.release import Cause, release
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.decide.scope import candidate_of, scope_of, wanted_of
@@ -30,7 +31,6 @@ from runs_core.values.resolution import Beneficiary, Candidate, Cut, Pool, Resol
 from runs_core.values.run import OnLoss, Phase, Run
 from runs_core.world.bound import bound_of, paid_of
 from runs_core.world.fleet import DomainFleet, FlavorFleet
-from runs_core.world.needs import narrowed
 from runs_core.world.world import World
 
 ACTIVATING = "Activating"
@@ -63,7 +63,8 @@ def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]
         if taken is None:
             continue
         with world.supposing(_without(world, taken)):
-            placement = _placed(world, asked, need, domains, advice)
+            here = {domain.key for domain in domains}  # what a cut frees elsewhere is no part of what is recomputed
+            placement = place(world.fleet, fleet, need, advice=advice, view=world, within=here)
         if placement is None:
             continue
         question = _question(world, run, need, nodes)
@@ -150,21 +151,6 @@ def _scopes(fleet: FlavorFleet, need: Need, units: Units) -> Iterator[tuple[Doma
         total += most[domain]
         if count > 1 and total >= need.gpus:
             yield tuple(widest[:count])
-
-
-def _placed(
-    world: World, asked: Claimant, need: Need, domains: Sequence[DomainFleet], advice: Advice
-) -> Placement | None:
-    """Inside the scope: what a cut frees elsewhere is no part of what can be recomputed."""
-    if len(domains) == 1:
-        labels, key = world.settings.fleet, domains[0].key
-        names = (labels.region_label, labels.cluster_label, labels.domain_label)
-        here = narrowed(need.filter, tuple(zip(names, key, strict=True)), labels)
-        return place_paid(world, asked.fleet, attrs.evolve(need, filter=here), asked.cover.shares, advice)
-    placement = place_paid(world, asked.fleet, need, asked.cover.shares, advice)
-    if placement is None or {group.domain for group in placement.groups} <= {domain.key for domain in domains}:
-        return placement
-    return None
 
 
 def _taken(world: World, run: Run, need: Need, nodes: Sequence[ScopeNode], units: Units) -> Taken | None:
