@@ -24,6 +24,7 @@ from runs_core.values.effect import Emit, PutResolution, SetRunStatus
 from runs_core.values.funding import Cover, Pledge, Stage, Unit
 from runs_core.values.lease import Lease, Role
 from runs_core.values.need import Need
+from runs_core.values.node import Domain
 from runs_core.values.placement import Placement
 from runs_core.values.quantity import counted
 from runs_core.values.resolution import Beneficiary, Candidate, Cut, Pool, Resolution, ScopeNode, Trigger
@@ -156,15 +157,18 @@ def _placed(
     world: World, asked: Claimant, need: Need, domains: Sequence[DomainFleet], advice: Advice
 ) -> Placement | None:
     """Inside the scope: what a cut frees elsewhere is no part of what can be recomputed."""
-    if len(domains) == 1:
-        labels, key = world.settings.fleet, domains[0].key
-        names = (labels.region_label, labels.cluster_label, labels.domain_label)
-        here = narrowed(need.filter, tuple(zip(names, key, strict=True)), labels)
-        return place_paid(world, asked.fleet, attrs.evolve(need, filter=here), asked.cover.shares, advice)
+    keys = {domain.key for domain in domains}
     placement = place_paid(world, asked.fleet, need, asked.cover.shares, advice)
-    if placement is None or {group.domain for group in placement.groups} <= {domain.key for domain in domains}:
-        return placement
-    return None
+    if placement is not None and len(keys) == 1 and not _lies_in(placement, keys):
+        labels = world.settings.fleet
+        names = (labels.region_label, labels.cluster_label, labels.domain_label)
+        here = narrowed(need.filter, tuple(zip(names, domains[0].key, strict=True)), labels)
+        placement = place_paid(world, asked.fleet, attrs.evolve(need, filter=here), asked.cover.shares, advice)
+    return placement if placement is not None and _lies_in(placement, keys) else None
+
+
+def _lies_in(placement: Placement, domains: set[Domain]) -> bool:
+    return all(group.domain in domains for group in placement.groups)
 
 
 def _taken(world: World, run: Run, need: Need, nodes: Sequence[ScopeNode], units: Units) -> Taken | None:
