@@ -39,6 +39,7 @@ if ALL:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(settings): what the scenario's cluster is set to")
     config.addinivalue_line("markers", "plugins(**plugins): which plugins are on, by name")
+    config.addinivalue_line("markers", "fractions: of seconds, which pods on a real API server do not tell")
     config.addinivalue_line("markers", "live: with plugins on, always played on a real API server as well")
 
 
@@ -47,6 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "play" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker
         everywhere = ALL or mark("plugins") is None or mark("live") is not None
+        everywhere = everywhere and mark("fractions") is None
         stages = [stage for stage in sorted(STAGES) if everywhere or not stage.startswith("kube")]
         metafunc.parametrize("play", stages, indirect=True)
 

@@ -33,6 +33,7 @@ def test_an_envelope_adds_up_what_was_held_on_it(play: FundedPlay) -> None:
     assert play.used("org") == {"owned": 420, "shared": 30}
 
 
+@pytest.mark.fractions
 @pytest.mark.settings(HALF)
 def test_only_whole_seconds_are_counted(play: FundedPlay) -> None:
     """Pods come up after 2.5 s: x (4) is held for 60.5 s, which are 60 whole ones: 240 GPU-seconds."""
@@ -44,6 +45,7 @@ def test_only_whole_seconds_are_counted(play: FundedPlay) -> None:
     assert play.metered("x") == [{"owned": 240}]
 
 
+@pytest.mark.fractions
 @pytest.mark.settings(HALF)
 def test_a_class_that_changes_within_a_second_loses_none_of_it(play: FundedPlay) -> None:
     """y ends at 60.5, and x (4, vision), on org's 4 since 0, is unfunded from 10 until then: 50.5 s of its 120.5.
@@ -118,24 +120,24 @@ def test_a_retry_of_a_gang_goes_on_in_its_lease(play: FundedPlay) -> None:
     assert play.metered("x") == [{"owned": 4 * int(held.length)}]
 
 
-def test_a_day_adds_up(play: FundedPlay) -> None:
-    """16 GPUs. Every 20 minutes of 8 hours a run of 4, an hour long, by turns of vision (8), of audio, its sibling (4),
+def test_a_morning_adds_up(play: FundedPlay) -> None:
+    """16 GPUs. Every 20 minutes of 3 hours a run of 4, an hour long, by turns of vision (8), of audio, its sibling (4),
     and of guest (none).
 
     Three begin in an hour, so that 12 of 16 GPUs are held and nobody waits. Each third run is of one owner, so that
-    no two of an owner run at once: vision's 8 runs and audio's are owned, guest's unfunded, 4 GPU-hours each.
+    no two of an owner run at once: vision's 3 runs and audio's are owned, guest's unfunded, 4 GPU-hours each.
     """
     play.fleet(a1=8, b1=8)
     play.quota("org")
     play.quota("vision", envelope(8), parents=["org"])
     play.quota("audio", envelope(4), parents=["org"])
     play.quota("guest")
-    for number in range(24):
+    for number in range(9):
         owner = ("vision", "audio", "guest")[number % 3]
         play.submit(f"r{number:02}", gpus=4, owner=owner, lasts="3598s")
         play.wait(1200)
-    play.until(9 * 3600 + 60)
+    play.until(4 * 3600 + 60)
     assert set(play.phases().values()) == {"Succeeded"}
-    assert (play.used("vision"), play.used("audio")) == ({"owned": 8 * 14400}, {"owned": 8 * 14400})
+    assert (play.used("vision"), play.used("audio")) == ({"owned": 3 * 14400}, {"owned": 3 * 14400})
     found = [split for name in play.names() for split in play.metered(name)]
-    assert found == [{"owned": 14400}, {"owned": 14400}, {"unfunded": 14400}] * 8
+    assert found == [{"owned": 14400}, {"owned": 14400}, {"unfunded": 14400}] * 3
