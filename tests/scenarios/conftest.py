@@ -4,35 +4,53 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from tests.kube.conftest import start
+from tests.scenarios.funds import FundedPlay
 from tests.scenarios.kube import KubeStage, RestartedKubeStage
 from tests.scenarios.local import LocalStage, RestartedStage
 from tests.scenarios.memory import MemoryStage
 from tests.scenarios.plane import EmptyPlane
 from tests.scenarios.play import Play
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import NONE, Stage
 from tests.scenarios.transcript import difference, transcript
 
+from runs_budgets import plugin as budgets
+from runs_core.hooks.registry import of
 from runs_core.settings import Settings
 
 Component = Callable[[str, Sequence[str]], Path]
-Makes = Callable[[pytest.FixtureRequest, Settings], Stage]
+Plugins = Mapping[str, object]
+Makes = Callable[[pytest.FixtureRequest, Settings, Plugins], Stage]
 STAGES: dict[str, Makes] = {
-    "memory": lambda _, settings: MemoryStage(settings, oracles=True),
-    "local": lambda request, settings: LocalStage(request.getfixturevalue("tmp_path"), settings),
-    "restarted": lambda request, settings: RestartedStage(request.getfixturevalue("tmp_path"), settings),
-    "kube": lambda request, settings: KubeStage(request.getfixturevalue("plane"), settings),
+    "memory": lambda _, settings, plugins: MemoryStage(settings, plugins, oracles=True),
+    "local": lambda request, *site: LocalStage(request.getfixturevalue("tmp_path"), *site),
+    "restarted": lambda request, *site: RestartedStage(request.getfixturevalue("tmp_path"), *site),
+    "kube": lambda request, *site: KubeStage(request.getfixturevalue("plane"), *site),
 }
-if os.environ.get("RUNS_TEST_SCENARIOS") == "all":
-    STAGES["kube-restarted"] = lambda request, settings: RestartedKubeStage(request.getfixturevalue("plane"), settings)
+ALL = os.environ.get("RUNS_TEST_SCENARIOS") == "all"
+if ALL:
+    STAGES["kube-restarted"] = lambda request, *site: RestartedKubeStage(request.getfixturevalue("plane"), *site)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(settings): what the scenario's cluster is set to")
+    config.addinivalue_line("markers", "plugins(**plugins): which plugins are on, by name")
+    config.addinivalue_line("markers", "fractions: of seconds, which pods on a real API server do not tell")
+    config.addinivalue_line("markers", "live: with plugins on, always played on a real API server as well")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With plugins on, only a choice of scenarios is played on an API server in every run of the tests."""
+    if "play" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker
+        everywhere = ALL or mark("plugins") is None or mark("live") is not None
+        everywhere = everywhere and mark("fractions") is None
+        stages = [stage for stage in sorted(STAGES) if everywhere or not stage.startswith("kube")]
+        metafunc.parametrize("play", stages, indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -56,17 +74,17 @@ def plane(component: Component, tmp_path_factory: pytest.TempPathFactory) -> Ite
     script = component("RUNS_TEST_KUBE", ("kubeplane", "kubenode")) / "kubeplane"
     folder = tmp_path_factory.mktemp("plane")
     try:
-        empty = EmptyPlane(start(script, folder))
+        empty = EmptyPlane(start(script, folder), of(budgets=budgets).sections)
         yield empty
         empty.end()
     finally:
         subprocess.run([script, "rm", folder], check=True, capture_output=True, timeout=60)
 
 
-@pytest.fixture(params=sorted(STAGES))
-def play(request: pytest.FixtureRequest) -> Play:
+@pytest.fixture
+def play(request: pytest.FixtureRequest) -> FundedPlay:
     """The scenario on one stage."""
-    return Play(STAGES[request.param](request, _settings(request.node)))
+    return FundedPlay(STAGES[request.param](request, _settings(request.node), _plugins(request.node)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,7 +95,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     if isinstance(scene, Play):
         told, stage = _finish(scene), _stage_of(pyfuncitem)
         if stage != "memory":
-            twin = Play(MemoryStage(_settings(pyfuncitem)))
+            twin = FundedPlay(MemoryStage(_settings(pyfuncitem), _plugins(pyfuncitem)))
             pyfuncitem.obj(twin)
             differs = difference(told, _finish(twin))
             assert differs is None, f"{stage} tells another story than memory:\n{differs}"
@@ -88,6 +106,11 @@ def _settings(item: pytest.Function) -> Settings:
     marker = item.get_closest_marker("settings")
     settings: Settings = marker.args[0] if marker else Settings()
     return settings
+
+
+def _plugins(item: pytest.Function) -> Plugins:
+    marker = item.get_closest_marker("plugins")
+    return marker.kwargs if marker else NONE
 
 
 def _finish(scene: Play) -> str:

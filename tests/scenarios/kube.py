@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from tests.scenarios.attached import attached
 from tests.scenarios.echoes import Echoes, HeardInbox, NotedApi
 from tests.scenarios.kubelets import Kubelets
 from tests.scenarios.plane import EmptyPlane
-from tests.scenarios.stage import Object
+from tests.scenarios.stage import NONE, Object
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.cluster import KubeCluster
 from runs_core.cluster.kube.reflect import Reflector
+from runs_core.hooks.registry import of
 from runs_core.schema.convert import from_object, to_object
 from runs_core.schema.record import record_to_object
 from runs_core.serve.manifests.installation import NAMESPACE as HOME
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY
-from runs_core.testing.harness import CheckedLoop
 from runs_core.values.change import Change
 from runs_core.values.effect import CloseLease, Effect, OpenLease
-from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.record import Record
-from runs_core.values.run import Run
 from runs_core.world.invariants import Witness, breaches
 
 IMAGE = "registry.invalid/work:1"
@@ -39,7 +38,9 @@ class HeardCluster(KubeCluster):
     written: Sequence[Effect] = ()
 
     def __init__(self, api: NotedApi, settings: Settings, stage: KubeStage) -> None:
-        super().__init__(api, settings, namespace=HOME, told=stage.told, clock=lambda: stage.now)
+        super().__init__(
+            api, settings, namespace=HOME, told=stage.told, sections=stage.sections, clock=lambda: stage.now
+        )
         self.echoes = Echoes()
         self.inbox = HeardInbox(self.echoes)
         self.reflectors = [Reflector(api, kind, path, self.inbox) for kind, path in paths.LISTS.items()]
@@ -54,14 +55,23 @@ class HeardCluster(KubeCluster):
 
 
 class KubeStage:
-    """The invariants are checked after every cycle. scheduler: which one decides.
+    """The invariants are checked after every cycle. plugins: by name. scheduler: which one decides.
 
     What the API server cannot be told in the words of a scenario is added: an image to every container, a template to
     a run without one, limits to requested GPUs.
     """
 
-    def __init__(self, plane: EmptyPlane, settings: Settings, scheduler: type[HeardCluster] | None = None) -> None:
+    def __init__(
+        self,
+        plane: EmptyPlane,
+        settings: Settings,
+        plugins: Mapping[str, object] = NONE,
+        *,
+        scheduler: type[HeardCluster] | None = None,
+    ) -> None:
         plane.clear()
+        self._plugins = plugins
+        self.sections = of(**plugins).sections
         self._scheduler = scheduler or HeardCluster
         self._plane = plane
         self._settings = settings
@@ -81,7 +91,7 @@ class KubeStage:
         missing = cluster.missing(FIRST_LISTS_SECONDS)
         assert not missing, missing
         cluster.lead("stage")
-        self._loop = CheckedLoop(cluster, self._settings)
+        self._loop = attached(cluster, self._settings, self._plugins)
         self._loop.check = self._check
         return cluster
 
@@ -171,8 +181,8 @@ class KubeStage:
         items: list[Object] = self._plane.people.call("GET", paths.LISTS[kind])[1]["items"]
         if kind in ("Pod", "PersistentVolumeClaim"):
             return items
-        values = [from_object({**item, "kind": kind}) for item in items]
-        return [to_object(value) for value in values if isinstance(value, Run | Lease)]
+        values = [from_object({**item, "kind": kind}, self.sections) for item in items]
+        return [to_object(value, self.sections) for value in values]
 
     def records(self) -> Sequence[Object]:
         return self._records
@@ -210,8 +220,12 @@ class RestartedKubeStage(KubeStage):
     """Each stretch of time has another leader, who knows nothing but what the API server has."""
 
     def wait(self, seconds: float) -> None:
-        self.succeed()
+        if not self._plugins:
+            self.succeed()
         super().wait(seconds)
+        if self._plugins:  # as on the embedded cluster
+            self.succeed()
+            assert not self._settle(), "after a restart there was something to do that was not due"
 
 
 def _with_template(body: Object) -> Object:

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-from tests.scenarios.stage import Object
+from tests.scenarios.stage import NONE, Object
 
+from runs_core.hooks.registry import of
 from runs_core.schema.convert import from_object, to_object
 from runs_core.schema.nodes import node_from_object
 from runs_core.schema.pods import pod_from_object, pod_to_object
@@ -25,14 +26,15 @@ from runs_core.values.storage import SELECTED_NODE, VolumeClaim
 
 
 class MemoryStage:
-    """The invariants are checked after every cycle.
+    """The invariants are checked after every cycle. plugins: by name.
 
     oracles: and every index is held against its recomputation, slowly.
     """
 
-    def __init__(self, settings: Settings, *, oracles: bool = False) -> None:
+    def __init__(self, settings: Settings, plugins: Mapping[str, object] = NONE, *, oracles: bool = False) -> None:
         self._fleet = settings.fleet
-        self._harness = Harness(settings=settings, oracles=oracles)
+        self._sections = of(**plugins).sections
+        self._harness = Harness(settings=settings, plugins=plugins or None, oracles=oracles)
         self._unseen: set[Key] = set()
 
     @property
@@ -80,7 +82,11 @@ class MemoryStage:
     def objects(self, kind: str) -> Sequence[Object]:
         world = self._harness.world
         if kind == "Run":
-            return [to_object(run) for run in world.runs()]
+            return [to_object(run, self._sections) for run in world.runs()]
+        if kind == "Budget":
+            return [to_object(budget, self._sections) for budget in world.budgets()]
+        if kind == "Resolution":
+            return [to_object(resolution) for resolution in world.resolutions()]
         if kind == "Pod":
             return [pod_to_object(pod) for _, pod in sorted(world.gangs.pods.items())]
         if kind == "PersistentVolumeClaim":
@@ -99,7 +105,7 @@ class MemoryStage:
             return node_from_object(body, self._fleet)
         if body["kind"] == "Pod":
             return pod_from_object(self._created(body), self._fleet)
-        found: Any = from_object(body)
+        found: Any = from_object(body, self._sections)
         thing: Thing = found
         return thing
 

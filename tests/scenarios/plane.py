@@ -19,6 +19,7 @@ from runs_core.serve.manifests.installation import NAME, Installation
 from runs_core.serve.manifests.installation import NAMESPACE as HOME
 from runs_core.serve.manifests.rbac import rbac
 from runs_core.values.meta import Key
+from runs_core.values.section import Section
 
 SPACES = ("research", "elsewhere")
 MERGE = "application/merge-patch+json"
@@ -29,12 +30,14 @@ SERVED_SECONDS = 20.0
 class EmptyPlane:
     """people: everybody but the scheduler, as administrator. scheduler: with its rights and no others.
 
+    sections: what plugins add to the CRDs.
+
     ends: called before the next scenario begins.
     """
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, sections: Sequence[Section] = ()) -> None:
         self._plane = plane
-        _kubectl(plane, "apply", [*crds(), *rbac(Installation())])
+        _kubectl(plane, "apply", [*crds(sections), *rbac(Installation())])
         names = [f"crd/{one['metadata']['name']}" for one in crds()]
         done = plane.kubectl("wait", "--for=condition=Established", "--timeout=20s", *names)
         assert done.returncode == 0, done.stderr
@@ -81,7 +84,7 @@ class EmptyPlane:
         for kind in ("Run", "GPULease", "Pod", "Service", "PersistentVolumeClaim"):
             for space in SPACES:
                 self._delete(paths.collection(kind, space), gracePeriodSeconds=0, propagationPolicy="Background")
-        for kind in ("Node", "Budget", "PersistentVolume", "StorageClass"):
+        for kind in ("Node", "Budget", "Resolution", "PersistentVolume", "StorageClass"):
             self._delete(paths.collection(kind))
         self._delete(paths.one("ConfigMap", Key(HOME, "runs-journal")))
 

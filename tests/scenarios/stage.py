@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON has it."""
+NONE: Mapping[str, object] = MappingProxyType({})
+"""No plugins."""
 
 
 class Stage(Protocol):
@@ -29,7 +32,7 @@ class Stage(Protocol):
         ...
 
     def objects(self, kind: str) -> Sequence[Object]:
-        """Every Run, GPULease (open or closed), Pod or PersistentVolumeClaim, as it is stored."""
+        """Every Run, GPULease (open or closed), Budget, Resolution, Pod or PersistentVolumeClaim, as it is stored."""
         ...
 
     def records(self) -> Sequence[Object]:

@@ -169,13 +169,13 @@ class Believing(HeardCluster):
 
 @pytest.mark.parametrize("scheduler", [HeardCluster, Repeating])
 def test_the_api_server_tells_the_same_story(plane: EmptyPlane, scheduler: type[HeardCluster]) -> None:
-    told = canceled_and_lost(Play(KubeStage(plane, Settings(), scheduler)))
+    told = canceled_and_lost(Play(KubeStage(plane, Settings(), scheduler=scheduler)))
     assert difference(told, canceled_and_lost(Play(MemoryStage(Settings())))) is None
 
 
 @pytest.mark.parametrize(("scheduler", "first"), [(Hasty, '"at": 105.0'), (Deaf, '"reason": "Evicted"')])
 def test_a_scheduler_that_errs_there_is_found_out(plane: EmptyPlane, scheduler: type[HeardCluster], first: str) -> None:
-    told = canceled_and_lost(Play(KubeStage(plane, Settings(), scheduler)))
+    told = canceled_and_lost(Play(KubeStage(plane, Settings(), scheduler=scheduler)))
     found = difference(told, canceled_and_lost(Play(MemoryStage(Settings()))))
     assert found is not None
     assert first in found.splitlines()[0]
@@ -184,7 +184,7 @@ def test_a_scheduler_that_errs_there_is_found_out(plane: EmptyPlane, scheduler: 
 def test_a_scheduler_that_believes_old_news_never_comes_to_rest(plane: EmptyPlane) -> None:
     """It tells the pods of x to go, believes that it has not, and tells them again."""
     with pytest.raises(AssertionError, match="not quiet after 100 rounds, at 2026-01-05 12:01:40"):
-        canceled_and_lost(Play(KubeStage(plane, Settings(), Believing)))
+        canceled_and_lost(Play(KubeStage(plane, Settings(), scheduler=Believing)))
 
 
 def test_a_kubelet_that_is_late_is_found_out(plane: EmptyPlane) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Object, Stage
 
 from runs_core.values.quantity import parse_time
 
@@ -15,19 +16,34 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 def transcript(stage: Stage, begin: datetime) -> str:
-    """Records, leases and statuses, one to a line.
+    """Records, leases, statuses and what was taken back, one to a line.
 
     UIDs are numbered as they first appear, times are seconds since `begin`,
 
-    and how long a decision took is left out.
+    and how long a decision took is left out. Lots depend on UIDs: those whom one resolution cuts are told by name.
     """
     names = _Names(begin)
-    lines = [_line(names.plain({**record, "seconds": None})) for record in stage.records()]
+    lines = [_line(names.plain({**record, "seconds": None})) for record in _by_name(stage.records())]
     leases = [{"spec": lease["spec"], "status": lease["status"]} for lease in stage.objects("GPULease")]
     lines += sorted(_line(names.plain(lease)) for lease in leases)
     runs = [(run["metadata"]["name"], run["status"]) for run in stage.objects("Run")]
     lines += sorted(_line(names.plain(run)) for run in runs)
+    taken = [{"is": one["metadata"]["name"], "status": one["status"]} for one in stage.objects("Resolution")]
+    lines += sorted(_line(names.plain(one)) for one in taken)
     return "\n".join(lines)
+
+
+def _by_name(records: Sequence[Object]) -> Iterator[Object]:
+    for cut, some in itertools.groupby(records, key=_cut):
+        told = list(some)
+        yield from sorted(told, key=lambda record: str(record["run"])) if cut else told
+
+
+def _cut(record: Object) -> tuple[str, ...]:
+    """The resolution that has this run go, as its record names it; empty: none."""
+    outcome = record["outcome"]
+    cut = outcome["is"] in ("Ends", "Released") and str(outcome["closure"]) == "UnfundedReclaimed"
+    return (record["at"], outcome["is"], outcome["detail"]) if cut else ()
 
 
 def difference(told: str, expected: str) -> str | None:

@@ -1,0 +1,59 @@
+"""These scenarios can fail: with one rule broken, the scenario about it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.scenarios.funding import test_family as family
+from tests.scenarios.funding import test_places as places
+from tests.scenarios.funding import test_repaid as repaid
+from tests.scenarios.funding import test_taking_back as taking_back
+from tests.scenarios.funding import test_width as width
+from tests.scenarios.funding import test_windows as windows
+from tests.scenarios.funds import FundedPlay
+from tests.scenarios.memory import MemoryStage
+
+from runs_budgets import plugin as budgets
+from runs_core.settings import Settings
+
+Scenario = Callable[[FundedPlay], None]
+
+
+@pytest.mark.parametrize(
+    ("rule", "broken", "scenario"),
+    [
+        (
+            "runs_budgets.claims._BANDS",
+            (0, 0, 0, 0, 0),
+            family.test_an_owner_recalls_its_quota_by_claiming_it_and_gives_it_back_at_the_end,
+        ),
+        ("runs_budgets.claims._BANDS", (0, 1, 1, 1, 0), family.test_the_nearer_keeps_before_who_holds_longer),
+        ("runs_budgets.offers._caps", lambda *_: iter(()), width.test_an_aggregate_cap_bounds_envelopes_together),
+        ("runs_budgets.offers._bounds", lambda *_: iter(()), windows.test_hours_that_would_not_last_cover_nothing),
+        (
+            "runs_core.world.line.Line.unhear",
+            lambda _: None,
+            repaid.test_one_lease_gets_two_payers,
+        ),
+        (
+            "runs_core.decide.reclaim.protected_until",
+            lambda *_: None,
+            taking_back.test_nobody_is_cut_inside_its_min_runtime,
+        ),
+        (
+            "runs_core.decide.draw.Taking.give_back",
+            lambda _: None,
+            taking_back.test_what_proves_unnecessary_is_given_back,
+        ),
+        ("runs_core.decide.waiting.filters", lambda *_: (), places.test_a_gang_waits_for_its_payers_places),
+    ],
+    ids=["yields", "tier", "caps", "hours", "offered", "protected", "gives-back", "places"],
+)
+def test_a_rule_that_is_broken_is_found_out(
+    rule: str, broken: object, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario(FundedPlay(MemoryStage(Settings(), {"budgets": budgets})))
+    monkeypatch.setattr(rule, broken)
+    with pytest.raises(AssertionError):
+        scenario(FundedPlay(MemoryStage(Settings(), {"budgets": budgets})))
