@@ -79,7 +79,9 @@ def looks(made: Harness, name: str) -> dict[str, tuple[int, int, str]]:
     """What each envelope had, gave and why no more, when it was last decided about this run."""
     outcomes = [record.outcome for record in made.records_of(made.run(name).key)]
     [*_, last] = [one.cover for one in outcomes if isinstance(one, Starts | Waits) and one.cover is not None]
-    return {f"{look.payer.budget}/{look.payer.envelope}": (look.had, look.gave, look.why) for look in last.looks}
+    found = [(f"{look.payer.budget}/{look.payer.envelope}", (look.had, look.gave, look.why)) for look in last.looks]
+    assert len(dict(found)) == len(found), f"an envelope was asked twice: {found}"
+    return dict(found)
 
 
 def said(made: Harness, name: str) -> list[str]:

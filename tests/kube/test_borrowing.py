@@ -1,0 +1,120 @@
+"""Borrowing on a real API server: its commands, as somebody with the rights of the role runs-user."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+from tests.kube.people import (
+    Person,
+    applied,
+    changed,
+    gone,
+    installed,
+    join,
+    named,
+    person,
+    scheduler_kubeconfig,
+    space,
+    until,
+)
+
+import runs_borrowing.plugin
+import runs_budgets.plugin
+from runs_core.hooks.registry import of
+from runs_core.schema.crd import crds
+from runs_core.schema.names import API_VERSION
+
+if TYPE_CHECKING:
+    from tests.kube.conftest import Plane
+
+GUEST = "borrowing-guest"
+FLAVOR = "LOAN-80GB"
+RUN = f"""apiVersion: runs.dev/v1alpha1
+kind: Run
+metadata: {{name: train}}
+spec:
+  resources: {{gpus: 4, gpusPerPod: 2, flavor: {FLAVOR}}}
+  template:
+    spec:
+      containers: [{{name: main, image: busybox, command: [train]}}]
+"""
+BANK: dict[str, Any] = {
+    "apiVersion": API_VERSION,
+    "kind": "Budget",
+    "metadata": {"name": "borrowing-bank"},
+    "spec": {"owner": "bank", "envelopes": [{"name": "main", "flavor": FLAVOR, "gpus": 8, "lending": {"to": ["*"]}}]},
+}
+OWNER: dict[str, Any] = {
+    "apiVersion": API_VERSION,
+    "kind": "Budget",
+    "metadata": {"name": "borrowing-guest"},
+    "spec": {"owner": "guest", "namespaces": {"names": [GUEST]}},
+}
+
+
+@pytest.fixture
+def guest(kubeplane: Plane, tmp_path: Path) -> Iterator[Person]:
+    """A scheduler with both plugins at work, and somebody whose namespace has no quota of its own."""
+    both = of(budgets=runs_budgets.plugin, borrowing=runs_borrowing.plugin)
+    installed(kubeplane)
+    plain = list(crds())
+    applied(kubeplane, crds(both.sections))
+    until(lambda: "sponsors" in kubeplane.kubectl("explain", "run.spec.funding").stdout)
+    applied(kubeplane, [*space(GUEST), BANK, OWNER])
+    join(kubeplane, "loan-0", {"runs.dev/gpu-flavor": FLAVOR}, gpus=8)
+    made = person(kubeplane, "gina", "runs-user")
+    made = attrs.evolve(made, kubeconfig=changed(made.kubeconfig, made.kubeconfig, context={"namespace": GUEST}))
+    words = ["--kubeconfig", str(scheduler_kubeconfig(kubeplane)), "serve", "--http-address", "none"]
+    with (tmp_path / "log").open("w") as log:
+        scheduler = subprocess.Popen([sys.executable, "-m", "runs_cli.main", *words], stdout=log, stderr=log)
+        try:
+            yield made
+        finally:
+            scheduler.terminate()
+            scheduler.wait(30)
+            kubeplane.kubectl("delete", "clusterrolebinding", "gina-runs-user")
+            kubeplane.kubectl("-n", GUEST, "delete", "runs,pods", "--all", "--force", "--wait=false")
+            gone(kubeplane, named("Node", "loan-0"), BANK, OWNER)
+            applied(kubeplane, plain)
+
+
+def test_the_api_server_holds_the_rule_that_caps_name_known_envelopes(kubeplane: Plane, guest: Person) -> None:
+    def answer(*caps: tuple[str, list[str]]) -> str:
+        named = [{"name": f"c{at}", "flavor": of, "envelopes": who, "gpus": 8} for at, (of, who) in enumerate(caps)]
+        spec = {**BANK["spec"], "aggregateCaps": named}
+        said = kubeplane.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps({**BANK, "spec": spec}))
+        return said.stderr if said.returncode else "ok"
+
+    assert answer() == "ok"
+    assert answer((FLAVOR, ["main"])) == "ok"
+    wanted = "want envelopes of this Budget, of the cap's own flavor"
+    assert wanted in answer((FLAVOR, ["main", "other"]))
+    assert wanted in answer(("A100", ["main"]))
+    assert wanted in answer((FLAVOR, ["main"]), (FLAVOR, ["other"]))
+
+
+def test_a_sponsor_that_is_named_while_the_run_runs_pays_for_it(kubeplane: Plane, guest: Person) -> None:
+    guest.told("submit", "-f", "-", input=RUN)
+    until(lambda: bool(guest.read("who-pays", "train")["now"]))
+    assert guest.read("who-pays", "train")["now"] == [
+        {"budget": None, "envelope": None, "class": "unfunded", "gpus": 4}
+    ]
+    guest.told("sponsors", "add", "train", "bank")
+    until(lambda: bool(guest.read("loans")["items"]))
+    assert guest.read("who-pays", "train")["now"] == [
+        {"budget": "borrowing-bank", "envelope": "main", "class": "borrowed", "gpus": 4}
+    ]
+    [loan] = guest.read("loans", "--lender", "bank")["items"]
+    assert (loan["borrower"], loan["run"], loan["gpus"]) == ("guest", f"{GUEST}/train", 4)
+    funding = guest.read("get", "train")["spec"]["funding"]
+    assert (funding["allowBorrow"], funding["sponsors"]) == (True, ["bank"])
+    guest.told("sponsors", "remove", "train", "bank")
+    assert guest.read("sponsors", "list", "train")["sponsors"] == []
+    assert [loan["gpus"] for loan in guest.read("loans")["items"]] == [4]
