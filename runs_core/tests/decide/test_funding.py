@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 
-from runs_core.testing.builders import a_node, a_run
+from runs_core.testing.builders import A_MONDAY, a_node, a_run
 from runs_core.testing.plugins import a_plugin
 from runs_core.testing.purses import Purse, a_stage, hours, leases, purses
 from runs_core.values.classes import Split
-from runs_core.values.decision import Moves
+from runs_core.values.decision import Hold, Moves
 from runs_core.values.funding import Ask, Cap, Offers
 from runs_core.values.lease import Closed, Opened, Payer
 from runs_core.values.meta import pairs
-from runs_core.values.run import Phase, Topology
+from runs_core.values.run import Phase, Run, Topology
 from runs_core.world.view import View
 
 
@@ -108,6 +108,29 @@ def test_the_line_for_cover_is_one_with_the_line_for_gpus() -> None:
     stage.advance(hours=1)
     assert leases(stage, "running") == [((0, 1, 2, 3), "main")]
     assert leases(stage, "waiting") == [((0, 1, 2, 3), None)]
+
+
+def test_who_is_held_in_the_line_for_cover_lets_those_behind_it_pass_and_takes_its_turn_once_the_hold_lifts() -> None:
+    """x is held from minute 30 to minute 150. The purse comes free at 60 for z, which ends at 90; x has it at 150."""
+    begins, lifts = A_MONDAY + timedelta(minutes=30), A_MONDAY + timedelta(minutes=150)
+
+    def runs_hold(run: Run, now: datetime) -> Hold | None:
+        return Hold("Audit", "under audit", lifts) if run.meta.name == "x" and begins <= now < lifts else None
+
+    plugin = purses(Purse(name="main", gpus=4))
+    plugin.runs_hold = a_plugin(runs_hold).runs_hold
+    stage = a_stage(a_node("n1", gpus=8), a_node("n2", gpus=8), hours(a_run("first", gpus=4), 1), plugin=plugin)
+    stage.settle()
+    stage.submit(hours(a_run("x", gpus=4), 8))
+    stage.settle()
+    stage.submit(hours(a_run("z", gpus=4), 1.5))
+    stage.advance(minutes=70)
+    assert [payer for _, payer in leases(stage, "x") + leases(stage, "z")] == [None, "main"]
+    stage.advance(minutes=70)
+    assert stage.phase("z") is Phase.SUCCEEDED
+    assert [payer for _, payer in leases(stage, "x")] == [None]
+    stage.advance(minutes=15)
+    assert [payer for _, payer in leases(stage, "x")] == ["main"]
 
 
 def test_an_envelope_pays_only_for_its_places() -> None:

@@ -88,3 +88,22 @@ def test_hours_that_were_used_before_the_restart_stay_used() -> None:
     budget = attrs.evolve(checkpoint(before, BEGIN + 15 * MINUTE), spec=a_budget("b", "ann", small).spec)
     after = told(BEGIN + 16 * MINUTE, BudgetSeen(budget), LeaseSeen(lease("train")))
     assert after.classify(lease("train")) is Class.UNFUNDED
+
+
+def test_a_lease_that_turned_just_before_the_restart_spends_the_hours_that_it_had_until_then() -> None:
+    """900 s of 4 GPUs are one GPU-hour. The Budget's status is of a second before its end, the lease's of its end."""
+    small = attrs.evolve(QUOTA, envelopes=(attrs.evolve(QUOTA.envelopes[0], gpu_hours=1),))
+    before = told(BEGIN, BudgetSeen(a_budget("b", "ann", small)), LeaseSeen(lease("train")))
+    end = BEGIN + 15 * MINUTE
+    second = timedelta(seconds=1)
+    before.apply(TimePassed(end - second))
+    budget = attrs.evolve(checkpoint(before, end - second), spec=a_budget("b", "ann", small).spec)
+    before.apply(TimePassed(end))
+    assert before.classify(lease("train")) is Class.UNFUNDED
+    metered = before.meter(lease("train"), end)
+    known = attrs.evolve(
+        lease("train"), status=LeaseStatus(gpu_seconds=metered, metered_as=Class.UNFUNDED, metered_until=end)
+    )
+    after = told(end + second, BudgetSeen(budget), LeaseSeen(known))
+    assert after.classify(known) is Class.UNFUNDED
+    assert spent(after, end + 2 * second) == Split(owned=3600, unfunded=8)

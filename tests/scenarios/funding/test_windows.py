@@ -119,7 +119,7 @@ def test_hours_run_out_in_the_middle_of_a_run(play: FundedPlay) -> None:
     play.submit("x", gpus=8, owner="vision", lasts="3598s")
     play.until(1799)
     assert play.classes("x") == {"owned": 8}
-    play.until(1820)
+    play.until(1801)
     assert (play.classes("x"), play.phase("x")) == ({"unfunded": 8}, "Running")
     play.until(3620)
     assert play.metered("x") == [{"owned": 14400, "unfunded": 14400}]

@@ -70,6 +70,7 @@ def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Ke
 
 def attend(world: World, key: Key, advice: Advice) -> Decision | None:
     """What is next for this run, the line aside."""
+    world.step_back(key)
     run = world.run(key)
     leases = world.leases_of(key)
     uid = run.uid if run is not None else None

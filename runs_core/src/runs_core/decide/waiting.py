@@ -122,12 +122,14 @@ class Turn:
         assert run is not None
         found = cover_held(world, run, self.advice)
         world.unpaid.covered(queue, found)
-        if not found.fundable or holds(world, run, self.advice) is not None:
+        if not found.fundable:
             return
-        decision = stamped(world, repay(world, run, found), self.advice)
-        self.batch.take(decision, {})
-        world.touched.discard(key)
-        world.stand_unpaid()
+        if (held := holds(world, run, self.advice)) is not None:
+            world.step_aside(key, held.until)
+        else:
+            self.batch.take(stamped(world, repay(world, run, found), self.advice), {})
+            world.touched.discard(key)
+            world.stand_unpaid()
         if (following := world.unpaid.first(queue)) is not None and following[1] not in self.asked:
             heapq.heappush(self.queue, (FUNDABLE, *following))
 

@@ -196,6 +196,10 @@ class Line:
         for shape in self.shapes.values():
             self._unheard |= {queue: None for ask, queue in shape.queues.items() if ask is not None}
 
+    def hear(self, key: Key) -> None:
+        """This run's queue is asked again: what kept it from taking what was offered may have gone."""
+        self._unheard[self.entries[key].queue] = None
+
     def covered(self, queue: Queue, cover: Cover) -> None:
         """That is what the budgets say to this queue now."""
         self._watch(queue, [look.payer for look in cover.looks])

@@ -92,6 +92,7 @@ class World:
         self.unpaid = Line()
         self.slack: dict[str, int] = {}
         self._unpaid_moved: set[Key] = set()
+        self._aside: set[Key] = set()
         self._paying: dict[str, int] = {}
         self.volumes = Volumes()
         self._audits = Resolutions()
@@ -113,7 +114,22 @@ class World:
                 continue
             ask = attrs.evolve(self.ask(run), gpus=sum(lease.gpus for lease in without))
             self.unpaid.replace(key, self._order(key, run), self.need(run), ask)
+            if key in self._aside:
+                self.unpaid.hear(key)
+        self._aside -= self._unpaid_moved
         self._unpaid_moved.clear()
+
+    def step_aside(self, key: Key, until: datetime | None) -> None:
+        """Something holds a run that waits for cover: those behind it pass until it is touched again."""
+        self.unpaid.replace(key, None, None)
+        self._aside.add(key)
+        if until is not None:
+            self.wake_at(until, key)
+
+    def step_back(self, key: Key) -> None:
+        """What held it may have gone: it stands in line for cover again."""
+        if key in self._aside:
+            self._unpaid_moved.add(key)
 
     def run(self, key: Key) -> Run | None:
         return self._runs.get(key)
@@ -745,7 +761,7 @@ class World:
 
     def _owners_changed(self) -> None:
         before, self._owners = self._owners, {}
-        self._unpaid_moved.update(self.unpaid.entries)
+        self._unpaid_moved.update(self.unpaid.entries, self._aside)
         for namespace in sorted(self._unstarted):
             if before.get(namespace) != self.owners(namespace):
                 self.touch(*self._unstarted[namespace])

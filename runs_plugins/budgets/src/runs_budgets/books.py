@@ -10,7 +10,7 @@ from runs_budgets.claims import BORROWED, SHARED, Claim
 from runs_budgets.clock import NEVER
 from runs_budgets.envelopes import Purse, Shared
 from runs_budgets.fill import Changed
-from runs_budgets.meter import FRESH, UNSEEN, Holding, Tally
+from runs_budgets.meter import FRESH, UNSEEN, Holding, Mark, Tally, latest
 from runs_core import Key, Payer
 
 Due = tuple[int, str, str]
@@ -125,7 +125,7 @@ class Books:
                 holding.cls = last
                 holding.turn(cls, since)
             elif purse.until:
-                self.backdate(purse, claim.owner, last, holding.gpus * (until - since))
+                self.catch_up(purse, claim.owner, holding.mark, holding.gpus * (until - since))
                 since = until
         holding.cls = cls
         self.meter(claim, holding, holding.gpus)
@@ -175,6 +175,12 @@ class Books:
             self._lend(purse, owner, 0, spent)
         if purse.counted:
             self.redue(purse)
+
+    def catch_up(self, purse: Purse, owner: str | None, mark: Mark, spent: int) -> None:
+        """A lease's checkpoint is later than its envelope's: its last so many GPU-microseconds are counted there too."""
+        for cls, some in enumerate(latest(mark, spent)):
+            if some:
+                self.backdate(purse, owner, cls, some)
 
     def _lend(self, purse: Purse, owner: str | None, gpus: int, base: int) -> None:
         """What that owner borrows of the envelope."""

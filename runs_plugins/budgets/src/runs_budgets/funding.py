@@ -194,7 +194,7 @@ class Funding:
         if until > self._recorded.get(payer.budget, 0) and lease.key not in counted:
             counted[lease.key] = until
             since = max(purse.until, micros(lease.spec.start))
-            self.books.backdate(purse, lease.spec.owner, mark[1], lease.gpus * max(0, until - since))
+            self.books.catch_up(purse, lease.spec.owner, mark, lease.gpus * max(0, until - since))
         return self.books.told()
 
     def _pledge_seen(self, change: PledgeSeen) -> Told:

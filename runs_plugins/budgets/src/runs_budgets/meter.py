@@ -29,6 +29,20 @@ def mark_of(lease: Lease) -> Mark | None:
     return (by.owned, by.shared, by.borrowed, by.unfunded), last, micros(status.metered_until)
 
 
+def latest(mark: Mark, spent: int) -> Counts:
+    """By class, the last so many GPU-microseconds before a lease's checkpoint.
+
+    Of the class at last no more than the checkpoint counts in it; what is missing was another class, before it turned.
+    """
+    counts, last, _ = mark
+    found = [0] * len(counts)
+    for place in (last, *(place for place in range(len(counts)) if place != last)):
+        found[place] = min(spent, counts[place] * SECOND)
+        spent -= found[place]
+    found[last] += spent  # less than a second of each GPU is in no count yet
+    return found
+
+
 def split_of(counts: Counts) -> Split:
     """The same as a value."""
     return Split(owned=counts[0], shared=counts[1], borrowed=counts[2], unfunded=counts[3])
