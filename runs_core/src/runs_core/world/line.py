@@ -197,7 +197,7 @@ class Line:
             self._unheard |= {queue: None for ask, queue in shape.queues.items() if ask is not None}
 
     def hear(self, key: Key) -> None:
-        """This run's queue is asked again: what kept it from taking what was offered may have gone."""
+        """Ask the queue of this run again: what kept it from taking what was offered may have gone."""
         self._unheard[self.entries[key].queue] = None
 
     def covered(self, queue: Queue, cover: Cover) -> None:

@@ -177,7 +177,7 @@ class Books:
             self.redue(purse)
 
     def catch_up(self, purse: Purse, owner: str | None, mark: Mark, spent: int) -> None:
-        """A lease's checkpoint is later than its envelope's: its last so many GPU-microseconds are counted there too."""
+        """A lease's checkpoint is later than its envelope's: what it used last is counted there too."""
         for cls, some in enumerate(latest(mark, spent)):
             if some:
                 self.backdate(purse, owner, cls, some)
