@@ -43,7 +43,9 @@ class Recording(Api):
 
     def call(self, method: str, path: str, body: Object | None = None, **_: Any) -> tuple[int, Object]:  # noqa: ANN401  # as the real one
         self.asked.append(Asked(method=method, path=path, body=body or {}))
-        return 201, {**(body or {}), "status": {}}
+        stored = dict(body or {})
+        stored["metadata"] = {**stored.get("metadata", {}), "resourceVersion": str(len(self.asked))}
+        return 201, {**stored, "status": {}}
 
     def apply(self, path: str, body: Object, **_: Any) -> tuple[int, Object]:  # noqa: ANN401  # likewise
         return self.call("PATCH", path, body)

@@ -43,6 +43,10 @@ PLACES = {
 }
 
 
+class ReaderGone(Exception):
+    """Whoever read our output has gone."""
+
+
 class Root(LazyGroup):
     """Also knows the commands of plugins, and ends every command with its exit code."""
 
@@ -77,6 +81,13 @@ class Root(LazyGroup):
             raise Stop(lack, Code.USAGE)
         return super().unknown(ctx, name)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Click would make an exit code of 1 out of a reader that leaves: it must not see it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGone from None
+
     def main(  # type: ignore[override]  # it always exits: the other mode of click's own is of no use here
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: object
     ) -> NoReturn:
@@ -86,7 +97,7 @@ class Root(LazyGroup):
             result = super().main(given, prog_name or "runs", standalone_mode=False)
             sys.stdout.flush()
             code = result if isinstance(result, int) else Code.DONE
-        except BrokenPipeError:
+        except (BrokenPipeError, ReaderGone):
             _close_quietly()
             code = Code.DONE
         except (KeyboardInterrupt, click.Abort):

@@ -196,4 +196,4 @@ def test_a_parent_that_no_budget_names_makes_no_family(play: FundedPlay) -> None
     play.quota("ghost")
     play.wait(20)
     assert (play.classes("x"), play.payers("x")) == ({"shared": 4}, {"audio/main": 4})
-    assert play.ready("vision") == ("True", "Ready")
+    assert play.ready("vision") == ("True", "NoEnvelopes")

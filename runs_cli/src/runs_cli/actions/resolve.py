@@ -25,11 +25,11 @@ def list_(*, only_open: bool) -> None:
             session.asked,
             plain=lambda: listed([session.stored("Resolution", one.meta.key) for one in found], one=False),
             names=lambda: [one.name for one in found],
-            blocks=lambda: [_table(found)],
+            blocks=lambda: [_table(found, "Nothing is being taken back." if only_open else "Nobody was cut so far.")],
         )
 
 
-def _table(found: Sequence[Resolution]) -> Table:
+def _table(found: Sequence[Resolution], empty: str) -> Table:
     columns = [
         Column("NAME"),
         Column("AT"),
@@ -61,7 +61,7 @@ def _table(found: Sequence[Resolution]) -> Table:
         ]
         for one in found
     ]
-    return Table(columns=columns, rows=rows, empty="Nobody was cut so far.")
+    return Table(columns=columns, rows=rows, empty=empty)
 
 
 def _for(one: Resolution) -> str:

@@ -752,7 +752,8 @@ class World:
             if self.funded:
                 self.line.unhear()
                 self.unpaid.unhear()
-            self._touch_budgets({known.spec.owner for known in (old, budget) if known is not None})
+            if not self._supposed:  # what one says of owners and parents may be news for every other
+                self.touched_budgets.update(self._budgets)
 
     def _touch_budgets(self, owners: AbstractSet[str]) -> None:
         """The namespaces that spend for these owners may be others now: their budgets say how many."""

@@ -196,8 +196,11 @@ class Writes:
     def close(self, lease: Lease) -> Object:
         """Its status, and the finalizer off, in one write. The uid keeps one that is gone from coming back.
 
-        In any order with others' writes: a lease that is closed stays as it is.
+        In any order with others' writes: a lease that is closed stays as it is. One that somebody deletes already would
+        go with that write, and nobody would ever see it closed: there the status comes first.
         """
+        if lease.meta.deleting is not None:
+            self._meter(lease)
         body = to_object(lease)
         body["metadata"] = _of_lease(lease)
         try:
