@@ -58,3 +58,58 @@ def test_usage_is_a_table_for_people(fleet: str) -> None:
     head, row = called(fleet, "budgets", "usage").splitlines()
     assert head.split()[:4] == ["BUDGET", "ENVELOPE", "OWNER", "FLAVOR"]
     assert row.split()[:9] == ["vision", "main", "vision", "H100", "12", "8", "0", "0", "4"]
+
+
+FAMILY = """
+apiVersion: runs.dev/v1alpha1
+kind: Budget
+metadata: {name: lab}
+spec:
+  owner: lab
+  namespaces: {names: []}
+  envelopes:
+  - {name: one, flavor: H100, gpus: 3}
+  - {name: two, flavor: A100, gpus: 5}
+---
+apiVersion: runs.dev/v1alpha1
+kind: Budget
+metadata: {name: vision}
+spec:
+  owner: vision
+  parents: [lab, ghost]
+  namespaces: {names: [default]}
+  envelopes:
+  - {name: main, flavor: H100, gpus: 12}
+  - {name: more, flavor: H100, gpus: 4}
+"""
+
+
+@pytest.fixture
+def family(fleet: str, tmp_path: Path) -> str:
+    """The same, with a parent that there is and one that there is not; eight of the sixteen GPUs are in use."""
+    manifest = tmp_path / "family.yaml"
+    manifest.write_text(FAMILY)
+    called(fleet, "cluster", "apply", "-f", str(manifest))
+    called(fleet, "cluster", "advance", "2m")
+    return fleet
+
+
+def test_the_tree_has_children_below_their_parents_with_what_they_have_and_use(family: str) -> None:
+    assert json.loads(called(family, "budgets", "tree", "-o", "json"))["items"] == [
+        {"owner": "lab", "depth": 0, "parents": [], "flavors": [
+            {"flavor": "A100", "gpus": 5, "used": 0}, {"flavor": "H100", "gpus": 3, "used": 0}]},
+        {"owner": "vision", "depth": 1, "parents": ["lab"], "flavors": [{"flavor": "H100", "gpus": 16, "used": 8}]},
+    ]  # fmt: skip
+    *_, last = called(family, "budgets", "tree").splitlines()
+    assert last.startswith("  vision ")
+    assert last.split() == ["vision", "H100", "8", "16", "#" * 10 + "." * 10]
+    assert called(family, "budgets", "tree", "-o", "name").split() == ["lab", "vision"]
+
+
+def test_the_list_has_every_budget_and_whether_it_is_in_order(family: str) -> None:
+    head, lab, vision = (line.split() for line in called(family, "budgets", "list").splitlines())
+    assert head == ["BUDGET", "OWNER", "PARENTS", "ENVELOPES", "GPUS", "READY", "REASON"]
+    assert lab == ["lab", "lab", "-", "2", "8", "True", "Accounted"]
+    assert vision == ["vision", "vision", "lab,", "ghost", "2", "16", "True", "ParentUnknown"]
+    items = json.loads(called(family, "budgets", "list", "-o", "json"))["items"]
+    assert [(item["kind"], item["metadata"]["name"]) for item in items] == [("Budget", "lab"), ("Budget", "vision")]

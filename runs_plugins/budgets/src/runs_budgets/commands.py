@@ -2,21 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from runs_budgets.branches import Branch, Share, branch_item, tree
+from runs_budgets.sections import NOTHING, Quota
 from runs_budgets.views import Line, item, usage, when
-from runs_cli.answer import Column, Table, answer
+from runs_cli.answer import Column, Table, answer, listed
 from runs_cli.command import LazyGroup, Place, command
 from runs_cli.options import asked
 from runs_cli.session import opened
+from runs_core import Budget, section
 
 _HEAD = ("BUDGET", "ENVELOPE", "OWNER", "FLAVOR")
+_BAR = 20
 _COUNTS = ("GPUS", "OWNED", "SHARED", "BORROWED", "HEADROOM", "HOURS USED", "HOURS LEFT")
 
 budgets = LazyGroup(
     name="budgets",
-    places={"usage": Place("runs_budgets.commands:usage_command", "Each envelope: who uses it, and what it has left.")},
-    examples=(("Who uses what, and what is left?", "runs budgets usage"),),
+    places={
+        "list": Place("runs_budgets.commands:list_command", "The Budgets, and whether each is in order."),
+        "tree": Place("runs_budgets.commands:tree_command", "The family: who has how much, and who uses it."),
+        "usage": Place("runs_budgets.commands:usage_command", "Each envelope: who uses it, and what it has left."),
+    },
+    examples=(
+        ("Who uses what, and what is left?", "runs budgets usage"),
+        ("Who belongs to whom?", "runs budgets tree"),
+    ),
     help="Quota: who may use how many GPUs, and who does.",
 )
+
+
+@command("list", examples=(("Which Budgets are there, and is any of them not in order?", "runs budgets list"),))
+def list_command() -> None:
+    """Each Budget: whose it is, its parents, its GPUs, and whether it is in order, as the scheduler wrote it last."""
+    with opened(asked(), ("Budget",)) as session:
+        found = session.world.budgets()
+        answer(
+            session.asked,
+            plain=lambda: listed([session.stored("Budget", one.meta.key) for one in found], one=False),
+            names=lambda: [one.name for one in found],
+            blocks=lambda: [_list(found)],
+        )
+
+
+def _list(budgets: Sequence[Budget]) -> Table:
+    titles = ("BUDGET", "OWNER", "PARENTS", "ENVELOPES", "GPUS", "READY", "REASON")
+    columns = [Column(title, right=title in ("ENVELOPES", "GPUS")) for title in titles]
+    return Table(columns=columns, rows=[_budget(one) for one in budgets], empty="There is no Budget.")
+
+
+def _budget(budget: Budget) -> list[str]:
+    quota = section(budget.spec.sections, Quota) or NOTHING
+    ready = next((one for one in budget.status.conditions if one.type == "Ready"), None)
+    return [
+        budget.name,
+        budget.spec.owner,
+        ", ".join(quota.parents) or "-",
+        str(len(quota.envelopes)),
+        str(sum(envelope.gpus for envelope in quota.envelopes)),
+        ready.status if ready is not None else "-",
+        ready.reason if ready is not None else "-",
+    ]
+
+
+@command("tree", examples=(("Who belongs to whom, and who uses what?", "runs budgets tree"),))
+def tree_command() -> None:
+    """Each owner below its parents, with its quota by flavor; the bar is the part that pays for somebody now.
+
+    As the scheduler wrote it last, at most a minute ago. Who has several parents stands below each.
+    """
+    with opened(asked(), ("Budget",)) as session:
+        found = list(tree(session.world.budgets()))
+        answer(
+            session.asked,
+            plain=lambda: {"items": [branch_item(branch) for branch in found]},
+            names=lambda: list(dict.fromkeys(branch.owner for branch in found)),
+            blocks=lambda: [_tree(found)],
+        )
+
+
+def _tree(branches: Sequence[Branch]) -> Table:
+    columns = [Column("OWNER"), Column("FLAVOR"), Column("USED", right=True), Column("GPUS", right=True), Column("")]
+    rows = []
+    for branch in branches:
+        name = "  " * branch.depth + branch.owner
+        if not branch.shares:
+            rows.append([name, "-", "-", "-", ""])
+        for at, share in enumerate(branch.shares):
+            rows.append([name if not at else "", share.flavor, str(share.used), str(share.gpus), _bar(share)])
+    return Table(columns=columns, rows=rows, empty="There is no Budget.")
+
+
+def _bar(share: Share) -> str:
+    full = min(_BAR, share.used * _BAR // share.gpus) if share.gpus else 0
+    return "#" * full + "." * (_BAR - full)
 
 
 @command(

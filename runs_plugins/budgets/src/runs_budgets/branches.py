@@ -1,0 +1,68 @@
+"""The family as `runs budgets tree` shows it: who is whose child, and what each has and uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+
+from runs_budgets.family import Family
+from runs_budgets.sections import NOTHING, Quota
+from runs_budgets.views import Line, usage
+from runs_core import Budget, section
+
+
+@attrs.frozen(kw_only=True)
+class Share:
+    """An owner's quota of one flavor: GPUs of all its envelopes, and how many of them pay for somebody now."""
+
+    flavor: str
+    gpus: int
+    used: int
+
+
+@attrs.frozen(kw_only=True)
+class Branch:
+    """One owner. depth: 0 without a parent that counts. parents: those that count, sorted. shares: by flavor."""
+
+    owner: str
+    depth: int
+    parents: tuple[str, ...]
+    shares: tuple[Share, ...]
+
+
+def tree(budgets: Sequence[Budget]) -> Iterator[Branch]:
+    """Parents before their children, each by name; who has several parents stands below each of them.
+
+    An owner on a circle has no parents until it is mended.
+    """
+    family = Family()
+    for budget in budgets:
+        family.put(budget.spec.owner, budget.name, (section(budget.spec.sections, Quota) or NOTHING).parents)
+    shares = _shares(usage(budgets))
+    roots = [owner for owner in family.owners() if not family.parents(owner)]
+    stack = [(owner, 0) for owner in reversed(roots)]
+    while stack:
+        owner, depth = stack.pop()
+        yield Branch(owner=owner, depth=depth, parents=family.parents(owner), shares=shares.get(owner, ()))
+        stack += [(child, depth + 1) for child in reversed(family.children(owner))]
+
+
+def _shares(lines: Iterable[Line]) -> dict[str, tuple[Share, ...]]:
+    found: dict[str, dict[str, Share]] = {}
+    for line in lines:
+        mine = found.setdefault(line.owner, {})
+        old = mine.get(line.flavor, Share(flavor=line.flavor, gpus=0, used=0))
+        used = old.used + line.owned + line.shared + line.borrowed
+        mine[line.flavor] = attrs.evolve(old, gpus=old.gpus + line.gpus, used=used)
+    return {owner: tuple(mine[flavor] for flavor in sorted(mine)) for owner, mine in found.items()}
+
+
+def branch_item(branch: Branch) -> dict[str, object]:
+    """As `-o json` has it."""
+    return {
+        "owner": branch.owner,
+        "depth": branch.depth,
+        "parents": list(branch.parents),
+        "flavors": [attrs.asdict(share) for share in branch.shares],
+    }
