@@ -28,7 +28,7 @@ class Accounts:
 
     def next_moment(self) -> datetime | None:
         """When time alone asks for an account."""
-        return min(self._due.values(), default=None)
+        return min(self._due.values()) if self._due else None
 
     def effects(self, world: World, batch: Batch, advice: Advice) -> list[Effect]:
         """The status of every budget that was touched, or whose time has come, where it has to change."""

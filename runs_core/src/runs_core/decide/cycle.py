@@ -45,16 +45,19 @@ def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Ke
     due: set[Key] = set()
     queue: list[Key] = []
     while world.touched or queue:
-        if world.touched:
-            found, world.touched = world.touched - due, set()
-            due |= found
-            if queue:
-                for key in found:  # in any order: a heap gives them back in theirs
-                    heapq.heappush(queue, key)
-            else:
-                queue = sorted(found)
-        key = heapq.heappop(queue)
-        due.discard(key)
+        if not queue and len(world.touched) == 1:  # as most often: one pod or one arrival is heard of
+            key = world.touched.pop()
+        else:
+            if world.touched:
+                found, world.touched = world.touched - due, set()
+                due |= found
+                if queue:
+                    for one in found:  # in any order: a heap gives them back in theirs
+                        heapq.heappush(queue, one)
+                else:
+                    queue = sorted(found)
+            key = heapq.heappop(queue)
+            due.discard(key)
         began = clock()
         fresh.pop(key, None)
         decision = attend(world, key, advice)
@@ -70,10 +73,11 @@ def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Ke
 
 def attend(world: World, key: Key, advice: Advice) -> Decision | None:
     """What is next for this run, the line aside."""
-    world.step_back(key)
+    if world.funded:
+        world.step_back(key)
     run = world.run(key)
     leases = world.leases_of(key)
-    uid = run.uid if run is not None else None
+    uid = run.meta.uid if run is not None else None
     strays = [lease for lease in leases if lease.spec.run_ref.uid != uid] if leases else ()
     if strays:
         first = strays[0].spec.run_ref.uid

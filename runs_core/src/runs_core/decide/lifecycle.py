@@ -78,7 +78,7 @@ def unwanted(run: Run) -> Cause | None:
 
 
 def _node_loss(world: World, run: Run) -> Cause | None:
-    held = [(lease, slots.node) for lease in world.leases_of(run.key) for slots in lease.spec.slots]
+    held = [(lease, slots.node) for lease in world.leases_of(run.meta.key) for slots in lease.spec.slots]
     lost = sorted({node for lease, node in held if is_lost(world, node) or world.replaced(lease, node)})
     if not lost:
         return None
@@ -266,4 +266,4 @@ def _elsewhere(world: World, run: Run, message: str) -> Decision:
 
 
 def _moves(run: Run, reason: str, message: str, effects: Sequence[Effect]) -> Decision:
-    return Decision(run=run.key, uid=run.uid, outcome=Moves(reason=reason, message=message), effects=tuple(effects))
+    return Decision(run=run.meta.key, uid=run.meta.uid, outcome=Moves(reason=reason, message=message), effects=tuple(effects))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import attrs
 
-from runs_core.values.changed import changed
+from runs_core.values.changed import changer
 from runs_core.values.effect import BindPod, MakePod, SelectNode
 from runs_core.values.lease import Lease, Role
 from runs_core.values.meta import SIMULATED, Key, Pairs, pairs
@@ -19,6 +19,7 @@ from runs_core.world.world import World
 
 DEFAULT_GRACE = timedelta(seconds=30)
 NO_REQUESTS = Requests()
+_pod_with = changer(Pod)
 
 
 class Seat(NamedTuple):
@@ -91,7 +92,7 @@ def make_pods(
         annotations=annotations,
     )
     made = [
-        changed(
+        _pod_with(
             alike,
             name=pod_name(key.name, attempt=attempt, retry=retry, rank=rank),
             node=node,

@@ -9,7 +9,7 @@ import attrs
 
 from runs_core.decide.pods import DEFAULT_GRACE, grace_of
 from runs_core.decide.standing import stand
-from runs_core.values.changed import changed
+from runs_core.values.changed import changed, changer
 from runs_core.values.classes import NOTHING
 from runs_core.values.decision import Decision, Ends, Moves, Outcome, Released
 from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
@@ -20,6 +20,7 @@ from runs_core.values.pod import Pod
 from runs_core.values.run import Ending, Phase, Run
 from runs_core.world.world import World
 
+_lease_with = changer(Lease)
 _FORGOTTEN = (Closed.NODE_LOST, Closed.EVICTED)
 """Causes that nothing tells of any more once the leases are closed: whoever goes on finds them in the status."""
 
@@ -111,8 +112,8 @@ def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
 
 def late_pods(world: World, run: Run) -> Decision | None:
     """Pods of a try that is over: whoever wrote them was late. They hold GPUs that nobody leased to them, and go."""
-    live = world.gangs.live.get(run.key, 0)
-    if live <= (run.pods if run.status.phase in (Phase.STARTING, Phase.RUNNING) else 0):
+    live = world.gangs.live.get(run.meta.key)
+    if not live or live <= (run.pods if run.status.phase in (Phase.STARTING, Phase.RUNNING) else 0):
         return None
     over = [pod for pod in pods_of(world, run) if _is_late(run, pod)]
     if not over:
@@ -217,4 +218,4 @@ def _afterwards(run: Run, cause: Cause, now: datetime, attempt: int) -> Run:
 def _closed(lease: Lease, now: datetime, reason: Closed, detail: str) -> Lease:
     end = max(now, lease.spec.start)
     status = LeaseStatus(closed=True, end=end, closure_reason=reason, closure_detail=detail)
-    return Lease(meta=lease.meta, spec=lease.spec, status=status)
+    return _lease_with(lease, status=status)

@@ -19,6 +19,7 @@ TYPES = ("Admitted", "Finished", "Held", "PodsReady")
 NEVER_SAID = {name: Condition(type=name, status="", reason="", last_transition_time=BEGINNING) for name in TYPES}
 _condition_with = changer(Condition)
 _status_with = changer(RunStatus)
+_run_with = changer(Run)
 
 
 def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, **changes: Any) -> Run:  # noqa: ANN401  # fields of RunStatus, checked when it is built
@@ -34,7 +35,7 @@ def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, *
         observed_generation=run.meta.generation,
         **changes,
     )
-    return Run(meta=run.meta, spec=run.spec, status=status)
+    return _run_with(run, status=status)
 
 
 def joined(reasons: Sequence[Reason]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from runs_core.decide.pods import Seat, rank_pods, selections
 from runs_core.decide.standing import stand
-from runs_core.values.changed import changed
+from runs_core.values.changed import changer
 from runs_core.values.classes import NOTHING, Class, Split, Tier
 from runs_core.values.decision import Decision, Starts
 from runs_core.values.effect import Effect, Emit, OpenLease, SetRunStatus
@@ -21,6 +21,7 @@ from runs_core.world.world import World
 
 NO_META = Meta(name="")
 """What every lease's is made from, at half of what building it anew costs."""
+_meta_with = changer(Meta)
 
 
 def start(world: World, run: Run, placement: Placement, cover: Cover | None = None) -> Decision:
@@ -151,5 +152,5 @@ def _lease(
         reason=Opened.START if attempt == 1 else Opened.REQUEUE,
     )
     return Lease(
-        meta=changed(NO_META, name=lease_name(spec), namespace=run.key.namespace, created=world.now), spec=spec
+        meta=_meta_with(NO_META, name=lease_name(spec), namespace=run.key.namespace, created=world.now), spec=spec
     )

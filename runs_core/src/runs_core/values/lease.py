@@ -139,6 +139,11 @@ class LeaseStatus:
     metered_until: datetime | None = field(Fact(doc="When gpuSeconds was written down."), default=None)
 
 
+def _run_of(lease: Lease) -> Key:
+    """Worked out once for each value, as names' keys are."""
+    return Key(lease.meta.namespace, lease.spec.run_ref.name)
+
+
 @rules(
     Rule(
         cel="self.spec == oldSelf.spec",
@@ -160,14 +165,11 @@ class Lease:
     meta: Meta
     spec: LeaseSpec
     status: LeaseStatus = LeaseStatus()
+    run: Key = attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(_run_of, takes_self=True))
 
     @property
     def key(self) -> Key:
         return self.meta.key
-
-    @property
-    def run(self) -> Key:
-        return Key(self.meta.namespace, self.spec.run_ref.name)
 
     @property
     def gpus(self) -> int:

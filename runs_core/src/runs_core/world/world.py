@@ -315,13 +315,14 @@ class World:
                 return c.PodSeen(was) if was is not None else c.PodGone(pod.key)
             case c.RunSeen():
                 run = change.run
-                old = self._runs.get(run.key)
+                key = run.meta.key
+                old = self._runs.get(key)
                 if old is not None and old.status == run.status and old == run:
                     return None
                 if self._indexes:
                     self._tell(change)
-                self._put_run(run.key, old, run)
-                return c.RunSeen(old) if old is not None else c.RunGone(run.key)
+                self._put_run(key, old, run)
+                return c.RunSeen(old) if old is not None else c.RunGone(key)
             case c.LeaseSeen():
                 lease = change.lease
                 held = self.ledger.open.get(lease.key)
@@ -655,9 +656,10 @@ class World:
             self._touch(before)
         if after is not None and after is not before:
             self._touch(after)
-        for other in (old, pod):
-            if other is not None and other.claim is not None:
-                self._claimed(other.claim.run)
+        if old is not None and old.claim is not None:
+            self._claimed(old.claim.run)
+        if pod is not None and pod.claim is not None:
+            self._claimed(pod.claim.run)
 
     def _claimed(self, key: Key) -> None:
         """What it needs may be another: somebody else's pods for this run, or volumes that it uses, came or went."""
