@@ -39,6 +39,7 @@ def steady(count: int, arrivals: int, *, prepare: Callable[[Loop], None] = _as_i
     player.reset()
     fleet = player.loop.world.fleet
     visited, rebuilds = fleet.nodes_visited, fleet.rebuilds
+    player.fetch(arrivals + 1)
     settle_memory()
     player.play(arrivals)
     demand_busy(player, player.utilisation)

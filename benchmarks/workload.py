@@ -161,7 +161,7 @@ class Player:
         prepare(self.loop)
 
     def fetch(self, count: int) -> None:
-        """Make that many arrivals ahead, so that measuring does not measure them."""
+        """Make that many arrivals ahead, so that measuring does not measure them, nor the collector meets them."""
         self._ahead.extend(next(self._trace) for _ in range(count))
 
     def _feed(self) -> Iterator[At]:
@@ -197,7 +197,7 @@ class Player:
 
     def play(self, arrivals: int) -> None:
         """Until that many more runs have arrived and everything due has been decided."""
-        self.fetch(arrivals + 1)
+        self.fetch(max(0, arrivals + 1 - len(self._ahead)))
         until = self.arrived + arrivals
         world, cluster, loop = self.loop.world, self.cluster, self.loop
         while self.arrived < until:

@@ -49,9 +49,11 @@ class TraceCluster:
         """Pods are all that needs a memory here; the world has the rest."""
         for effect in effects:
             match effect:
+                case e.Emit() | e.SetRunStatus():
+                    pass
                 case e.MakePod() | e.BindPod() | e.EndPod():
                     self.kubelet.seen(effect.pod)
-                case e.Emit() | e.SetRunStatus() | e.OpenLease() | e.CloseLease() | e.MeterLease():
+                case e.OpenLease() | e.CloseLease() | e.MeterLease():
                     pass
                 case e.RemoveRun() | e.SetBudgetStatus():
                     pass
