@@ -154,7 +154,7 @@ class Turn:
             return
         if isinstance(decision.outcome, Starts) and (run := world.run(key)) is not None:
             world.wake_at(world.now + run.spec.start_timeout, key)  # no pod may ever say anything: nothing else would
-        if not isinstance(decision.outcome, Waits):
+        if entry.shape.size and not isinstance(decision.outcome, Waits):
             for _, following in world.line.heads(entry.shape):
                 self._push(following)
 

@@ -475,11 +475,11 @@ class Fleet:
 
     def _refresh(self, state: NodeState) -> None:
         """Bring the masks and sums in step with what the node now has free."""
-        node = state.node
-        if node is None or state.domain is None or not state.open or (state.active | state.spare) >> node.gpus:
+        node, held = state.node, state.active | state.spare
+        if node is None or state.domain is None or not state.open or held >> node.gpus:
             self._relevel(state, -1)
         else:
-            self._relevel(state, max(0, node.gpus - state.taken.bit_count() - state.foreign_gpus))
+            self._relevel(state, max(0, node.gpus - (held | state.pledged).bit_count() - state.foreign_gpus))
 
     def _relevel(self, state: NodeState, level: int) -> None:
         """level: usable free GPUs; -1: not usable."""

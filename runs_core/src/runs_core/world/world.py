@@ -210,8 +210,9 @@ class World:
 
         Known by the uids of nodes as this world saw them: one that begins between the two sees only the second.
         """
-        uid = self._stranded.get((lease.key, node)) if self._stranded else None
-        known = self.node(node)
+        if not self._stranded:
+            return False
+        uid, known = self._stranded.get((lease.key, node)), self.node(node)
         return uid is not None and isinstance(known, Node) and known.uid != uid
 
     def pods_of(self, key: Key) -> Sequence[Pod]:
@@ -518,7 +519,8 @@ class World:
 
     def _pass(self, now: datetime) -> c.Change:
         inverse = c.TimePassed(self.now)
-        self._tell(c.TimePassed(now))
+        if self._indexes:
+            self._tell(c.TimePassed(now))
         self.now = now
         if not self._supposed:
             while (when := self.next_deadline()) is not None and when <= now:
