@@ -266,4 +266,5 @@ def _elsewhere(world: World, run: Run, message: str) -> Decision:
 
 
 def _moves(run: Run, reason: str, message: str, effects: Sequence[Effect]) -> Decision:
-    return Decision(run=run.meta.key, uid=run.meta.uid, outcome=Moves(reason=reason, message=message), effects=tuple(effects))
+    meta, outcome = run.meta, Moves(reason=reason, message=message)
+    return Decision(run=meta.key, uid=meta.uid, outcome=outcome, effects=tuple(effects))
