@@ -36,7 +36,9 @@ STOP_SECONDS = 20.0
 """For what is in flight; Kubernetes kills a pod 30 s after it asked it to go, unless told otherwise."""
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0)
 SERVICES_SECONDS = 5.0
-COLLECT_EVERY = 50_000
+COLLECT_EVERY = 500_000
+"""Containers more than at the last collection. What the loop makes holds no cycles and goes by its references; what it
+keeps (each run for a day after its end) was looked at once for nothing, at a twelfth of all CPU with a tenth of this."""
 
 
 class LiveCluster(Cluster, Protocol):
