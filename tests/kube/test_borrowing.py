@@ -118,3 +118,32 @@ def test_a_sponsor_that_is_named_while_the_run_runs_pays_for_it(kubeplane: Plane
     guest.told("sponsors", "remove", "train", "bank")
     assert guest.read("sponsors", "list", "train")["sponsors"] == []
     assert [loan["gpus"] for loan in guest.read("loans")["items"]] == [4]
+
+
+def test_another_quota_is_asked_for_by_who_may_not_write_it_and_applied_by_who_may(
+    kubeplane: Plane, guest: Person, tmp_path: Path
+) -> None:
+    """A child is given what its own envelope leaves out by its parent: 8 of the bank's; then 2 of its own beside."""
+    child = {**OWNER, "spec": {**OWNER["spec"], "parents": ["bank"]}}
+    applied(kubeplane, [child])
+    until(lambda: guest.read("budgets", "show", "borrowing-bank")["children"] == ["guest"])
+    until(lambda: bool(guest.read("budgets", "show", "borrowing-guest")["conditions"]))
+    file = tmp_path / "request.yaml"
+    words = ("borrowing-guest", "--envelope", "own", "--flavor", FLAVOR, "--gpus", "2", "--file", str(file))
+    said = guest.read("budgets", "request", *words)
+    assert [(one["owner"], one["relation"], one["before"], one["after"]) for one in said["headroom"]] == [
+        ("guest", "itself", {"own": 0, "family": 8}, {"own": 2, "family": 8}),
+        ("bank", "parent", {"own": 8, "family": 0}, {"own": 8, "family": 0}),
+    ]
+    refused = kubeplane.kubectl("--kubeconfig", str(guest.kubeconfig), "apply", "-f", str(file))
+    assert "cannot patch" in refused.stderr
+    done = kubeplane.kubectl("apply", "-f", str(file))
+    assert done.returncode == 0, done.stderr
+
+    def headroom() -> list[tuple[str, int]]:
+        found = guest.read("budgets", "show", "borrowing-guest")["envelopes"]
+        return [(one["envelope"], one["headroom"]) for one in found]
+
+    until(lambda: headroom() == [("own", 2)])
+    told = guest.told("budgets", "request", *words[:5], "--gpus", "3")
+    assert "own: gpus 2 -> 3" in told

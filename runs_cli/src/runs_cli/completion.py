@@ -43,7 +43,18 @@ class _ResolutionName(click.ParamType[str, str]):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+class _BudgetName(click.ParamType[str, str]):
+    """A Budget's name; what fits is found in the cluster."""
+
+    name = "budget"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        names = [name for _, name in _known(asked_in(ctx), "Budget")]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 RUN = _RunName()
+BUDGET = _BudgetName()
 RESOLUTION = _ResolutionName()
 NODE = _NodeName()
 

@@ -12,9 +12,15 @@ from runs_cli.failures import Stop, nearest
 from runs_cli.options import Asked
 from runs_cli.words import key_of
 from runs_core.decide.waiting import consider
+from runs_core.errors import InvalidInput
 from runs_core.hooks.ask import PluginAdvice
+from runs_core.hooks.registry import Registry
+from runs_core.schema.changes import changes_refused
+from runs_core.schema.convert import Object, budget_from_object
+from runs_core.schema.manifest import validate
 from runs_core.serve.views.plan import Remedy
 from runs_core.serve.views.remedies import remedies
+from runs_core.values.budget import Budget
 from runs_core.values.decision import Held, Starts, Waits
 from runs_core.values.meta import Key
 from runs_core.values.resolution import Resolution, resolution_name
@@ -23,9 +29,10 @@ from runs_core.world.world import World
 
 
 class Looking:
-    """asked, advice and world are whoever's who inherits this."""
+    """asked, plugins, advice and world are whoever's who inherits this."""
 
     asked: Asked
+    plugins: Registry
     advice: PluginAdvice
 
     @property
@@ -69,6 +76,23 @@ class Looking:
         if found is None:
             known = [resolution.name for resolution in self.world.resolutions()]
             raise Stop(f"there is no resolution {name}{nearest(name, known)}; `runs resolve list` lists all")
+        return found
+
+    def budget_named(self, name: str) -> Budget:
+        found = self.world.budget(name)
+        if found is None:
+            known = [budget.name for budget in self.world.budgets()]
+            raise Stop(f"there is no Budget {name}{nearest(name, known)}; `runs budgets list` lists all")
+        return found
+
+    def budget_read(self, body: Object) -> Budget:
+        sections = self.plugins.sections
+        if wrong := validate(body, sections):
+            raise InvalidInput(wrong)
+        found = budget_from_object(body, sections)
+        known = self.world.budget(found.name)
+        if known is not None and (wrong := changes_refused(known, found)):
+            raise InvalidInput(wrong)
         return found
 
     def node_named(self, name: str) -> str:

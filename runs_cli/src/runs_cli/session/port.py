@@ -14,6 +14,7 @@ from runs_core.hooks.registry import Registry
 from runs_core.schema.convert import Object
 from runs_core.serve.views.plan import Remedy
 from runs_core.settings import Settings
+from runs_core.values.budget import Budget
 from runs_core.values.decision import Held, Starts, Waits
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
@@ -98,6 +99,14 @@ class Session(Protocol):
 
     def runs_named(self, texts: Sequence[str]) -> list[Run]:
         """In the order given, each once."""
+        ...
+
+    def budget_named(self, name: str) -> Budget:
+        """Stop names what is near to a Budget that is not there."""
+        ...
+
+    def budget_read(self, body: Object) -> Budget:
+        """What a Budget of a manifest says. InvalidInput: all that is wrong with it, or with changing to it."""
         ...
 
     def node_named(self, name: str) -> str:

@@ -14,6 +14,8 @@ from runs_budgets.meter import split_of
 from runs_budgets.sections import NOTHING, Lent, Metered, Quota, Used
 from runs_core import Account, Budget, Condition, Split, section
 
+HOUR_SPAN = timedelta(hours=1)
+
 
 def account(funding: Funding, budget: Budget, now: datetime, expires_soon: timedelta) -> Account:
     """Its conditions, and the checkpoint of its meter."""
@@ -90,7 +92,8 @@ def _overcommitted(purses: list[Purse], now: datetime) -> Condition:
 def _expires_soon(purses: list[Purse], now: datetime, lead: timedelta) -> Condition:
     soon = sorted(end for purse in purses for end in _ends(purse) if now <= end[0] <= now + lead)
     if not soon:
-        return _condition("ExpiresSoon", "Lasts", f"no envelope ends within {lead}", now, true=False)
+        lasts = f"no envelope ends within {lead / HOUR_SPAN:g} hours"
+        return _condition("ExpiresSoon", "Lasts", lasts, now, true=False)
     told = "; ".join(f"{name} {why} {when:%Y-%m-%dT%H:%M:%SZ}" for when, name, why in soon)
     return _condition("ExpiresSoon", "EnvelopeEnds", told, now, true=True)
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from runs_budgets.family import Family
-from runs_budgets.sections import NOTHING, Quota
 from runs_budgets.views import Line, usage
-from runs_core import Budget, section
+from runs_budgets.whole import family_of
+from runs_core import Budget
 
 
 @attrs.frozen(kw_only=True)
@@ -36,9 +35,7 @@ def tree(budgets: Sequence[Budget]) -> Iterator[Branch]:
 
     An owner on a circle has no parents until it is mended.
     """
-    family = Family()
-    for budget in budgets:
-        family.put(budget.spec.owner, budget.name, (section(budget.spec.sections, Quota) or NOTHING).parents)
+    family = family_of(budgets)
     shares = _shares(usage(budgets))
     roots = [owner for owner in family.owners() if not family.parents(owner)]
     stack = [(owner, 0) for owner in reversed(roots)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -62,6 +62,12 @@ def family_offers(funding: Funding, asked: Asked) -> Iterator[Offer]:
                 yield offer
         if needed <= 0:
             return
+
+
+def drawn(offers: Iterable[Offer], needed: int) -> int:
+    """What they would give together, wherever the run lies, of so many GPUs."""
+    rests: dict[str, int] = {}
+    return sum(_draw(offer, needed, rests) for offer in offers)
 
 
 def _draw(offer: Offer, needed: int, rests: dict[str, int]) -> int:

@@ -1,4 +1,4 @@
-"""`runs budgets`: who may use what, and who does."""
+"""`runs budgets list`, `tree` and `usage`: who may use what, and who does."""
 
 from __future__ import annotations
 
@@ -8,28 +8,14 @@ from runs_budgets.branches import Branch, Share, branch_item, tree
 from runs_budgets.sections import NOTHING, Quota
 from runs_budgets.views import Line, item, usage, when
 from runs_cli.answer import Column, Table, answer, listed
-from runs_cli.command import LazyGroup, Place, command
+from runs_cli.command import command
 from runs_cli.options import asked
 from runs_cli.session import opened
 from runs_core import Budget, section
 
 _HEAD = ("BUDGET", "ENVELOPE", "OWNER", "FLAVOR")
 _BAR = 20
-_COUNTS = ("GPUS", "OWNED", "SHARED", "BORROWED", "HEADROOM", "HOURS USED", "HOURS LEFT")
-
-budgets = LazyGroup(
-    name="budgets",
-    places={
-        "list": Place("runs_budgets.commands:list_command", "The Budgets, and whether each is in order."),
-        "tree": Place("runs_budgets.commands:tree_command", "The family: who has how much, and who uses it."),
-        "usage": Place("runs_budgets.commands:usage_command", "Each envelope: who uses it, and what it has left."),
-    },
-    examples=(
-        ("Who uses what, and what is left?", "runs budgets usage"),
-        ("Who belongs to whom?", "runs budgets tree"),
-    ),
-    help="Quota: who may use how many GPUs, and who does.",
-)
+COUNTS = ("GPUS", "OWNED", "SHARED", "BORROWED", "HEADROOM", "HOURS USED", "HOURS LEFT")
 
 
 @command("list", examples=(("Which Budgets are there, and is any of them not in order?", "runs budgets list"),))
@@ -127,7 +113,7 @@ def usage_command() -> None:
 def _table(lines: list[Line]) -> Table:
     columns = [
         *(Column(title) for title in _HEAD),
-        *(Column(title, right=True) for title in _COUNTS),
+        *(Column(title, right=True) for title in COUNTS),
         Column("OPENS", wide=True),
         Column("CLOSES"),
     ]
@@ -135,13 +121,11 @@ def _table(lines: list[Line]) -> Table:
 
 
 def _row(line: Line) -> list[str]:
+    edges = (when(line.opens) or "-", when(line.closes) or "-")
+    return [line.budget, line.envelope, line.owner, line.flavor, *counts_of(line), *edges]
+
+
+def counts_of(line: Line) -> list[str]:
+    """What stands below COUNTS."""
     counts = (line.gpus, line.owned, line.shared, line.borrowed, line.headroom, line.hours_used, line.hours_left)
-    return [
-        line.budget,
-        line.envelope,
-        line.owner,
-        line.flavor,
-        *("-" if count is None else f"{count:g}" if isinstance(count, float) else str(count) for count in counts),
-        when(line.opens) or "-",
-        when(line.closes) or "-",
-    ]
+    return ["-" if count is None else f"{count:g}" if isinstance(count, float) else str(count) for count in counts]
