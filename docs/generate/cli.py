@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.metadata import EntryPoint
 
 import click
 from docs.generate.text import code, head, section, table
@@ -11,10 +12,11 @@ from runs_cli.command import Command, LazyGroup
 from runs_cli.failures import Code
 from runs_cli.main import root
 from runs_cli.options import GLOBALS, GlobalOption, Output
+from runs_cli.outside import FIRST_PARTY, load, offered
 
 WORDS = """
 `runs` is also installed as `kubectl-runs`, so that `kubectl runs …` is the same program. A command of a plugin stands
-in `runs --help` while the plugin is installed; this page has core's.
+in `runs --help` while the plugin is installed; this page has core's, and then those of budgets and borrowing.
 """
 CODES = {
     Code.DONE: "yes, or done",
@@ -38,12 +40,16 @@ def page() -> str:
     if set(CODES) != set(Code) or set(OUTPUTS) != set(Output):
         raise LookupError("docs.generate.cli: an exit code or an output has no line, or a line has none")
     context = click.Context(root, info_name="runs")
-    told = "".join(_told(command, inner) for command, inner in _commands(root, context))
+    found = [*_commands(root, context), *_of_plugins(context)]
+    told = "".join(_told(command, inner) for command, inner in found)
     return head("Commands", "runs_cli", WORDS) + _overview() + _common() + told
 
 
 def _overview() -> str:
     rows = [[f"[`{name}`](#runs-{name})", place.does] for name, place in root.places.items()]
+    rows += [
+        [f"[`{name}`](#runs-{name})", f"{_first_line(load(point))} ({plugin})"] for name, plugin, point in _points()
+    ]
     return section("All commands", table(["command", "does"], rows))
 
 
@@ -72,6 +78,28 @@ def _commands(group: LazyGroup, context: click.Context) -> Iterator[tuple[click.
         yield command, inner
         if isinstance(command, LazyGroup):
             yield from _commands(command, inner)
+
+
+def _points() -> list[tuple[str, str, EntryPoint]]:
+    """(command, plugin, where it is) of what the plugins of this tree bring, by plugin."""
+    known = offered()
+    found = [(name, plugin, known[name]) for name, plugin in FIRST_PARTY.items() if name in known]
+    return sorted(found, key=lambda one: (one[1], one[0]))
+
+
+def _of_plugins(context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
+    """Likewise, of the plugins of this tree."""
+    for name, _, point in _points():
+        command = load(point)
+        inner = click.Context(command, info_name=name, parent=context)
+        yield command, inner
+        if isinstance(command, LazyGroup):
+            yield from _commands(command, inner)
+
+
+def _first_line(command: click.Command) -> str:
+    """The first sentence of its help."""
+    return _help(command).split(". ")[0].split("\n")[0].rstrip(".") + "."
 
 
 def _told(command: click.Command, context: click.Context) -> str:
