@@ -100,6 +100,16 @@ def test_the_api_server_holds_the_rule_that_caps_name_known_envelopes(kubeplane:
     assert wanted in answer((FLAVOR, ["main"]), (FLAVOR, ["other"]))
 
 
+def test_the_api_server_holds_the_rule_that_nobody_is_its_own_parent(kubeplane: Plane, guest: Person) -> None:
+    def answer(*parents: str) -> str:
+        body = json.dumps({**BANK, "spec": {**BANK["spec"], "parents": list(parents)}})
+        said = kubeplane.kubectl("apply", "--dry-run=server", "-f", "-", stdin=body)
+        return said.stderr if said.returncode else "ok"
+
+    assert answer("banks", "ban") == "ok"
+    assert "want owners other than the Budget's own: nobody is its own parent" in answer("other", "bank")
+
+
 def test_a_sponsor_that_is_named_while_the_run_runs_pays_for_it(kubeplane: Plane, guest: Person) -> None:
     guest.told("submit", "-f", "-", input=RUN)
     until(lambda: bool(guest.read("who-pays", "train")["now"]))

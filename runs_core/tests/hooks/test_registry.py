@@ -15,7 +15,7 @@ from runs_core.hooks.permission import Permission
 from runs_core.hooks.registry import GROUP, State, installed, of, registry
 from runs_core.hooks.specs import hookimpl
 from runs_core.testing.plugins import a_plugin
-from runs_core.values.fields import Fact, field
+from runs_core.values.fields import Fact, Rule, field
 from runs_core.values.section import Section
 
 GOOD = """
@@ -218,6 +218,10 @@ def test_what_is_declared_can_be_read() -> None:
             "of no known kind; want Run.spec or Budget.spec",
         ),
         (sections(Section(plugin="t", kind="Run", name="x", cls=Limits)), "does not say what most means"),
+        (
+            sections(Section(plugin="t", kind="Run", name="x", cls=Fields, rules=(Rule(cel="true", message="no"),))),
+            "has a rule that is about changes; want one with check alone",
+        ),
         (
             sections(Section(plugin="t", kind="Run", name="resources", cls=Fields)),
             "Run.spec.resources is declared by core",

@@ -12,7 +12,8 @@ from runs_core.schema.jsonschema import json_schema
 from runs_core.schema.manifest import validate
 from runs_core.schema.names import KINDS
 from runs_core.values.fields import Fact, Rule, field, rules
-from runs_core.values.section import Section
+from runs_core.values.run import RunSpec
+from runs_core.values.section import Section, section
 
 
 @rules(
@@ -124,6 +125,47 @@ def test_a_plugins_section_is_judged_like_cores_fields() -> None:
         "spec.width.mots: got an unknown field (did you mean most?), want one of least, most, pace",
         "spec.width.most: got nothing, want a whole number of at least 1",
     ]
+
+
+def matches(spec: RunSpec) -> bool:
+    found = section(spec.sections, Color)
+    return found is None or found.color != spec.resources.flavor
+
+
+MATCHED = Rule(
+    cel="self.color != self.resources.flavor", message="want another than the flavor", field="color", check=matches
+)
+
+
+def test_a_section_may_have_a_rule_about_the_whole_spec() -> None:
+    wide = Section(plugin="colors", kind="Run", name="", cls=Color, rules=(MATCHED,))
+    found = spec_of("Run", wide)["x-kubernetes-validations"]
+    assert {"rule": MATCHED.cel, "message": MATCHED.message, "fieldPath": ".color"} in found
+
+    def told(color: str) -> list[str]:
+        spec = {"resources": {"gpus": 8, "flavor": "red"}, "color": color}
+        body = {"apiVersion": "runs.dev/v1alpha1", "kind": "Run", "metadata": {"name": "a"}, "spec": spec}
+        return [str(problem) for problem in validate(body, (wide,))]
+
+    assert told("blue") == []
+    assert told("red") == ["spec.color: got 'red', want another than the flavor"]
+
+
+@rules(
+    Rule(cel="self.low <= self.high", message="want no more than high", field="low", check=lambda w: w.low <= w.high)
+)
+@attrs.frozen(kw_only=True)
+class Range:
+    low: int = field(Fact(doc="From."), default=0)
+    high: int = field(Fact(doc="To."), default=9)
+
+
+def test_a_rule_of_fields_that_stand_in_the_spec_itself_is_held() -> None:
+    bare = Section(plugin="ranges", kind="Run", name="", cls=Range)
+    body = {"apiVersion": "runs.dev/v1alpha1", "kind": "Run", "metadata": {"name": "a"}}
+    for low, told in ((9, []), (10, ["spec.low: got 10, want no more than high"])):
+        spec = {"resources": {"gpus": 8}, "low": low}
+        assert [str(problem) for problem in validate({**body, "spec": spec}, (bare,))] == told
 
 
 @attrs.frozen(kw_only=True)

@@ -53,6 +53,8 @@ def sections(answer: object, plugin: str) -> tuple[Section, ...]:
             raise Undeclarable(f"{where} has the class of another section of {one.kind}; give each its own")
         if not attrs.has(one.cls):
             raise Undeclarable(f"{where} has the class {_short(one.cls)}, want an attrs class")
+        if any(rule.check is None or rule.change is not None for rule in one.rules):
+            raise Undeclarable(f"{where} has a rule that is about changes; want one with check alone")
         for field in attrs.fields(one.cls):
             if fact_of(field) is None:
                 raise Undeclarable(f"{where} does not say what {field.name} means; declare it with field(Fact(doc=…))")

@@ -55,7 +55,8 @@ def runs_sections() -> Sequence[Section]:
 
     Asked: once, at start.
     Returns: sections; each names its kind, its place in the spec, and a frozen attrs class with the fields. Read one
-    with `section(run.spec.sections, YourClass)`: None where the manifest has none of it.
+    with `section(run.spec.sections, YourClass)`: None where the manifest has none of it. What relates your fields
+    among each other stands in the class (`@rules`), what relates them to fields of others in the section's `rules`.
     Answers merge: each plugin's stands; two that contradict each other refuse to start.
     A failure: the scheduler does not start until the plugin is mended or switched off.
     Since: HOOK_API 1.

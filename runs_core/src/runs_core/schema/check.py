@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, assert_never
 
@@ -74,8 +74,8 @@ def _record(value: object, shape: Record, read: Converter, kind: str) -> Iterato
         clean = clean and fault.harmless
         yield fault
     if clean:
-        for part in shape.parts:
-            yield from _rules(value, part, read)
+        for at, part in enumerate(shape.parts):
+            yield from _rules(value, part, (*rules_of(part), *(() if at else shape.wide)), read)
 
 
 def _members(value: dict[str, Any], shape: Record, read: Converter, kind: str) -> Iterator[Fault]:
@@ -107,8 +107,8 @@ def _unknown(name: str, shape: Record, kind: str) -> str:
     return f"got an unknown field{guess(name, names)}, want {one_of(names) if names else 'none'}"
 
 
-def _rules(value: dict[str, Any], part: type, read: Converter) -> Iterator[Fault]:
-    checked = [rule for rule in rules_of(part) if rule.check is not None]
+def _rules(value: dict[str, Any], part: type, rules: Sequence[Rule], read: Converter) -> Iterator[Fault]:
+    checked = [rule for rule in rules if rule.check is not None]
     if not checked:
         return
     try:

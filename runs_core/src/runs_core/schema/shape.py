@@ -104,14 +104,16 @@ class Table:
 
 @attrs.frozen(kw_only=True)
 class Record:
-    """A map with known keys. parts: the classes whose values it holds, more than one where plugins share a section.
+    """A map with known keys. parts: the classes whose values it holds, more than one where plugins add fields to it.
 
-    open: other keys are kept, unread.
+    rules: of the parts, and those that sections have about the whole; wide: the latter. open: other keys are kept,
+    unread.
     """
 
     parts: tuple[type, ...]
     members: tuple[Member, ...]
     rules: tuple[Rule, ...] = ()
+    wide: tuple[Rule, ...] = ()
     open: bool = False
 
     def member(self, name: str) -> Member | None:
@@ -166,6 +168,7 @@ def record(cls: type, sections: tuple[Section, ...] = ()) -> Record:
         if (fact := fact_of(attribute)) is not None
     ]
     rules = list(rules_of(cls))
+    beside: list[type] = []
     for name in sorted({section.name for section in sections}):
         parts = [section for section in sections if section.name == name]
         if name:
@@ -173,7 +176,15 @@ def record(cls: type, sections: tuple[Section, ...] = ()) -> Record:
         else:
             members += [member for part in parts for member in _fields(part)]
             rules += [rule for part in parts for rule in rules_of(part.cls)]
-    return Record(parts=(cls,), members=_once(members), rules=tuple(rules), open=getattr(cls, OPEN, False))
+            beside += [part.cls for part in parts]
+    wide = tuple(rule for section in sections for rule in section.rules)
+    return Record(
+        parts=(cls, *beside),
+        members=_once(members),
+        rules=(*rules, *wide),
+        wide=wide,
+        open=getattr(cls, OPEN, False),
+    )
 
 
 def _section(name: str, parts: Sequence[Section]) -> Member:

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import attrs
 
+from runs_core.values.fields import Rule
+
 T = TypeVar("T")
 
 
@@ -16,6 +18,9 @@ class Section:
 
     part: `status` means fields of the status, which the scheduler writes as the plugin accounts for them. Several
     plugins may add fields to one section; the same field twice is a start-up error.
+
+    rules: relations of these fields to others of the part, which rules of `cls` cannot see: in their CEL `self` is the
+    spec (or status), and `check` gets its value, with `section(value.sections, cls)` in it. field: from there.
     """
 
     plugin: str
@@ -23,6 +28,7 @@ class Section:
     name: str
     cls: type
     part: str = "spec"
+    rules: tuple[Rule, ...] = ()
 
     def within(self, kind: str, part: str) -> bool:
         """Whether it adds to this part of this kind."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from runs_budgets import accounts, offers, victims
 from runs_budgets.funding import Funding
-from runs_budgets.sections import Metered, Quota, Terms
+from runs_budgets.sections import NOT_ITSELF, Metered, Quota, Terms
 from runs_budgets.settings import BudgetSettings
 from runs_core import (
     Account,
@@ -37,7 +37,7 @@ def runs_settings() -> type:
 @hookimpl
 def runs_sections() -> Sequence[Section]:
     return (
-        Section(plugin="budgets", kind="Budget", name="", cls=Quota),
+        Section(plugin="budgets", kind="Budget", name="", cls=Quota, rules=(NOT_ITSELF,)),
         Section(plugin="budgets", kind="Budget", name="", cls=Metered, part="status"),
         Section(plugin="budgets", kind="Run", name="funding", cls=Terms),
     )

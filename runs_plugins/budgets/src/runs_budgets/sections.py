@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import attrs
 
-from runs_core import Fact, Pairs, Rule, Split, field, rules
+from runs_core import BudgetSpec, Fact, Pairs, Rule, Split, field, rules, section
 
 NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 LABEL_KEY = r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
@@ -164,6 +164,21 @@ class Terms:
 
 
 NOTHING = Quota()
+
+
+def _others(spec: BudgetSpec) -> bool:
+    """Whether nobody is its own parent."""
+    quota = section(spec.sections, Quota)
+    return quota is None or spec.owner not in quota.parents
+
+
+NOT_ITSELF = Rule(
+    cel="!has(self.parents) || !(self.owner in self.parents)",
+    message="want owners other than the Budget's own: nobody is its own parent",
+    field="parents",
+    check=_others,
+)
+"""About a Budget's whole spec: `owner` is core's."""
 
 
 @attrs.frozen(kw_only=True)
