@@ -83,8 +83,17 @@ class FundedPlay(Play):
 
     def ready(self, budget: str) -> tuple[str, str]:
         """Status and reason of the condition Ready."""
-        (found,) = [one for one in self._budget(budget)["status"]["conditions"] if one["type"] == "Ready"]
+        return self.condition(budget, "Ready")
+
+    def condition(self, budget: str, kind: str) -> tuple[str, str]:
+        """Status and reason."""
+        (found,) = [one for one in self._budget(budget)["status"]["conditions"] if one["type"] == kind]
         return found["status"], found["reason"]
+
+    def told(self, budget: str, kind: str) -> str:
+        """What a condition says."""
+        (found,) = [one for one in self._budget(budget)["status"]["conditions"] if one["type"] == kind]
+        return str(found["message"])
 
     def takings(self) -> list[Taking]:
         """Every resolution, as they were decided."""

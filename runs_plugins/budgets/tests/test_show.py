@@ -109,7 +109,8 @@ def test_it_has_the_caps_with_their_use_and_the_conditions(runs: Runs) -> None:
     found = shown(runs, "lab")
     assert found["caps"] == [{"name": "both", "flavor": "H100", "envelopes": ["day", "night"], "gpus": 12, "used": 10}]
     assert [(one["type"], one["reason"]) for one in found["conditions"]] == [
-        ("ExpiresSoon", "EnvelopeEnds"), ("Overcommitted", "AllPaid"), ("Ready", "ParentUnknown"),
+        ("ExpiresSoon", "EnvelopeEnds"), ("FlavorMissing", "NodesFound"), ("LendingUnread", "Read"),
+        ("Overcommitted", "AllPaid"), ("Ready", "ParentUnknown"),
     ]  # fmt: skip
 
 

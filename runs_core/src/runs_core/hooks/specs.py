@@ -188,7 +188,8 @@ def runs_meter(lease: Lease, view: View, now: datetime, settings: object) -> Spl
 def runs_account(budget: Budget, view: View, now: datetime, settings: object) -> Account | None:
     """What is to stand in the status of this Budget?
 
-    Asked: when the Budget or what it pays for changed, at most every `accounts.every`, and every minute while it pays.
+    Asked: when the Budget, what it pays for or the fleet's flavors changed, at most every `accounts.every`, and every
+    minute while it pays.
     Returns: conditions, and your sections of the status.
     Answers merge: each plugin's conditions and sections stand; the first by name counts where two say the same.
     A failure: nothing is said; only the counter tells.

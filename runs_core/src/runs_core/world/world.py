@@ -637,7 +637,13 @@ class World:
         if lost or (isinstance(old, Node) and old.lost):
             self.touch(*sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}))
         if flavors is not None and flavors != self.flavors():
-            self.line.forget()
+            self._flavors_changed()
+
+    def _flavors_changed(self) -> None:
+        """A run that names none may mean another now, and Budgets say which of theirs nobody has."""
+        self.line.forget()
+        if not self._supposed:
+            self.touched_budgets.update(self._budgets)
 
     def _strand(self, node: Node) -> None:
         """It is gone, or another has its name: what is leased on it was leased on this one."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import attrs
 
 from runs_borrowing.sections import NOTHING, Borrowing
+from runs_budgets.accounts import LENDING
 from runs_budgets.funding import Funding
 from runs_budgets.offers import Asked, available
-from runs_core import Ask, Cap, Offer, Run, Tier, View, section
+from runs_budgets.sections import Quota
+from runs_core import Ask, Budget, Cap, Condition, Offer, Run, Tier, View, section
 
 LIMIT = "borrow limit"
 
@@ -35,6 +38,15 @@ def loans(funding: Funding, asked: Asked) -> Iterator[Offer]:
             if purse.spec is not None and purse.spec.flavor == ask.flavor:
                 offer = available(purse, Tier.STRANGER, asked)
                 yield attrs.evolve(offer, order=place, caps=(*offer.caps, *limit))
+
+
+def lending(budget: Budget, now: datetime) -> Condition:
+    """That loans of it are made. Without this plugin budgets says of the same condition that they are not."""
+    quota = section(budget.spec.sections, Quota)
+    lends = quota is not None and any(envelope.lending is not None for envelope in quota.envelopes)
+    reason = "Read" if lends else "NothingLent"
+    message = "the borrowing plugin makes loans of it" if lends else "no envelope lends"
+    return Condition(type=LENDING, status="False", reason=reason, message=message, last_transition_time=now)
 
 
 def told(run: Run, view: View) -> Sequence[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from runs_borrowing.loans import loans, sponsored, told
+from runs_borrowing.loans import lending, loans, sponsored, told
 from runs_borrowing.sections import Borrowing
 from runs_borrowing.settings import BorrowingSettings
 from runs_budgets.funding import Funding
 from runs_budgets.offers import Asked
-from runs_core import Ask, Offers, Run, Section, View, hookimpl
+from runs_core import Account, Ask, Budget, Offers, Run, Section, View, hookimpl
 
 RUNS_HOOK_API = (1, 1)
 
@@ -34,6 +34,11 @@ def runs_cover(ask: Ask, view: View, now: datetime, settings: BorrowingSettings)
         return None
     asked = Asked(ask=ask, now=now, min_runtime=settings.min_runtime)
     return Offers(offers=tuple(loans(view.index(Funding), asked)))
+
+
+@hookimpl
+def runs_account(budget: Budget, now: datetime) -> Account:
+    return Account(conditions=(lending(budget, now),))
 
 
 @hookimpl

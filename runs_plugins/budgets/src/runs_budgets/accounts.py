@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -17,13 +17,17 @@ from runs_core import Account, Budget, Condition, Split, section
 HOUR_SPAN = timedelta(hours=1)
 
 
-def account(funding: Funding, budget: Budget, now: datetime, expires_soon: timedelta) -> Account:
-    """Its conditions, and the checkpoint of its meter."""
+def account(
+    funding: Funding, budget: Budget, now: datetime, *, expires_soon: timedelta, flavors: Sequence[str]
+) -> Account:
+    """Its conditions, and the checkpoint of its meter. flavors: of the fleet's nodes; none: none is known so far."""
     purses = [purse for purse in funding.envelopes_in(budget.name) if purse.spec is not None]
     conditions = (
         _ready(funding, budget, now),
         _overcommitted(purses, now),
         _expires_soon(purses, now, expires_soon),
+        _flavor_missing(budget, flavors, now),
+        _lending_unread(budget, now),
     )
     metered = Metered(envelopes=tuple(use(purse, now) for purse in purses), metered_until=now)
     return Account(conditions=conditions, sections=MappingProxyType({Metered: metered} if purses else {}))
@@ -104,6 +108,35 @@ def _ends(purse: Purse) -> Iterator[tuple[datetime, str, str]]:
         yield moment_of(end), purse.payer.envelope, "closes at"
     if purse.open and purse.due < NEVER:
         yield moment_of(purse.due), purse.payer.envelope, "uses up its hours at"
+
+
+def _flavor_missing(budget: Budget, flavors: Sequence[str], now: datetime) -> Condition:
+    """Envelopes that no node could be paid from. A fleet without any node says nothing of what it will have."""
+    quota = section(budget.spec.sections, Quota) or NOTHING
+    lacking: dict[str, list[str]] = {}
+    for envelope in sorted(quota.envelopes, key=lambda one: one.name):
+        if envelope.flavor not in flavors:
+            lacking.setdefault(envelope.flavor, []).append(envelope.name)
+    if not flavors:
+        return _condition("FlavorMissing", "NoNodes", "the fleet has no GPU nodes to judge by", now, true=False)
+    if not lacking:
+        return _condition("FlavorMissing", "NodesFound", "each envelope's flavor is one of the fleet", now, true=False)
+    told = "; ".join(f"no node has the flavor {flavor} of {', '.join(lacking[flavor])}" for flavor in sorted(lacking))
+    return _condition("FlavorMissing", "NoSuchNode", f"{told}: the fleet has {', '.join(flavors)}", now, true=True)
+
+
+LENDING = "LendingUnread"
+"""Whichever plugin makes loans says of this one that it is False: it comes before budgets by name."""
+
+
+def _lending_unread(budget: Budget, now: datetime) -> Condition:
+    """What stands while no plugin that makes loans has its own word."""
+    quota = section(budget.spec.sections, Quota) or NOTHING
+    names = sorted(envelope.name for envelope in quota.envelopes if envelope.lending is not None)
+    if not names:
+        return _condition(LENDING, "NothingLent", "no envelope lends", now, true=False)
+    message = f"{', '.join(names)} would lend, and the borrowing plugin is not on: nobody is offered a loan"
+    return _condition(LENDING, "BorrowingMissing", message, now, true=True)
 
 
 def _condition(kind: str, reason: str, message: str, now: datetime, *, true: bool) -> Condition:

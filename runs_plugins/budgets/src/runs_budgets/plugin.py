@@ -65,7 +65,8 @@ def runs_meter(lease: Lease, view: View, now: datetime) -> Split | None:
 
 @hookimpl
 def runs_account(budget: Budget, view: View, now: datetime, settings: BudgetSettings) -> Account:
-    return accounts.account(view.index(Funding), budget, now, settings.expires_soon)
+    flavors = view.flavors()
+    return accounts.account(view.index(Funding), budget, now, expires_soon=settings.expires_soon, flavors=flavors)
 
 
 @hookimpl

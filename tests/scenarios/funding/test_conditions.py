@@ -1,0 +1,88 @@
+"""What a Budget says of itself: envelopes of a flavor that the fleet has not, and lending that nobody makes loans of.
+
+A Budget's status may be 10 s late.
+"""
+
+from __future__ import annotations
+
+import pytest
+from tests.scenarios.funds import FLAVOR, FundedPlay, envelope
+
+from runs_borrowing import plugin as borrowing
+from runs_budgets import plugin as budgets
+
+pytestmark = pytest.mark.plugins(budgets=budgets)
+MISSING, UNREAD = "FlavorMissing", "LendingUnread"
+
+
+@pytest.mark.live
+def test_a_flavor_that_no_node_has_is_told_until_a_node_has_it(play: FundedPlay) -> None:
+    """The fleet has `default` alone: `rare` of vision/more is told by name. At 20 a node with it comes."""
+    play.fleet(a1=8)
+    play.quota("vision", envelope(8), envelope(4, "more", flavor="rare"), envelope(4, "most", flavor="rare"))
+    play.quota("audio", envelope(8))
+    play.wait(20)
+    assert play.condition("vision", MISSING) == ("True", "NoSuchNode")
+    assert play.told("vision", MISSING) == "no node has the flavor rare of more, most: the fleet has default"
+    assert play.condition("audio", MISSING) == ("False", "NodesFound")
+    play.node("b1", flavor="rare")
+    play.wait(20)
+    assert play.condition("vision", MISSING) == ("False", "NodesFound")
+
+
+def test_it_is_told_again_once_the_last_such_node_is_gone(play: FundedPlay) -> None:
+    play.fleet(a1=8)
+    play.node("b1", flavor="rare")
+    play.node("b2", flavor="rare")
+    play.quota("vision", envelope(4, "more", flavor="rare"))
+    play.wait(20)
+    assert play.condition("vision", MISSING) == ("False", "NodesFound")
+    play.lose("b1")
+    play.wait(20)
+    assert play.condition("vision", MISSING) == ("False", "NodesFound")
+    play.lose("b2")
+    play.wait(20)
+    assert play.condition("vision", MISSING) == ("True", "NoSuchNode")
+
+
+def test_a_fleet_without_nodes_is_not_judged(play: FundedPlay) -> None:
+    """Its nodes may not have joined yet."""
+    play.quota("vision", envelope(8))
+    play.wait(20)
+    assert play.condition("vision", MISSING) == ("False", "NoNodes")
+    play.node("b1", flavor="rare")
+    play.wait(20)
+    assert play.condition("vision", MISSING) == ("True", "NoSuchNode")
+    assert play.told("vision", MISSING) == f"no node has the flavor {FLAVOR} of main: the fleet has rare"
+
+
+def test_a_flavor_that_the_fleet_has_not_leaves_the_others_alone(play: FundedPlay) -> None:
+    """x (8) is paid for by vision/main, whatever vision/more is about."""
+    play.fleet(a1=8)
+    play.quota("vision", envelope(8), envelope(4, "more", flavor="rare"))
+    play.submit("x", gpus=8, owner="vision")
+    play.wait(20)
+    assert play.payers("x") == {"vision/main": 8}
+
+
+def test_lending_that_nobody_makes_loans_of_is_told(play: FundedPlay) -> None:
+    play.fleet(a1=8)
+    play.quota("bank", envelope(8, lending={"to": ["*"]}), envelope(4, "own"))
+    play.quota("audio", envelope(8))
+    play.wait(20)
+    assert play.condition("bank", UNREAD) == ("True", "BorrowingMissing")
+    assert play.told("bank", UNREAD).startswith("main would lend, and the borrowing plugin is not on")
+    assert play.condition("audio", UNREAD) == ("False", "NothingLent")
+    play.quota("bank", envelope(8))
+    play.wait(20)
+    assert play.condition("bank", UNREAD) == ("False", "NothingLent")
+
+
+@pytest.mark.plugins(budgets=budgets, borrowing=borrowing)
+def test_lending_is_read_where_borrowing_is_on(play: FundedPlay) -> None:
+    play.fleet(a1=8)
+    play.quota("bank", envelope(8, lending={"to": ["*"]}))
+    play.quota("audio", envelope(8))
+    play.wait(20)
+    assert (play.condition("bank", UNREAD), play.ready("bank")) == (("False", "Read"), ("True", "Accounted"))
+    assert play.condition("audio", UNREAD) == ("False", "NothingLent")
