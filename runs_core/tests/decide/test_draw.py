@@ -174,7 +174,7 @@ def test_a_pool_in_order_is_taken_in_order() -> None:
 
 def test_a_unit_is_taken_once_though_two_stages_name_it() -> None:
     first, second = lottery(unit("a"), unit("b")), lottery(unit("b"), unit("c"))
-    taken = work_out(SEED, 3, [first, second], enough(3))
+    taken = work_out(Stream(SEED), 3, [first, second], enough(3))
     assert taken is not None
     assert sorted(names([one for one, _ in taken.cuts])) == ["a", "b", "c"]
     assert names(taken.pools[1].candidates) == ["c"]
@@ -188,14 +188,14 @@ def test_a_stage_is_asked_only_once_the_ones_before_do_not_suffice() -> None:
         return [lottery(unit("c", 4))]
 
     first = lottery(unit("a"), unit("b"))
-    assert work_out(SEED, 2, [first, later], enough(2)) is not None
+    assert work_out(Stream(SEED), 2, [first, later], enough(2)) is not None
     assert heard == []
-    assert work_out(SEED, 3, [first, later], enough(3)) is not None
+    assert work_out(Stream(SEED), 3, [first, later], enough(3)) is not None
     assert heard == [["a", "b"]]
 
 
 def test_what_does_not_suffice_is_known() -> None:
-    assert work_out(SEED, 3, [lottery(unit("a"), unit("b"))], enough(3)) is None
+    assert work_out(Stream(SEED), 3, [lottery(unit("a"), unit("b"))], enough(3)) is None
     found = Taking(3, Stream(SEED), enough(3))
     assert not found.from_(lottery(unit("a"), unit("b")))
 

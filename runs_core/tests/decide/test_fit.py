@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from runs_core.decide.advice import Silent
+from runs_core.decide.draw import Stream
 from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.place import place
 from runs_core.decide.resolve import Question, resolution_of, work_out
@@ -202,7 +203,7 @@ def resolved(world: World, need: Need, number: int) -> Resolution | None:
         assert set(taken) <= set(units[:half])
         yield Pool(stage="lottery", drawn=True, candidates=tuple(units[half:]))
 
-    taken = work_out(question.seed, short_by(wanted, nodes), [first, second], fit.suffices)
+    taken = work_out(Stream(question.seed), short_by(wanted, nodes), [first, second], fit.suffices)
     if taken is None:
         return None
     with world.supposing(without(world, [unit for unit, _ in taken.cuts])):

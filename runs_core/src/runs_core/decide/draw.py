@@ -41,6 +41,10 @@ class Stream:
             if number < whole:
                 return number % bound
 
+    def pick(self, weights: Tree) -> int:
+        """A place of the row, as likely as what stands there is large."""
+        return weights.find(self.below(weights.total))
+
 
 class Tree:
     """Sums of a row of integers, each of which may change: a Fenwick tree."""
@@ -109,7 +113,7 @@ class Lots:
 
     def take(self, stream: Stream, left: int) -> tuple[Candidate, str]:
         """Draw an owner, then one of its units, and take that out. left: GPUs missing once it is out of the drum."""
-        owner = self._weights.find(stream.below(self._weights.total))
+        owner = stream.pick(self._weights)
         start, end = self._first[owner], self._first[owner + 1]
         before = self._inside.before(start)
         at = self._inside.find(before + stream.below(self._inside.before(end) - before))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import attrs
 
 from runs_core.decide.advice import Advice
+from runs_core.decide.draw import Stream
 from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.paid import filters
 from runs_core.decide.place import place
@@ -49,25 +51,25 @@ class Claimant:
 
 def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]:
     """The beneficiary's decision and then the victims'; none where nobody can, or need, be cut for it."""
-    run, need, fleet, said = asked.run, asked.need, asked.fleet, asked.cover
-    if not advice.stages or world.nonces is None or not said.shares:
+    run, fleet, said = asked.run, asked.fleet, asked.cover
+    need = need_of(world, asked, advice)
+    if need is None or world.nonces is None:
         return ()
-    within = filters(world, need, said.shares)
-    if len(within) > 1:
-        return ()  # parts with different places: what one cut gives one part says nothing of the others
-    need = attrs.evolve(need, filter=within[0] if within else need.filter)
-    stages = _candidates(world, asked, advice)
-    for domains in _scopes(fleet, need, stages):
+    found = victims(world, asked, advice)
+    if found.spared:
+        world.wake_at(min(until for until, _ in found.spared), run.key)
+    for domains in scopes(fleet, need, found.units):
         nodes = scope_of(domains, need)
-        taken = _taken(world, run, need, nodes, stages)
+        question = _question(world, run, need, nodes)
+        pools = pools_in(world, nodes, found.units)
+        taken = work_out(
+            Stream(question.seed), short_by(question.need, nodes), pools, Fit(question.need, nodes).suffices
+        )
         if taken is None:
             continue
-        with world.supposing(_without(world, taken)):
-            here = {domain.key for domain in domains}  # what a cut frees elsewhere is no part of what is recomputed
-            placement = place(world.fleet, fleet, need, advice=advice, view=world, within=here)
+        placement = place_without(world, asked, need, domains=domains, taken=taken, advice=advice)
         if placement is None:
             continue
-        question = _question(world, run, need, nodes)
         resolution = resolution_of(question, taken, bound=bound_of(placement), payers=paid_of(said.shares))
         closures = {stage.name: stage for stage in advice.stages}
         cuts = [_cut(world, cut, resolution, closures[cut.stage]) for cut in resolution.spec.cuts]
@@ -75,25 +77,53 @@ def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]
     return ()
 
 
-def victims(world: World, asked: Claimant, advice: Advice) -> Sequence[tuple[Stage, Unit, Run]]:
-    """Units that could be cut for this run, were its claim made. Wakes it when one more can be."""
+def need_of(world: World, asked: Claimant, advice: Advice) -> Need | None:
+    """What it needs inside its payers' places; None: nothing is taken back for it."""
+    if not advice.stages or not asked.cover.shares:
+        return None
+    within = filters(world, asked.need, asked.cover.shares)
+    if len(within) > 1:
+        return None  # parts with different places: what one cut gives one part says nothing of the others
+    return attrs.evolve(asked.need, filter=within[0] if within else asked.need.filter)
+
+
+def place_without(
+    world: World, asked: Claimant, need: Need, *, domains: Sequence[DomainFleet], taken: Taken, advice: Advice
+) -> Placement | None:
+    """Where it would start once they are gone."""
+    here = {domain.key for domain in domains}  # what a cut frees elsewhere is no part of what is recomputed
+    with world.supposing(_without(world, taken)):
+        return place(world.fleet, asked.fleet, need, advice=advice, view=world, within=here)
+
+
+Held = tuple[Stage, Unit, Run, tuple[Lease, ...]]
+
+
+class Victims(NamedTuple):
+    """units: that could be cut. spared: until when others are safe, and the GPUs that they hold."""
+
+    units: Sequence[Held]
+    spared: Sequence[tuple[datetime, int]]
+
+
+def victims(world: World, asked: Claimant, advice: Advice) -> Victims:
+    """Units that could be cut for this run, were its claim made."""
     run = asked.run
-    found: list[tuple[Stage, Unit, Run]] = []
-    spared: list[datetime] = []
+    found: list[Held] = []
+    spared: list[tuple[datetime, int]] = []
     with world.supposing([PledgeSeen(_claim(world, run, asked.cover))]):
         for stage in advice.stages:
             for unit in advice.victims(stage, asked.need.flavor, world, world.now):
                 other = world.run(unit.run)
                 if other is None or other.key == run.key or not other.status.phase.begun or other.status.ending:
                     continue
+                leases = tuple(_leases(world, unit))
                 until = protected_until(world, other)
                 if until is not None and until > world.now:
-                    spared.append(until)
-                else:
-                    found.append((stage, unit, other))
-    if spared:
-        world.wake_at(min(spared), run.key)
-    return found
+                    spared.append((until, sum(lease.gpus for lease in leases)))
+                elif leases:
+                    found.append((stage, unit, other, leases))
+    return Victims(found, spared)
 
 
 def protected_until(world: World, run: Run) -> datetime | None:
@@ -113,17 +143,6 @@ def _claim(world: World, run: Run, said: Cover) -> Pledge:
     )
 
 
-Units = Sequence[tuple[Stage, Unit, Run, tuple[Lease, ...]]]
-
-
-def _candidates(world: World, asked: Claimant, advice: Advice) -> Units:
-    return [
-        (stage, unit, other, held)
-        for stage, unit, other in victims(world, asked, advice)
-        if (held := tuple(_leases(world, unit)))
-    ]
-
-
 def _leases(world: World, unit: Unit) -> Iterator[Lease]:
     """What stops with it."""
     for lease in world.leases_of(unit.run):
@@ -131,7 +150,7 @@ def _leases(world: World, unit: Unit) -> Iterator[Lease]:
             yield lease
 
 
-def _scopes(fleet: FlavorFleet, need: Need, units: Units) -> Iterator[tuple[DomainFleet, ...]]:
+def scopes(fleet: FlavorFleet, need: Need, units: Sequence[Held]) -> Iterator[tuple[DomainFleet, ...]]:
     """Domains that could serve: the fewest, then those with the least to cut, then by key."""
     home = {state.name: domain for domain in fleet.domains.values() for state in domain.states if state.node}
     gain: dict[DomainFleet, int] = {}
@@ -153,7 +172,8 @@ def _scopes(fleet: FlavorFleet, need: Need, units: Units) -> Iterator[tuple[Doma
             yield tuple(widest[:count])
 
 
-def _taken(world: World, run: Run, need: Need, nodes: Sequence[ScopeNode], units: Units) -> Taken | None:
+def pools_in(world: World, nodes: Sequence[ScopeNode], units: Sequence[Held]) -> list[Pool]:
+    """The candidates by stage, each with what it holds in the scope; who holds nothing there is none."""
     names = {node.name for node in nodes}
     pools: list[Pool] = []
     for stage in dict.fromkeys(stage for stage, *_ in units):
@@ -163,9 +183,7 @@ def _taken(world: World, run: Run, need: Need, nodes: Sequence[ScopeNode], units
             if of is stage and (found := _candidate(world, unit, other, leases, names)) is not None
         ]
         pools.append(Pool(stage=stage.name, drawn=stage.drawn, candidates=tuple(candidates)))
-    question = _question(world, run, need, nodes)
-    wanted = question.need
-    return work_out(question.seed, short_by(wanted, nodes), pools, Fit(wanted, nodes).suffices)
+    return pools
 
 
 def _candidate(world: World, unit: Unit, run: Run, leases: Sequence[Lease], names: set[str]) -> Candidate | None:

@@ -66,12 +66,13 @@ class Taken:
     cuts: tuple[tuple[Candidate, str], ...]
 
 
-def work_out(seed: str, missing: int, stages: Iterable[Grouped | Pool], suffices: Suffices) -> Taken | None:
+def work_out(stream: Stream, missing: int, stages: Iterable[Grouped | Pool], suffices: Suffices) -> Taken | None:
     """Stage by stage, each only for what is still missing; None: not even all of them suffice.
 
+    stream: what draws are made from.
     stages: a pool, or what gives a stage's pools once it is known what was taken before; what was taken is out.
     """
-    taking = Taking(missing, Stream(seed), suffices)
+    taking = Taking(missing, stream, suffices)
     used: list[Pool] = []
     for stage in stages:
         for pool in (stage,) if isinstance(stage, Pool) else stage(tuple(taking.taken)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from runs_core.decide.draw import seed_text
+from runs_core.decide.draw import Stream, seed_text
 from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.resolve import as_cut, work_out
 from runs_core.errors import InvalidInput
@@ -93,7 +93,7 @@ def _again(spec: ResolutionSpec, evidence: Evidence) -> Iterator[str]:
     to, seed = spec.beneficiary, spec.seed
     text = seed_text(to.uid, to.attempt, spec.number, int(seed.ledger_head, 16), seed.nonce)
     fit = Fit(spec.need, evidence.nodes)
-    taken = work_out(text, short_by(spec.need, evidence.nodes), evidence.pools, fit.suffices)
+    taken = work_out(Stream(text), short_by(spec.need, evidence.nodes), evidence.pools, fit.suffices)
     if taken is None:
         yield "evidence: the run does not fit, whoever is cut"
         return

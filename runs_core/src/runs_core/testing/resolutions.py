@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, uuid5
 
+from runs_core.decide.draw import Stream
 from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.values.lease import NodeSlots
@@ -163,7 +164,7 @@ def some_resolution(seed: int, chain: Chain | None = None) -> Resolution | None:
     if fit.suffices(()):
         return None
     question = asked(seed, need, nodes, rng.getrandbits(256), chain or after(seed))
-    taken = work_out(question.seed, short_by(need, nodes), some_pools(rng, units), fit.suffices)
+    taken = work_out(Stream(question.seed), short_by(need, nodes), some_pools(rng, units), fit.suffices)
     if taken is None:
         return None
     payers = (Paid(budget="x", envelope="main", tier=0, gpus=need.gpus),)
@@ -211,6 +212,6 @@ def a_wide_one(number: int, gpus: int) -> Resolution:
     )
     need = Wanted(flavor="h100", gpus=gpus)
     fit, question = Fit(need, nodes), asked(number, need, nodes, number, after(number - 1))
-    taken = work_out(question.seed, gpus, [Pool(stage="unfunded", drawn=True, candidates=units)], fit.suffices)
+    taken = work_out(Stream(question.seed), gpus, [Pool(stage="unfunded", drawn=True, candidates=units)], fit.suffices)
     assert taken is not None
     return resolution_of(question, taken, bound=bound_to(need, nodes, taken))
