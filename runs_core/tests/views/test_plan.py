@@ -17,7 +17,7 @@ from runs_core.world.world import World
 Scene = Any
 """The fixture's class: test folders are no packages, so conftest.py cannot be imported from."""
 
-KEYS = {"verdict", "reasons", "placement", "payers", "cuts", "forecast", "remedies"}
+KEYS = {"verdict", "reasons", "placement", "payers", "cover", "cuts", "spared", "forecast", "remedies"}
 
 
 def decided(world: World, run: Run) -> Held | Waits | Starts:

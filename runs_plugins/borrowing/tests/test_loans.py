@@ -164,7 +164,7 @@ def test_an_aggregate_cap_of_the_lender_bounds_what_it_lends() -> None:
     made = stage(bank, owner("guest"), *nodes(2), borrower("job", 10, "bank"))
     assert payers(made, "guest/job") == {"bank/east": 8, "bank/west": 2}
     made = stage(bank, owner("guest"), *nodes(2), borrower("job", 12, "bank"))
-    assert looks(made, "guest/job") == {"bank/east": (8, 8, ""), "bank/west": (8, 2, "bank/both")}
+    assert looks(made, "guest/job") == {"bank/east": (8, 8, ""), "bank/west": (8, 2, "cap both")}
     assert funding(made, "guest/job") == Split(unfunded=12)
 
 

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from runs_cli.actions.plan import outcome_of, place_table, plan_of, reason_lines, remedy_lines
+from runs_cli.actions.plan import outcome_of, pay_blocks, place_table, plan_of, reason_lines, remedy_lines
+from runs_cli.actions.resolve import verified
 from runs_cli.answer import Block, Column, Fields, Notes, Table, answer
+from runs_cli.failures import Stop
 from runs_cli.options import asked
 from runs_cli.session import opened
-from runs_cli.session.port import History, Session
+from runs_cli.session.port import CUTS, FLEET, History, Session
 from runs_cli.words import NONE, moment
 from runs_core.decide.paying import by_class
 from runs_core.schema.convert import Object
-from runs_core.serve.views.explain import Explanation
+from runs_core.serve.manifests.installation import NAMESPACE
+from runs_core.serve.views.explain import Cut, Explanation, cut_of, last_cut
 from runs_core.serve.views.explain import explain as view
 from runs_core.serve.views.plain import Plain, plain
-from runs_core.values.classes import Tier
 from runs_core.values.quantity import counted
 from runs_core.values.run import Run, Spread
 
-TIERS = {tier: tier.name.lower() for tier in Tier}
-"""How near the run's owner is to that of the envelope."""
 NAMED = 8
 """Nodes of a start that are named in the history; of the others, how many."""
 
 
 def explain(name: str, *, history: bool) -> None:
-    with opened(asked()) as session:
+    with opened(asked(), (*FLEET, *CUTS)) as session:
         run = session.run_named(name)
         found = explained(session, run)
         records = session.history(run) if history else None
@@ -38,7 +38,20 @@ def explain(name: str, *, history: bool) -> None:
 
 def explained(session: Session, run: Run) -> Explanation:
     """Everything but the history."""
-    return view(session.world, run, plan_of(session, run), outcome_of(session, run), session.said_by_plugins(run))
+    outcome, said = outcome_of(session, run), session.said_by_plugins(run)
+    return view(session.world, run, plan_of(session, run), outcome, said, cut=_cut(session, run))
+
+
+def _cut(session: Session, run: Run) -> Cut | None:
+    """With whether it verifies, where its evidence may be read."""
+    found = last_cut(session.world, run)
+    if found is None:
+        return None
+    try:
+        verdict: bool | None = verified(session, found, NAMESPACE).verified
+    except Stop:
+        verdict = None
+    return cut_of(run, found, verified=verdict)
 
 
 def _plain(found: Explanation, records: History | None) -> Plain:
@@ -89,10 +102,11 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: Hist
     blocks.append(Notes(title="Why", lines=[*reason_lines(found.reasons), *_unheard(session, run)]))
     if found.match:
         blocks.append(_match_table(found))
-    if found.cover:
-        blocks.append(_cover_table(found))
+    blocks += pay_blocks(found)
     if found.placement:
         blocks.append(place_table(found.placement))
+    if found.cut is not None:
+        blocks.append(_cut_lines(found.cut))
     if found.blocked_by:
         blocks.append(Notes(title="Waits for", lines=[str(key) for key in found.blocked_by]))
     if found.remedies:
@@ -121,6 +135,15 @@ def wants(run: Run) -> str:
     return ", ".join(parts)
 
 
+def _cut_lines(cut: Cut) -> Notes:
+    """What was cut from it or for it, and how that can be held against its evidence."""
+    whom = f" for {cut.beneficiary}" if cut.lost and cut.beneficiary is not None else ""
+    did = f"{cut.resolution} took {counted(cut.gpus, 'GPU')} {f'from it{whom}' if cut.lost else 'back for it'}"
+    stands = {True: "all of it follows from its evidence", False: "it differs from its evidence", None: "not verified"}
+    verify = f"{stands[cut.verified]} (`runs resolve verify {cut.resolution}`)"
+    return Notes(title="Taken back", lines=[f"{did} at {moment(cut.at)}; {verify}", f"seed {cut.seed}"])
+
+
 def _unheard(session: Session, run: Run) -> list[str]:
     if session.at_once or run.status.observed_generation or run.status.phase.terminal:
         return []
@@ -131,15 +154,6 @@ def _match_table(found: Explanation) -> Table:
     columns = [Column("STEP"), Column("LEFT", right=True), Column("GPUS", right=True)]
     rows = [[step.step, str(step.nodes), str(step.gpus)] for step in found.match]
     return Table(columns=columns, rows=rows, title="The fleet, step by step")
-
-
-def _cover_table(found: Explanation) -> Table:
-    columns = [Column("ENVELOPE"), Column("AS"), Column("HAD", right=True), Column("GAVE", right=True), Column("WHY")]
-    rows = [
-        [f"{one.budget}/{one.envelope}", TIERS[one.tier], str(one.had), str(one.gave), one.why or NONE]
-        for one in found.cover
-    ]
-    return Table(columns=columns, rows=rows, title="Who was asked to pay")
 
 
 def _events_table(history: History) -> Table:

@@ -11,13 +11,28 @@ from runs_cli.options import asked
 from runs_cli.session import opened
 from runs_cli.session.port import Session, key_in
 from runs_cli.words import NONE, moment, numbers
+from runs_core.decide.odds import MOST_WAYS
 from runs_core.errors import InvalidInput
 from runs_core.schema.manifest import Document
 from runs_core.serve.views.plain import Plain, plain
-from runs_core.serve.views.plan import Place, Plan, Remedy, Verdict, of_outcome, of_standing, refused
+from runs_core.serve.views.plan import (
+    Asked,
+    MayBeCut,
+    Place,
+    Plan,
+    Remedy,
+    Verdict,
+    of_outcome,
+    of_standing,
+    refused,
+)
+from runs_core.values.classes import Tier
 from runs_core.values.decision import Held, Reason, Starts, Waits
+from runs_core.values.quantity import counted
 from runs_core.values.run import Phase, Run
 
+TIERS = {tier: tier.name.lower() for tier in Tier}
+"""How near the run's owner is to that of the envelope."""
 EXITS = {Verdict.START: Code.DONE, Verdict.REFUSED: Code.USAGE}
 
 
@@ -56,7 +71,9 @@ def plan_of(session: Session, run: Run) -> Plan:
     outcome = outcome_of(session, run)
     if outcome is None:
         return of_standing(session.world, run, session.advice)
-    return of_outcome(run.key, outcome, () if isinstance(outcome, Starts) else session.remedies(run))
+    foreseen = session.foreseen(run, outcome)
+    starts = isinstance(outcome, Starts) or (foreseen is not None and foreseen.chances)
+    return of_outcome(run.key, outcome, () if starts else session.remedies(run), foreseen=foreseen)
 
 
 def outcome_of(session: Session, run: Run) -> Held | Waits | Starts | None:
@@ -71,9 +88,47 @@ def plan_blocks(found: Plan) -> list[Block]:
     verdict = str(found.verdict) if found.verdict else "nothing to decide"
     blocks: list[Block] = [Fields(pairs=[("Run", str(found.run)), ("Verdict", verdict)])]
     blocks += [Notes(title="Reasons", lines=reason_lines(found.reasons))] if found.reasons else []
+    blocks += pay_blocks(found)
     blocks += [place_table(found.placement)] if found.placement else []
     blocks += [Notes(title="What would start it", lines=remedy_lines(found.remedies))] if found.remedies else []
     return blocks
+
+
+def pay_blocks(found: Plan) -> list[Block]:
+    """Who was asked to pay, and who would be cut."""
+    blocks: list[Block] = [_cover_table(found.cover)] if found.cover else []
+    if found.cuts:
+        blocks.append(_cut_table(found.cuts))
+    elif found.spared is not None:
+        told = f"{counted(found.spared.gpus, 'GPU')} that nobody pays for: the first is safe until"
+        blocks.append(Notes(title="Could be taken back later", lines=[f"{told} {moment(found.spared.until)}"]))
+    return blocks
+
+
+def _cover_table(cover: tuple[Asked, ...]) -> Table:
+    columns = [Column("ENVELOPE"), Column("AS"), Column("HAD", right=True), Column("GAVE", right=True), Column("WHY")]
+    rows = [
+        [f"{one.budget}/{one.envelope}", TIERS[one.tier], str(one.had), str(one.gave), one.why or NONE] for one in cover
+    ]
+    return Table(columns=columns, rows=rows, title="Who was asked to pay")
+
+
+def _cut_table(cuts: tuple[MayBeCut, ...]) -> Table:
+    known = all(one.odds is not None for one in cuts)
+    title = (
+        "Who may be cut" if known else f"Who may be cut (more than {MOST_WAYS} ways to draw: no odds are worked out)"
+    )
+    columns = [Column("RUN"), Column("GPUS", right=True), Column("STAGE"), Column("ODDS", right=True)]
+    rows = [
+        [
+            f"{one.run}{NONE if one.group is None else f' group {one.group}'}".removesuffix(NONE),
+            str(one.gpus),
+            one.stage,
+            NONE if one.odds is None else f"{one.odds:.1%}",
+        ]
+        for one in cuts
+    ]
+    return Table(columns=columns, rows=rows, title=title)
 
 
 def reason_lines(reasons: tuple[Reason, ...]) -> list[str]:

@@ -11,6 +11,7 @@ import attrs
 from runs_cli.failures import Stop, nearest
 from runs_cli.options import Asked
 from runs_cli.words import key_of
+from runs_core.decide.odds import Prospect, foreseen
 from runs_core.decide.waiting import consider
 from runs_core.errors import InvalidInput
 from runs_core.hooks.ask import PluginAdvice
@@ -109,6 +110,9 @@ class Looking:
         if not isinstance(outcome, Held | Waits | Starts):
             raise TypeError(f"a run that has not started is to {type(outcome).__name__}")
         return outcome
+
+    def foreseen(self, run: Run, outcome: Held | Waits | Starts) -> Prospect | None:
+        return foreseen(self.world, run, outcome.cover, self.advice) if isinstance(outcome, Waits) else None
 
     def remedies(self, run: Run) -> tuple[Remedy, ...]:
         def tried(spec: RunSpec) -> object:

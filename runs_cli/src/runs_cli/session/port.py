@@ -9,6 +9,7 @@ from typing import Protocol
 import attrs
 
 from runs_cli.options import Asked
+from runs_core.decide.odds import Prospect
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import Registry
 from runs_core.schema.convert import Object
@@ -153,6 +154,10 @@ class Session(Protocol):
 
     def consider(self, run: Run) -> Held | Waits | Starts:
         """What would be decided now for this run, which has not started."""
+        ...
+
+    def foreseen(self, run: Run, outcome: Held | Waits | Starts) -> Prospect | None:
+        """Who would be cut for it now, and how likely each. None: nobody, whatever there is."""
         ...
 
     def remedies(self, run: Run) -> tuple[Remedy, ...]:

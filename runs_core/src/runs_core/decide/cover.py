@@ -87,6 +87,6 @@ def _gives(offer: Offer, wanted: int, rest: int, caps: Mapping[str, int], unit: 
     room, why = min(rest, wanted), ""
     for cap in offer.caps:
         if caps[cap.name] < room:
-            room, why = max(0, caps[cap.name]), cap.name
+            room, why = max(0, caps[cap.name]), cap.why or cap.name
     whole = room - room % unit
     return whole, why or (WHOLE_PODS.format(unit=unit) if whole < room else "")

@@ -14,10 +14,13 @@ from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.reclaim import Claimant, Victims, need_of, place_without, pools_in, scopes, victims
 from runs_core.decide.resolve import Taken, work_out
 from runs_core.decide.scope import scope_of, wanted_of
+from runs_core.decide.waiting import find_flavor
+from runs_core.values.funding import Cover
 from runs_core.values.resolution import Candidate, Place, Pool
+from runs_core.values.run import Run
 from runs_core.world.world import World
 
-MOST_WAYS = 10_000
+MOST_WAYS = 3_000
 """More ways to draw are not gone through: a person waits for the answer."""
 Draws = Callable[[Stream], Taken | None]
 
@@ -41,6 +44,19 @@ class Prospect:
     chances: tuple[Chance, ...] = ()
     spared_gpus: int = 0
     spared_until: datetime | None = None
+
+
+def foreseen(world: World, run: Run, said: Cover | None, advice: Advice) -> Prospect | None:
+    """For a run that waits, were it asked now. said: who pays; None: nobody is cut for it, whatever there is."""
+    if said is None or not said.fundable or not advice.stages:
+        return None
+    need = world.need(run)
+    found = find_flavor(world, need)
+    if found is None:
+        return None
+    name, fleet = found
+    claimant = Claimant(run=run, need=attrs.evolve(need, flavor=name), fleet=fleet, cover=said)
+    return prospect(world, claimant, advice)
 
 
 def prospect(world: World, asked: Claimant, advice: Advice, most: int = MOST_WAYS) -> Prospect:

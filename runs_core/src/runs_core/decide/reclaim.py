@@ -96,20 +96,20 @@ def place_without(
         return place(world.fleet, asked.fleet, need, advice=advice, view=world, within=here)
 
 
-Held = tuple[Stage, Unit, Run, tuple[Lease, ...]]
+Unprotected = tuple[Stage, Unit, Run, tuple[Lease, ...]]
 
 
 class Victims(NamedTuple):
     """units: that could be cut. spared: until when others are safe, and the GPUs that they hold."""
 
-    units: Sequence[Held]
+    units: Sequence[Unprotected]
     spared: Sequence[tuple[datetime, int]]
 
 
 def victims(world: World, asked: Claimant, advice: Advice) -> Victims:
     """Units that could be cut for this run, were its claim made."""
     run = asked.run
-    found: list[Held] = []
+    found: list[Unprotected] = []
     spared: list[tuple[datetime, int]] = []
     with world.supposing([PledgeSeen(_claim(world, run, asked.cover))]):
         for stage in advice.stages:
@@ -150,7 +150,7 @@ def _leases(world: World, unit: Unit) -> Iterator[Lease]:
             yield lease
 
 
-def scopes(fleet: FlavorFleet, need: Need, units: Sequence[Held]) -> Iterator[tuple[DomainFleet, ...]]:
+def scopes(fleet: FlavorFleet, need: Need, units: Sequence[Unprotected]) -> Iterator[tuple[DomainFleet, ...]]:
     """Domains that could serve: the fewest, then those with the least to cut, then by key."""
     home = {state.name: domain for domain in fleet.domains.values() for state in domain.states if state.node}
     gain: dict[DomainFleet, int] = {}
@@ -172,7 +172,7 @@ def scopes(fleet: FlavorFleet, need: Need, units: Sequence[Held]) -> Iterator[tu
             yield tuple(widest[:count])
 
 
-def pools_in(world: World, nodes: Sequence[ScopeNode], units: Sequence[Held]) -> list[Pool]:
+def pools_in(world: World, nodes: Sequence[ScopeNode], units: Sequence[Unprotected]) -> list[Pool]:
     """The candidates by stage, each with what it holds in the scope; who holds nothing there is none."""
     names = {node.name for node in nodes}
     pools: list[Pool] = []

@@ -33,10 +33,11 @@ class Ask:
 
 
 class Cap(NamedTuple):
-    """A bound that several offers share. left: GPUs."""
+    """A bound that several offers share. left: GPUs. why: what the trace says of it; its name, unless given."""
 
     name: str
     left: int
+    why: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -10,10 +10,10 @@ import attrs
 
 from runs_budgets.claims import BORROWED, OWNED, SHARED
 from runs_budgets.clock import MICRO, NEVER, micros, moment_of
-from runs_budgets.envelopes import Purse, Shared
+from runs_budgets.envelopes import Purse
 from runs_budgets.funding import Funding
 from runs_budgets.sections import Sharing, Terms
-from runs_core import Ask, Cap, Offer, Offers, Pairs, Payer, Tier, section
+from runs_core import Ask, Cap, Offer, Offers, Pairs, Tier, section
 
 GIVEN = Terms()
 MOST_OFFERS = 10_000
@@ -125,7 +125,7 @@ def _refusal(purse: Purse, tier: Tier, asked: Asked) -> str:
 
 def _bounds(purse: Purse, tier: Tier, asked: Asked, caps: tuple[Cap, ...]) -> Iterator[tuple[int, str]]:
     for cap in caps:
-        yield cap.left, f"cap {cap.name.partition('/')[2]}"
+        yield cap.left, cap.why
     spec, now, quantum = purse.spec, micros(asked.now), asked.quantum
     assert spec is not None
     whole, lent = purse.hours()
@@ -144,12 +144,8 @@ def _bounds(purse: Purse, tier: Tier, asked: Asked, caps: tuple[Cap, ...]) -> It
 
 def _caps(purse: Purse, tier: Tier) -> Iterator[Cap]:
     for cap in purse.caps:
-        yield Cap(cap_name(purse.payer, cap), max(0, cap.gpus - (cap.contractual if tier is Tier.OWN else cap.taken)))
-
-
-def cap_name(payer: Payer, cap: Shared) -> str:
-    """Caps are told apart by their Budget too."""
-    return f"{payer.budget}/{cap.name}"
+        left = max(0, cap.gpus - (cap.contractual if tier is Tier.OWN else cap.taken))
+        yield Cap(f"{purse.payer.budget}/{cap.name}", left, f"cap {cap.name}")
 
 
 def _contradicts(ours: Pairs, theirs: Pairs) -> bool:

@@ -7,12 +7,12 @@ from datetime import datetime
 
 import attrs
 
+from runs_core.decide.draw import seed_text
 from runs_core.decide.standing import joined
 from runs_core.serve.views.plan import Plan
-from runs_core.values.classes import Tier
-from runs_core.values.decision import Held, Outcome, Starts, Step, Waits
-from runs_core.values.funding import Cover
+from runs_core.values.decision import Held, Outcome, Step, Waits
 from runs_core.values.meta import Key
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Phase, Run
 from runs_core.world.world import World
 
@@ -26,15 +26,45 @@ class Said:
 
 
 @attrs.frozen(kw_only=True)
-class Asked:
-    """An envelope that was asked to pay. had, gave: GPUs. why: why it gave no more."""
+class Cut:
+    """A taking-back that the run was part of. gpus: that it lost by it (lost), or that were cut for it.
 
-    tier: Tier
-    budget: str
-    envelope: str
-    had: int
-    gave: int
-    why: str
+    verified: whether all of it follows from its evidence; None: that cannot be had from here.
+    """
+
+    resolution: str
+    at: datetime
+    beneficiary: Key | None
+    lost: bool
+    gpus: int
+    seed: str
+    verified: bool | None
+
+
+def last_cut(world: World, run: Run) -> Resolution | None:
+    """The last resolution that cut it, or that was for it. O(cuts that are kept)."""
+    for one in sorted(world.resolutions(), key=lambda resolution: -resolution.spec.number):
+        to = one.spec.beneficiary
+        if (to is not None and to.uid == run.uid) or any(cut.uid == run.uid for cut in one.spec.cuts):
+            return one
+    return None
+
+
+def cut_of(run: Run, resolution: Resolution, *, verified: bool | None) -> Cut:
+    """As explain has it."""
+    spec, to = resolution.spec, resolution.spec.beneficiary
+    lost = [cut.gpus for cut in spec.cuts if cut.uid == run.uid]
+    uid, attempt = (to.uid, to.attempt) if to is not None else ("", 0)
+    head = int(spec.seed.ledger_head, 16)
+    return Cut(
+        resolution=resolution.name,
+        at=spec.at,
+        beneficiary=to.run if to is not None else None,
+        lost=bool(lost),
+        gpus=sum(lost) if lost else spec.cut_gpus,
+        seed=seed_text(uid, attempt, spec.number, head, spec.seed.nonce),
+        verified=verified,
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +72,7 @@ class Explanation(Plan):
     """match: the narrowing of the fleet to what would do. blocked_by: runs that must succeed first.
 
     expected_end: when it would end if it ran as long as its owner expects; pending_gpus: wanted and not held.
-    cover: every envelope that was asked, where somebody keeps quotas. cut: stays empty where nobody is cut.
+    cut: the last taking-back that it was cut by, or that was for it; None: none is kept.
     """
 
     phase: Phase
@@ -52,12 +82,17 @@ class Explanation(Plan):
     said: tuple[Said, ...] = ()
     expected_end: datetime | None = None
     pending_gpus: int = 0
-    cover: tuple[Asked, ...] = ()
-    cut: None = None
+    cut: Cut | None = None
 
 
 def explain(
-    world: World, run: Run, plan: Plan, outcome: Outcome | None, said: Iterable[tuple[str, str]] = ()
+    world: World,
+    run: Run,
+    plan: Plan,
+    outcome: Outcome | None,
+    said: Iterable[tuple[str, str]] = (),
+    *,
+    cut: Cut | None = None,
 ) -> Explanation:
     """outcome: what would be decided now; None for a run that has started or is over. said: (plugin, line)."""
     parts = {field.name: getattr(plan, field.name) for field in attrs.fields(Plan)}
@@ -70,21 +105,7 @@ def explain(
         said=tuple(Said(by=plugin, line=line) for plugin, line in said),
         expected_end=expected_end(run),
         pending_gpus=run.status.pending_gpus,
-        cover=_asked(outcome.cover) if isinstance(outcome, Waits | Starts) else (),
-    )
-
-
-def _asked(cover: Cover | None) -> tuple[Asked, ...]:
-    return tuple(
-        Asked(
-            tier=look.tier,
-            budget=look.payer.budget,
-            envelope=look.payer.envelope,
-            had=look.had,
-            gave=look.gave,
-            why=look.why,
-        )
-        for look in (cover.looks if cover is not None else ())
+        cut=cut,
     )
 
 

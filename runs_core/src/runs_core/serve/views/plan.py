@@ -9,11 +9,14 @@ from enum import StrEnum
 import attrs
 
 from runs_core.decide.advice import Advice
+from runs_core.decide.odds import Prospect
+from runs_core.decide.paying import cover_held, unpaid
+from runs_core.decide.reclaim import ACTIVATING
 from runs_core.decide.start import class_of
 from runs_core.errors import Problem
-from runs_core.values.classes import Class
+from runs_core.values.classes import Class, Tier
 from runs_core.values.decision import Held, Reason, Starts, Waits
-from runs_core.values.funding import Share
+from runs_core.values.funding import Cover, Share
 from runs_core.values.lease import Lease, Role
 from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
@@ -53,6 +56,37 @@ class Pays:
 
 
 @attrs.frozen(kw_only=True)
+class Asked:
+    """An envelope that was asked to pay. had, gave: GPUs. why: why it gave no more."""
+
+    tier: Tier
+    budget: str
+    envelope: str
+    had: int
+    gave: int
+    why: str
+
+
+@attrs.frozen(kw_only=True)
+class MayBeCut:
+    """A unit of work that may be drawn. odds: 0 to 1, exact; None: there are too many ways to draw to go through."""
+
+    run: Key
+    group: int | None
+    gpus: int
+    stage: str
+    odds: float | None
+
+
+@attrs.frozen(kw_only=True)
+class Spared:
+    """Work that could be taken back but for its least runtime. until: the first of it is over."""
+
+    gpus: int
+    until: datetime
+
+
+@attrs.frozen(kw_only=True)
 class Remedy:
     """A change after which it would start, found by trying it. command: None where no one command makes it."""
 
@@ -65,7 +99,8 @@ class Remedy:
 class Plan:
     """verdict None: the run is over, or is being undone, and nothing is to be decided.
 
-    cuts, forecast: keys of the interface that stay empty where nobody is cut and nothing is forecast.
+    cover: every envelope that was asked to pay, where somebody keeps quotas. cuts: who may be cut for it. forecast: a
+    key of the interface that stays empty where nothing is forecast.
     """
 
     run: Key
@@ -73,21 +108,38 @@ class Plan:
     reasons: tuple[Reason, ...] = ()
     placement: tuple[Place, ...] = ()
     payers: tuple[Pays, ...] = ()
-    cuts: tuple[()] = ()
+    cover: tuple[Asked, ...] = ()
+    cuts: tuple[MayBeCut, ...] = ()
+    spared: Spared | None = None
     forecast: None = None
     remedies: tuple[Remedy, ...] = ()
 
 
-def of_outcome(run: Key, outcome: Held | Waits | Starts, remedies: Sequence[Remedy] = ()) -> Plan:
-    """The plan for a run that has not started."""
+TAKES_BACK = "takes GPUs back from work that nobody pays for, and starts once they have gone"
+
+
+def of_outcome(
+    run: Key, outcome: Held | Waits | Starts, remedies: Sequence[Remedy] = (), *, foreseen: Prospect | None = None
+) -> Plan:
+    """The plan for a run that has not started. foreseen: who would be cut for it, where it waits for room."""
     match outcome:
         case Held(reasons=reasons):
             return Plan(run=run, verdict=Verdict.HELD, reasons=reasons, remedies=tuple(remedies))
         case Waits(reasons=reasons):
-            return Plan(run=run, verdict=Verdict.WAIT, reasons=reasons, remedies=tuple(remedies))
+            cuts, spared = _foreseen(foreseen)
+            return Plan(
+                run=run,
+                verdict=Verdict.START if cuts else Verdict.WAIT,
+                reasons=(Reason("core", ACTIVATING, TAKES_BACK), *reasons) if cuts else reasons,
+                cover=asked(outcome.cover),
+                cuts=cuts,
+                spared=spared,
+                remedies=tuple(remedies),
+            )
         case Starts(placement=placement, cover=cover):
             payers = _would_pay(cover.shares) if cover is not None else ()
-            return Plan(run=run, verdict=Verdict.START, placement=_intended(placement), payers=payers)
+            where = _intended(placement)
+            return Plan(run=run, verdict=Verdict.START, placement=where, payers=payers, cover=asked(cover))
 
 
 def of_standing(world: World, run: Run, advice: Advice) -> Plan:
@@ -100,7 +152,40 @@ def of_standing(world: World, run: Run, advice: Advice) -> Plan:
         reasons=(Reason("core", run.status.reason, run.status.message),),
         placement=tuple(_held(leases, world.pods_of(run.key))),
         payers=_payers([(lease, advice.classify(lease, world, world.now)) for lease in leases]),
+        cover=asked(cover_held(world, run, advice) if advice.funding and unpaid(world, run) else None),
     )
+
+
+def asked(cover: Cover | None) -> tuple[Asked, ...]:
+    """The trace. None: nobody was asked."""
+    return tuple(
+        Asked(
+            tier=look.tier,
+            budget=look.payer.budget,
+            envelope=look.payer.envelope,
+            had=look.had,
+            gave=look.gave,
+            why=look.why,
+        )
+        for look in (cover.looks if cover is not None else ())
+    )
+
+
+def _foreseen(found: Prospect | None) -> tuple[tuple[MayBeCut, ...], Spared | None]:
+    if found is None:
+        return (), None
+    cuts = tuple(
+        MayBeCut(
+            run=one.unit.run,
+            group=one.unit.group,
+            gpus=one.unit.gpus_held,
+            stage=one.stage,
+            odds=None if one.odds is None else float(one.odds),
+        )
+        for one in found.chances
+    )
+    until = found.spared_until
+    return cuts, None if until is None else Spared(gpus=found.spared_gpus, until=until)
 
 
 def refused(run: Key, problems: Iterable[Problem]) -> Plan:
