@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import attrs
+import pytest
 
 from runs_budgets import plugin
 from runs_budgets.sections import AggregateCap, Envelope, Lending, Metered, Quota, Sharing, Terms, Window
@@ -46,8 +47,9 @@ class Bench:
         self.view = sight(self.world)
 
     def offers(self, owner: str, gpus: int = 8, **more: object) -> dict[str, Offer]:
-        ask = Ask(owner=owner, flavor="h100", gpus=gpus, **more)  # type: ignore[arg-type]  # as Ask takes them
-        found = plugin.runs_cover(ask, self.view, self.world.now, BudgetSettings())
+        asked = {"min_runtime": timedelta(minutes=30), **more}
+        ask = Ask(owner=owner, flavor="h100", gpus=gpus, **asked)  # type: ignore[arg-type]  # as Ask takes them
+        found = plugin.runs_cover(ask, self.view, self.world.now)
         return {f"{offer.payer.budget}/{offer.payer.envelope}": offer for offer in found.offers}
 
 
@@ -104,6 +106,14 @@ def test_each_refusal_says_why() -> None:
         "vision/brief": (2, "hours left would pay less than its minRuntime"),
         "vision/small": (4, "cap both"),
     }
+
+
+@pytest.mark.parametrize(("minutes", "gives"), [(30, 2), (15, 4), (60, 1), (61, 0)])
+def test_hours_left_are_to_last_as_long_as_the_run_is_left_alone(minutes: int, gives: int) -> None:
+    """One GPU-hour pays for 4 GPUs over 15 minutes, and for 0.98 over 61."""
+    bench = Bench(a_budget("vision", sections=(quota(envelope("main", gpu_hours=1)),)))
+    found = bench.offers("vision", min_runtime=timedelta(minutes=minutes))
+    assert found["vision/main"].gpus == gives
 
 
 def test_what_is_not_shared_is_not_offered_to_the_family() -> None:

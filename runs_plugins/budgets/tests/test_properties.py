@@ -44,7 +44,7 @@ def answers(funding: Funding, stage: Stage) -> dict[str, object]:
     for owner in OWNERS:
         for flavor in ("h100", "b200"):
             asked = Asked(
-                ask=Ask(owner=owner, flavor=flavor, gpus=64), now=stage.now, min_runtime=timedelta(minutes=30)
+                ask=Ask(owner=owner, flavor=flavor, gpus=64, min_runtime=timedelta(minutes=30)), now=stage.now
             )
             said[f"the offers of {flavor} to {owner}"] = tuple(family_offers(funding, asked))
     return said
@@ -231,7 +231,7 @@ def test_what_an_owner_can_have_of_its_own_does_not_depend_on_its_family(rng: ra
         found: dict[object, int] = {}
         for owner in OWNERS:
             for flavor in ("h100", "b200"):
-                asked = Asked(ask=Ask(owner=owner, flavor=flavor, gpus=10**6), now=stage.now, min_runtime=timedelta())
+                asked = Asked(ask=Ask(owner=owner, flavor=flavor, gpus=10**6), now=stage.now)
                 offers = family_offers(funding, asked)
                 found |= {(owner, offer.payer): offer.gpus for offer in offers if offer.tier is Tier.OWN}
         return found

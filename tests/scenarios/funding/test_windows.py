@@ -137,6 +137,26 @@ def test_hours_that_would_not_last_cover_nothing(play: FundedPlay) -> None:
     assert (play.classes("x"), play.classes("y")) == ({"unfunded": 8}, {"owned": 6})
 
 
+@pytest.mark.live
+def test_hours_are_to_last_as_long_as_the_run_says_it_is_left_alone(play: FundedPlay) -> None:
+    """2 GPU-hours: 4 GPUs for the cluster's 30 minutes, 8 for the 15 that y says, 2 for the 60 that z says.
+
+    x (8, 30 minutes) and z (3) are too wide for that, y (8) is not; w (1) says 100 h and is taken at the cap of 4 h,
+    over which 2 GPU-hours pay for no GPU.
+    """
+    play.fleet(a1=8, b1=8, c1=8, d1=8)
+    for name, gpus, runtime in (
+        ("w", 1, {"minRuntime": "100h"}),
+        ("x", 8, {}),
+        ("z", 3, {"minRuntime": "60m"}),
+        ("y", 8, {"minRuntime": "15m"}),
+    ):
+        play.quota(name, envelope(8, gpuHours=2))
+        play.submit(name, gpus=gpus, owner=name, runtime=runtime)
+    play.wait(5)
+    assert [play.classes(name) for name in "wxzy"] == [{"unfunded": 1}, {"unfunded": 8}, {"unfunded": 3}, {"owned": 8}]
+
+
 def test_hours_are_kept_for_what_is_funded_already(play: FundedPlay) -> None:
     """4 GPU-hours; x (4) from 0. At 600 it has had 2400 of 14400 GPU-seconds: 12000 pay for 6 for 1800 s, x's 4 and 2.
 

@@ -33,6 +33,7 @@ from runs_core.values.resolution import Beneficiary, Candidate, Cut, Pool, Resol
 from runs_core.values.run import OnLoss, Phase, Run
 from runs_core.world.bound import bound_of, paid_of
 from runs_core.world.fleet import DomainFleet, FlavorFleet
+from runs_core.world.needs import min_runtime_of
 from runs_core.world.world import World
 
 ACTIVATING = "Activating"
@@ -128,10 +129,8 @@ def victims(world: World, asked: Claimant, advice: Advice) -> Victims:
 
 def protected_until(world: World, run: Run) -> datetime | None:
     """Until when nothing is taken from it, by its own word or the setting."""
-    started, settings = run.status.started_at, world.settings.reclaim
-    asked = run.spec.runtime.min_runtime
-    least = settings.min_runtime if asked is None else min(asked, settings.most_min_runtime)
-    return started + least if started is not None else None
+    started = run.status.started_at
+    return started + min_runtime_of(run.spec, world.settings.reclaim) if started is not None else None
 
 
 def _claim(world: World, run: Run, said: Cover) -> Pledge:

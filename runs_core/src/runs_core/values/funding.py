@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ class Ask:
     """What a run wants paid for, without its name: runs that ask the same are offered the same.
 
     gpus: of the whole gang; unit: of each of its pods, which has one payer. selector: labels that its nodes must have.
+    min_runtime: so long nothing is taken back from it once it has started, and so long who pays for it must last.
     sections: the plugins' part of the run's spec.
     """
 
@@ -29,6 +30,7 @@ class Ask:
     gpus: int
     unit: int = 1
     selector: Pairs = ()
+    min_runtime: timedelta = timedelta()
     sections: Mapping[type, Any] = attrs.field(default=MappingProxyType({}), hash=False)  # compared all the same
 
 

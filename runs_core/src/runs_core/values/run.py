@@ -108,7 +108,10 @@ class Runtime:
         Fact(doc="A hint for forecasts; nothing is killed for exceeding it."), default=None
     )
     min_runtime: timedelta | None = field(
-        Fact(doc="Nothing is taken back from it for so long after its start; reclaim.minRuntime without it, capped."),
+        Fact(
+            doc="Nothing is taken back from it for so long after its start, and GPU-hours that pay for it must last so "
+            "long; reclaim.minRuntime without it, capped."
+        ),
         default=None,
     )
     checkpoint_grace: timedelta = field(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import lru_cache
 
 import attrs
 
-from runs_core.settings import FleetSettings
+from runs_core.settings import FleetSettings, ReclaimSettings
 from runs_core.values.funding import Ask
 from runs_core.values.meta import Pairs
 from runs_core.values.need import Need, NodeFilter
@@ -52,7 +53,13 @@ def narrowed(wanted: NodeFilter, selector: Pairs, fleet: FleetSettings) -> NodeF
     return attrs.evolve(wanted, selector=both, by_default=_by_default(both, fleet))
 
 
-def ask_of(spec: RunSpec, owner: str | None) -> Ask:
+def min_runtime_of(spec: RunSpec, settings: ReclaimSettings) -> timedelta:
+    """How long nothing is taken back from it once it has started: its own word, capped, or the cluster's."""
+    asked = spec.runtime.min_runtime
+    return settings.min_runtime if asked is None else min(asked, settings.most_min_runtime)
+
+
+def ask_of(spec: RunSpec, owner: str | None, settings: ReclaimSettings) -> Ask:
     """What the run wants paid for. owner: who spends."""
     resources = spec.resources
     return Ask(
@@ -61,6 +68,7 @@ def ask_of(spec: RunSpec, owner: str | None) -> Ask:
         gpus=resources.gpus,
         unit=resources.gpus_per_pod,
         selector=spec.topology.selector,
+        min_runtime=min_runtime_of(spec, settings),
         sections=spec.sections,
     )
 

@@ -250,7 +250,7 @@ class World:
 
     def ask(self, run: Run) -> Ask:
         """What the run wants paid for."""
-        return ask_of(run.spec, self.owner(run))
+        return ask_of(run.spec, self.owner(run), self.settings.reclaim)
 
     def dependents(self, key: Key) -> Sequence[Key]:
         """Unfinished runs that name this one in `after`, sorted."""

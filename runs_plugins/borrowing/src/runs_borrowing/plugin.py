@@ -10,7 +10,6 @@ from datetime import datetime
 
 from runs_borrowing.loans import lending, loans, sponsored, told
 from runs_borrowing.sections import Borrowing
-from runs_borrowing.settings import BorrowingSettings
 from runs_budgets.funding import Funding
 from runs_budgets.offers import Asked
 from runs_core import Account, Ask, Budget, Offers, Run, Section, View, hookimpl
@@ -19,20 +18,15 @@ RUNS_HOOK_API = (1, 1)
 
 
 @hookimpl
-def runs_settings() -> type:
-    return BorrowingSettings
-
-
-@hookimpl
 def runs_sections() -> Sequence[Section]:
     return [Section(plugin="borrowing", kind="Run", name="funding", cls=Borrowing)]
 
 
 @hookimpl
-def runs_cover(ask: Ask, view: View, now: datetime, settings: BorrowingSettings) -> Offers | None:
+def runs_cover(ask: Ask, view: View, now: datetime) -> Offers | None:
     if not sponsored(ask):
         return None
-    asked = Asked(ask=ask, now=now, min_runtime=settings.min_runtime)
+    asked = Asked(ask=ask, now=now)
     return Offers(offers=tuple(loans(view.index(Funding), asked)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 
 import attrs
@@ -22,16 +22,15 @@ MOST_OFFERS = 10_000
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """min_runtime: so long an envelope's hours must last for all that it would then fund."""
+    """A question, and when it is asked."""
 
     ask: Ask
     now: datetime
-    min_runtime: timedelta
 
     @property
     def quantum(self) -> int:
-        """In microseconds."""
-        return max(1, self.min_runtime // MICRO)
+        """So long an envelope's hours must last for all that it would then fund, in microseconds."""
+        return max(1, self.ask.min_runtime // MICRO)
 
 
 def cover(funding: Funding, asked: Asked) -> Offers:

@@ -49,8 +49,8 @@ def runs_index() -> Index:
 
 
 @hookimpl
-def runs_cover(ask: Ask, view: View, now: datetime, settings: BudgetSettings) -> Offers:
-    return offers.cover(view.index(Funding), offers.Asked(ask=ask, now=now, min_runtime=settings.min_runtime))
+def runs_cover(ask: Ask, view: View, now: datetime) -> Offers:
+    return offers.cover(view.index(Funding), offers.Asked(ask=ask, now=now))
 
 
 @hookimpl
