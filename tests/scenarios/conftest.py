@@ -16,6 +16,7 @@ from tests.scenarios.memory import MemoryStage
 from tests.scenarios.plane import EmptyPlane
 from tests.scenarios.play import Play
 from tests.scenarios.stage import NONE, Stage
+from tests.scenarios.stretch import STRETCH
 from tests.scenarios.transcript import difference, transcript
 
 from runs_budgets import plugin as budgets
@@ -74,7 +75,7 @@ def plane(component: Component, tmp_path_factory: pytest.TempPathFactory) -> Ite
     script = component("RUNS_TEST_KUBE", ("kubeplane", "kubenode")) / "kubeplane"
     folder = tmp_path_factory.mktemp("plane")
     try:
-        empty = EmptyPlane(start(script, folder), of(budgets=budgets).sections)
+        empty = EmptyPlane(start(script, folder), of(budgets=budgets, stretch=STRETCH).sections)
         yield empty
         empty.end()
     finally:

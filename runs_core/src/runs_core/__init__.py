@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from runs_core.values.decision import Removed as Removed
     from runs_core.values.decision import Starts as Starts
     from runs_core.values.decision import Waits as Waits
+    from runs_core.values.demand import Demand as Demand
     from runs_core.values.fields import Fact as Fact
     from runs_core.values.fields import Rule as Rule
     from runs_core.values.fields import fact_of as fact_of
@@ -120,6 +121,7 @@ _HOME = {
     "RunGone RunSeen TimePassed",
     "values.classes": "Class Split Tier",
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
+    "values.demand": "Demand",
     "values.fields": "Fact Rule fact_of field rules",
     "values.funding": "Account Ask Cap Cover Look Offer Offers Pledge Share Stage Unit",
     "values.lease": "Closed Lease LeaseSpec NodeSlots Opened Payer Role RunRef",

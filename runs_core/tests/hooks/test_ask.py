@@ -20,6 +20,7 @@ from runs_core.testing.builders import a_budget, a_lease, a_need, a_node, a_reco
 from runs_core.testing.plugins import a_plugin, advice_of
 from runs_core.values.classes import Class
 from runs_core.values.decision import Hold
+from runs_core.values.demand import Demand
 from runs_core.values.funding import Ask, Offers, Stage
 from runs_core.values.lease import Closed
 from runs_core.values.node import Domain
@@ -298,6 +299,39 @@ def test_a_moment_that_is_none_is_ignored(answer: Callable[[], Any]) -> None:
 # -- told -------------------------------------------------------------------------------------------------------------
 
 
+def test_how_wide_a_run_may_be_is_what_the_one_plugin_says_that_answers() -> None:
+    said = Demand(least=4, most=16, step=4)
+    advice = advice_of({"a": hook("runs_demand", lambda: said), "b": hook("runs_hold", lambda: [BUSY])})
+    assert advice.demand(RUN, WORLD) == said
+    assert holds(advice) == [("b", BUSY)]
+    assert advice_of({"a": hook("runs_demand", lambda: None)}).demand(RUN, WORLD) is None
+    with pytest.raises(PluginError, match="a and b would all answer runs_demand"):
+        advice_of({name: hook("runs_demand", lambda: said) for name in "ab"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (raises, "ValueError: the disk is full"),
+        (hangs, "no answer within"),
+        (lambda: 8, "got int, want Demand"),
+        (lambda: Demand(least=0, most=8, step=4), "got least=0, want a multiple of 4 from 4"),
+        (lambda: Demand(least=4, most=10, step=4), "got most=10, want a multiple of 4"),
+        (lambda: Demand(least=4, most=8, step=2), "got step=2, want a multiple of 4"),
+        (lambda: Demand(least=4.0, most=8, step=4), "got least=4.0, want a multiple of 4"),  # type: ignore[arg-type]  # as a plugin might
+        (lambda: Demand(least=12, most=8, step=4), "got least=12 and most=8, want no more at least than at most"),
+    ],
+)
+def test_a_width_that_no_gang_could_have_holds_the_run(answer: Callable[[], Any], why: str) -> None:
+    """Groups of 4. Of what runs each group may then lose its payer by itself, and none that it has."""
+    run = a_run("grouped", gpus=10, gpus_per_pod=2, group_gpus=4)
+    advice = advice_of({"a": hook("runs_demand", answer)}, HASTY)
+    [(plugin, hold)] = advice.holds(run, WORLD, NOW)
+    assert (plugin, hold.code) == ("a", "PluginFailed")
+    assert why in hold.message
+    assert advice.demand(run, WORLD) == Demand(least=4, most=8, step=4)
+
+
 @pytest.mark.parametrize("answer", [raises, exits, hangs])
 def test_who_fails_to_listen_keeps_nobody_from_hearing(answer: Callable[[], Any]) -> None:
     heard: list[Record] = []
@@ -340,8 +374,13 @@ def test_a_registry_that_is_not_sound_gives_no_advice() -> None:
         PluginAdvice(of(a=a_plugin()), Settings())
 
 
+def holds_of(advice: PluginAdvice) -> list[object]:
+    return [hold.code for _, hold in advice.holds(RUN, WORLD, NOW)]
+
+
 QUESTIONS: dict[str, Callable[[PluginAdvice], object]] = {
-    "runs_hold": lambda advice: [hold.code for _, hold in advice.holds(RUN, WORLD, NOW)],
+    "runs_hold": holds_of,
+    "runs_demand": lambda advice: [*holds_of(advice), advice.demand(RUN, WORLD)],
     "runs_score": lambda advice: advice.scores(DOMAINS, a_need(RUN), WORLD),
     "runs_rank": lambda advice: advice.rank(RUN, WORLD),
     "runs_moments": lambda advice: advice.moment(WORLD, NOW),
@@ -358,6 +397,7 @@ QUESTIONS: dict[str, Callable[[PluginAdvice], object]] = {
 
 MEANT = {
     Failure.HOLDS: ["PluginFailed"],
+    Failure.HOLDS_OR_GOES_ON: ["PluginFailed", Demand(least=1, most=8, step=1)],
     Failure.NO_OFFER: Offers(offers=(), unfunded=False),
     Failure.OWNED: Class.OWNED,
 }

@@ -18,6 +18,6 @@ TEMPLATE = '{"spec":{"containers":[{"name":"main","image":"work"}],"terminationG
 def test_a_pod_has_the_grace_of_its_run_whoever_ends_it() -> None:
     """Rounded up: Kubernetes knows whole seconds."""
     pod = attrs.evolve(a_pod(RUN, node="n1"), own_grace=timedelta(seconds=59, milliseconds=500))
-    made = pod_object(RUN, pod, a_node("n1"), TEMPLATE)
+    made = pod_object(RUN, pod, a_node("n1"), TEMPLATE, RUN.pods)
     assert made["spec"]["terminationGracePeriodSeconds"] == 60
     assert pod_from_object(made, FleetSettings()).own_grace == timedelta(seconds=60)

@@ -119,6 +119,7 @@ def _session(asked: Asked, api: Api, context: Context, kinds: Sequence[str], nam
     world = World(settings)
     world.plays_pods = False
     world.rank = lambda run: advice.rank(run, world)
+    world.demand = lambda run: advice.demand(run, world)
     advice.attach(world, world)
     world.apply(TimePassed(wall_clock()))
     lists = Lists(api, settings, plugins.sections)

@@ -29,7 +29,7 @@ def activate(world: World, run: Run | None, pledge: Pledge, advice: Advice) -> D
     if _held(world, pledge):
         return None
     with world.supposing([PledgeGone(run.key)]):
-        said = cover(world, advice, world.ask(run))
+        said = cover(world, advice, world.ask(run)).of(pledge.placement.gpus)
     if said.shares != pledge.shares:
         why = ("Unfundable", "its payers would not pay as they did when it was decided")
         return _canceled(world, pledge, resolution, why)

@@ -9,6 +9,7 @@ from typing import Protocol
 from runs_core.values.budget import Budget
 from runs_core.values.classes import Class, Split
 from runs_core.values.decision import Hold
+from runs_core.values.demand import Demand
 from runs_core.values.funding import Account, Ask, Offers, Stage, Unit
 from runs_core.values.lease import Lease
 from runs_core.values.need import Need
@@ -36,6 +37,10 @@ class Advice(Protocol):
 
     def moment(self, view: View, now: datetime) -> datetime | None:
         """The next instant after now at which time alone changes some plugin's answer."""
+        ...
+
+    def demand(self, run: Run, view: View) -> Demand | None:
+        """How wide it may be; None: as its spec says."""
         ...
 
     @property
@@ -80,6 +85,9 @@ class Silent:
     scoring = False
     funding = False
     stages: Sequence[Stage] = ()
+
+    def demand(self, run: Run, view: View) -> Demand | None:
+        return None
 
     def offers(self, ask: Ask, view: View, now: datetime) -> Offers:
         return Offers()

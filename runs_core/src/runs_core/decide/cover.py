@@ -39,7 +39,13 @@ def cover(world: World, advice: Advice, ask: Ask, pieces: Sequence[Piece] = ()) 
     """Who would pay for it now. pieces: what it already holds, in order; none: nothing."""
     flavor = ask.flavor or world.sole_flavor() or ""
     offers = advice.offers(attrs.evolve(ask, flavor=flavor) if flavor != ask.flavor else ask, world, world.now)
-    return fill(offers, ask, pieces or (Piece(ask.gpus),), world.settings.fleet)
+    fleet = world.settings.fleet
+    found = fill(offers, ask, pieces or (Piece(ask.gpus),), fleet)
+    if not found.left or ask.demand is None:
+        return found
+    paid = ask.gpus - found.left
+    widest = ask.demand.at_most(paid)
+    return fill(offers, ask, (Piece(widest),), fleet) if widest else attrs.evolve(found, left=ask.demand.least - paid)
 
 
 def fill(offers: Offers, ask: Ask, pieces: Sequence[Piece], fleet: FleetSettings) -> Cover:

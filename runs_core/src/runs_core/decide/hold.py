@@ -66,9 +66,10 @@ def _pods(world: World, run: Run) -> Sequence[Hold]:
         asks = f"pod {wrong.name} asks for {counted(wrong.gpus, 'GPU')}"
         message = f"{asks}, the run for {per_pod} a pod; make them equal"
         return [Hold("PodMismatch", message)]
-    if len(there) < run.pods:
+    pods = world.wanted(run) // per_pod
+    if len(there) < pods:
         label = f"schedulerName runs and the label runs.dev/run: {run.meta.name}"
-        return [Hold("WaitingForPods", f"{len(there)} of {counted(run.pods, 'pod')} with {label} are there")]
+        return [Hold("WaitingForPods", f"{len(there)} of {counted(pods, 'pod')} with {label} are there")]
     return ()
 
 
@@ -182,7 +183,7 @@ def hold(world: World, run: Run, held: Held) -> Decision | None:
         phase=Phase.HELD,
         reason=held.reasons[0].code,
         message=joined(held.reasons),
-        pending_gpus=run.gpus,
+        pending_gpus=world.wanted(run),
         admitted_at=None if suspended else run.status.admitted_at,
         queued_since=None,
     )

@@ -16,7 +16,7 @@ from runs_core.values.classes import Tier
 from runs_core.values.decision import Decision, Moves
 from runs_core.values.effect import Effect, Emit, SetRunStatus
 from runs_core.values.funding import Share
-from runs_core.values.lease import Closed
+from runs_core.values.lease import Closed, Lease
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.quantity import counted, format_duration
@@ -48,21 +48,33 @@ def _half_started(world: World, run: Run) -> Decision:
     Minted whole and not refused, it is finished; anything else is undone.
     """
     leases, attempt, refusal = world.leases_of(run.key), run.status.attempt + 1, world.refusal(run.key)
-    whole = sum(lease.gpus for lease in leases) == run.gpus and all(lease.spec.attempt == attempt for lease in leases)
+    width = sum(lease.gpus for lease in leases)
+    whole = _is_whole(world, run, leases) and all(lease.spec.attempt == attempt for lease in leases)
     if not whole or refusal is not None:
         message = refusal.message if refusal is not None else "the start was left half done"
         cause = Cause(closure=Closed.RUN_FAILED, reason="StartRefused", message=message, then=Phase.QUEUED)
         spent = attrs.evolve(run, status=attrs.evolve(run.status, attempt=attempt))
         return release(world, spent, cause)
-    message = f"{counted(run.gpus, 'GPU')}; a start that was left half done goes on"
+    message = f"{counted(width, 'GPU')}; a start that was left half done goes on"
     began = min(lease.spec.start for lease in leases)
+    # of which class they are is found out next
     paid = [Share(lease.spec.payer, Tier.OWN, lease.gpus) for lease in leases if lease.spec.payer is not None]
-    stands = started(run, began, attempt, message, shares=paid)  # of which class they are is found out next
+    pending = world.wanted(run) - width
+    stands = started(run, began, attempt, message, width=width, pending=pending, shares=paid)
     here = {pod.name for pod in world.pods_of(run.key)}
     seats = list(seats_of(run, leases))
-    made = rank_pods(world, run, seats, attempt=attempt, retry=0)
+    made = rank_pods(world, run, seats, ranks=len(seats), attempt=attempt, retry=0)
     missing = [effect for effect in made if effect.pod.name not in here]
     return _moves(run, "Started", message, (*selections(world, run, seats), *missing, SetRunStatus(stands)))
+
+
+def _is_whole(world: World, run: Run, leases: Sequence[Lease]) -> bool:
+    """Whether they are all the leases of a start: its width is one that the run may have, and no rank is missing."""
+    width, demand = sum(lease.gpus for lease in leases), world.demand(run)
+    if demand is None:
+        return width == run.gpus
+    ranks = sorted(rank for lease in leases for rank in lease.spec.ranks)
+    return demand.at_most(width) == width and ranks == list(range(len(ranks)))
 
 
 def unwanted(run: Run) -> Cause | None:
@@ -88,7 +100,7 @@ def _node_loss(world: World, run: Run) -> Cause | None:
 
 
 def _gang(world: World, run: Run) -> Decision | None:
-    status, pods = run.status, run.pods
+    status, pods = run.status, run.ranks
     tally = world.gangs.tally(run.uid, status.attempt, status.retries)
     seen = tally.seen
     if status.retried_at is not None and not seen:
@@ -124,7 +136,7 @@ def _ranks(world: World, run: Run) -> Sequence[Pod]:
 
 
 def _running(world: World, run: Run) -> Decision:
-    message = f"all {run.pods} pods run" if run.pods > 1 else "its pod runs"
+    message = f"all {run.ranks} pods run" if run.ranks > 1 else "its pod runs"
     stands = stand(
         run, world.now, phase=Phase.RUNNING, reason="PodsReady", message=message, start_timeouts=0, retried_at=None
     )
@@ -217,7 +229,7 @@ def _retry(world: World, run: Run, due: datetime) -> Decision | None:
     closed = _closed_to(world, run, seats)
     if closed is not None:
         return _elsewhere(world, run, f"retry {retry} cannot start again on node {closed}, which takes nothing new")
-    made = rank_pods(world, run, seats, attempt=run.status.attempt, retry=retry)
+    made = rank_pods(world, run, seats, ranks=run.ranks, attempt=run.status.attempt, retry=retry)
     if not made:
         return None
     return _moves(run, "Retried", f"retry {retry} starts on the same slots", made)
@@ -234,7 +246,7 @@ def _evicted(world: World, run: Run, ranks: Sequence[Pod]) -> Decision | None:
         return _elsewhere(world, run, f"{told}, and node {closed} takes nothing new")
     if _paused(world, run):
         return None
-    made = rank_pods(world, run, missing, attempt=run.status.attempt, retry=run.status.retries)
+    made = rank_pods(world, run, missing, ranks=run.ranks, attempt=run.status.attempt, retry=run.status.retries)
     if not made:
         return None
     again = "starts again" if len(missing) == 1 else "start again"

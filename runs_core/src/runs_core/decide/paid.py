@@ -11,7 +11,7 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.decide.place import place
 from runs_core.values.change import PledgeSeen
-from runs_core.values.funding import Pledge, Share
+from runs_core.values.funding import Cover, Pledge, Share
 from runs_core.values.meta import Key, Pairs
 from runs_core.values.need import Need, NodeFilter
 from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
@@ -49,6 +49,23 @@ def place_paid(
     if len(wanted) == 1 and not wanted[0].selector:
         return place(world.fleet, flavor, need, advice=advice, view=world)
     return _placed(world, flavor, need, wanted, advice)
+
+
+def place_widest(world: World, flavor: FlavorFleet, need: Need, said: Cover | None, advice: Advice) -> Placement | None:
+    """The plan for the widest gang that is paid for and fits, or None. said: who pays; None: nobody is asked.
+
+    Of a gang that nobody pays for the width is a matter of room alone.
+    """
+    shares = said.shares if said is not None else ()
+    if need.demand is None:
+        return place_paid(world, flavor, need, shares, advice)
+    room = min(flavor.free, said.gpus) if said is not None and shares else flavor.free
+    for gpus in need.demand.widths(room):
+        narrower = said.of(gpus).shares if said is not None else ()
+        placement = place_paid(world, flavor, need.as_wide(gpus), narrower, advice)
+        if placement is not None:
+            return placement
+    return None
 
 
 def filters(world: World, need: Need, shares: Sequence[Share]) -> tuple[NodeFilter, ...]:

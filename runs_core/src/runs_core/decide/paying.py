@@ -30,7 +30,9 @@ def cover_held(world: World, run: Run, advice: Advice) -> Cover:
         Piece(lease.gpus, tuple(node for slots in lease.spec.slots if isinstance(node := world.node(slots.node), Node)))
         for lease in unpaid(world, run)
     )
-    return cover(world, advice, attrs.evolve(world.ask(run), gpus=sum(piece.gpus for piece in pieces)), pieces)
+    return cover(
+        world, advice, attrs.evolve(world.ask(run), gpus=sum(piece.gpus for piece in pieces), demand=None), pieces
+    )
 
 
 def unpaid(world: World, run: Run) -> Sequence[Lease]:
@@ -59,7 +61,7 @@ def repay(world: World, run: Run, found: Cover) -> Decision:
         phase=run.status.phase,
         reason=run.status.reason,
         message=run.status.message,
-        funding=split_of(run, found.shares),
+        funding=split_of(run.status.width, found.shares),
         payers=paying(found.shares),
     )
     emit = Emit("Run", run.key, REPAID, message, now)

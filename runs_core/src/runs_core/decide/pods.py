@@ -54,11 +54,14 @@ def selections(world: World, run: Run, seats: Sequence[Seat]) -> tuple[SelectNod
 
 
 def rank_pods(
-    world: World, run: Run, seats: Sequence[Seat], *, attempt: int, retry: int
+    world: World, run: Run, seats: Sequence[Seat], *, ranks: int, attempt: int, retry: int
 ) -> tuple[MakePod | BindPod, ...]:
-    """A pod for each seat: made from the template, or, without one, bound as far as somebody made some."""
+    """A pod for each seat: made from the template, or, without one, bound as far as somebody made some.
+
+    ranks: of the whole gang.
+    """
     grace = grace_of(run, world.settings.checkpoint_grace_cap)
-    made = make_pods(run, seats, world.now, grace, attempt=attempt, retry=retry)
+    made = make_pods(run, seats, world.now, grace, ranks=ranks, attempt=attempt, retry=retry)
     if run.spec.template is not None or world.plays_pods:
         return made
     return tuple(
@@ -74,7 +77,7 @@ def grace_of(run: Run, cap: timedelta) -> timedelta:
 
 
 def make_pods(
-    run: Run, seats: Sequence[Seat], now: datetime, grace: timedelta, *, attempt: int, retry: int
+    run: Run, seats: Sequence[Seat], now: datetime, grace: timedelta, *, ranks: int, attempt: int, retry: int
 ) -> tuple[MakePod, ...]:
     """One pod for each seat."""
     template = run.spec.template
@@ -100,7 +103,7 @@ def make_pods(
         )
         for rank, group, node in seats
     ]
-    return tuple([MakePod(pod, text) for pod in made])
+    return tuple([MakePod(pod, text, ranks) for pod in made])
 
 
 def _annotations(run: Run) -> Pairs:

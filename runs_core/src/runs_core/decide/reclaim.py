@@ -224,7 +224,9 @@ def _beneficiary(world: World, run: Run, resolution: Resolution, placement: Plac
     runs = len({cut.run for cut in spec.cuts})
     told = f"{resolution.name} takes {counted(spec.cut_gpus, 'GPU')} back from {counted(runs, 'run')}"
     message = f"{told}; starts once they have gone"
-    stands = stand(run, world.now, phase=Phase.QUEUED, reason=ACTIVATING, message=message, pending_gpus=run.gpus)
+    stands = stand(
+        run, world.now, phase=Phase.QUEUED, reason=ACTIVATING, message=message, pending_gpus=world.wanted(run)
+    )
     emit = Emit("Run", run.key, ACTIVATING, message, world.now)
     outcome = Reclaims(resolution=resolution.name, placement=placement, gpus=spec.cut_gpus, runs=runs)
     effects = (PutResolution(resolution), SetRunStatus(stands), emit)

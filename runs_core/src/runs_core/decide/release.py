@@ -113,7 +113,7 @@ def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
 def late_pods(world: World, run: Run) -> Decision | None:
     """Pods of a try that is over: whoever wrote them was late. They hold GPUs that nobody leased to them, and go."""
     live = world.gangs.live.get(run.meta.key)
-    if not live or live <= (run.pods if run.status.phase in (Phase.STARTING, Phase.RUNNING) else 0):
+    if not live or live <= (run.ranks if run.status.phase in (Phase.STARTING, Phase.RUNNING) else 0):
         return None
     over = [pod for pod in pods_of(world, run) if _is_late(run, pod)]
     if not over:
@@ -179,7 +179,9 @@ def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...])
     if run.meta.deleting is not None:
         last = removal(world, run)
     else:
-        after = _afterwards(run, cause, now, max([run.status.attempt, *(lease.spec.attempt for lease in own)]))
+        after = _afterwards(
+            run, cause, now, world.wanted(run), max([run.status.attempt, *(lease.spec.attempt for lease in own)])
+        )
         emit = Emit("Run", run.key, cause.reason, cause.message, now, warning=cause.then is Phase.FAILED)
         last = (SetRunStatus(after), emit)
     outcome: Outcome = Released(closure=cause.closure, detail=cause.message, then=cause.then)
@@ -191,8 +193,8 @@ def removal(world: World, run: Run) -> tuple[Effect, ...]:
     return (*(RemovePod(pod.key) for pod in pods_of(world, run)), RemoveRun(run.key, run.uid))
 
 
-def _afterwards(run: Run, cause: Cause, now: datetime, attempt: int) -> Run:
-    """attempt: the last that any of its leases was opened for."""
+def _afterwards(run: Run, cause: Cause, now: datetime, wanted: int, attempt: int) -> Run:
+    """wanted: GPUs. attempt: the last that any of its leases was opened for."""
     status, over, held = run.status, cause.then.terminal, cause.then is Phase.HELD
     return stand(
         run,
@@ -205,7 +207,7 @@ def _afterwards(run: Run, cause: Cause, now: datetime, attempt: int) -> Run:
         width=0,
         funding=NOTHING,
         payers=(),
-        pending_gpus=0 if over else run.gpus,
+        pending_gpus=0 if over else wanted,
         retries=0,
         retried_at=None,
         admitted_at=None if held else status.admitted_at,

@@ -26,7 +26,10 @@ _meta_with = changer(Meta)
 
 def start(world: World, run: Run, placement: Placement, cover: Cover | None = None) -> Decision:
     """The gang takes these places now. cover: who pays for its ranks, in the order of the shares; None: nobody."""
-    now, shares = world.now, cover.shares if cover is not None else ()
+    now, gpus = world.now, placement.gpus
+    if cover is not None:
+        cover = cover.of(gpus)
+    shares = cover.shares if cover is not None else ()
     attempt = run.status.attempt + 1
     owner = world.owner(run)
     leases = [
@@ -35,13 +38,14 @@ def start(world: World, run: Run, placement: Placement, cover: Cover | None = No
     ]
     seats = [Seat(pod.rank, group.group, pod.node) for group in placement.groups for pod in group.pods]
     nodes = counted(len({seat.node for seat in seats}), "node")
-    message = f"{counted(run.gpus, 'GPU')} on {nodes}; waits for {counted(len(seats), 'pod')} to run"
-    held = split_of(run, shares) if world.funded else NOTHING
-    stands = started(run, now, attempt, message, funding=held, shares=shares)
+    message = f"{counted(gpus, 'GPU')} on {nodes}; waits for {counted(len(seats), 'pod')} to run"
+    held = split_of(gpus, shares) if world.funded else NOTHING
+    pending = world.wanted(run) - gpus
+    stands = started(run, now, attempt, message, width=gpus, pending=pending, funding=held, shares=shares)
     effects: list[Effect] = [OpenLease(lease) for lease in leases]
     if world.template(run).claims:
         effects += selections(world, run, seats)
-    effects += rank_pods(world, run, seats, attempt=attempt, retry=0)
+    effects += rank_pods(world, run, seats, ranks=len(seats), attempt=attempt, retry=0)
     effects += (SetRunStatus(stands), Emit("Run", run.key, "Started", message, now))
     outcome = Starts(placement=placement, attempt=attempt, cover=cover)
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=tuple(effects))
@@ -53,10 +57,12 @@ def started(
     attempt: int,
     message: str,
     *,
+    width: int,
+    pending: int = 0,
     funding: Split = NOTHING,
     shares: Sequence[Share] = (),
 ) -> Run:
-    """The run as it stands when its leases are open and its pods are being made."""
+    """The run as it stands when its leases are open and its pods are being made. pending: GPUs that it wants beyond."""
     status = run.status
     return stand(
         run,
@@ -71,8 +77,8 @@ def started(
         retries=0,
         retried_at=None,
         not_before=None,
-        width=run.gpus,
-        pending_gpus=0,
+        width=width,
+        pending_gpus=pending,
         funding=funding,
         payers=paying(shares),
     )
@@ -85,12 +91,12 @@ def class_of(tier: Tier) -> Class:
     return Class.BORROWED if tier is Tier.STRANGER else Class.SHARED
 
 
-def split_of(run: Run, shares: Sequence[Share]) -> Split:
+def split_of(gpus: int, shares: Sequence[Share]) -> Split:
     """The GPUs of a gang that starts, by class."""
     found = NOTHING
     for share in shares:
         found = found.plus(class_of(share.tier), share.gpus)
-    return found.plus(Class.UNFUNDED, run.gpus - found.total)
+    return found.plus(Class.UNFUNDED, gpus - found.total)
 
 
 def paying(shares: Sequence[Share]) -> tuple[Paying, ...]:

@@ -12,7 +12,7 @@ from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.cover import cover
 from runs_core.decide.hold import hold, holds
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES, no_flavor, no_place
-from runs_core.decide.paid import filters, place_paid
+from runs_core.decide.paid import filters, place_paid, place_widest
 from runs_core.decide.paying import cover_held, repay, stamped
 from runs_core.decide.place import fits_when_empty, place
 from runs_core.decide.quota import OUT_OF_QUOTA, beside_quota
@@ -194,7 +194,8 @@ class Turn:
             return None
         name, fleet = found
         need = entry.shape.need if entry.shape.need.flavor else attrs.evolve(entry.shape.need, flavor=name)
-        decisions = reclaim(world, Claimant(run=run, need=need, fleet=fleet, cover=said), self.advice)
+        least = Claimant(run=run, need=need.as_wide(need.gpus), fleet=fleet, cover=said.of(need.gpus))
+        decisions = reclaim(world, least, self.advice)
         for decision in decisions:
             self.batch.take(stamped(world, decision, self.advice), {})
         return decisions[0] if decisions else None
@@ -218,6 +219,8 @@ class Turn:
 
     def _place(self, shape: Shape, flavor: FlavorFleet, said: Cover | None) -> Placement | None:
         world = self.world
+        if shape.need.demand is not None:
+            return self._widest(shape, flavor, said)
         within = filters(world, shape.need, said.shares) if said is not None else ()
         if not within:
             if shape.failed == flavor.freed:
@@ -232,6 +235,14 @@ class Turn:
         placement = place_paid(world, flavor, shape.need, said.shares, self.advice)
         if placement is None:
             shape.narrower[within] = flavor.freed
+        return placement
+
+    def _widest(self, shape: Shape, flavor: FlavorFleet, said: Cover | None) -> Placement | None:
+        if shape.failed == flavor.freed:
+            return None
+        placement = place_widest(self.world, flavor, shape.need, said, self.advice)
+        if placement is None and not (said is not None and any(share.selector for share in said.shares)):
+            shape.failed = flavor.freed
         return placement
 
 
@@ -319,7 +330,7 @@ def waits(world: World, run: Run, verdict: NoPlace) -> Decision | None:
         phase=Phase.QUEUED,
         reason=verdict.reasons[0].code,
         message=joined(verdict.reasons),
-        pending_gpus=run.gpus,
+        pending_gpus=world.wanted(run),
         admitted_at=status.admitted_at or now,
         queued_since=status.queued_since or now,
     )
@@ -352,7 +363,7 @@ def seek(world: World, need: Need, advice: Advice, said: Cover | None = None) ->
     name, flavor = found
     placement = None
     if said is None or said.fundable or said.unfunded:
-        placement = place_paid(world, flavor, need, said.shares if said is not None else (), advice)
+        placement = place_widest(world, flavor, need, said, advice)
     if placement is not None:
         return placement
     why = no_place(world, flavor, name, need)

@@ -14,9 +14,11 @@ from numbers import Real
 
 from runs_core.decide.advice import Rank
 from runs_core.values.decision import Hold
+from runs_core.values.demand import Demand
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.quantity import counted
+from runs_core.values.run import MOST_GPUS, Run
 
 MOST_HOLDS = 16
 MOST_TEXT = 1000
@@ -49,6 +51,21 @@ def _hold(hold: object, now: datetime) -> Hold:
         raise Unfit(f"got the code {shown(code)}, want one word such as OutsideOfficeHours")
     until = None if hold.until is None else _moment(hold.until, now)
     return Hold(str(code), _line(hold.message), until)
+
+
+def demand(answer: object, run: Run) -> Demand | None:
+    """Whole groups, or whole pods where there are no groups."""
+    if answer is None:
+        return None
+    if not isinstance(answer, Demand):
+        raise Unfit(f"got {kind_of(answer)}, want Demand(least=…, most=…, step=…)")
+    unit = run.spec.topology.group_gpus or run.spec.resources.gpus_per_pod
+    for name, gpus in (("least", answer.least), ("most", answer.most), ("step", answer.step)):
+        if type(gpus) is not int or not 0 < gpus <= MOST_GPUS or gpus % unit:
+            raise Unfit(f"got {name}={shown(gpus)}, want a multiple of {unit} from {unit} to {MOST_GPUS}")
+    if answer.least > answer.most:
+        raise Unfit(f"got least={answer.least} and most={answer.most}, want no more at least than at most")
+    return answer
 
 
 def scores(answer: object, wanted: int) -> tuple[float, ...] | None:

@@ -20,6 +20,7 @@ from runs_core.settings import Settings
 from runs_core.values.budget import Budget
 from runs_core.values.classes import Class, Split
 from runs_core.values.decision import Hold
+from runs_core.values.demand import Demand
 from runs_core.values.funding import Account, Ask, Offer, Offers, Stage, Unit
 from runs_core.values.lease import Lease
 from runs_core.values.need import Need
@@ -46,6 +47,7 @@ class PluginAdvice:
         self._questions: list[Question[Any]] = []
         self._indexing = registry.implementing("runs_index")
         self._holding = self._resolve(registry.implementing("runs_hold"))
+        self._demanding = self._resolve(registry.sole("runs_demand"))
         self._scoring = self._resolve(registry.implementing("runs_score"))
         self._timing = self._resolve(registry.implementing("runs_moments"))
         self._listening = self._resolve(registry.implementing("runs_recorded"))
@@ -81,7 +83,11 @@ class PluginAdvice:
 
     def holds(self, run: Run, view: View, now: datetime) -> Sequence[tuple[str, Hold]]:
         """Every plugin's reasons, by plugin name; a plugin that failed to answer is a reason of its own."""
-        found: list[tuple[str, Hold]] = []
+        found = [
+            (question.plugin, self._failure(question.plugin, said, now))
+            for question in self._demanding
+            if isinstance(said := self._width(question, run, view), Failed)
+        ]
         for question in self._holding:
             guard = self._guards.get(question.plugin)
             if guard is not None and guard.why is not None:
@@ -92,6 +98,19 @@ class PluginAdvice:
                 answer = (self._failure(question.plugin, answer, now),)
             found += [(question.plugin, hold) for hold in answer]
         return found
+
+    def demand(self, run: Run, view: View) -> Demand | None:
+        """Any width, where the plugin fails: `holds` keeps the run from starting, and what runs keeps its payers."""
+        for question in self._demanding:
+            answer = self._width(question, run, view)
+            if isinstance(answer, Failed):
+                unit = run.spec.topology.group_gpus or run.spec.resources.gpus_per_pod
+                return Demand(least=unit, most=max(unit, run.gpus - run.gpus % unit), step=unit)
+            return answer
+        return None
+
+    def _width(self, question: Question[Any], run: Run, view: View) -> Demand | Failed | None:
+        return question.ask((run, self._sight(view)), partial(answers.demand, run=run))
 
     def scores(self, domains: Sequence[Domain], need: Need, view: View) -> Sequence[float] | None:
         """The sum, domain by domain, over the plugins that have an opinion; None: none has."""

@@ -19,6 +19,7 @@ class Merge(Enum):
     OWNER = "one plugin answers, the one that the setting `rank` names"
     EARLIEST = "the earliest counts"
     UNION = "all lines, by plugin name"
+    WIDTH = "one plugin answers; several that say how wide a run may be refuse to start"
     OFFERS = "offers are taken by tier, order and payer; a run may start unfunded if nobody forbids it"
     CLASSIFIER = "one plugin answers; several that classify refuse to start"
     METER = "one plugin answers; several that meter refuse to start"
@@ -32,6 +33,10 @@ class Failure(Enum):
 
     REFUSES = "the scheduler does not start until the plugin is mended or switched off"
     HOLDS = "the run is held with reason PluginFailed, and asked again after `hooks.recheck`"
+    HOLDS_OR_GOES_ON = (
+        "a run that waits is held with reason PluginFailed, and asked again after `hooks.recheck`; one that runs goes "
+        "on, and may lose its payer group by group"
+    )
     NO_OPINION = "as if the plugin had returned None"
     ADMISSION_TIME = "the run stands in line by its admission time, behind the runs that have a rank"
     NO_OFFER = "nothing is offered, and the run may not start without a payer"
@@ -68,6 +73,7 @@ CONTRACTS = {
         Contract("runs_permissions", Merge.DECLARED, Failure.REFUSES),
         Contract("runs_index", Merge.DECLARED, Failure.REFUSES),
         Contract("runs_hold", Merge.VETO, Failure.HOLDS),
+        Contract("runs_demand", Merge.WIDTH, Failure.HOLDS_OR_GOES_ON),
         Contract("runs_score", Merge.SUM, Failure.NO_OPINION),
         Contract("runs_rank", Merge.OWNER, Failure.ADMISSION_TIME),
         Contract("runs_cover", Merge.OFFERS, Failure.NO_OFFER),

@@ -12,6 +12,7 @@ from runs_core.hooks import answers
 from runs_core.hooks.question import Failed, Question
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.change import Change
+from runs_core.values.demand import Demand
 from runs_core.values.lease import Lease, Payer
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
@@ -83,6 +84,7 @@ class Sight:
     leases_of: Callable[[Key], Sequence[Lease]]
     flavors: Callable[[], Sequence[str]]
     free_gpus: Callable[[str], int]
+    demand: Callable[[Run], Demand | None]
 
     @property
     def now(self) -> datetime:

@@ -2,7 +2,7 @@
 
 An implementation names only the arguments that it wants. `settings` is the plugin's own, as the class that its
 `runs_settings` returned; None without one. `view` is the world, read-only; keep neither it nor what it returned: ask
-again.
+again. Only an index may keep the view that it was made with, to ask it while a change is taken up.
 """
 
 # ruff: noqa: D400 - a hook is a question, and ends like one
@@ -19,6 +19,7 @@ from runs_core.hooks.permission import Permission
 from runs_core.values.budget import Budget
 from runs_core.values.classes import Class, Split
 from runs_core.values.decision import Hold
+from runs_core.values.demand import Demand
 from runs_core.values.funding import Account, Ask, Offers, Stage, Unit
 from runs_core.values.lease import Lease
 from runs_core.values.need import Need
@@ -108,6 +109,24 @@ def runs_hold(run: Run, view: View, now: datetime, settings: object) -> Sequence
     may lift it. Without `until` it is asked again after `hooks.recheck`.
     Answers merge: all reasons count; one is enough.
     A failure: the run is held with reason PluginFailed, and asked again after `hooks.recheck`.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_demand(run: Run, view: View, settings: object) -> Demand | None:
+    """How wide may this run be, beyond what its spec says?
+
+    Asked: of each run that is new or was edited, and again while it is decided on.
+    Returns: the GPUs that it needs at least, those that it would take at most, and the step between widths; each a
+    multiple of its `topology.groupGPUs`, without groups of its `resources.gpusPerPod`. It starts at the widest step
+    that is paid for and finds room, or, where nobody pays for the least, at the widest that finds room; what it holds
+    may then lose its payer group by group. It must follow from the run alone: it is not asked again because something
+    else changed. None: it is as wide as `resources.gpus` says, all or nothing.
+    Answers merge: one plugin answers; several that say how wide a run may be refuse to start.
+    A failure: a run that waits is held with reason PluginFailed, and asked again after `hooks.recheck`; one that runs
+    goes on, and may lose its payer group by group.
     Since: HOOK_API 1.
     """
     raise NotImplementedError

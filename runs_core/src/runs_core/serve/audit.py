@@ -148,9 +148,9 @@ def _bereft(world: World) -> Iterator[Finding]:
             continue
         leases = [lease for lease in world.leases_of(run.key) if not _over(run, lease)]
         width = sum(lease.gpus for lease in leases if lease.spec.role is Role.ACTIVE)
-        if width >= run.gpus:
+        if width >= run.status.width:
             continue
-        message = f"leases are missing: {width} of its {run.gpus} GPUs are leased"
+        message = f"leases are missing: {width} of its {run.status.width} GPUs are leased"
         cause = Cause(closure=Closed.EVICTED, reason="Evicted", message=message, then=Phase.QUEUED)
         yield Finding(run=run.key, what="leases are missing", effects=release(world, run, cause).effects)
 

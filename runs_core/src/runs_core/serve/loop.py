@@ -48,6 +48,7 @@ class Loop:
         self.world.plays_pods = cluster.plays_pods
         self.world.funded = self.advice.funding
         self.world.rank = lambda run: self.advice.rank(run, self.world)
+        self.world.demand = lambda run: self.advice.demand(run, self.world)
         self.cycles = 0
         self._told = [told]
         self._clock = clock

@@ -88,7 +88,12 @@ def a_run(
             after=after,
             sections=MappingProxyType({type(section): section for section in sections}),
         ),
-        status=RunStatus(phase=phase, admitted_at=since, queued_since=since),
+        status=RunStatus(
+            phase=phase,
+            admitted_at=since,
+            queued_since=since,
+            width=gpus if phase in (Phase.STARTING, Phase.RUNNING) else 0,
+        ),
     )
 
 

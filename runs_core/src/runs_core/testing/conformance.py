@@ -59,6 +59,7 @@ class Trial:
         said: dict[str, object] = {"the next moment": advice.moment(world, now)}
         for run in world.runs() if runs is None else runs:
             said[f"the holds of {run.key}"] = advice.holds(run, world, now)
+            said[f"the demand of {run.key}"] = advice.demand(run, world)
             said[f"the rank of {run.key}"] = advice.rank(run, world)
             said[f"the scores for {run.key}"] = advice.scores(domains, a_need(run), world)
             said[f"what is explained of {run.key}"] = advice.explained(run, world, now)

@@ -63,11 +63,12 @@ class SelectNode:
 class MakePod:
     """Make a rank's pod on its node.
 
-    template: canonical JSON of the PodTemplateSpec, None on clusters that only simulate.
+    template: canonical JSON of the PodTemplateSpec, None on clusters that only simulate. ranks: of the whole gang.
     """
 
     pod: Pod
     template: str | None
+    ranks: int = 1
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import attrs
 
 from runs_core.values.classes import Tier
+from runs_core.values.demand import Demand
 from runs_core.values.lease import Closed, Payer
 from runs_core.values.meta import Key, Pairs
 from runs_core.values.placement import Placement
@@ -20,7 +21,8 @@ from runs_core.values.run import Condition
 class Ask:
     """What a run wants paid for, without its name: runs that ask the same are offered the same.
 
-    gpus: of the whole gang; unit: of each of its pods, which has one payer. selector: labels that its nodes must have.
+    gpus: of the whole gang; unit: of each of its pods, which has one payer. demand: of a gang that may be narrower than
+    that; None: all or nothing. selector: labels that its nodes must have.
     min_runtime: so long nothing is taken back from it once it has started, and so long who pays for it must last.
     sections: the plugins' part of the run's spec.
     """
@@ -29,6 +31,7 @@ class Ask:
     flavor: str
     gpus: int
     unit: int = 1
+    demand: Demand | None = None
     selector: Pairs = ()
     min_runtime: timedelta = timedelta()
     sections: Mapping[type, Any] = attrs.field(default=MappingProxyType({}), hash=False)  # compared all the same
@@ -118,7 +121,10 @@ class Look(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class Cover:
-    """Who would pay for a gang. left: GPUs that nobody pays for; 0: it is fundable."""
+    """Who would pay for a gang. left: GPUs of its least width that nobody pays for; 0: it is fundable.
+
+    shares: of the widest gang that somebody pays for, in the order of its ranks.
+    """
 
     shares: tuple[Share, ...] = ()
     looks: tuple[Look, ...] = ()
@@ -128,6 +134,23 @@ class Cover:
     @property
     def fundable(self) -> bool:
         return not self.left
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that somebody pays for."""
+        return sum(share.gpus for share in self.shares)
+
+    def of(self, gpus: int) -> Cover:
+        """Who pays for its first ranks, where no more of them find room: what follows is not taken."""
+        if self.gpus <= gpus:
+            return self
+        shares: list[Share] = []
+        for share in self.shares:
+            if gpus <= 0:
+                break
+            shares.append(share._replace(gpus=min(share.gpus, gpus)))
+            gpus -= share.gpus
+        return attrs.evolve(self, shares=tuple(shares))
 
 
 @attrs.frozen(kw_only=True)

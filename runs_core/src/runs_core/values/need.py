@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from runs_core.values.demand import Demand
 from runs_core.values.meta import Pairs
 from runs_core.values.template import Requests, Terms, Toleration
 
@@ -29,7 +30,10 @@ class NodeFilter:
 
 @attrs.frozen(kw_only=True, cache_hash=True)
 class Need:
-    """pods of gpus_per_pod each. group_pods: ranks that must share a domain; None: no groups wanted."""
+    """pods of gpus_per_pod each. group_pods: ranks that must share a domain; None: no groups wanted.
+
+    demand: of a gang that may be wider than these pods; None: that is all it is.
+    """
 
     flavor: str
     pods: int
@@ -38,7 +42,21 @@ class Need:
     single_domain: bool = False
     filter: NodeFilter = NodeFilter()
     requests: Requests = Requests()
+    demand: Demand | None = None
 
     @property
     def gpus(self) -> int:
         return self.pods * self.gpus_per_pod
+
+    @property
+    def wanted(self) -> int:
+        """GPUs that it would take if there were enough."""
+        return self.gpus if self.demand is None else self.demand.most
+
+    def as_wide(self, gpus: int) -> Need:
+        """The same gang, of exactly this width."""
+        if self.demand is None and gpus == self.gpus:
+            return self
+        if self.demand is None and gpus == self.gpus:
+            return self
+        return attrs.evolve(self, pods=gpus // self.gpus_per_pod, demand=None)

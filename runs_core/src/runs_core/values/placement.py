@@ -30,3 +30,8 @@ class Placement:
     """Where a whole gang goes."""
 
     groups: tuple[PlacedGroup, ...]
+
+    @property
+    def gpus(self) -> int:
+        """Places in all."""
+        return sum(len(pod.ordinals) for group in self.groups for pod in group.pods)

@@ -345,5 +345,10 @@ class Run:
 
     @property
     def pods(self) -> int:
-        """Ranks of the gang."""
+        """Ranks of the gang, as its spec has it."""
         return self.spec.resources.gpus // self.spec.resources.gpus_per_pod
+
+    @property
+    def ranks(self) -> int:
+        """Ranks of the present attempt: a plugin may have it start with more or fewer."""
+        return self.status.width // self.spec.resources.gpus_per_pod

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from runs_core.values.demand import Demand
 from runs_core.values.lease import Lease, Role
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
@@ -88,15 +89,16 @@ def _out_of_phase(world: World, leases: Sequence[Lease]) -> Iterator[str]:
             living[pod.rank.run, pod.rank.uid].append(pod)
     for run in world.runs():
         this = (run.key, run.uid)
-        yield from _one_out_of_phase(run, held[this], living[this])
+        yield from _one_out_of_phase(run, held[this], living[this], world.demand(run))
 
 
-def _one_out_of_phase(run: Run, leases: Sequence[Lease], living: Sequence[Pod]) -> Iterator[str]:
+def _one_out_of_phase(run: Run, leases: Sequence[Lease], living: Sequence[Pod], demand: Demand | None) -> Iterator[str]:
     phase, ending = run.status.phase, run.status.ending
     width = sum(lease.gpus for lease in leases if lease.spec.role is Role.ACTIVE)
     if phase in (Phase.STARTING, Phase.RUNNING):
-        if not width == run.status.width == run.gpus:
-            yield f"run {run.key} is {phase} with {width} GPUs leased, says {run.status.width} and wants {run.gpus}"
+        wants = str(run.gpus) if demand is None else f"{demand.least} at least"
+        if width != run.status.width or not (width == run.gpus if demand is None else width >= demand.least):
+            yield f"run {run.key} is {phase} with {width} GPUs leased, says {run.status.width} and wants {wants}"
         if any(lease.spec.attempt != run.status.attempt for lease in leases):
             yield f"run {run.key} holds a lease of another attempt than its {run.status.attempt}."
     elif ending is None and (leases or living or run.status.width):

@@ -8,6 +8,7 @@ from functools import lru_cache
 import attrs
 
 from runs_core.settings import FleetSettings, ReclaimSettings
+from runs_core.values.demand import Demand
 from runs_core.values.funding import Ask
 from runs_core.values.meta import Pairs
 from runs_core.values.need import Need, NodeFilter
@@ -25,23 +26,30 @@ def _by_default(selector: Pairs, fleet: FleetSettings) -> tuple[str, ...]:
     return tuple(key for key, place in selector if key in places and place == Domain().name)
 
 
-def need_of(spec: RunSpec, fleet: FleetSettings, made: PodTemplate = BARE, volumes: tuple[Terms, ...] = ()) -> Need:
+def need_of(
+    spec: RunSpec,
+    fleet: FleetSettings,
+    made: PodTemplate = BARE,
+    volumes: tuple[Terms, ...] = (),
+    demand: Demand | None = None,
+) -> Need:
     """Flavor is empty where the run names none: then the one flavor of the fleet is meant.
 
     made: where the pods that somebody else made for it may run; a template of its own goes before. volumes: from where
-    each of those that it uses is reached.
+    each of those that it uses is reached. demand: how wide it may be; the need is that of its least width.
     """
     template = spec.template or made
     per_pod = spec.resources.gpus_per_pod
     group = spec.topology.group_gpus
     return Need(
         flavor=spec.resources.flavor or "",
-        pods=spec.resources.gpus // per_pod,
+        pods=(spec.resources.gpus if demand is None else demand.least) // per_pod,
         gpus_per_pod=per_pod,
         group_pods=None if group is None else group // per_pod,
         single_domain=spec.topology.spread is Spread.SINGLE_DOMAIN,
         filter=_filter(spec.topology.selector, template, fleet, volumes),
         requests=template.requests,
+        demand=demand,
     )
 
 
@@ -59,14 +67,15 @@ def min_runtime_of(spec: RunSpec, settings: ReclaimSettings) -> timedelta:
     return settings.min_runtime if asked is None else min(asked, settings.most_min_runtime)
 
 
-def ask_of(spec: RunSpec, owner: str | None, settings: ReclaimSettings) -> Ask:
-    """What the run wants paid for. owner: who spends."""
+def ask_of(spec: RunSpec, owner: str | None, settings: ReclaimSettings, demand: Demand | None = None) -> Ask:
+    """What the run wants paid for. owner: who spends. demand: how wide it may be."""
     resources = spec.resources
     return Ask(
         owner=owner,
         flavor=resources.flavor or "",
-        gpus=resources.gpus,
+        gpus=resources.gpus if demand is None else demand.most,
         unit=resources.gpus_per_pod,
+        demand=demand,
         selector=spec.topology.selector,
         min_runtime=min_runtime_of(spec, settings),
         sections=spec.sections,

@@ -14,6 +14,7 @@ import attrs
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values.budget import Budget, Namespace
+from runs_core.values.demand import Demand
 from runs_core.values.funding import Ask, Pledge
 from runs_core.values.lease import Lease, Payer
 from runs_core.values.meta import Key
@@ -38,6 +39,7 @@ from runs_core.world.volumes import Volumes, name_of
 T = TypeVar("T")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 Rank = Callable[[Run], Order | None]
+Asked = Callable[[Run], Demand | None]
 Declared = c.BudgetSeen | c.BudgetGone | c.NamespaceSeen | c.NamespaceGone | c.StorageSeen | c.StorageGone
 """Changes of what people declare beside runs."""
 Rare = (
@@ -58,6 +60,10 @@ Rare = (
 
 def _no_rank(_: Run) -> None:
     return None
+
+
+def _as_it_says(_: Run) -> None:
+    """Nobody says otherwise than the spec how wide a run is."""
 
 
 class World:
@@ -83,6 +89,7 @@ class World:
         self._deadlines: list[tuple[datetime, Key]] = []
         self._due: dict[Key, datetime] = {}
         self.rank: Rank = _no_rank
+        self.demand: Asked = _as_it_says
         self.plays_pods = True
         self.funded = False
         self.fleet = Fleet()
@@ -112,7 +119,7 @@ class World:
             if run is None or not without or run.status.ending is not None or not run.status.phase.begun:
                 self.unpaid.replace(key, None, None)
                 continue
-            ask = attrs.evolve(self.ask(run), gpus=sum(lease.gpus for lease in without))
+            ask = attrs.evolve(self.ask(run), gpus=sum(lease.gpus for lease in without), demand=None)
             self.unpaid.replace(key, self._order(key, run), self.need(run), ask)
             if key in self._aside:
                 self.unpaid.hear(key)
@@ -232,8 +239,14 @@ class World:
         template = self.template(run)
         volumes: tuple[Terms, ...] = ()
         if template.claims:
-            volumes = self.volumes.terms(run.key.namespace, template.claims, pods=run.pods)
-        return need_of(run.spec, self.settings.fleet, template, volumes)
+            pods = self.wanted(run) // run.spec.resources.gpus_per_pod
+            volumes = self.volumes.terms(run.key.namespace, template.claims, pods=pods)
+        return need_of(run.spec, self.settings.fleet, template, volumes, self.demand(run))
+
+    def wanted(self, run: Run) -> int:
+        """GPUs that the run would take if there were enough."""
+        demand = self.demand(run)
+        return run.gpus if demand is None else demand.most
 
     def template(self, run: Run) -> PodTemplate:
         """The run's own, else what the pods that somebody else made for it say, which are taken to be alike."""
@@ -250,7 +263,7 @@ class World:
 
     def ask(self, run: Run) -> Ask:
         """What the run wants paid for."""
-        return ask_of(run.spec, self.owner(run), self.settings.reclaim)
+        return ask_of(run.spec, self.owner(run), self.settings.reclaim, self.demand(run))
 
     def dependents(self, key: Key) -> Sequence[Key]:
         """Unfinished runs that name this one in `after`, sorted."""

@@ -44,8 +44,8 @@ def runs_sections() -> Sequence[Section]:
 
 
 @hookimpl
-def runs_index() -> Index:
-    return Funding()
+def runs_index(view: View) -> Index:
+    return Funding(lambda run: demand.least if (demand := view.demand(run)) is not None else None)
 
 
 @hookimpl

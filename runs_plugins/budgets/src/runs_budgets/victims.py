@@ -12,10 +12,24 @@ UNFUNDED_WORK = Stage(name="unfunded", order=1, closure=Closed.UNFUNDED_RECLAIME
 
 
 def unfunded_work(funding: Funding, view: View, flavor: str) -> Sequence[Unit]:
-    """Runs any part of which is unfunded: each would stop as a whole. O(open leases)."""
+    """Runs any part of which is unfunded: each would stop as a whole. O(open leases).
+
+    One that can do with less keeps what is paid for, and so stops only where nothing of it is.
+    """
     unfunded = ((key, holding) for key, holding in funding.holdings() if holding.cls == UNFUNDED)
     runs = {Key(key.namespace, holding.spec.run_ref.name) for key, holding in unfunded}
-    return [Unit(run) for run in sorted(runs) if any(_lies_in(view, lease, flavor) for lease in view.leases_of(run))]
+    return [
+        Unit(key)
+        for key in sorted(runs)
+        if any(_lies_in(view, lease, flavor) for lease in view.leases_of(key)) and not _keeps_some(funding, view, key)
+    ]
+
+
+def _keeps_some(funding: Funding, view: View, key: Key) -> bool:
+    run = view.run(key)
+    if run is None or view.demand(run) is None:
+        return False
+    return any(cls is not Class.UNFUNDED for _, cls in _classes(funding, view, run))
 
 
 def _lies_in(view: View, lease: Lease, flavor: str) -> bool:

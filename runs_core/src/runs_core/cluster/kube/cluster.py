@@ -385,7 +385,8 @@ class KubeCluster:
         if run is not None and run.key in self._bare:
             basis = self._basis(e.SetRunStatus(run))
             yield [partial(self._keep, run, basis, starts=bool(step.opens))]
-        if step.opens and run is not None and run.pods > 1 and run.spec.template is not None:
+        several = any(isinstance(effect, e.MakePod) and effect.ranks > 1 for effect in step.effects)
+        if step.opens and run is not None and several and run.spec.template is not None:
             yield [lambda: self._writes.make_service(run)]
         for effects in step.stages():
             yield [self._task(effect, written, unsent) for effect in effects]

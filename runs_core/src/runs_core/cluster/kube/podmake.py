@@ -54,8 +54,8 @@ def owner_reference(run: Run) -> Object:
     }
 
 
-def pod_object(run: Run, pod: Pod, node: Node, template: str) -> Object:
-    """The rank's pod, bound to its node, with its GPUs and its rendezvous variables."""
+def pod_object(run: Run, pod: Pod, node: Node, template: str, ranks: int) -> Object:
+    """The rank's pod, bound to its node, with its GPUs and its rendezvous variables. ranks: of the whole gang."""
     assert pod.rank is not None
     made: Object = json.loads(template)
     metadata = made.get("metadata") or {}
@@ -71,7 +71,7 @@ def pod_object(run: Run, pod: Pod, node: Node, template: str) -> Object:
         spec["terminationGracePeriodSeconds"] = seconds_of(pod.own_grace)
     spec["tolerations"] = [*(spec.get("tolerations") or []), *_tolerations(node)]
     _give_gpus(spec["containers"], node.resource, pod.gpus)
-    variables = _variables(run, pod, pod.rank)
+    variables = _variables(run, pod, pod.rank, ranks)
     for container in [*spec["containers"], *(spec.get("initContainers") or [])]:
         own = [entry for entry in container.get("env") or [] if entry["name"] not in variables]
         container["env"] = [*own, *({"name": name, "value": value} for name, value in variables.items())]
@@ -109,17 +109,17 @@ def _give_gpus(containers: list[Object], resource: str, gpus: int) -> None:
         resources[part] = {**(resources.get(part) or {}), resource: str(gpus)}
 
 
-def _variables(run: Run, pod: Pod, rank: RankOf) -> dict[str, str]:
+def _variables(run: Run, pod: Pod, rank: RankOf, ranks: int) -> dict[str, str]:
     """RANK is the rank of the pod's first process when each GPU has one."""
     per_pod = run.spec.resources.gpus_per_pod
     group = run.spec.topology.group_gpus
     first = pod.name.rsplit("-", 1)[0] + "-0"
     return {
         "RANK": str(rank.rank * per_pod),
-        "WORLD_SIZE": str(run.gpus),
+        "WORLD_SIZE": str(ranks * per_pod),
         "LOCAL_WORLD_SIZE": str(per_pod),
         "NODE_RANK": str(rank.rank),
-        "NNODES": str(run.pods),
+        "NNODES": str(ranks),
         "MASTER_ADDR": f"{first}.{service_name(run)}",
         "MASTER_PORT": str(MASTER_PORT),
         "RUNS_GROUP": str(rank.group),

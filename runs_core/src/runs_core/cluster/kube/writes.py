@@ -65,11 +65,11 @@ class Writes:
                 return self._meter(lease)
             case e.SelectNode(_, claim):
                 return self._select(claim)
-            case e.MakePod(pod, template):
+            case e.MakePod(pod, template, ranks):
                 run, node = self._run_of(pod.rank.run) if pod.rank else None, self._node_of(pod.node or "")
                 if run is None or node is None or template is None:
                     raise Refused(404, "NotFound", f"pod {pod.key} has lost its run or its node")
-                return self._create_pod(run, pod_object(run, pod, node, template))
+                return self._create_pod(run, pod_object(run, pod, node, template, ranks))
             case e.BindPod(pod):
                 return self._bind(pod)
             case e.EndPod(pod):

@@ -55,7 +55,7 @@ def line(world: World, advice: Advice) -> Line:
             Waiting(
                 position=position,
                 run=key,
-                gpus=run.gpus,
+                gpus=world.wanted(run),
                 flavor=flavor,
                 fundable=said.fundable,
                 phase=run.status.phase,
@@ -66,5 +66,5 @@ def line(world: World, advice: Advice) -> Line:
             )
         )
         if not said.never:
-            ahead[flavor] = ahead.get(flavor, 0) + run.gpus
+            ahead[flavor] = ahead.get(flavor, 0) + world.wanted(run)
     return Line(items=tuple(items))
