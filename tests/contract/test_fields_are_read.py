@@ -1,23 +1,29 @@
-"""A field that nothing reads does not exist: every field of the API and of the settings has a reader in the sources."""
+"""A field that nothing reads does not exist: each of the API, of the settings and of the plugins' has a reader."""
 
 from __future__ import annotations
 
 import ast
 import typing
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
+from runs_borrowing import plugin as borrowing
+from runs_budgets import plugin as budgets
+from runs_core.hooks.registry import of
 from runs_core.schema.names import KINDS
 from runs_core.settings import Settings
 from runs_core.values.fields import fact_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (ROOT / "runs_core" / "src", ROOT / "runs_cli" / "src")
+PLUGINS = {"budgets": budgets, "borrowing": borrowing}
+PLUGIN_SOURCES = tuple(ROOT / "runs_plugins" / name / "src" for name in PLUGINS)
 DECLARE = ("runs_core.values.", "runs_core.schema.", "runs_core.testing.")
 """Modules that declare, copy or make up fields: what happens there is no reading."""
+PLUGINS_DECLARE = (*DECLARE, "runs_budgets.sections", "runs_budgets.oracle", "runs_borrowing.sections")
 
 READERS = {
     "RunSpec.owner": "runs_core.world.world: run.spec.owner",
@@ -154,6 +160,33 @@ READERS = {
     "RetentionSettings.leases": "runs_core.cluster.local.cluster: retention.leases",
 }
 """Fields whose name others have as well: the module that reads this one, and how it says it; or its column."""
+PLUGIN_READERS = {
+    "Quota.parents": "runs_budgets.quotas: new[1].parents",
+    "Quota.envelopes": "runs_budgets.quotas: quota.envelopes",
+    "Envelope.name": "runs_budgets.quotas: envelope.name",
+    "Envelope.flavor": "runs_budgets.offers: purse.spec.flavor",
+    "Envelope.selector": "runs_budgets.offers: spec.selector",
+    "Envelope.gpus": "runs_budgets.envelopes: purse.spec.gpus",
+    "Envelope.gpu_hours": "runs_budgets.envelopes: spec.gpu_hours",
+    "Window.start": "runs_budgets.envelopes: window.start",
+    "Window.end": "runs_budgets.envelopes: window.end",
+    "Lending.to": "runs_budgets.sections: self.to",
+    "AggregateCap.name": "runs_budgets.layout: cap.name",
+    "AggregateCap.flavor": "runs_budgets.layout: cap.flavor",
+    "AggregateCap.envelopes": "runs_budgets.layout: cap.envelopes",
+    "AggregateCap.gpus": "runs_budgets.envelopes: cap.gpus",
+    "Metered.envelopes": "runs_budgets.quotas: account.envelopes",
+    "Metered.metered_until": "runs_budgets.funding: account.metered_until",
+    "Used.name": "runs_budgets.quotas: used.name",
+    "Used.gpus": "runs_budgets.views: used.gpus",
+    "Used.headroom": "runs_budgets.views: used.headroom",
+    "Used.gpu_seconds": "runs_budgets.envelopes: used.gpu_seconds",
+    "Used.lent": "runs_budgets.envelopes: used.lent",
+    "Lent.owner": "runs_budgets.envelopes: pair.owner",
+    "Lent.gpus": "runs_budgets.views: pair.gpus",
+    "Lent.gpu_seconds": "runs_budgets.envelopes: pair.gpu_seconds",
+}
+"""Likewise, of the fields of plugins' sections and settings."""
 COLUMNS = {path for kind in KINDS.values() for _, _, path in kind.columns}
 
 
@@ -188,9 +221,10 @@ def named(part: ast.stmt) -> str | None:
     return part.name if isinstance(part, ast.FunctionDef) else None
 
 
-def sources() -> Sources:
+def sources(*more: Path) -> Sources:
+    """Of core and the commands, and more."""
     trees = {}
-    for root in SOURCES:
+    for root in (*SOURCES, *more):
         for path in sorted(root.rglob("*.py")):
             module = ".".join(path.relative_to(root).with_suffix("").parts)
             trees[module] = ast.parse(path.read_text())
@@ -224,13 +258,31 @@ def fields() -> list[tuple[str, str]]:
         classes(kind.spec, seen)
         classes(kind.status, seen)
     classes(Settings, seen)
+    return named_fields(seen)
+
+
+def named_fields(seen: Sequence[type]) -> list[tuple[str, str]]:
     return [(cls.__name__, field.name) for cls in seen for field in attrs.fields(cls) if fact_of(field) is not None]
 
 
-def unread(found: Sources, readers: Mapping[str, str] = READERS) -> list[str]:
+def plugin_fields() -> list[tuple[str, str]]:
+    """Likewise, of what plugins add to both; values of core's own classes are core's."""
+    registry = of(**PLUGINS)
+    seen: list[type] = []
+    for cls in (*(section.cls for section in registry.sections), *registry.settings_classes.values()):
+        classes(cls, seen)
+    return named_fields([cls for cls in seen if not cls.__module__.startswith("runs_core.")])
+
+
+def unread(
+    found: Sources,
+    readers: Mapping[str, str] = READERS,
+    declare: tuple[str, ...] = DECLARE,
+    wanted: Callable[[], Sequence[tuple[str, str]]] = fields,
+) -> list[str]:
     loads, holders = found.loads(), found.holders()
     missing = []
-    for cls, field in fields():
+    for cls, field in wanted():
         listed = readers.get(f"{cls}.{field}")
         if listed is not None:
             module, expression = listed.split(": ")
@@ -240,7 +292,7 @@ def unread(found: Sources, readers: Mapping[str, str] = READERS) -> list[str]:
                 missing.append(f"{cls}.{field}: {module} has no {expression}")
         elif len(holders[field]) > 1:
             missing.append(f"{cls}.{field}: name its reader in READERS, for {sorted(holders[field])} have one too")
-        elif not [where for where, _ in loads[field] if not where.startswith(DECLARE)]:
+        elif not [where for where, _ in loads[field] if not where.startswith(declare)]:
             missing.append(f"{cls}.{field}: nothing reads it")
     return missing
 
@@ -266,3 +318,38 @@ def test_a_field_whose_reader_is_taken_away_is_noticed() -> None:
     assert "Topology.selector: runs_core.world.needs has no spec.topology.selector" in noticed
     kept = {module: tree for module, tree in found.trees.items() if module.startswith(DECLARE)}
     assert "RunSpec.canceled: nothing reads it" in unread(Sources(kept))
+
+
+def unread_of_plugins(found: Sources) -> list[str]:
+    return unread(found, PLUGIN_READERS, PLUGINS_DECLARE, plugin_fields)
+
+
+def test_every_field_of_a_plugin_has_a_reader() -> None:
+    assert unread_of_plugins(sources(*PLUGIN_SOURCES)) == []
+
+
+def test_readers_of_plugins_are_named_only_for_fields_that_there_are() -> None:
+    assert sorted(set(PLUGIN_READERS) - {f"{cls}.{field}" for cls, field in plugin_fields()}) == []
+
+
+def test_the_walk_finds_the_fields_of_plugins() -> None:
+    found = plugin_fields()
+    assert {
+        ("Quota", "parents"),
+        ("Lending", "max_gpu_hours"),
+        ("Used", "lent"),
+        ("Terms", "allow_unfunded"),
+        ("Borrowing", "sponsors"),
+        ("BudgetSettings", "expires_soon"),
+    } <= set(found)
+    assert ("Split", "owned") not in found
+
+
+def test_a_plugins_field_whose_reader_is_taken_away_is_noticed() -> None:
+    found = sources(*PLUGIN_SOURCES)
+    without = {module: tree for module, tree in found.trees.items() if module != "runs_budgets.offers"}
+    noticed = unread_of_plugins(Sources(without))
+    assert "Terms.allow_unfunded: nothing reads it" in noticed
+    assert "Envelope.selector: runs_budgets.offers has no spec.selector" in noticed
+    kept = {module: tree for module, tree in found.trees.items() if module.startswith(PLUGINS_DECLARE)}
+    assert "BudgetSettings.expires_soon: nothing reads it" in unread_of_plugins(Sources(kept))

@@ -12,6 +12,7 @@ from runs_borrowing import plugin as borrowing
 from runs_borrowing.sections import Borrowing
 from runs_budgets import plugin as budgets
 from runs_budgets.sections import AggregateCap, Envelope, Lending, Quota, Window
+from runs_budgets.views import item, usage
 from runs_core import Budget, Node, Run, Split, Starts, Waits
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.testing.builders import A_MONDAY, a_budget, a_node, a_run
@@ -181,6 +182,21 @@ def test_a_loan_ends_being_one_when_the_hours_to_lend_are_used_up_and_the_run_go
     assert lease.status.metered_until == A_MONDAY + HOUR
     then(made, borrower("late", 1, "bank"))
     assert looks(made, "guest/late") == {"bank/main": (16, 0, "hours to lend used up")}
+
+
+def test_the_usage_of_an_envelope_says_to_whom_it_lends_now() -> None:
+    """8 to guest for an hour; from then on there is nothing."""
+    bank = owner("bank", envelope(16, lending=Lending(to=("*",))))
+    made = stage(bank, owner("guest"), *nodes(3), lasting(borrower("job", 8, "bank"), HOUR))
+    made.advance(minutes=59)
+    assert lent(made) == {"bank": [{"owner": "guest", "gpus": 8}]}
+    made.advance(minutes=5)
+    assert lent(made) == {"bank": []}
+
+
+def lent(made: Harness) -> dict[object, object]:
+    """By owner, as the usage of its one envelope tells it."""
+    return {said["owner"]: said["lent"] for said in map(item, usage(made.world.budgets()))}
 
 
 def test_a_loan_is_not_made_that_the_hours_left_would_not_pay_for_long_enough() -> None:

@@ -51,6 +51,7 @@ def test_usage_has_the_keys_that_are_documented_and_what_is_used(fleet: str) -> 
     assert line == {
         "owner": "vision", "budget": "vision", "envelope": "main", "flavor": "H100", "gpus": 12, "owned": 8,
         "shared": 0, "borrowed": 0, "headroom": 4, "opens": None, "closes": "2026-02-01T00:00:00Z",
+        "lent": [],
     }  # fmt: skip
 
 

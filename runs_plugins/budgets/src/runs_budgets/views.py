@@ -7,7 +7,7 @@ from datetime import datetime
 
 import attrs
 
-from runs_budgets.sections import NOTHING, Envelope, Metered, Quota, Used
+from runs_budgets.sections import NOTHING, Envelope, Lent, Metered, Quota, Used
 from runs_core import Budget, section
 
 HOUR = 3600
@@ -33,6 +33,7 @@ class Line:
     hours_left: float | None
     opens: datetime | None
     closes: datetime | None
+    lent: tuple[Lent, ...]
 
 
 def usage(budgets: Iterable[Budget]) -> Iterator[Line]:
@@ -62,6 +63,7 @@ def _line(budget: Budget, envelope: Envelope, used: Used | None) -> Line:
         hours_left=None if left is None else _hours(left),
         opens=envelope.window.start,
         closes=envelope.window.end,
+        lent=tuple(pair for pair in used.lent if pair.gpus) if used is not None else (),
     )
 
 
@@ -85,6 +87,7 @@ def item(line: Line) -> dict[str, object]:
         "gpuHoursLeft": line.hours_left,
         "opens": when(line.opens),
         "closes": when(line.closes),
+        "lent": [{"owner": pair.owner, "gpus": pair.gpus} for pair in line.lent],
     }
 
 
