@@ -37,8 +37,8 @@ STOP_SECONDS = 20.0
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0)
 SERVICES_SECONDS = 5.0
 COLLECT_EVERY = 500_000
-"""Containers more than at the last collection. What the loop makes holds no cycles and goes by its references; what it
-keeps (each run for a day after its end) was looked at once for nothing, at a twelfth of all CPU with a tenth of this."""
+"""Containers more than at the last collection. What the loop makes holds no cycles and goes by its references; what
+is kept (each run for a day after its end) was looked at once for nothing, for a twelfth of all CPU at 50,000."""
 
 
 class LiveCluster(Cluster, Protocol):
