@@ -5,6 +5,7 @@ Written from docs/explanation/draw.md, with the standard library only. It says w
 
 import base64
 import hashlib
+import itertools
 import json
 import sys
 import zlib
@@ -21,55 +22,62 @@ def place(unit):
 def drawn(spec, evidence):
     """Every unit taken, in order, as (pool, unit, blocks used): what the seed says that it should be."""
     to, seed, used, left = spec["beneficiary"], spec["seed"], 0, spec["deficitGPUs"]
-    text = f"runs.dev/v1|{to['uid']}|{to['attempt']}|{spec['number']}|{seed['ledgerHead']}|{seed['nonce']}"
+    head = f"runs.dev/v1|{to['uid']}|{to['attempt']}|{spec['number']}|{seed['ledgerHead']}|{seed['nonce']}"
 
     def below(bound):
         nonlocal used
         while True:
-            number, used = int(sha256(f"{text}|{used}"), 16), used + 1
+            number, used = int(sha256(f"{head}|{used}"), 16), used + 1
             if number < 2**256 // bound * bound:
                 return number % bound
 
     for number, pool in enumerate(evidence["pools"]):
         units = list(pool["candidates"])
-        for _ in [one for one in evidence["draws"] if one["pool"] == number]:
+        for _ in [one for one in evidence["draws"] if one["pool"] == number and units]:
             unit = units[0]
             if pool["drawn"]:
                 narrow = [one for one in units if one["gpus"] <= left]
                 drum = narrow if 0 < left <= sum(one["gpus"] for one in narrow) else units
-                owners = {}
-                for one in drum:
-                    owners.setdefault(one.get("owner") or f"namespace:{one['namespace']}", []).append(one)
+                drum = sorted(drum, key=lambda one: (one.get("owner") or f"namespace:{one['namespace']}", place(one)))
                 ticket = below(sum(one["gpus"] for one in drum))
-                for owner in sorted(owners):
-                    mine, weight = owners[owner], sum(one["gpus"] for one in owners[owner])
-                    if ticket < weight:
+                for _, his in itertools.groupby(drum, lambda one: one.get("owner") or f"namespace:{one['namespace']}"):
+                    mine = list(his)
+                    ticket -= sum(one["gpus"] for one in mine)
+                    if ticket < 0:
                         break
-                    ticket -= weight
-                unit = sorted(mine, key=place)[below(len(mine))]
+                unit = mine[below(len(mine))]
             units.remove(unit)
             left -= unit["gpus"]
             yield number, place(unit), used
 
 
-def wrong(resolution):
-    """What does not follow, a sentence each."""
-    spec, text = resolution["spec"], resolution["spec"]["evidence"].get("data", "")
+def differing(what, said, found):
+    """The first place at which two lists differ."""
+    for at, (one, other) in enumerate(itertools.zip_longest(said, found)):
+        if one != other:
+            yield f"{what} {at}: it says {one}, and the seed says {other}"
+            return
+
+
+def wrong(resolution, parts=()):
+    """What does not follow, a sentence each. parts: the ConfigMaps with its evidence, in order, where it has some."""
+    spec = resolution["spec"]
+    text = "".join([spec["evidence"].get("data", ""), *(part["data"]["evidence"] for part in parts)])
     if sha256(spec["seed"]["nonce"]) != spec["seed"]["commitment"]:
-        yield "the nonce is not the one that was bound"
+        yield "spec.seed.nonce: it is not the one that was bound"
     if sha256(text) != spec["evidence"]["digest"]:
-        yield "the evidence is not what the digest says (if it has parts: runs resolve show NAME -o json)"
+        yield f"spec.evidence: it is not what the digest says (it has {spec['evidence'].get('parts', 0)} parts)"
         return
     evidence = json.loads(zlib.decompress(base64.b64decode(text)))
     taken = [(one["pool"], place(one["unit"]), one["used"]) for one in evidence["draws"]]
-    if taken != list(drawn(spec, evidence)):
-        yield "the draws do not follow from the seed"
+    yield from differing("draw", taken, list(drawn(spec, evidence)))
     given = [place(unit) for unit in evidence.get("givenBack", [])]
-    if [place(cut) for cut in spec["cuts"]] != [unit for _, unit, _ in taken if unit not in given]:
-        yield "the cuts are not what was taken and not given back"
+    cuts = [unit for _, unit, _ in taken if unit not in given]
+    yield from differing("spec.cuts", [place(cut) for cut in spec["cuts"]], cuts)
 
 
 if __name__ == "__main__":
-    found = list(wrong(json.load(sys.stdin)))
-    print("\n".join(found) or "the draw follows from its seed")
-    sys.exit(bool(found))
+    found, *more = (body := json.load(sys.stdin)).get("items", [body])
+    faults = list(wrong(found, more))
+    print("\n".join(faults) or "the draw follows from its seed")
+    sys.exit(bool(faults))

@@ -136,14 +136,34 @@ def test_the_script_notices_a_forgery(script: ModuleType, some: list[Resolution]
     assert sum(noticed) > 100  # another seed may draw the same where there are few to draw from
 
 
+def test_the_script_says_where_a_resolution_differs(script: ModuleType, some: list[Resolution]) -> None:
+    for one in some[:200]:
+        told = list(script.wrong(another_is_drawn(one)))
+        assert told[0].startswith("draw 0: it says (")
+        assert next(iter(script.wrong(another_is_cut(one)))).startswith("spec.cuts 0: it says (")
+
+
+def test_the_script_reads_evidence_that_lies_in_parts(script: ModuleType, some: list[Resolution]) -> None:
+    """As one List, as kubectl prints several objects."""
+    for one in some[:50]:
+        body = to_object(one)
+        text = body["spec"]["evidence"].pop("data")
+        parts = [{"data": {"evidence": text[at : at + 200]}} for at in range(0, len(text), 200)]
+        assert len(parts) > 1
+        assert list(script.wrong(body, parts)) == []
+        assert list(script.wrong(body, parts[::-1])) != []
+        assert list(script.wrong(body, parts[1:])) != []
+
+
 def test_a_script_that_draws_otherwise_is_noticed(script: ModuleType, some: list[Resolution]) -> None:
     text, shuffled = SCRIPT.read_text("utf-8"), [mixed(to_object(one)) for one in some[:200]]
     assert not any(list(script.wrong(body)) for body in shuffled)
     for good, bad in (
         ("drum = narrow if 0 < left", "drum = units if 0 < left"),
         ("number < 2**256 // bound * bound", "number < 2**255"),
-        ("for owner in sorted(owners)", "for owner in owners"),
-        ("sorted(mine, key=place)", "mine"),
+        ("drum = sorted(drum, key", "drum = drum or sorted(drum, key"),
+        (", place(one)))\n", ",))\n"),
+        ("if ticket < 0", "if ticket <= 0"),
     ):
         assert good in text
         broken: dict[str, Any] = {"__name__": "broken"}
@@ -166,7 +186,7 @@ def mixed(body: Object) -> Object:
 def test_the_script_works_as_it_says(some: list[Resolution], tmp_path: Path) -> None:
     for body, code, told in (
         (to_object(some[0]), 0, "the draw follows from its seed\n"),
-        (other_nonce(some[0]), 1, "the nonce is not the one that was bound\n"),
+        (other_nonce(some[0]), 1, "spec.seed.nonce: it is not the one that was bound\n"),
     ):
         done = subprocess.run(
             [sys.executable, "-I", str(SCRIPT)], input=json.dumps(body), capture_output=True, text=True, check=False

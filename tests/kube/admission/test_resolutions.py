@@ -137,3 +137,20 @@ def test_what_kubectl_prints_is_all_that_the_script_needs(guarded: Guarded) -> N
         [sys.executable, "-I", str(SCRIPT)], input=json.dumps(forged), capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
+
+
+def test_kubectl_prints_the_parts_of_the_evidence_for_the_script(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "MOST_INLINE", 900)
+    monkeypatch.setattr(evidence, "PART_CHARACTERS", 400)
+    one = numbered(8)
+    writes(guarded.scheduler).write(PutResolution(one))
+    packed = stored(guarded, one).spec.evidence
+    parts = [f"configmap/{name}" for name in evidence.names(one.name, packed, packed.parts)]
+    printed = guarded.plane.kubectl("get", "-n", HOME, "-o", "json", f"resolution/{one.name}", *parts).stdout
+    done = subprocess.run(
+        [sys.executable, "-I", str(SCRIPT)], input=printed, capture_output=True, text=True, check=False
+    )
+    assert len(parts) > 1
+    assert (done.returncode, done.stdout) == (0, "the draw follows from its seed\n")
