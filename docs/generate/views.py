@@ -52,7 +52,13 @@ VIEWS: Mapping[str, tuple[type, str]] = {
         "`runs resolve verify NAME`; [what is worked out](../explanation/draw.md). Exit code 1 where any differs.",
     ),
     "doctor": (Diagnosis, "`runs doctor`, what must be mended first coming first. Exit code 1 where `items` has any."),
-    "simulate": (Summary, "`runs simulate`; [how to read it](../howto/simulate.md)."),
+    "simulate": (
+        Summary,
+        (
+            "`runs simulate`; [how to read it](../howto/simulate.md). With `--compare` also `compared`, with the same "
+            "keys, as the other settings have it."
+        ),
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_json_has_the_keys_of_the_interface(simulate: Simulate, capsys: pytest.C
     assert {"nodes", "gpus", "runs", "skipped", "rounded", "badRows"} < set(found["input"])
     assert {"started", "finished", "neverFit", "waiting"} < set(found["runs"])
     assert {"mean", "p50", "p90", "p99", "max", "byOwner", "bySize", "byClass"} < set(found["waitSeconds"])
-    assert (found["preemptions"], found["forecastErrorSeconds"]) == (None, None)
+    assert (found["preemptions"]["cuts"], found["forecastErrorSeconds"]) == (0, None)
     assert (found["waitSeconds"]["max"], found["cpuSeconds"] > 0) == (60.0, True)
 
 
@@ -111,7 +112,9 @@ def test_load_and_copies_change_what_is_simulated(simulate: Simulate, capsys: py
         (("--load", "much"), "got 'much', want a number such as 0.95"),
         (("--load", "0"), "--load: got 0, want a number above 0"),
         (("--copies", "0"), "--copies: got 0, want at least 1"),
-        (("--format", "philly"), "'philly' is not one of 'openb', 'jsonl'"),
+        (("--format", "swf"), "'swf' is not one of 'openb', 'philly', 'helios', 'acme', 'sacct', 'jsonl'"),
+        (("--format", "philly"), "the header lacks machineId"),
+        (("--compare", "nodes.csv"), "nodes.csv"),
         (("--out", "tasks.csv/report"), "--out tasks.csv/report: cannot be written"),
     ],
 )
@@ -135,3 +138,35 @@ def test_json_lines_are_read_too(simulate: Simulate, capsys: pytest.CaptureFixtu
     Path("all.jsonl").write_text(f"{json.dumps(node)}\n{json.dumps(run)}\n", encoding="utf-8")
     assert simulate("--format", "jsonl", "--nodes", "all.jsonl", "--runs", "all.jsonl", "-o", "json") == 0
     assert json.loads(capsys.readouterr().out)["runs"]["finished"] == 1
+
+
+# -- two settings side by side ----------------------------------------------------------------------------------------
+
+STRICT = "unbudgeted: Deny\n"
+
+
+def test_two_settings_are_shown_side_by_side(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    """No run has an owner: where that is not allowed, none starts."""
+    Path("strict.yaml").write_text(STRICT, encoding="utf-8")
+    assert simulate("--compare", "strict.yaml") == 0
+    lines = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["MEASURE", "SETTINGS", "COMPARED", "DIFFERENCE"]
+    assert ["runs started", "2", "0", "-2"] in lines
+    assert ["longest wait", "1m", "-", "-"] in lines
+    assert ["GPU-hours leased", "0.2", "0.0", "-0.2"] in lines
+
+
+def test_json_has_both(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("strict.yaml").write_text(STRICT, encoding="utf-8")
+    assert simulate("--compare", "strict.yaml", "-o", "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) - {"compared"} == set(found["compared"])
+
+
+def test_both_reports_are_kept(simulate: Simulate) -> None:
+    Path("strict.yaml").write_text(STRICT, encoding="utf-8")
+    assert simulate("--compare", "strict.yaml", "--out", "report", "--no-charts") == 0
+    assert sorted(str(path) for path in Path("report").rglob("*.json")) == [
+        "report/compared/report.json",
+        "report/report.json",
+    ]

@@ -13,33 +13,46 @@ import click
 
 from runs_cli import render
 from runs_cli.answer import Block, Column, Fields, Notes, Table, answer, as_json
+from runs_cli.comparison import share, side_by_side
 from runs_cli.enabled import known_plugins, loaded_settings
 from runs_cli.failures import Code, Stop
 from runs_cli.options import Asked
 from runs_cli.words import NONE, span
+from runs_core.cluster.trace.acme import read_acme
+from runs_core.cluster.trace.helios import read_helios
 from runs_core.cluster.trace.input import EPOCH, BadRow, TraceInput
 from runs_core.cluster.trace.jsonl import read_jsonl
 from runs_core.cluster.trace.openb import read_openb
+from runs_core.cluster.trace.philly import read_philly
+from runs_core.cluster.trace.sacct import read_sacct
 from runs_core.cluster.trace.scale import copied, loaded
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import Registry
 from runs_core.serve.simulate import Simulation, simulate
-from runs_core.serve.summary import Summary, Waited
+from runs_core.serve.summary import Preemptions, Summary, Waited
 from runs_core.serve.views.plain import Plain, plain
 from runs_core.settings import Settings
 from runs_core.values.quantity import counted
 
 SHOWN_BAD_ROWS = 20
+_READERS = {
+    "openb": read_openb,
+    "philly": read_philly,
+    "helios": read_helios,
+    "acme": read_acme,
+    "sacct": read_sacct,
+}
 T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """What the command line says. form: of both files."""
+    """What the command line says. form: of both files. compare: other settings; None: only these."""
 
     nodes: Path
     runs: Path
     form: str
+    compare: Path | None
     load: Fraction | None
     copies: int
     max_bad_rows: int
@@ -49,25 +62,53 @@ class Wanted:
 
 def simulated(said: Asked, wanted: Wanted) -> None:
     """The whole command."""
-    plugins = known_plugins(said).sound()
-    settings = loaded_settings(said, plugins)
-    trace = _trace(wanted, settings, plugins)
-    _name_bad_rows(trace.bad_rows)
+    other = None if wanted.compare is None else _Setting.of(attrs.evolve(said, config=str(wanted.compare)), wanted)
+    this = _Setting.of(said, wanted)
+    _name_bad_rows(this.trace.bad_rows)
     write = _writer(wanted.out, charts=wanted.charts)
-    found = _simulated(trace, settings, plugins)
-    written = write(found.summary, trace.bad_rows)
+    beside = None if other is None else _writer(wanted.out and wanted.out / "compared", charts=wanted.charts)
+    found = _simulated(this)
+    written = [*write(found.summary, this.trace.bad_rows)]
+    compared = None if other is None else _simulated(other)
+    if compared is not None and beside is not None:
+        written += beside(compared.summary, ())
     answer(
         said,
-        plain=lambda: _as_plain(found.summary, found.cpu_seconds),
+        plain=lambda: _both(found, compared),
         names=lambda: [str(never.run) for never in found.summary.never_fit],
-        blocks=lambda: _blocks(found, written),
+        blocks=lambda: [
+            *(_blocks(found) if compared is None else [side_by_side(found.summary, compared.summary)]),
+            *([Notes(title="Written:", lines=[str(path) for path in written])] if written else []),
+        ],
     )
+
+
+@attrs.frozen(kw_only=True)
+class _Setting:
+    """What is simulated: a trace, as these settings read it, and the plugins that they let in."""
+
+    trace: TraceInput
+    settings: Settings
+    plugins: Registry
+
+    @classmethod
+    def of(cls, said: Asked, wanted: Wanted) -> _Setting:
+        plugins = known_plugins(said).sound()
+        settings = loaded_settings(said, plugins)
+        return cls(trace=_trace(wanted, settings, plugins), settings=settings, plugins=plugins)
+
+
+def _both(found: Simulation, compared: Simulation | None) -> Plain:
+    first = _as_plain(found.summary, found.cpu_seconds)
+    if compared is None or not isinstance(first, dict):
+        return first
+    return {**first, "compared": _as_plain(compared.summary, compared.cpu_seconds)}
 
 
 def _trace(wanted: Wanted, settings: Settings, plugins: Registry) -> TraceInput:
     most = wanted.max_bad_rows
-    if wanted.form == "openb":
-        trace = read_openb(wanted.nodes, wanted.runs, max_bad_rows=most)
+    if (read := _READERS.get(wanted.form)) is not None:
+        trace = read(wanted.nodes, wanted.runs, max_bad_rows=most)
     else:
         fleet, sections = settings.fleet, plugins.sections
         trace = read_jsonl(wanted.nodes, wanted.runs, max_bad_rows=most, fleet=fleet, sections=sections)
@@ -75,14 +116,14 @@ def _trace(wanted: Wanted, settings: Settings, plugins: Registry) -> TraceInput:
     return trace if wanted.load is None else loaded(trace, wanted.load)
 
 
-def _simulated(trace: TraceInput, settings: Settings, plugins: Registry) -> Simulation:
-    runs = len(trace.arrivals)
+def _simulated(this: _Setting) -> Simulation:
+    runs = len(this.trace.arrivals)
     with render.progress("Simulating", runs) as bar:
 
         def told(done: int, now: datetime) -> None:
             bar(done, f"{done:,} of {runs:,} runs, {span(now - EPOCH)} of virtual time")
 
-        return simulate(trace, settings, PluginAdvice(plugins, settings), progress=told)
+        return simulate(this.trace, this.settings, PluginAdvice(this.plugins, this.settings), progress=told)
 
 
 def _name_bad_rows(bad: Sequence[BadRow]) -> None:
@@ -134,15 +175,13 @@ def _as_plain(summary: Summary, cpu_seconds: float | None) -> Plain:
 # -- for people -------------------------------------------------------------------------------------------------------
 
 
-def _blocks(found: Simulation, written: Sequence[Path]) -> list[Block]:
+def _blocks(found: Simulation) -> list[Block]:
     summary = found.summary
     blocks: list[Block] = [_overview(found), _waits(summary)]
     if summary.never_fit:
         rows = [[str(never.run), str(never.gpus), never.why] for never in summary.never_fit]
         columns = [Column("NEVER FITS"), Column("GPUS", right=True), Column("WHY")]
         blocks.append(Table(columns=columns, rows=rows))
-    if written:
-        blocks.append(Notes(title="Written:", lines=[str(path) for path in written]))
     return blocks
 
 
@@ -151,10 +190,12 @@ def _overview(found: Simulation) -> Fields:
     given, runs, used, split = summary.input, summary.runs, summary.utilisation, summary.fragmentation
     left = [(runs.waiting, "waiting"), (runs.held, "held"), (runs.running, "running"), (runs.never_fit, "never fit")]
     standing = "".join(f", {count:,} {word}" for count, word in left if count)
-    left_out = f"{counted(given.skipped, 'task', spec=',')} without GPUs skipped, bad rows left out: {given.bad_rows:,}"
+    left_out = f"{counted(given.skipped, 'task', spec=',')} without GPUs skipped, "
+    left_out += f"{given.unfinished:,} that never ran or had not ended, " if given.unfinished else ""
+    left_out += f"bad rows left out: {given.bad_rows:,}"
     load = f"{_ratio(given.load)} of the fleet's GPU-time while runs arrive"
     inside = f"{_ratio(given.load_inside_span)} can be served before the last arrival"
-    busy = f"{_share(used.arrival_span)} while runs arrive, {_share(used.while_waiting)} while runs wait"
+    busy = f"{share(used.arrival_span)} while runs arrive, {share(used.while_waiting)} while runs wait"
     return Fields(
         pairs=[
             ("Fleet", f"{counted(given.gpus, 'GPU', spec=',')} on {counted(given.nodes, 'node', spec=',')}"),
@@ -162,13 +203,21 @@ def _overview(found: Simulation) -> Fields:
             ("Arrivals", f"over {span(timedelta(seconds=given.arrival_span_seconds))}"),
             ("Load", f"{load}, of which {inside}"),
             ("Runs", f"{runs.started:,} started, {runs.finished:,} finished{standing}"),
-            ("Utilisation", f"{busy}, {_share(used.peak)} at most"),
-            ("Fragmentation", f"{_share(split.arrival_span)} while runs arrive, {_share(split.peak)} at most"),
+            ("Utilisation", f"{busy}, {share(used.peak)} at most"),
+            ("Fragmentation", f"{share(split.arrival_span)} while runs arrive, {share(split.peak)} at most"),
             ("Queue", f"{counted(summary.queue.max, 'run', spec=',')} at most"),
+            *([("Preemptions", _preempted(summary.preemptions))] if summary.preemptions.cuts else []),
             ("GPU-hours", f"{summary.gpu_hours.leased:,.1f} leased of {summary.gpu_hours.demanded:,.1f} demanded"),
             ("Decisions", f"{summary.decisions:,} in {found.cpu_seconds:.1f} CPU seconds"),
         ]
     )
+
+
+def _preempted(cuts: Preemptions) -> str:
+    stages = ", ".join(f"{stage.stage} {stage.cuts:,}" for stage in cuts.by_stage)
+    who = f"{counted(cuts.runs, 'run', spec=',')} cut, one of them {counted(cuts.most, 'time')}"
+    lost = f"{cuts.gpus:,} GPUs by {counted(cuts.resolutions, 'resolution', spec=',')} ({stages})"
+    return f"{who}; {lost}; {cuts.lost_gpu_hours:,.1f} GPU-hours of work lost"
 
 
 def _waits(summary: Summary) -> Table:
@@ -184,10 +233,6 @@ def _waits(summary: Summary) -> Table:
 def _waited(waited: Waited) -> list[str]:
     found = (waited.mean, waited.p50, waited.p90, waited.p99, waited.max)
     return [f"{waited.starts:,}", *(NONE if value is None else span(timedelta(seconds=value)) for value in found)]
-
-
-def _share(part: float | None) -> str:
-    return NONE if part is None else f"{part:.2%}"
 
 
 def _ratio(load: float | None) -> str:

@@ -116,7 +116,7 @@ def test_a_reader_that_keeps_the_last_of_two_rows_is_found_out(
     def last_wins(_source: Path, read: Iterable[Any], _bad: object) -> list[Any]:
         return list({row.name: row for row in read}.values())
 
-    monkeypatch.setattr(openb, "_unique", last_wins)
+    monkeypatch.setattr(openb, "unique", last_wins)
     assert len(results_of_permuted_rows(write, node_rows, task_rows)) > 1
 
 

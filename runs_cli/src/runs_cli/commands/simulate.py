@@ -10,6 +10,7 @@ import click
 from runs_cli.command import command
 from runs_cli.options import asked
 
+FORMS = ("openb", "philly", "helios", "acme", "sacct", "jsonl")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -32,6 +33,10 @@ def _load(context: click.Context, option: click.Parameter, text: str | None) -> 
             "The same work in so little time that runs have to wait, with charts:",
             "runs simulate --nodes nodes.csv --runs pods.csv --load 100 --out report",
         ),
+        (
+            "Two settings side by side:",
+            "runs simulate --nodes n.csv --runs r.csv --config now.yaml --compare patient.yaml",
+        ),
         ("How long wide runs would wait:", "runs simulate --nodes n.csv --runs r.csv -o json | jq .waitSeconds.bySize"),
     ),
 )
@@ -40,10 +45,16 @@ def _load(context: click.Context, option: click.Parameter, text: str | None) -> 
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["openb", "jsonl"]),
+    type=click.Choice(FORMS),
     default="openb",
     show_default=True,
-    help="Of both files: openb is Alibaba's GPU trace of 2023; jsonl has a manifest a line.",
+    help=(
+        "Of both files, as published: openb (Alibaba 2023), philly (Microsoft 2017), helios (SenseTime 2020), "
+        "acme (Shanghai AI Laboratory 2023), sacct (what Slurm's sacct and sinfo print); jsonl has a manifest a line."
+    ),
+)
+@click.option(
+    "--compare", type=_FILE, metavar="FILE", help="Simulate with these settings too, and show both side by side."
 )
 @click.option(
     "--load",
@@ -69,6 +80,7 @@ def simulate(
     nodes: Path,
     tasks: Path,
     form: str,
+    compare: Path | None,
     load: Fraction | None,
     copies: int,
     max_bad_rows: int,
@@ -83,6 +95,14 @@ def simulate(
     from runs_cli.simulation import Wanted, simulated  # noqa: PLC0415 - help does not wait for the scheduler
 
     wanted = Wanted(
-        nodes=nodes, runs=tasks, form=form, load=load, copies=copies, max_bad_rows=max_bad_rows, out=out, charts=charts
+        nodes=nodes,
+        runs=tasks,
+        form=form,
+        compare=compare,
+        load=load,
+        copies=copies,
+        max_bad_rows=max_bad_rows,
+        out=out,
+        charts=charts,
     )
     simulated(asked(), wanted)

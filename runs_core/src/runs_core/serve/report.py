@@ -21,6 +21,7 @@ import attrs
 
 from runs_core.cluster.trace.input import EPOCH, TraceInput
 from runs_core.cluster.trace.scale import load_inside, load_of
+from runs_core.serve.cuts import Cuts
 from runs_core.serve.measure import MICROSECOND, Mean, Timeline, Waits, seconds
 from runs_core.serve.standing import MILLION, SIZES, Leased, Line
 from runs_core.serve.summary import (
@@ -38,7 +39,7 @@ from runs_core.serve.summary import (
     Utilisation,
 )
 from runs_core.values.change import Change, RunGone, RunSeen
-from runs_core.values.effect import CloseLease, Effect, OpenLease, SetRunStatus
+from runs_core.values.effect import CloseLease, Effect, OpenLease, PutResolution, SetRunStatus
 from runs_core.values.record import Record
 
 SHOWN = 100
@@ -59,6 +60,7 @@ class Report:
         self._now = self._first
         self._leased = Leased({node.name: node.gpus for node in trace.nodes})
         self._line = Line()
+        self._cuts = Cuts()
         self._over_span = (Mean(), Mean(), Mean())
         self._over_all = (Mean(), Mean(), Mean())
         self._while_waiting = Mean()
@@ -96,6 +98,9 @@ class Report:
                     self._leased.open(lease)
                 case CloseLease(lease):
                     self._leased.close(lease)
+                    self._cuts.ended(lease)
+                case PutResolution(resolution):
+                    self._cuts.decided(resolution)
                 case SetRunStatus(run):
                     self._line.wrote(run, self._now, owners.get(run.uid))
                 case _:
@@ -135,6 +140,7 @@ class Report:
             ),
             series=self._series(),
             decisions=self.decisions,
+            preemptions=self._cuts.summary(),
         )
 
     def _input(self) -> Input:
@@ -144,6 +150,7 @@ class Report:
             gpus=trace.gpus,
             runs=len(trace.arrivals),
             skipped=trace.skipped,
+            unfinished=trace.unfinished,
             skipped_nodes=trace.skipped_nodes,
             rounded=trace.rounded,
             bad_rows=len(trace.bad_rows),

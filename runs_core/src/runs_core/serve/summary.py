@@ -14,12 +14,14 @@ class Input:
     """What was simulated. load: demanded GPU-time ÷ (the fleet's GPUs times the arrival span).
 
     load_inside_span: of it, what falls inside that span if every run starts on arrival: the most that can be utilised.
+    unfinished: tasks of the trace that never ran, or had not ended, so that nobody knows how long they take.
     """
 
     nodes: int
     gpus: int
     runs: int
     skipped: int
+    unfinished: int
     skipped_nodes: int
     rounded: int
     bad_rows: int
@@ -122,6 +124,31 @@ class GpuHours:
 
 
 @attrs.frozen(kw_only=True)
+class StageCuts:
+    """What one stage of reclaiming cut."""
+
+    stage: str
+    cuts: int
+    gpus: int
+
+
+@attrs.frozen(kw_only=True)
+class Preemptions:
+    """What was taken back. cuts: units that stopped; runs: how many different ones; most: the most that one was cut.
+
+    lost_gpu_hours: what they had worked since they last started.
+    """
+
+    resolutions: int
+    cuts: int
+    gpus: int
+    runs: int
+    most: int
+    lost_gpu_hours: float
+    by_stage: tuple[StageCuts, ...]
+
+
+@attrs.frozen(kw_only=True)
 class Series:
     """Means over steps of equal length, while runs still arrive or wait; the last step may be shorter.
 
@@ -140,8 +167,8 @@ class Series:
 class Summary:
     """The same for the same trace, settings and plugins, whatever the order of rows, but for cpu_seconds.
 
-    never_fit: the first of them by name. preemptions, forecast_error_seconds: None, since nobody is cut and nothing is
-    forecast. cpu_seconds: of this process; None where the rest is to be compared.
+    never_fit: the first of them by name. forecast_error_seconds: None, since nothing is forecast. cpu_seconds: of this
+    process; None where the rest is to be compared.
     """
 
     input: Input
@@ -154,6 +181,6 @@ class Summary:
     gpu_hours: GpuHours
     series: Series
     decisions: int
-    preemptions: None = None
+    preemptions: Preemptions
     forecast_error_seconds: None = None
     cpu_seconds: float | None = None

@@ -50,8 +50,8 @@ class Arrival:
 class TraceInput:
     """Nodes by name and arrivals by (at, key), so that the order of rows never matters.
 
-    skipped: tasks that ask for no GPU; rounded: tasks that ask for part of a GPU and get a whole one; skipped_nodes:
-    nodes without GPUs.
+    skipped: tasks that ask for no GPU; unfinished: those that never ran, ran for no time, or had not ended when the log
+    was written; rounded: those that ask for part of a GPU and get a whole one; skipped_nodes: nodes without GPUs.
     """
 
     nodes: tuple[Node, ...]
@@ -59,6 +59,7 @@ class TraceInput:
     namespaces: tuple[Namespace, ...] = ()
     budgets: tuple[Budget, ...] = ()
     skipped: int = 0
+    unfinished: int = 0
     rounded: int = 0
     skipped_nodes: int = 0
     bad_rows: tuple[BadRow, ...] = ()

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from runs_core.cluster.trace.input import (
     EPOCH,
@@ -25,7 +24,7 @@ from runs_core.cluster.trace.input import (
     simulated_meta,
     uid_of,
 )
-from runs_core.cluster.trace.rows import BadCell, Row, read_rows
+from runs_core.cluster.trace.rows import BadCell, Form, Named, Row, read_rows, unique
 from runs_core.values.meta import DNS_NAME, LABEL_VALUE, pairs
 from runs_core.values.node import MOST_NODE_GPUS, Node
 from runs_core.values.run import MOST_NAME, Resources, Run, RunSpec
@@ -36,25 +35,17 @@ NAMESPACE = "openb"
 MODEL_LABEL = "runs.dev/gpu-model"
 PODS_PER_NODE = 110
 
-_NODE_COLUMNS = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
-_TASK_COLUMNS = (
-    *("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec", "qos", "pod_phase"),
-    *("creation_time", "deletion_time", "scheduled_time"),
+NODES = Form(columns=("sn", "cpu_milli", "memory_mib", "gpu", "model"))
+_TASKS = Form(
+    columns=(
+        *("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec", "qos", "pod_phase"),
+        *("creation_time", "deletion_time", "scheduled_time"),
+    )
 )
 _MIB = 2**20
 _WHOLE = 1000
 _MOST_NODE_NAME = 253
 _MOST_LABEL = 63
-T = TypeVar("T")
-
-
-class _Named(NamedTuple, Generic[T]):
-    """content: all cells, so that two rows of one name have an order that is not that of the file."""
-
-    name: str
-    content: tuple[tuple[str, str], ...]
-    line: int
-    value: T
 
 
 class _Task(NamedTuple):
@@ -70,8 +61,8 @@ def read_openb(nodes: Path, tasks: Path, *, max_bad_rows: int = 100) -> TraceInp
     InvalidInput: a file cannot be read, its header lacks a column, or more than `max_bad_rows` rows are bad.
     """
     bad: list[BadRow] = []
-    machines = [n.value for n in _unique(nodes, read_rows(nodes, _NODE_COLUMNS, _machine, bad), bad)]
-    read = [n.value for n in _unique(tasks, read_rows(tasks, _TASK_COLUMNS, _task, bad), bad)]
+    machines = [n.value for n in unique(nodes, read_rows(nodes, NODES, machine, bad), bad)]
+    read = [n.value for n in unique(tasks, read_rows(tasks, _TASKS, _task, bad), bad)]
     refuse_if_too_bad(bad, max_bad_rows)
     return TraceInput(
         nodes=tuple(node for node in machines if node.gpus),
@@ -83,19 +74,8 @@ def read_openb(nodes: Path, tasks: Path, *, max_bad_rows: int = 100) -> TraceInp
     )
 
 
-def _unique(source: Path, read: Iterable[_Named[T]], bad: list[BadRow]) -> list[_Named[T]]:
-    """By name, the first of each name in order of content; the others are bad rows."""
-    kept: list[_Named[T]] = []
-    for row in sorted(read, key=lambda row: row[:3]):
-        if kept and kept[-1].name == row.name:
-            why = f"{row.name} is a duplicate; line {kept[-1].line} is kept"
-            bad.append(BadRow(source=str(source), line=row.line, why=why))
-        else:
-            kept.append(row)
-    return kept
-
-
-def _machine(row: Row) -> _Named[Node]:
+def machine(row: Row) -> Named[Node]:
+    """A row of the list of nodes."""
     name = _name(row, "sn", _MOST_NODE_NAME)
     gpus = row.whole("gpu", MOST_NODE_GPUS)
     if gpus and not row["model"]:
@@ -110,10 +90,10 @@ def _machine(row: Row) -> _Named[Node]:
         pods=PODS_PER_NODE,
         labels=pairs({MODEL_LABEL: _model("model", row["model"]), "runs.dev/gpu-flavor": FLAVOR}),
     )
-    return _Named(name, tuple(row.items()), row.line, node)
+    return Named(name, tuple(row.items()), row.line, node)
 
 
-def _task(row: Row) -> _Named[_Task]:
+def _task(row: Row) -> Named[_Task]:
     name = _name(row, "name", MOST_NAME)
     requests = Requests(cpu_milli=row.whole("cpu_milli"), memory_bytes=row.whole("memory_mib") * _MIB)
     gpus, part = row.whole("num_gpu", MOST_NODE_GPUS), row.whole("gpu_milli")
@@ -122,13 +102,13 @@ def _task(row: Row) -> _Named[_Task]:
     if not gpus:
         if part:
             raise BadCell(f"gpu_milli: got {part} with num_gpu 0, want 0")
-        return _Named(name, tuple(row.items()), row.line, _Task(arrival=None, rounded=False))
+        return Named(name, tuple(row.items()), row.line, _Task(arrival=None, rounded=False))
     if not 0 < part <= _WHOLE:
         raise BadCell(f"gpu_milli: got {part}, want 1 to {_WHOLE} for a task with GPUs")
     at = EPOCH + created
     run = Run(meta=simulated_meta(NAMESPACE, name, at=at, duration=duration), spec=_spec(gpus, requests, models))
     task = _Task(arrival=Arrival(at=at, run=run, duration=duration), rounded=part < _WHOLE)
-    return _Named(name, tuple(row.items()), row.line, task)
+    return Named(name, tuple(row.items()), row.line, task)
 
 
 def _times(row: Row) -> tuple[timedelta, timedelta]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import attrs
 
 from runs_core.cluster.trace.input import MICROSECOND, BadRow
 from runs_core.errors import InvalidInput, Problem
@@ -17,6 +19,8 @@ T = TypeVar("T")
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
 _MOST_SECONDS = 100 * 366 * 86_400
 """A century: no trace is longer, and every moment of it can be written down."""
+_NEVER = frozenset({"", "none", "unknown", "nan", "nat", "null"})
+"""How logs write a moment that did not come."""
 
 
 class _Reader(Protocol):
@@ -25,6 +29,28 @@ class _Reader(Protocol):
     @property
     def line_num(self) -> int: ...
     def __next__(self) -> list[str]: ...
+
+
+class Named(NamedTuple, Generic[T]):
+    """content: all cells, so that two rows of one name have an order that is not that of the file."""
+
+    name: str
+    content: tuple[tuple[str, str], ...]
+    line: int
+    value: T
+
+
+@attrs.frozen(kw_only=True)
+class Form:
+    """How a file is written. optional: columns that may be there too; others: whether any further ones may.
+
+    delimiter: a comma, and cells may be quoted, or something else, and they are not.
+    """
+
+    columns: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    others: bool = False
+    delimiter: str = ","
 
 
 class BadCell(ValueError):
@@ -75,13 +101,41 @@ class Row(Mapping[str, str]):
             raise BadCell(f"{column}: got {amount}, want seconds within a century of the trace's start")
         return int(amount * 1_000_000) * MICROSECOND
 
+    def moment(self, column: str) -> datetime | None:
+        """A date and time, in UTC where it names no zone; None: it did not come. Or BadCell."""
+        return moment_of(self[column], column)
 
-def read_rows(path: Path, columns: Sequence[str], read: Callable[[Row], T], bad: list[BadRow]) -> Iterator[T]:
+
+def moment_of(text: str, column: str) -> datetime | None:
+    """As `Row.moment`."""
+    if text.strip().lower() in _NEVER:
+        return None
+    try:
+        found = datetime.fromisoformat(text.strip())
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        what = f"{column}: got {text[:40]!r}, want a date and time such as 2020-06-09 18:41:01"
+        raise BadCell(what) from error
+
+
+def unique(source: Path, read: Iterable[Named[T]], bad: list[BadRow]) -> list[Named[T]]:
+    """By name, the first of each name in order of content; the others are bad rows."""
+    kept: list[Named[T]] = []
+    for row in sorted(read, key=lambda row: row[:3]):
+        if kept and kept[-1].name == row.name:
+            why = f"{row.name} is a duplicate; line {kept[-1].line} is kept"
+            bad.append(BadRow(source=str(source), line=row.line, why=why))
+        else:
+            kept.append(row)
+    return kept
+
+
+def read_rows(path: Path, form: Form, read: Callable[[Row], T], bad: list[BadRow]) -> Iterator[T]:
     """What `read` makes of each row; faults go to `bad`. InvalidInput: no such file, or the header lacks a column."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            reader = csv.reader(file)
-            header = _header(path, reader, columns, bad)
+            reader = csv.reader(file) if form.delimiter == "," else _unquoted(file, form.delimiter)
+            header = _header(path, reader, form, bad)
             for line, cells in _lines(reader, path, bad):
                 try:
                     yield read(_row(line, header, cells))
@@ -89,6 +143,10 @@ def read_rows(path: Path, columns: Sequence[str], read: Callable[[Row], T], bad:
                     bad.append(BadRow(source=str(path), line=line, why=str(error)))
     except OSError as error:
         raise InvalidInput([Problem(str(path), f"cannot be read: {error.strerror or error}")]) from error
+
+
+def _unquoted(file: Iterable[str], delimiter: str) -> _Reader:
+    return csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
 
 
 def _lines(reader: _Reader, path: Path, bad: list[BadRow]) -> Iterator[tuple[int, list[str]]]:
@@ -105,14 +163,15 @@ def _lines(reader: _Reader, path: Path, bad: list[BadRow]) -> Iterator[tuple[int
             yield line, cells
 
 
-def _header(path: Path, reader: _Reader, columns: Sequence[str], bad: list[BadRow]) -> list[str]:
+def _header(path: Path, reader: _Reader, form: Form, bad: list[BadRow]) -> list[str]:
     header = next((cells for _, cells in _lines(reader, path, bad)), [])
     names = [name.strip() for name in header]
-    absent = [column for column in columns if column not in names]
+    absent = [column for column in form.columns if column not in names]
     if absent:
-        what = f"the header lacks {', '.join(absent)}; want the columns {','.join(columns)}"
+        what = f"the header lacks {', '.join(absent)}; want the columns {form.delimiter.join(form.columns)}"
         raise InvalidInput([Problem(f"{path}:1", what)])
-    odd = [name for name in names if name not in columns] + sorted({n for n in names if names.count(n) > 1})
+    known = {*form.columns, *form.optional, *(names if form.others else ())}
+    odd = [name for name in names if name not in known] + sorted({n for n in names if names.count(n) > 1})
     if odd:
         why = f"columns that are not known or named twice are not read: {', '.join(repr(name) for name in odd)}"
         bad.append(BadRow(source=str(path), line=1, why=why))

@@ -84,6 +84,7 @@ def copied(trace: TraceInput, copies: int) -> TraceInput:
         nodes=tuple(nodes),
         arrivals=arrivals,
         skipped=trace.skipped * copies,
+        unfinished=trace.unfinished * copies,
         rounded=trace.rounded * copies,
         skipped_nodes=trace.skipped_nodes * copies,
     )
