@@ -128,6 +128,7 @@ CLOSED = {
     Closed.EVICTED: "A pod was ended by somebody else, and its node takes nothing new.",
     Closed.REPAID: "The run got a payer for these places: another lease holds them from now on.",
     Closed.UNFUNDED_RECLAIMED: "Nobody paid for the run, and somebody who pays needed its GPUs.",
+    Closed.PREEMPTED: "Somebody was paid for by right, had waited long enough, and the lot fell on the run.",
 }
 NO_CODES = frozenset({"False", "Finished", "Held", "Node", "Normal", "Ready", "Run", "True", "Warning"})
 """Capitalised words in the decisions that are no reasons: kinds, condition types, and what Kubernetes says itself."""

@@ -84,6 +84,16 @@ class ReclaimSettings:
 
 
 @attrs.frozen(kw_only=True)
+class ResolverSettings:
+    """Whom the lottery spares."""
+
+    quantum: timedelta = field(
+        Fact(doc="A run whose claim somebody pays for is in no lottery for so long after its start."),
+        default=timedelta(hours=4),
+    )
+
+
+@attrs.frozen(kw_only=True)
 class AccountSettings:
     """How often a Budget's status is written while what it pays for changes."""
 
@@ -177,6 +187,7 @@ class Settings:
     )
     starts: StartSettings = field(Fact(doc="Starts that do not come up."), factory=StartSettings)
     reclaim: ReclaimSettings = field(Fact(doc="When GPUs may be taken back."), factory=ReclaimSettings)
+    resolver: ResolverSettings = field(Fact(doc="Whom the lottery spares."), factory=ResolverSettings)
     accounts: AccountSettings = field(Fact(doc="How often the status of a Budget is written."), factory=AccountSettings)
     retention: RetentionSettings = field(Fact(doc="How long what is over stays readable."), factory=RetentionSettings)
     hooks: HookSettings = field(Fact(doc="How plugins are asked."), factory=HookSettings)

@@ -391,6 +391,7 @@ QUESTIONS: dict[str, Callable[[PluginAdvice], object]] = {
     "runs_meter": lambda advice: advice.meter(A_LEASE, WORLD, NOW),
     "runs_account": lambda advice: advice.account(a_budget("b"), WORLD, NOW),
     "runs_victims": lambda advice: list(advice.victims(A_STAGE, "h100", WORLD, NOW)),
+    "runs_protected": lambda advice: len(advice.protected(RUN, WORLD, NOW)),
     "runs_index": lambda advice: advice.attach(a_world(), WORLD),
 }
 
@@ -400,6 +401,7 @@ MEANT = {
     Failure.HOLDS_OR_GOES_ON: ["PluginFailed", Demand(least=1, most=8, step=1)],
     Failure.NO_OFFER: Offers(offers=(), unfunded=False),
     Failure.OWNED: Class.OWNED,
+    Failure.PROTECTED: 1,
 }
 
 

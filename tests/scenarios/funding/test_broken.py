@@ -37,7 +37,7 @@ Scenario = Callable[[FundedPlay], None]
             repaid.test_one_lease_gets_two_payers,
         ),
         (
-            "runs_core.decide.reclaim.protected_until",
+            "runs_core.decide.victims.protected_until",
             lambda *_: None,
             taking_back.test_nobody_is_cut_inside_its_min_runtime,
         ),

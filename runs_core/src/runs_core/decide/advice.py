@@ -73,6 +73,10 @@ class Advice(Protocol):
         """Candidates of a stage, sorted."""
         ...
 
+    def protected(self, run: Run, view: View, now: datetime) -> Sequence[tuple[str, str]]:
+        """Why it must not be cut now, each reason with the plugin's name, sorted; none: it may."""
+        ...
+
     @property
     def scoring(self) -> bool:
         """Whether any plugin scores, so that nobody is asked in vain."""
@@ -102,6 +106,9 @@ class Silent:
         return None
 
     def victims(self, stage: Stage, flavor: str, view: View, now: datetime) -> Sequence[Unit]:
+        return ()
+
+    def protected(self, run: Run, view: View, now: datetime) -> Sequence[tuple[str, str]]:
         return ()
 
     def holds(self, run: Run, view: View, now: datetime) -> Sequence[tuple[str, Hold]]:

@@ -1,14 +1,12 @@
-"""Taking back what nobody pays for, so that somebody starts who is paid for.
+"""Taking GPUs back, so that somebody starts who is paid for.
 
-The rule is section "The resolver" of the semantics, as far as its first stage needs it: scope, candidates, the draw, a
-plan that must succeed, and one decision that binds the places to the beneficiary before anybody is told to go.
+The rule is section "The resolver" of the semantics: scope, candidates, the draw, a plan that must succeed, and one
+decision that binds the places to the beneficiary before anybody is told to go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import NamedTuple
 
 import attrs
 
@@ -21,11 +19,11 @@ from runs_core.decide.release import Cause, release
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.decide.scope import candidate_of, scope_of, wanted_of
 from runs_core.decide.standing import stand
+from runs_core.decide.victims import Hunt, Victim, Victims, hunted, leases_with, pools_of, stages_for
 from runs_core.values.change import Change, LeaseGone, PledgeSeen, PodGone
 from runs_core.values.decision import Decision, Reclaims
 from runs_core.values.effect import Emit, PutResolution, SetRunStatus
 from runs_core.values.funding import Cover, Pledge, Stage, Unit
-from runs_core.values.lease import Lease, Role
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.quantity import counted
@@ -33,7 +31,6 @@ from runs_core.values.resolution import Beneficiary, Candidate, Cut, Pool, Resol
 from runs_core.values.run import OnLoss, Phase, Run
 from runs_core.world.bound import bound_of, paid_of
 from runs_core.world.fleet import DomainFleet, FlavorFleet
-from runs_core.world.needs import min_runtime_of
 from runs_core.world.world import World
 
 ACTIVATING = "Activating"
@@ -42,12 +39,16 @@ PREEMPTED = "Preempted"
 
 @attrs.frozen(kw_only=True)
 class Claimant:
-    """Who wants GPUs back. need: with its flavor named. cover: who pays for all of it."""
+    """Who wants GPUs back. need: with its flavor named. cover: who pays for all of it.
+
+    due: whether the time that it was promised has come, or its patience is over, so that every stage may act.
+    """
 
     run: Run
     need: Need
     fleet: FlavorFleet
     cover: Cover
+    due: bool = False
 
 
 def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]:
@@ -72,7 +73,7 @@ def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]
         if placement is None:
             continue
         resolution = resolution_of(question, taken, bound=bound_of(placement), payers=paid_of(said.shares))
-        closures = {stage.name: stage for stage in advice.stages}
+        closures = {stage.name: stage for stage in stages_for(advice, said, due=asked.due)}
         cuts = [_cut(world, cut, resolution, closures[cut.stage]) for cut in resolution.spec.cuts]
         return [_beneficiary(world, run, resolution, placement), *cuts]
     return ()
@@ -80,7 +81,7 @@ def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]
 
 def need_of(world: World, asked: Claimant, advice: Advice) -> Need | None:
     """What it needs inside its payers' places; None: nothing is taken back for it."""
-    if not advice.stages or not asked.cover.shares:
+    if not asked.cover.shares or not stages_for(advice, asked.cover, due=asked.due):
         return None
     within = filters(world, asked.need, asked.cover.shares)
     if len(within) > 1:
@@ -97,40 +98,11 @@ def place_without(
         return place(world.fleet, asked.fleet, need, advice=advice, view=world, within=here)
 
 
-Unprotected = tuple[Stage, Unit, Run, tuple[Lease, ...]]
-
-
-class Victims(NamedTuple):
-    """units: that could be cut. spared: until when others are safe, and the GPUs that they hold."""
-
-    units: Sequence[Unprotected]
-    spared: Sequence[tuple[datetime, int]]
-
-
 def victims(world: World, asked: Claimant, advice: Advice) -> Victims:
     """Units that could be cut for this run, were its claim made."""
-    run = asked.run
-    found: list[Unprotected] = []
-    spared: list[tuple[datetime, int]] = []
-    with world.supposing([PledgeSeen(_claim(world, run, asked.cover))]):
-        for stage in advice.stages:
-            for unit in advice.victims(stage, asked.need.flavor, world, world.now):
-                other = world.run(unit.run)
-                if other is None or other.key == run.key or not other.status.phase.begun or other.status.ending:
-                    continue
-                leases = tuple(_leases(world, unit))
-                until = protected_until(world, other)
-                if until is not None and until > world.now:
-                    spared.append((until, sum(lease.gpus for lease in leases)))
-                elif leases:
-                    found.append((stage, unit, other, leases))
-    return Victims(found, spared)
-
-
-def protected_until(world: World, run: Run) -> datetime | None:
-    """Until when nothing is taken from it, by its own word or the setting."""
-    started = run.status.started_at
-    return started + min_runtime_of(run.spec, world.settings.reclaim) if started is not None else None
+    stages = stages_for(advice, asked.cover, due=asked.due)
+    with world.supposing([PledgeSeen(_claim(world, asked.run, asked.cover))]):
+        return hunted(world, Hunt(flavor=asked.need.flavor, stages=stages, run=asked.run), advice)
 
 
 def _claim(world: World, run: Run, said: Cover) -> Pledge:
@@ -142,22 +114,15 @@ def _claim(world: World, run: Run, said: Cover) -> Pledge:
     )
 
 
-def _leases(world: World, unit: Unit) -> Iterator[Lease]:
-    """What stops with it."""
-    for lease in world.leases_of(unit.run):
-        if lease.spec.role is Role.ACTIVE and unit.group in (None, lease.spec.group):
-            yield lease
-
-
-def scopes(fleet: FlavorFleet, need: Need, units: Sequence[Unprotected]) -> Iterator[tuple[DomainFleet, ...]]:
+def scopes(fleet: FlavorFleet, need: Need, units: Sequence[Victim]) -> Iterator[tuple[DomainFleet, ...]]:
     """Domains that could serve: the fewest, then those with the least to cut, then by key."""
     home = {state.name: domain for domain in fleet.domains.values() for state in domain.states if state.node}
     gain: dict[DomainFleet, int] = {}
-    for _, _, _, leases in units:
-        for lease in leases:
-            for slots in lease.spec.slots:
-                if (domain := home.get(slots.node)) is not None:
-                    gain[domain] = gain.get(domain, 0) + len(slots.ordinals)
+    held = {lease.key: lease for victim in units for lease in victim.leases}  # once, though two stages name it
+    for lease in held.values():
+        for slots in lease.spec.slots:
+            if (domain := home.get(slots.node)) is not None:
+                gain[domain] = gain.get(domain, 0) + len(slots.ordinals)
     most = {domain: domain.free + gain.get(domain, 0) for domain in fleet.domains.values()}
     able = [domain for domain in most if most[domain] >= need.gpus]
     yield from ((domain,) for domain in sorted(able, key=lambda one: (max(0, need.gpus - one.free), one.key)))
@@ -171,22 +136,16 @@ def scopes(fleet: FlavorFleet, need: Need, units: Sequence[Unprotected]) -> Iter
             yield tuple(widest[:count])
 
 
-def pools_in(world: World, nodes: Sequence[ScopeNode], units: Sequence[Unprotected]) -> list[Pool]:
+def pools_in(world: World, nodes: Sequence[ScopeNode], units: Sequence[Victim]) -> list[Pool]:
     """The candidates by stage, each with what it holds in the scope; who holds nothing there is none."""
     names = {node.name for node in nodes}
-    pools: list[Pool] = []
-    for stage in dict.fromkeys(stage for stage, *_ in units):
-        candidates = [
-            found
-            for of, unit, other, leases in units
-            if of is stage and (found := _candidate(world, unit, other, leases, names)) is not None
-        ]
-        pools.append(Pool(stage=stage.name, drawn=stage.drawn, candidates=tuple(candidates)))
-    return pools
 
+    def candidate(victim: Victim) -> Candidate | None:
+        held, unit = victim.leases, victim.unit
+        pods = world.pods_of(unit.run)
+        return candidate_of(held, pods, names, owner=held[0].spec.owner, group=unit.group, cls=victim.cls)
 
-def _candidate(world: World, unit: Unit, run: Run, leases: Sequence[Lease], names: set[str]) -> Candidate | None:
-    return candidate_of(leases, world.pods_of(run.key), names, owner=leases[0].spec.owner, group=unit.group)
+    return list(pools_of(units, candidate))
 
 
 def _question(world: World, run: Run, need: Need, nodes: Sequence[ScopeNode]) -> Question:
@@ -215,7 +174,7 @@ def _without(world: World, taken: Taken) -> Iterator[Change]:
         for pod in world.pods_of(unit.run):
             if unit.group is None or (pod.rank is not None and pod.rank.group == unit.group):
                 yield PodGone(pod.key)
-        for lease in _leases(world, Unit(unit.run, unit.group)):
+        for lease in leases_with(world, Unit(unit.run, unit.group)):
             yield LeaseGone(lease.key)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from runs_core.values.classes import Class
 from runs_core.values.lease import Lease, NodeSlots
 from runs_core.values.need import Need
 from runs_core.values.pod import Pod
@@ -61,7 +62,13 @@ def scope_node(state: NodeState) -> ScopeNode:
 
 
 def candidate_of(
-    leases: Sequence[Lease], pods: Iterable[Pod], nodes: Collection[str], *, owner: str | None, group: int | None = None
+    leases: Sequence[Lease],
+    pods: Iterable[Pod],
+    nodes: Collection[str],
+    *,
+    owner: str | None,
+    group: int | None = None,
+    cls: Class | None = None,
 ) -> Candidate | None:
     """What of one run stops together: these open leases of it, and of its pods those of that group, or all.
 
@@ -86,6 +93,7 @@ def candidate_of(
         uid=first.spec.run_ref.uid,
         group=group,
         owner=owner,
+        cls=cls,
         gpus=gpus,
         slots=tuple(NodeSlots(node=node, ordinals=tuple(sorted(places[node]))) for node in sorted(places)),
         uses=tuple(OnNode(node=node, used=uses[node]) for node in sorted(uses)),

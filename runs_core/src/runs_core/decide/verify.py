@@ -10,6 +10,7 @@ from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.resolve import as_cut, work_out
 from runs_core.errors import InvalidInput
 from runs_core.schema.evidence import spec_digest, unpacked
+from runs_core.values.classes import COURTESY
 from runs_core.values.nonces import commitment_of
 from runs_core.values.resolution import (
     Candidate,
@@ -39,6 +40,7 @@ def verify(resolution: Resolution, text: str, standing: str | None) -> list[str]
         return [*found, *(f"{problem.where}: {problem.what}" for problem in error.problems)]
     try:
         found += _facts(resolution.spec, evidence)
+        found += _rights(evidence)
         found += _again(resolution.spec, evidence)
         found += _bound(resolution.spec, evidence)
     except (ArithmeticError, ValueError) as error:  # what nobody would ask for cannot be worked out
@@ -83,6 +85,18 @@ def _places(evidence: Evidence) -> Iterator[str]:
             yield f"evidence: {_name(unit)} has {len(inside)} GPUs in the scope, and counts as {unit.gpus}"
         if missing := [place for place in inside if place[1] not in nodes[place[0]]]:
             yield f"evidence: {_name(unit)} is said to hold {missing}, which is not held"
+
+
+def _rights(evidence: Evidence) -> Iterator[str]:
+    """Inside a stage, nobody is cut who is paid for by right while somebody is left who is not."""
+    contractual: set[str] = set()
+    for pool in evidence.pools:
+        classes = [unit.cls for unit in pool.candidates if unit.cls is not None]
+        courtesy = [cls for cls in classes if cls in COURTESY]
+        if courtesy and (pool.stage in contractual or len(courtesy) < len(classes)):
+            yield f"evidence: {pool.stage} takes what is paid for by right before, or beside, a courtesy"
+        if len(courtesy) < len(classes):
+            contractual.add(pool.stage)
 
 
 def _again(spec: ResolutionSpec, evidence: Evidence) -> Iterator[str]:

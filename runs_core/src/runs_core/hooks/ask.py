@@ -56,6 +56,7 @@ class PluginAdvice:
         self._metering = self._resolve(registry.sole("runs_meter"))
         self._accounting = self._resolve(registry.implementing("runs_account"))
         self._reclaiming = self._resolve(registry.implementing("runs_victims"))
+        self._protecting = self._resolve(registry.implementing("runs_protected"))
         self._stages = registry.stages
         self._explaining = self._resolve(registry.implementing("runs_explained"))
         ranking = registry.ranking(settings.rank)
@@ -196,6 +197,16 @@ class PluginAdvice:
             if not isinstance(answer, Failed):
                 found.update(answer)
         return sorted(found, key=funded.order_of)
+
+    def protected(self, run: Run, view: View, now: datetime) -> Sequence[tuple[str, str]]:
+        """Every plugin's reasons, by plugin name; a plugin that failed to answer protects."""
+        found: list[tuple[str, str]] = []
+        for question in self._protecting:
+            answer = self._of_index(question, (run, self._sight(view), now), answers.lines)
+            if isinstance(answer, Failed):
+                answer = (f"it failed to answer whether this run may be cut ({answer.why})",)
+            found += [(question.plugin, line) for line in answer]
+        return found
 
     def _of_index(
         self, question: Question[Any], arguments: tuple[object, ...], fit: Callable[[object], T]

@@ -41,6 +41,7 @@ class Failure(Enum):
     ADMISSION_TIME = "the run stands in line by its admission time, behind the runs that have a rank"
     NO_OFFER = "nothing is offered, and the run may not start without a payer"
     OWNED = "as if it were owned, so that a failure takes nothing from anybody"
+    PROTECTED = "as if it protected the run, so that a failure takes nothing from anybody"
     UNMETERED = "nothing is written down this time"
     SILENCE = "nothing is said; only the counter tells"
 
@@ -82,6 +83,7 @@ CONTRACTS = {
         Contract("runs_account", Merge.FIRST, Failure.SILENCE),
         Contract("runs_stages", Merge.DECLARED, Failure.REFUSES),
         Contract("runs_victims", Merge.CANDIDATES, Failure.NO_OPINION),
+        Contract("runs_protected", Merge.VETO, Failure.PROTECTED),
         Contract("runs_moments", Merge.EARLIEST, Failure.NO_OPINION),
         Contract("runs_recorded", Merge.TOLD, Failure.SILENCE),
         Contract("runs_explained", Merge.UNION, Failure.SILENCE),

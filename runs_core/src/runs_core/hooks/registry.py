@@ -13,7 +13,7 @@ from runs_core.errors import PluginError
 from runs_core.hooks.declared import clashes
 from runs_core.hooks.loading import Impl, Loaded, Unusable, loaded
 from runs_core.hooks.permission import Permission
-from runs_core.values.funding import Stage
+from runs_core.values.funding import LOTTERY, Stage
 from runs_core.values.section import Section
 
 GROUP = "runs.plugins"
@@ -102,6 +102,8 @@ class Registry:
         )
         names: dict[str, str] = {}
         for plugin, stage in found:
+            if stage.name == LOTTERY.name:
+                raise PluginError(f"plugin {plugin} declares the stage {stage.name}, which is core's; switch it off")
             if (other := names.setdefault(stage.name, plugin)) != plugin:
                 raise PluginError(f"plugins {other} and {plugin} both declare the stage {stage.name}; switch one off")
         return tuple(found)

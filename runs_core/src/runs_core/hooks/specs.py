@@ -244,6 +244,19 @@ def runs_victims(stage: str, flavor: str, view: View, now: datetime, settings: o
 
 
 @hookspec
+def runs_protected(run: Run, view: View, now: datetime, settings: object) -> Sequence[str] | None:
+    """Why must this run not be cut now?
+
+    Asked: of each candidate, when GPUs are to be taken back; after `hooks.recheck` again, if it was spared for it.
+    Returns: at most 50 lines of at most 1000 characters; none, or None, leaves it to the draw.
+    Answers merge: all reasons count; one is enough.
+    A failure: as if it protected the run, so that a failure takes nothing from anybody.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
 def runs_moments(view: View, now: datetime, settings: object) -> Sequence[datetime] | None:
     """When will time alone change an answer of yours?
 

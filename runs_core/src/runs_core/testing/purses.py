@@ -76,7 +76,7 @@ def purses(*declared: Purse, unfunded: bool = True) -> SimpleNamespace:
         return Split().plus(cls, int((now - lease.spec.start).total_seconds()) * lease.gpus)
 
     def runs_stages() -> Sequence[Stage]:
-        return [Stage(name="unfunded", order=1, closure=Closed.UNFUNDED_RECLAIMED)]
+        return [Stage(name="unfunded", order=1, closure=Closed.UNFUNDED_RECLAIMED, at_once=True)]
 
     def runs_victims(view: View) -> Sequence[Unit]:
         leases = view.index(Purses).open.values()

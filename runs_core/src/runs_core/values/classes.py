@@ -28,6 +28,10 @@ class Class(StrEnum):
     UNFUNDED = "unfunded"
 
 
+COURTESY = frozenset({Class.UNFUNDED, Class.SHARED})
+"""What somebody holds without a right to it; the others are contractual."""
+
+
 @attrs.frozen(kw_only=True)
 class Split:
     """Something counted by class: GPUs, or GPU-seconds."""

@@ -75,14 +75,20 @@ class Offers:
 class Stage:
     """One kind of work that may be taken back.
 
-    order: lower goes first. closure: how the leases of what is cut close. drawn: by lot; else in the order of its
-    units.
+    order: lower goes first. closure: how the leases of what is cut close. drawn: by lot; else the least protected class
+    first, then the highest group. at_once: for whatever is paid for, as soon as it finds no room; else only for what is
+    paid for by right (its own quota, or a loan), once its promised time has come, and courtesy claims go first.
     """
 
     name: str
     order: int
     closure: Closed
     drawn: bool = True
+    at_once: bool = False
+
+
+LOTTERY = Stage(name="lottery", order=4, closure=Closed.PREEMPTED)
+"""Core's own, after those of all plugins: whoever holds GPUs, whether somebody pays for them or not."""
 
 
 class Unit(NamedTuple):

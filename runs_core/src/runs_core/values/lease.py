@@ -40,6 +40,7 @@ class Closed(StrEnum):
     EVICTED = "Evicted"
     REPAID = "Repaid"
     UNFUNDED_RECLAIMED = "UnfundedReclaimed"
+    PREEMPTED = "Preempted"
 
 
 @attrs.frozen(kw_only=True)

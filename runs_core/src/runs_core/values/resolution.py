@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import attrs
 
+from runs_core.values.classes import Class
 from runs_core.values.fields import Fact, Rule, field, rules
 from runs_core.values.lease import NodeSlots
 from runs_core.values.meta import Key, Meta, Pairs
@@ -99,6 +100,7 @@ class Candidate:
     uid: str = field(Fact(doc="Its uid."))
     group: int | None = field(Fact(doc="One group of it; none: the whole run.", minimum=0), default=None)
     owner: str | None = field(Fact(doc="The run's owner."), default=None)
+    cls: Class | None = field(Fact(doc="Of its claim, with the beneficiary's made; none: not asked."), default=None)
     gpus: int = field(Fact(doc="Its GPUs in the scope.", minimum=1))
     slots: tuple[NodeSlots, ...] = field(Fact(doc="The places that are free once it is cut, by node."), default=())
     uses: tuple[OnNode, ...] = field(Fact(doc="What its pods use beside GPUs, by node."), default=())

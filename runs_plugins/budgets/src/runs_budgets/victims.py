@@ -8,7 +8,7 @@ from runs_budgets.claims import UNFUNDED
 from runs_budgets.funding import Funding
 from runs_core import Class, Closed, Key, Lease, Run, Split, Stage, Unit, View
 
-UNFUNDED_WORK = Stage(name="unfunded", order=1, closure=Closed.UNFUNDED_RECLAIMED)
+UNFUNDED_WORK = Stage(name="unfunded", order=1, closure=Closed.UNFUNDED_RECLAIMED, at_once=True)
 
 
 def unfunded_work(funding: Funding, view: View, flavor: str) -> Sequence[Unit]:
