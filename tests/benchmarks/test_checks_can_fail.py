@@ -2,15 +2,17 @@
 
 import random
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from itertools import count
 from time import process_time
 
 import pytest
-from benchmarks import explanation, placement, throughput, waiting
+from benchmarks import explanation, placement, taking_back, throughput, waiting
 from benchmarks.result import Goal, Result
 from benchmarks.sound import Unusable, demand_busy, demand_sound, miscounted, used_now
 from benchmarks.workload import FLAVOR, Demand, Player
 
+from runs_core.decide import victims
 from runs_core.decide.advice import Advice
 from runs_core.decide.waiting import consider
 from runs_core.serve.loop import Loop
@@ -152,6 +154,28 @@ def test_an_explanation_that_asks_node_by_node_misses_the_limit(monkeypatch: pyt
     monkeypatch.setattr(explanation, "consider", slow)
     scale = 100 / explanation.NODES
     assert not explanation.explain_all(100, repetitions=3, limit=explanation.LIMIT * scale).met
+
+
+# -- taking back ------------------------------------------------------------------------------------------------------
+
+
+def test_a_resolver_that_looks_at_everything_for_each_candidate_misses_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    honest, spared = goal(taking_back.take_back(400, repetitions=1), "CPU").measured, victims.protected_until
+
+    def curious(world: World, run: Run) -> datetime | None:
+        assert [change for change in world.everything() for _ in "12"]
+        return spared(world, run)
+
+    monkeypatch.setattr(victims, "protected_until", curious)
+    assert not taking_back.take_back(400, repetitions=1, limit=2 * honest).met
+
+
+def test_a_taking_back_that_cuts_nobody_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(victims, "protected_until", lambda world, run: world.now + timedelta(hours=9))
+    with pytest.raises(Unusable, match="want one resolution that cuts 80 runs, got"):
+        taking_back.take_back(80, repetitions=1)
 
 
 # -- evidence ---------------------------------------------------------------------------------------------------------

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import attrs
+import pytest
 
 from runs_core.decide.verify import verify
-from runs_core.testing.builders import a_node, a_run
-from runs_core.testing.harness import Harness
+from runs_core.testing.builders import a_budget, a_node, a_run
+from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.plugins import a_plugin
 from runs_core.testing.purses import Purse, a_stage, hours, leases, purses
+from runs_core.values.change import Change, LeaseGone
 from runs_core.values.decision import Reclaims
 from runs_core.values.lease import Closed
+from runs_core.values.meta import Key
+from runs_core.values.node import Domain
 from runs_core.values.resolution import Resolution, ResolutionPhase
 from runs_core.values.run import OnLoss, Phase, Run, Runtime
 
@@ -152,3 +158,75 @@ def test_a_new_process_carries_out_what_was_begun() -> None:
         told.append([(str(record.run), record.at, type(record.outcome).__name__) for record in stage.records])
         assert last(stage).status.phase is ResolutionPhase.RELEASED
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("scores", [False, True])
+def test_a_plugin_hears_of_the_plan_after_the_cuts_only_where_it_is_asked_in_it(*, scores: bool) -> None:
+    """Its index is told in vain otherwise, twice for each run that is cut."""
+    told: list[Change] = []
+
+    class Ear:
+        supposing = False
+
+        def supposed(self, begins: bool) -> None:
+            self.supposing = begins
+
+        def apply(self, change: Change) -> Sequence[Key]:
+            if self.supposing and isinstance(change, LeaseGone):
+                told.append(change)
+            return ()
+
+    def runs_index() -> Ear:
+        return Ear()
+
+    def runs_score(domains: Sequence[Domain]) -> Sequence[float]:
+        return [0.0] * len(domains)
+
+    ear = a_plugin(runs_index, runs_score) if scores else a_plugin(runs_index)
+    plugins = {"purses": purses(Purse(name="main", gpus=4)), "ear": ear}
+    stage = Harness(a_budget("vision"), a_node("n1", gpus=8), plugins=plugins, oracles=True)
+    unpaid(stage, hours(a_run("wide", gpus=6), 9))
+    stage.advance(minutes=31)
+    stage.submit(hours(a_run("heir", gpus=4), 1))
+    stage.advance(minutes=1)
+    assert leases(stage, "heir") == [((0, 1, 2, 3), "main")]
+    assert bool(told) is scores
+
+
+def test_a_node_that_is_lost_between_the_plan_and_the_commit_cuts_nobody() -> None:
+    """The commit that would cut `wide` is refused, and `n1` was lost meanwhile: all of it is decided anew."""
+    wide = hours(a_run("wide", gpus=8), 9)
+    stage = a_stage(a_node("n1", gpus=8), a_node("n2", gpus=2), wide, plugin=purses(Purse(name="main", gpus=4)))
+    stage.advance(minutes=31)
+    refused: list[int] = []
+
+    def refuses() -> bool:
+        if not refused and (found := stage.world.resolutions()):
+            refused.append(found[0].spec.number)
+            stage.lose("n1")
+            return True
+        return False
+
+    stage.stage.refuses = refuses
+    stage.submit(hours(a_run("heir", gpus=4), 1))
+    stage.advance(minutes=1)
+    assert refused == [1]
+    assert stage.world.resolutions() == []
+    assert stage.phase("heir") is Phase.QUEUED
+    assert (stage.run("wide").status.preemptions, stage.phase("wide")) == (0, Phase.QUEUED)
+
+
+def test_a_node_that_is_lost_while_the_victims_save_gives_up_what_was_bound() -> None:
+    """`wide` saves for two minutes; after one, the node is gone: the resolution says so, and `heir` waits on."""
+    wide = lasting(a_run("wide", gpus=8), timedelta(hours=9), shutdown="2m")
+    runtime = Runtime(checkpoint_grace=timedelta(minutes=3))
+    wide = attrs.evolve(wide, spec=attrs.evolve(wide.spec, runtime=runtime))
+    stage = a_stage(a_node("n1", gpus=8), wide, plugin=purses(Purse(name="main", gpus=4)))
+    stage.advance(minutes=31)
+    stage.submit(hours(a_run("heir", gpus=4), 1))
+    stage.advance(minutes=1)
+    assert last(stage).status.phase is ResolutionPhase.ACTIVATING
+    stage.lose("n1")
+    stage.advance(minutes=2)
+    assert (last(stage).status.phase, last(stage).status.reason) == (ResolutionPhase.CANCELED, "NodeGone")
+    assert stage.phase("heir") is Phase.QUEUED

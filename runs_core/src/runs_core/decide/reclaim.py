@@ -94,7 +94,7 @@ def place_without(
 ) -> Placement | None:
     """Where it would start once they are gone."""
     here = {domain.key for domain in domains}  # what a cut frees elsewhere is no part of what is recomputed
-    with world.supposing(_without(world, taken)):
+    with world.supposing(_without(world, taken), heard=advice.scoring):
         return place(world.fleet, asked.fleet, need, advice=advice, view=world, within=here)
 
 

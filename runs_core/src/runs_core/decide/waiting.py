@@ -19,7 +19,7 @@ from runs_core.decide.quota import OUT_OF_QUOTA, beside_quota
 from runs_core.decide.reclaim import Claimant, reclaim
 from runs_core.decide.standing import joined, stand
 from runs_core.decide.start import start
-from runs_core.values.decision import Decision, NoPlace, Outcome, Starts, Waits
+from runs_core.values.decision import Decision, Ends, NoPlace, Outcome, Starts, Waits
 from runs_core.values.effect import Effect, Emit, SetRunStatus
 from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
@@ -198,6 +198,8 @@ class Turn:
         decisions = reclaim(world, least, self.advice)
         for decision in decisions:
             self.batch.take(stamped(world, decision, self.advice), {})
+            if isinstance(decision.outcome, Ends):  # nothing is to be done for it until its pods have gone
+                world.touched.discard(decision.run)
         return decisions[0] if decisions else None
 
     def _answer(self, entry: Entry, *, explain: bool) -> Placement | NoPlace | None:

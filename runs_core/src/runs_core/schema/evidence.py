@@ -18,7 +18,7 @@ _APART = ("data", "namespace", "parts")
 def packed(evidence: Evidence) -> Packed:
     """The same evidence, the same text."""
     json = canonical(converter().unstructure(evidence, Evidence))
-    text = base64.b64encode(zlib.compress(json.encode(), 9)).decode()
+    text = base64.b64encode(zlib.compress(json.encode())).decode()
     return Packed(digest=_digest(text), data=text)
 
 

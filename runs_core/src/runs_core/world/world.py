@@ -407,13 +407,17 @@ class World:
                 return self._audits.inverse(change)
 
     @contextmanager
-    def supposing(self, changes: Iterable[c.Change]) -> Iterator[None]:
-        """What if: inside, the world is as after the changes; afterwards everything is exactly as before."""
+    def supposing(self, changes: Iterable[c.Change], *, heard: bool = True) -> Iterator[None]:
+        """What if: inside, the world is as after the changes; afterwards everything is exactly as before.
+
+        heard: whether the plugins' indexes are told; without, no plugin may be asked inside.
+        """
         undo: list[c.Change] = []
-        head = self.ledger.head
+        head, indexes = self.ledger.head, self._indexes
         if not self._supposed:
             self._suppose(begins=True)
         self._supposed += 1
+        self._indexes = indexes if heard else {}
         try:
             for change in changes:
                 inverse = self.apply(change)
@@ -424,6 +428,7 @@ class World:
             for inverse in reversed(undo):
                 self.revert(inverse)
             self.ledger.head = head
+            self._indexes = indexes
             self._supposed -= 1
             if not self._supposed:
                 self._suppose(begins=False)
