@@ -23,7 +23,7 @@ from runs_core.values.resolution import Candidate, Pool, Resolution, ScopeNode, 
 ROUNDS = 3_000
 OWNERS = {"org:a": (1, 1, 1, 1), "org:b": (4, 2), "org:c": (6,), None: (2, 2)}
 NEED = Wanted(flavor="h100", gpus=1)
-Guess = Callable[[Question, str], str]
+STREAM: dict[str, type[Stream]] = {"made": Stream}
 
 
 def candidates() -> tuple[Candidate, ...]:
@@ -45,7 +45,9 @@ TOTAL = sum(unit.gpus for unit in UNITS)
 
 def drawn(seed: str, missing: int = 8) -> str:
     """The first unit that goes. missing: so many that none is too wide."""
-    taken = work_out(seed, missing, [Pool(stage="lottery", drawn=True, candidates=UNITS)], lambda _: True)
+    taken = work_out(
+        STREAM["made"](seed), missing, [Pool(stage="lottery", drawn=True, candidates=UNITS)], lambda _: True
+    )
     assert taken is not None
     return taken.taking.taken[0].name
 
@@ -92,7 +94,7 @@ class Biased(Stream):
 
 
 def test_a_stream_with_a_bias_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runs_core.decide.resolve.Stream", Biased)
+    monkeypatch.setitem(STREAM, "made", Biased)
     assert chi_square() > LIMIT
 
 
@@ -167,7 +169,9 @@ def test_whoever_knew_the_nonce_could_move_the_head() -> None:
 
 
 def resolved(asking: Question) -> Resolution:
-    taken = work_out(asking.seed, 1, [Pool(stage="lottery", drawn=True, candidates=UNITS)], lambda cuts: len(cuts) > 0)
+    taken = work_out(
+        Stream(asking.seed), 1, [Pool(stage="lottery", drawn=True, candidates=UNITS)], lambda cuts: len(cuts) > 0
+    )
     assert taken is not None
     return resolution_of(asking, taken, bound=bound_to(NEED, NODES, taken))
 
