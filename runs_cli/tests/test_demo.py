@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner, Result
@@ -74,6 +74,45 @@ def test_there_is_one_of_each_kind(runs: Runs, state: Path, name: str, phase: st
 def test_the_node_that_broke_cost_somebody_an_attempt(runs: Runs, state: Path) -> None:
     leases = runs("--local", str(state), "leases", "export", "-A", "--node", "h100-007").stdout.splitlines()
     assert any(json.loads(lease)["status"].get("closureReason") == "NodeLost" for lease in leases)
+
+
+def test_a_family_shares_a_parent_recalls_and_a_stranger_lends(runs: Runs, day: Day, state: Path) -> None:
+    def read(*words: str) -> Any:  # noqa: ANN401 - JSON
+        return json.loads(runs("--local", str(state), *words, "-o", "json").stdout)
+
+    tree = {one["owner"]: one for one in read("budgets", "tree")["items"]}
+    assert {owner: one["parents"] for owner, one in tree.items()} == {
+        "org:lab": [], "org:language": ["org:lab"], "org:vision": ["org:lab"], "org:robotics": [],
+    }  # fmt: skip
+    usage = {(one["budget"], one["envelope"]): one for one in read("budgets", "usage")["items"]}
+    assert usage["lab", "h100"]["owned"] == 64
+    assert usage["lab", "h100"]["shared"] > 0
+    assert usage["vision", "h100"]["borrowed"] == 16
+    [loan] = read("loans")["items"]
+    assert (loan["lender"], loan["borrower"], loan["run"]) == ("org:vision", "org:robotics", "robotics/arm")
+    [recall] = [one for one in read("resolve", "list")["items"] if one["spec"]["beneficiary"]["namespace"] == "lab"]
+    victim = f"{recall['spec']['cuts'][0]['namespace']}/{recall['spec']['cuts'][0]['name']}"
+    paid = {(one["budget"], one["gpuHours"] > 0) for one in read("who-pays", victim)["byPayer"]}
+    assert ("lab", True) in paid
+    assert read("explain", victim)["cut"]["beneficiary"] == "lab/baseline"
+
+
+def test_what_the_plugins_say_is_part_of_the_story(day: Day) -> None:
+    _, tree, payers, loans = day.told.split("\n`runs ")
+    assert tree.startswith("budgets tree`")
+    assert payers.startswith("who-pays ")
+    assert loans.startswith("loans --lender org:vision`")
+    assert "robotics/arm" in loans
+
+
+@pytest.mark.parametrize("on", ["", "budgets"])
+def test_without_plugins_the_day_is_lived_all_the_same(
+    on: str, runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNS_PLUGINS", on)
+    told = runs("demo", "--state", str(tmp_path / "bare.db")).stdout
+    assert ("budgets tree`" in told, "loans" in told) == (on == "budgets", False)
+    assert "Try next" in told
 
 
 def test_the_commands_to_try_next_work(runs: Runs, day: Day, tmp_path: Path) -> None:

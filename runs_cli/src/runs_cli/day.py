@@ -1,4 +1,4 @@
-"""The demo's day: a fleet, two owners, and what their people submit, break and cancel. The same every time."""
+"""The demo's day: a fleet, a family of owners, and what their people submit, break and cancel. The same every time."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ SEED = 7
 TEAMS = ("language", "vision", "robotics")
 QUOTAS = {"language": (160, 32), "vision": (96, 32), "lab": (96, 32)}
 """GPUs of H100 and of A100."""
+LENT = 16
+"""GPUs of H100 that vision lends to robotics, at most."""
 
 
 class Submit(NamedTuple):
@@ -69,26 +71,22 @@ def _node(name: str, flavor: str, domain: str) -> Node:
 
 
 def owners(*, quotas: bool = False) -> list[Object]:
-    """Three namespaces, two of which spend for somebody. quotas: with envelopes, and a parent that shares its own."""
-    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}} for team in TEAMS]
-    budgets = [
-        {
-            "apiVersion": API_VERSION,
-            "kind": "Budget",
-            "metadata": {"name": team},
-            "spec": {"owner": f"org:{team}", "namespaces": {"names": [team]}},
-        }
-        for team in TEAMS[:2]
-    ]
-    return [*spaces, *(_with_quotas(budgets) if quotas else budgets)]
+    """Three namespaces, two of which spend for somebody. quotas: a family with envelopes, and one that has none."""
+    spaces = [*TEAMS, "lab"] if quotas else TEAMS
+    budgets = _family() if quotas else [_budget(team) for team in TEAMS[:2]]
+    return [*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in spaces), *budgets]
 
 
-def _with_quotas(budgets: list[Object]) -> list[Object]:
-    """Two children of one lab, whose own envelopes they may use; robotics has nothing, and uses what is idle."""
-    for budget in budgets:
-        budget["spec"] |= {"parents": ["org:lab"], "envelopes": _envelopes(*QUOTAS[budget["metadata"]["name"]])}
-    spec = {"owner": "org:lab", "envelopes": _envelopes(*QUOTAS["lab"])}
-    return [*budgets, {"apiVersion": API_VERSION, "kind": "Budget", "metadata": {"name": "lab"}, "spec": spec}]
+def _budget(team: str, **spec: object) -> Object:
+    whole = {"owner": f"org:{team}", "namespaces": {"names": [team]}, **spec}
+    return {"apiVersion": API_VERSION, "kind": "Budget", "metadata": {"name": team}, "spec": whole}
+
+
+def _family() -> list[Object]:
+    """Two children of one lab, whose envelopes they may use. robotics has none: it uses what is idle, and borrows."""
+    children = [_budget(team, parents=["org:lab"], envelopes=_envelopes(*QUOTAS[team])) for team in TEAMS[:2]]
+    children[1]["spec"]["envelopes"][0]["lending"] = {"to": ["org:robotics"], "maxGPUs": LENT}
+    return [*children, _budget("lab", envelopes=_envelopes(*QUOTAS["lab"])), _budget("robotics")]
 
 
 def _envelopes(h100: int, a100: int) -> list[Object]:
@@ -96,9 +94,14 @@ def _envelopes(h100: int, a100: int) -> list[Object]:
     return [{"name": name, "flavor": flavor, "gpus": gpus} for name, (flavor, gpus) in flavors.items()]
 
 
-def happenings() -> list[Happening]:
-    """In order of time."""
+def happenings(*, quotas: bool = False, loans: bool = False) -> list[Happening]:
+    """In order of time. quotas: the lab recalls its own. loans: robotics borrows."""
     told: list[Happening] = [*_special(), *_everyday()]
+    if loans:
+        borrows = {"allowBorrow": True, "sponsors": ["org:vision"]}
+        told.append(Submit(_at(0, 20), run("robotics", "arm", LENT, "30h", funding=borrows)))
+    if quotas:
+        told.append(Submit(_at(22, 0), run("lab", "baseline", 64, "8h")))
     return sorted(told, key=lambda happening: happening.at)
 
 

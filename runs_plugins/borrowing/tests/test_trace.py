@@ -237,6 +237,7 @@ def test_explain_has_the_last_cut_of_both_sides_with_seed_and_verification(full:
     assert told["lab/heir"] == {**common, "lost": False, "verified": True}
     assert told[f"default/{victim}"] == {**common, "lost": True, "verified": True}
     assert json.loads(full("explain", "first", "-o", "json").stdout)["cut"] is None
+    assert "resolution-1 takes 32 GPUs back from 1 run" in full("explain", "lab/heir", "--history").output
     text = full("explain", victim).output
     assert "resolution-1 took 32 GPUs from it for lab/heir at 2026-01-05T08:40:03Z; all of it follows" in text
 

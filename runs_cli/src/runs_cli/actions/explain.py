@@ -67,6 +67,9 @@ def why(record: Object) -> str:
     if "outcome" not in record:
         return str(record["message"])
     outcome = record["outcome"]
+    if "resolution" in outcome:
+        back = f"{counted(outcome['gpus'], 'GPU')} back from {counted(outcome['runs'], 'run')}"
+        return f"{outcome['resolution']} takes {back}"
     if "placement" in outcome:
         return f"attempt {outcome['attempt']} on {_nodes(outcome['placement'])}"
     if "reasons" in outcome:

@@ -81,11 +81,14 @@ def fill(offers: Offers, ask: Ask, pieces: Sequence[Piece], fleet: FleetSettings
                 given[offer.payer] = given.get(offer.payer, 0) + gave
                 shares.append(Share(offer.payer, offer.tier, gave, offer.selector))
         left += wanted
-    looks = tuple(
-        Look(offer.tier, offer.payer, offer.had, given.get(offer.payer, 0), offer.why or short.get(offer.payer, ""))
-        for offer in offers.offers
-    )
+    looks = tuple(_look(offer, given.get(offer.payer, 0), short.get(offer.payer, "")) for offer in offers.offers)
     return Cover(shares=tuple(shares) if not left else (), looks=looks, left=left, unfunded=offers.unfunded)
+
+
+def _look(offer: Offer, gave: int, short: str) -> Look:
+    """short: why it gave less than it offered."""
+    told = [offer.why, short if gave < offer.gpus else ""]
+    return Look(offer.tier, offer.payer, offer.had, gave, "; ".join(dict.fromkeys(filter(None, told))))
 
 
 def _gives(offer: Offer, wanted: int, rest: int, caps: Mapping[str, int], unit: int) -> tuple[int, str]:
