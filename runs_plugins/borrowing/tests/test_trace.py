@@ -201,7 +201,8 @@ def test_work_inside_its_least_runtime_is_told_with_the_end_of_that(full: Runs) 
     assert (found["verdict"], found["cuts"]) == ("Wait", [])
     assert found["spared"] == {"gpus": 64, "until": "2026-01-05T08:30:01Z"}
     text = full("plan", "-f", written(HEIR), code=1).output
-    assert "64 GPUs that nobody pays for: the first is safe until 2026-01-05T08:30:01Z" in text
+    told = "64 GPUs held by work that nobody would pay for: safe in its least runtime, the first of it until"
+    assert f"{told} 2026-01-05T08:30:01Z" in text
 
 
 def test_who_may_be_cut_is_told_with_its_odds_and_one_of_them_is_cut(full: Runs) -> None:

@@ -95,15 +95,19 @@ def family(fleet: str, tmp_path: Path) -> str:
     return fleet
 
 
+NOBODY = {"used": 0, "owned": 0, "shared": 0, "borrowed": 0}
+
+
 def test_the_tree_has_children_below_their_parents_with_what_they_have_and_use(family: str) -> None:
     assert json.loads(called(family, "budgets", "tree", "-o", "json"))["items"] == [
         {"owner": "lab", "depth": 0, "parents": [], "flavors": [
-            {"flavor": "A100", "gpus": 5, "used": 0}, {"flavor": "H100", "gpus": 3, "used": 0}]},
-        {"owner": "vision", "depth": 1, "parents": ["lab"], "flavors": [{"flavor": "H100", "gpus": 16, "used": 8}]},
+            {"flavor": "A100", "gpus": 5, **NOBODY}, {"flavor": "H100", "gpus": 3, **NOBODY}]},
+        {"owner": "vision", "depth": 1, "parents": ["lab"], "flavors": [
+            {"flavor": "H100", "gpus": 16, **NOBODY, "used": 8, "owned": 8}]},
     ]  # fmt: skip
     *_, last = called(family, "budgets", "tree").splitlines()
     assert last.startswith("  vision ")
-    assert last.split() == ["vision", "H100", "8", "16", "#" * 10 + "." * 10]
+    assert last.split() == ["vision", "H100", "16", "8", "8", "0", "0", "#" * 10 + "." * 10]
     assert called(family, "budgets", "tree", "-o", "name").split() == ["lab", "vision"]
 
 

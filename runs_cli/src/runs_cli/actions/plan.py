@@ -100,8 +100,9 @@ def pay_blocks(found: Plan) -> list[Block]:
     if found.cuts:
         blocks.append(_cut_table(found.cuts))
     elif found.spared is not None:
-        told = f"{counted(found.spared.gpus, 'GPU')} that nobody pays for: the first is safe until"
-        blocks.append(Notes(title="Could be taken back later", lines=[f"{told} {moment(found.spared.until)}"]))
+        told = f"{counted(found.spared.gpus, 'GPU')} held by work that nobody would pay for: safe in its least runtime"
+        lines = [f"{told}, the first of it until {moment(found.spared.until)}"]
+        blocks.append(Notes(title="Could be taken back later", lines=lines))
     return blocks
 
 

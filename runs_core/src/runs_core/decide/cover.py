@@ -88,7 +88,7 @@ def fill(offers: Offers, ask: Ask, pieces: Sequence[Piece], fleet: FleetSettings
 def _look(offer: Offer, gave: int, short: str) -> Look:
     """short: why it gave less than it offered."""
     told = [offer.why, short if gave < offer.gpus else ""]
-    return Look(offer.tier, offer.payer, offer.had, gave, "; ".join(dict.fromkeys(filter(None, told))))
+    return Look(offer.tier, offer.payer, offer.had, gave, ", ".join(dict.fromkeys(filter(None, told))))
 
 
 def _gives(offer: Offer, wanted: int, rest: int, caps: Mapping[str, int], unit: int) -> tuple[int, str]:

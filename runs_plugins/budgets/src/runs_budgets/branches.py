@@ -13,11 +13,17 @@ from runs_core import Budget
 
 @attrs.frozen(kw_only=True)
 class Share:
-    """An owner's quota of one flavor: GPUs of all its envelopes, and how many of them pay for somebody now."""
+    """An owner's quota of one flavor: GPUs of all its envelopes, and how many of them pay for somebody now.
+
+    used: owned by itself, shared with its family, borrowed by others.
+    """
 
     flavor: str
     gpus: int
-    used: int
+    used: int = 0
+    owned: int = 0
+    shared: int = 0
+    borrowed: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -49,9 +55,15 @@ def _shares(lines: Iterable[Line]) -> dict[str, tuple[Share, ...]]:
     found: dict[str, dict[str, Share]] = {}
     for line in lines:
         mine = found.setdefault(line.owner, {})
-        old = mine.get(line.flavor, Share(flavor=line.flavor, gpus=0, used=0))
-        used = old.used + line.owned + line.shared + line.borrowed
-        mine[line.flavor] = attrs.evolve(old, gpus=old.gpus + line.gpus, used=used)
+        old = mine.get(line.flavor, Share(flavor=line.flavor, gpus=0))
+        mine[line.flavor] = Share(
+            flavor=line.flavor,
+            gpus=old.gpus + line.gpus,
+            used=old.used + line.owned + line.shared + line.borrowed,
+            owned=old.owned + line.owned,
+            shared=old.shared + line.shared,
+            borrowed=old.borrowed + line.borrowed,
+        )
     return {owner: tuple(mine[flavor] for flavor in sorted(mine)) for owner, mine in found.items()}
 
 

@@ -55,6 +55,7 @@ def _budget(budget: Budget) -> list[str]:
 def tree_command() -> None:
     """Each owner below its parents, with its quota by flavor; the bar is the part that pays for somebody now.
 
+    OWNED is used by the owner itself, SHARED by its family, BORROWED by others.
     As the scheduler wrote it last, at most a minute ago. Who has several parents stands below each.
     """
     with opened(asked(), ("Budget",)) as session:
@@ -68,14 +69,16 @@ def tree_command() -> None:
 
 
 def _tree(branches: Sequence[Branch]) -> Table:
-    columns = [Column("OWNER"), Column("FLAVOR"), Column("USED", right=True), Column("GPUS", right=True), Column("")]
+    counts = ("GPUS", "USED", "OWNED", "SHARED", "BORROWED")
+    columns = [Column("OWNER"), Column("FLAVOR"), *(Column(title, right=True) for title in counts), Column("")]
     rows = []
     for branch in branches:
         name = "  " * branch.depth + branch.owner
         if not branch.shares:
-            rows.append([name, "-", "-", "-", ""])
+            rows.append([name, *["-"] * (len(counts) + 1), ""])
         for at, share in enumerate(branch.shares):
-            rows.append([name if not at else "", share.flavor, str(share.used), str(share.gpus), _bar(share)])
+            told = (share.gpus, share.used, share.owned, share.shared, share.borrowed)
+            rows.append([name if not at else "", share.flavor, *(str(count) for count in told), _bar(share)])
     return Table(columns=columns, rows=rows, empty="There is no Budget.")
 
 
