@@ -90,7 +90,8 @@ def _rooms(session: Session, owners: list[str], flavor: str) -> Mapping[str, Roo
 
 
 def _room(session: Session, owner: str, flavor: str) -> Room:
-    asked = Ask(owner=owner, flavor=flavor, gpus=MOST_GPUS)
+    lasting = session.world.settings.reclaim.min_runtime  # of a run that says nothing of it
+    asked = Ask(owner=owner, flavor=flavor, gpus=MOST_GPUS, min_runtime=lasting)
     offers: tuple[Offer, ...] = session.advice.offers(asked, session.world, session.now).offers
     own = drawn((offer for offer in offers if offer.tier is Tier.OWN), MOST_GPUS)
     return Room(own=own, family=drawn(offers, MOST_GPUS) - own)
