@@ -131,6 +131,15 @@ def test_a_run_fails_when_the_grace_of_its_failed_upstream_is_over() -> None:
     assert status.finished_at == A_MONDAY + timedelta(minutes=31, seconds=2)
 
 
+def test_a_failed_upstream_that_does_not_say_since_when_is_waited_for() -> None:
+    """As whoever may write statuses can leave it: no moment to count the grace from."""
+    first = a_run("first")
+    told = attrs.evolve(first, status=attrs.evolve(first.status, phase=Phase.FAILED, reason="Other"))
+    stage = Harness(a_node("n1"), told, patient(a_run("second", after=("first",)), OnUpstreamFailure.WAIT))
+    stage.advance(hours=2)
+    assert codes(stage, "second") == ["UpstreamFailed"]
+
+
 def test_a_run_that_wants_it_fails_at_once_with_its_upstream_and_so_do_those_behind_it() -> None:
     stage = Harness(a_node("n1"), failing(a_run("first")))
     stage.submit(patient(a_run("second", after=("first",)), OnUpstreamFailure.FAIL))

@@ -134,11 +134,12 @@ def _after_failure(run: Run, upstream: Run) -> Hold:
     return Hold("UpstreamFailed", f"run {name} failed; submit it again under that name, or this one fails too", until)
 
 
-def given_up_at(run: Run, upstream: Run) -> datetime:
-    """When this run fails because its upstream did."""
+def given_up_at(run: Run, upstream: Run) -> datetime | None:
+    """When this run fails because its upstream did; None: that one does not say since when it has failed."""
     policy = run.spec.after_failure
     failed = upstream.status.finished_at
-    assert failed is not None
+    if failed is None:
+        return None
     return failed + (policy.grace if policy.policy is OnUpstreamFailure.WAIT else timedelta())
 
 
@@ -146,7 +147,10 @@ def failed_upstream(world: World, run: Run) -> Run | None:
     """The first upstream whose failure this run does not survive any longer."""
     for name in run.spec.after:
         upstream = world.run(Key(run.key.namespace, name))
-        if upstream is not None and upstream.status.phase is Phase.FAILED and given_up_at(run, upstream) <= world.now:
+        if upstream is None or upstream.status.phase is not Phase.FAILED:
+            continue
+        due = given_up_at(run, upstream)
+        if due is not None and due <= world.now:
             return upstream
     return None
 
