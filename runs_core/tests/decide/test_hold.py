@@ -9,7 +9,7 @@ from runs_core.settings import Settings, Unbudgeted
 from runs_core.testing.builders import A_MONDAY, a_budget, a_node, a_run
 from runs_core.testing.harness import Harness, lasting
 from runs_core.values.budget import Namespace, Namespaces
-from runs_core.values.change import BudgetGone
+from runs_core.values.change import BudgetGone, RunSeen
 from runs_core.values.decision import Held
 from runs_core.values.run import AfterFailure, OnUpstreamFailure, Phase, Run
 
@@ -133,9 +133,9 @@ def test_a_run_fails_when_the_grace_of_its_failed_upstream_is_over() -> None:
 
 def test_a_failed_upstream_that_does_not_say_since_when_is_waited_for() -> None:
     """As whoever may write statuses can leave it: no moment to count the grace from."""
+    stage = Harness(a_node("n1"), patient(a_run("second", after=("first",)), OnUpstreamFailure.WAIT))
     first = a_run("first")
-    told = attrs.evolve(first, status=attrs.evolve(first.status, phase=Phase.FAILED, reason="Other"))
-    stage = Harness(a_node("n1"), told, patient(a_run("second", after=("first",)), OnUpstreamFailure.WAIT))
+    stage.world.apply(RunSeen(attrs.evolve(first, status=attrs.evolve(first.status, phase=Phase.FAILED, reason="X"))))
     stage.advance(hours=2)
     assert codes(stage, "second") == ["UpstreamFailed"]
 
