@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -166,6 +167,9 @@ def test_stopping_answers_what_was_asked_and_closes_what_waits(served: Served) -
     go.set()
     answer = busy.getresponse()
     assert (answer.status, answer.getheader("Connection"), answer.read()) == (200, "close", b"{}")
+    idle.sock.settimeout(10)
+    with suppress(ssl.SSLError, ConnectionError):  # its end, told in whichever way comes first
+        assert idle.sock.recv(1) == b""
     with pytest.raises((http.client.HTTPException, OSError)):
         asked(idle)
     busy.close()
