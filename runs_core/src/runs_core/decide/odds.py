@@ -56,8 +56,8 @@ def foreseen(world: World, run: Run, said: Cover | None, advice: Advice) -> Pros
     if found is None:
         return None
     name, fleet = found
-    claimant = Claimant(run=run, need=attrs.evolve(need, flavor=name), fleet=fleet, cover=said)
-    return prospect(world, claimant, advice)
+    least = attrs.evolve(need, flavor=name).as_wide(need.gpus)
+    return prospect(world, Claimant(run=run, need=least, fleet=fleet, cover=said.of(need.gpus)), advice)
 
 
 def prospect(world: World, asked: Claimant, advice: Advice, most: int = MOST_WAYS) -> Prospect:

@@ -20,7 +20,10 @@ RELATIONS = {Tier.OWN: "itself", Tier.CHILD: "parent", Tier.SIBLING: "sibling", 
 
 @attrs.frozen(kw_only=True)
 class Room:
-    """GPUs that a new run of an owner could be given now: of its own envelopes, and of its family's beside them."""
+    """GPUs that a new run of an owner could be given now: of its own envelopes, and of its family's beside them.
+
+    Envelopes must last for as long as it would be left alone, if it says nothing of that itself.
+    """
 
     own: int
     family: int
@@ -90,8 +93,7 @@ def _rooms(session: Session, owners: list[str], flavor: str) -> Mapping[str, Roo
 
 
 def _room(session: Session, owner: str, flavor: str) -> Room:
-    lasting = session.world.settings.reclaim.min_runtime  # of a run that says nothing of it
-    asked = Ask(owner=owner, flavor=flavor, gpus=MOST_GPUS, min_runtime=lasting)
+    asked = Ask(owner=owner, flavor=flavor, gpus=MOST_GPUS, min_runtime=session.settings.reclaim.min_runtime)
     offers: tuple[Offer, ...] = session.advice.offers(asked, session.world, session.now).offers
     own = drawn((offer for offer in offers if offer.tier is Tier.OWN), MOST_GPUS)
     return Room(own=own, family=drawn(offers, MOST_GPUS) - own)
