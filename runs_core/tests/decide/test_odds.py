@@ -10,10 +10,17 @@ from math import sqrt
 import pytest
 
 from runs_core.decide import odds
+from runs_core.decide.cover import cover
 from runs_core.decide.draw import Stream, Tree
-from runs_core.decide.odds import Way, chances, ways
+from runs_core.decide.odds import Way, chances, foreseen, ways
 from runs_core.decide.resolve import Taken, work_out
+from runs_core.testing.builders import a_budget, a_node, a_run
+from runs_core.testing.harness import Harness
+from runs_core.testing.plugins import a_plugin
+from runs_core.testing.purses import Purse, hours, purses
+from runs_core.values.demand import Demand
 from runs_core.values.resolution import Candidate, Pool
+from runs_core.values.run import Run
 
 HALF = Fraction(1, 2)
 SEEDS = 3_000
@@ -130,3 +137,35 @@ def test_too_many_ways_are_not_guessed_at() -> None:
     found = told(5, lottery(*CROWD), most=50)
     assert set(found) == {unit.name for unit in CROWD}
     assert set(found.values()) == {None}
+
+
+# -- in a cluster -----------------------------------------------------------------------------------------------------
+
+
+def runs_demand(run: Run) -> Demand | None:
+    return Demand(least=4, most=8, step=2) if run.meta.name == "elastic" else None
+
+
+@pytest.mark.parametrize("heir", ["heir", "elastic"])
+def test_who_is_foreseen_to_be_cut_is_cut(heir: str) -> None:
+    """All 8 GPUs are `wide`'s, which nobody pays for. The purse pays 4: the whole of one, the least of the other."""
+    plugins = {"purses": purses(Purse(name="main", gpus=4)), "stretch": a_plugin(runs_demand)}
+    stage = Harness(a_budget("vision"), a_node("n1", gpus=8), plugins=plugins, oracles=True)
+    stage.submit(hours(a_run("wide", gpus=8), 9))
+    stage.settle()
+    stage.advance(minutes=31)
+    asked = hours(a_run(heir, gpus=4 if heir == "heir" else 8), 1)
+    world, advice = stage.loop.world, stage.loop.advice
+    said = cover(world, advice, world.ask(asked))
+    found = foreseen(world, asked, said, advice)
+    assert found is not None
+    assert [(one.unit.name, one.odds) for one in found.chances] == [("wide", Fraction(1))]
+    stage.submit(asked)
+    stage.settle()
+    assert [cut.name for cut in stage.world.resolutions()[-1].spec.cuts] == ["wide"]
+
+
+def test_nobody_is_foreseen_to_be_cut_for_whom_nobody_pays() -> None:
+    stage = Harness(a_node("n1", gpus=8), plugins={"purses": purses(Purse(name="main", gpus=4))}, oracles=True)
+    world, advice, poor = stage.loop.world, stage.loop.advice, a_run("poor", gpus=8)
+    assert foreseen(world, poor, cover(world, advice, world.ask(poor)), advice) is None
