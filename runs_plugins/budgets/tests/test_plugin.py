@@ -11,13 +11,16 @@ import pytest
 from runs_budgets import plugin
 from runs_budgets.sections import AggregateCap, Envelope, Lending, Metered, Quota, Sharing, Terms, Window
 from runs_budgets.settings import BudgetSettings
-from runs_core import Ask, Budget, BudgetGone, Class, Condition, Node, Offer, Payer, Phase, Run, Settings, Tier
+from runs_core import Ask, Budget, BudgetGone, Class, Condition, Demand, Node, Offer, Payer, Phase, Run, Settings, Tier
+from runs_core.decide.cover import cover
+from runs_core.decide.odds import foreseen
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import of
 from runs_core.hooks.sight import sight
 from runs_core.testing.builders import A_MONDAY, a_budget, a_lease, a_node, a_run, a_world, seen
 from runs_core.testing.conformance import PluginConformance
 from runs_core.testing.harness import Harness
+from runs_core.testing.plugins import a_plugin
 from runs_core.values.lease import Lease
 
 HOUR = timedelta(hours=1)
@@ -193,3 +196,24 @@ def test_a_budget_that_goes_demotes_and_kills_nobody() -> None:
     assert plugin.runs_classify(lease, bench.view) is Class.OWNED
     bench.world.apply(BudgetGone("vision"))
     assert plugin.runs_classify(lease, bench.view) is Class.UNFUNDED
+
+
+def runs_demand(run: Run) -> Demand | None:
+    return Demand(least=4, most=8, step=4) if run.meta.name == "elastic" else None
+
+
+def test_who_may_be_cut_is_foreseen_for_the_least_width_alone() -> None:
+    """Of lab's 12, its child has 8. `elastic` (lab) needs 4 and would take 8: for 4, `shared` stays paid for."""
+    lab = a_budget("lab", sections=(quota(envelope(gpus=12)),))
+    vision = a_budget("vision", sections=(quota(parents=("lab",)),))
+    advice = PluginAdvice(of(budgets=plugin, stretch=a_plugin(runs_demand)), Settings())
+    stage = Harness(a_node("n1", gpus=8), a_node("n2", gpus=8), lab, vision, settings=Settings(), advice=advice)
+    advice.attach(stage.loop.world, stage.loop.world)
+    for name in ("shared", "poor"):
+        stage.submit(a_run(name, gpus=8, owner="vision"))
+        stage.settle()
+    stage.advance(minutes=31)
+    elastic = a_run("elastic", gpus=8, owner="lab")
+    world = stage.loop.world
+    found = foreseen(world, elastic, cover(world, advice, world.ask(elastic)), advice)
+    assert [one.unit.name for one in (found.chances if found is not None else ())] == ["poor"]

@@ -18,4 +18,8 @@ from runs_cli.completion import RUN
 @click.argument("name", metavar="RUN", type=RUN)
 @click.option("--history", is_flag=True, help="Also every decision and Event so far.")
 def explain() -> None:
-    """Why a run is in its phase: every reason, the fleet step by step, what would start it, what plugins say."""
+    """Why a run is in its phase: every reason, the fleet step by step, who was asked to pay, what would start it.
+
+    Also who may be cut for it, the last taking-back that it was part of, with its seed and whether it verifies, and
+    what plugins say.
+    """
