@@ -22,6 +22,6 @@ def plan() -> None:
     """What would happen now to a run, or to the runs of a file, without writing anything.
 
     Each document is planned for by itself, on the cluster as it is: where it goes, who is asked to pay, and who may be
-    cut for it, with exact odds. Exit code 0: starts now, once those who are cut have gone, or has started; 1: would wait,
-    is held, or is over; 2: refused or invalid.
+    cut for it, with exact odds. Exit code 0: starts now, once those who are cut have gone, or has started; 1: would
+    wait, is held, or is over; 2: refused or invalid.
     """
