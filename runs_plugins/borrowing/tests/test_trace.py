@@ -209,6 +209,7 @@ def test_who_may_be_cut_is_told_with_its_odds_and_one_of_them_is_cut(full: Runs)
     full("cluster", "advance", "30m")
     found = heir(full, code=0)
     assert (found["verdict"], found["reasons"][0]["code"], found["spared"]) == ("Start", "Activating", None)
+    assert found["payers"] == [{"budget": "lab", "envelope": "main", "class": "owned", "gpus": 32}]
     assert found["cuts"] == [
         {"run": f"default/{name}", "group": None, "gpus": 32, "stage": "unfunded", "odds": 0.5}
         for name in ("second", "third")

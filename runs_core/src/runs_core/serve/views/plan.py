@@ -131,6 +131,7 @@ def of_outcome(
                 run=run,
                 verdict=Verdict.START if cuts else Verdict.WAIT,
                 reasons=(Reason("core", ACTIVATING, TAKES_BACK), *reasons) if cuts else reasons,
+                payers=_would_pay(outcome.cover.shares) if cuts and outcome.cover is not None else (),
                 cover=asked(outcome.cover),
                 cuts=cuts,
                 spared=spared,
