@@ -217,3 +217,20 @@ def test_who_may_be_cut_is_foreseen_for_the_least_width_alone() -> None:
     world = stage.loop.world
     found = foreseen(world, elastic, cover(world, advice, world.ask(elastic)), advice)
     assert [one.unit.name for one in (found.chances if found is not None else ())] == ["poor"]
+
+
+def test_a_budget_that_nobody_uses_is_not_written_again_and_again() -> None:
+    """Over two minutes with a run every 10 s; `idle` pays for nobody."""
+    budgets = [a_budget(name, sections=(quota(envelope()),)) for name in ("busy", "idle")]
+    advice = PluginAdvice(of(budgets=plugin), Settings())
+    stage = Harness(a_node("n1", gpus=8), *budgets, settings=Settings(), advice=advice)
+    advice.attach(stage.loop.world, stage.loop.world)
+    stage.settle()
+    written: dict[str, set[datetime | None]] = {"busy": set(), "idle": set()}
+    for at in range(12):
+        stage.submit(a_run(f"run-{at}", gpus=1, owner="busy"))
+        stage.advance(seconds=10)
+        for budget in stage.world.budgets():
+            written[budget.name].add(budget.status.sections[Metered].metered_until)
+    assert len(written["busy"]) > 5
+    assert len(written["idle"]) == 1
