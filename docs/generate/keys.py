@@ -9,7 +9,7 @@ MEANS = {
     "Plan.cover": "every envelope that was asked to pay; empty where no plugin keeps quotas, and once all is paid for",
     "Plan.cuts": "who may be cut for it now, likeliest first: it starts once they have gone; empty where nobody need, "
     "or can, be cut",
-    "Plan.spared": "work that could be cut for it but for its least runtime",
+    "Plan.spared": "work that could be cut for it and is safe for now, by its least runtime",
     "MayBeCut.run": "the run",
     "MayBeCut.group": "one group of it; null: the whole run",
     "MayBeCut.gpus": "GPUs that it would lose",

@@ -201,7 +201,7 @@ def test_work_inside_its_least_runtime_is_told_with_the_end_of_that(full: Runs) 
     assert (found["verdict"], found["cuts"]) == ("Wait", [])
     assert found["spared"] == {"gpus": 64, "until": "2026-01-05T08:30:01Z"}
     text = full("plan", "-f", written(HEIR), code=1).output
-    told = "64 GPUs held by work that nobody would pay for: safe in its least runtime, the first of it until"
+    told = "64 GPUs of work that could be cut: safe for now, the first of it until"
     assert f"{told} 2026-01-05T08:30:01Z" in text
 
 

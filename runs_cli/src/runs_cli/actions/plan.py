@@ -100,7 +100,7 @@ def pay_blocks(found: Plan) -> list[Block]:
     if found.cuts:
         blocks.append(_cut_table(found.cuts))
     elif found.spared is not None:
-        told = f"{counted(found.spared.gpus, 'GPU')} held by work that nobody would pay for: safe in its least runtime"
+        told = f"{counted(found.spared.gpus, 'GPU')} of work that could be cut: safe for now"
         lines = [f"{told}, the first of it until {moment(found.spared.until)}"]
         blocks.append(Notes(title="Could be taken back later", lines=lines))
     return blocks

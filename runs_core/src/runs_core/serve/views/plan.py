@@ -80,7 +80,7 @@ class MayBeCut:
 
 @attrs.frozen(kw_only=True)
 class Spared:
-    """Work that could be taken back but for its least runtime. until: the first of it is over."""
+    """Work that could be taken back and is safe for now. until: the first of it is no more."""
 
     gpus: int
     until: datetime
@@ -115,7 +115,7 @@ class Plan:
     remedies: tuple[Remedy, ...] = ()
 
 
-TAKES_BACK = "takes GPUs back from work that nobody pays for, and starts once they have gone"
+TAKES_BACK = "takes GPUs back, and starts once those who have them have gone"
 
 
 def of_outcome(

@@ -60,8 +60,8 @@ class Request:
     ),
 )
 @click.argument("name", metavar="NAME", type=BUDGET)
-@click.option("--envelope", required=True, help="The envelope to change, or to add.")
-@click.option("--flavor", help="The flavor of an envelope that is added.")
+@click.option("--envelope", metavar="NAME", required=True, help="The envelope to change, or to add.")
+@click.option("--flavor", metavar="FLAVOR", help="The flavor of an envelope that is added.")
 @click.option("--gpus", type=int, metavar="N", help="GPUs that it pays for at once.")
 @click.option("--gpu-hours", type=int, metavar="N", help="GPU-hours that it pays for over its window, at most.")
 @click.option("--opens", metavar="TIME", help="Pays from then on, such as 2026-02-01T00:00:00Z.")

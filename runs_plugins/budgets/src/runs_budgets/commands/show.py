@@ -55,6 +55,8 @@ def _blocks(found: Whole) -> list[Block]:
         ("Namespaces", _names(found.namespaces)),
     ]
     blocks: list[Block] = [Fields(pairs=pairs), _envelopes(found.envelopes)]
+    if found.envelopes:
+        blocks.append(_terms_table(found.envelopes))
     lent = [(part, one) for part in found.envelopes for one in part.lent]
     if lent:
         columns = [Column("ENVELOPE"), Column("TO"), Column("GPUS", right=True), Column("GPU-HOURS", right=True)]
@@ -77,21 +79,15 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _envelopes(parts: Sequence[Part]) -> Table:
-    columns = [
-        Column("ENVELOPE"),
-        Column("FLAVOR"),
-        *(Column(title, right=True) for title in COUNTS),
-        Column("OPENS"),
-        Column("CLOSES"),
-        Column("SHARED WITH"),
-        Column("LENDS TO"),
-        Column("PLACES", wide=True),
-    ]
-    rows = [
-        [part.spec.name, part.spec.flavor, *counts_of(part.line), *_edges(part.line), *_terms(part.spec)]
-        for part in parts
-    ]
+    columns = [Column("ENVELOPE"), Column("FLAVOR"), *(Column(title, right=True) for title in COUNTS)]
+    rows = [[part.spec.name, part.spec.flavor, *counts_of(part.line)] for part in parts]
     return Table(columns=columns, rows=rows, title="Envelopes", empty="It has no envelope.")
+
+
+def _terms_table(parts: Sequence[Part]) -> Table:
+    titles = ("ENVELOPE", "OPENS", "CLOSES", "SHARED WITH", "LENDS TO", "PLACES")
+    rows = [[part.spec.name, *_edges(part.line), *_terms(part.spec)] for part in parts]
+    return Table(columns=[Column(title) for title in titles], rows=rows, title="Terms")
 
 
 def _edges(line: Line) -> tuple[str, str]:
