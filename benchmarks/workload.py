@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import process_time
+from types import MappingProxyType
 
 import attrs
 
 from runs_core.cluster.trace.cluster import TraceCluster
+from runs_core.hooks.ask import PluginAdvice
+from runs_core.hooks.registry import of
 from runs_core.serve.loop import Loop
 from runs_core.settings import Settings
-from runs_core.values.change import Change, NodeSeen, RunSeen
+from runs_core.values.budget import Budget, BudgetSpec, Namespaces
+from runs_core.values.change import BudgetSeen, Change, NodeSeen, RunSeen
 from runs_core.values.meta import SIMULATED, Meta
 from runs_core.values.node import Domain, Node
 from runs_core.values.record import Record
@@ -21,6 +25,8 @@ from runs_core.values.run import Resources, Run, RunSpec, Topology
 from runs_core.values.template import PodTemplate, Requests
 
 FLAVOR = "H100"
+NAMESPACE = "research"
+NOTHING: Mapping[type, object] = MappingProxyType({})
 NODE_GPUS = 8
 DOMAIN_NODES = 32
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -78,10 +84,28 @@ def _node(number: int, region: str) -> Node:
 
 
 @attrs.frozen(kw_only=True)
+class Owner:
+    """Who spends. sections: of the Budget, and of a run that may borrow, by class; so many of its runs are such.
+
+    Core reads of the Budget only who spends it, so that the same runs can be played with plugins and without.
+    """
+
+    name: str
+    budget: Mapping[type, object]
+    borrower: Mapping[type, object]
+    borrows: float = 0.1
+
+    def founded(self) -> At:
+        spec = BudgetSpec(owner=self.name, namespaces=Namespaces(names=(NAMESPACE,)), sections=self.budget)
+        return BEGIN, BudgetSeen(Budget(meta=Meta(name=self.name, created=BEGIN), spec=spec))
+
+
+@attrs.frozen(kw_only=True)
 class Demand:
     """burst: how many times the fleet's GPUs are asked for at once, at the start; load: how many times from then on.
 
-    waiting: runs that come with the burst, beyond it. mean: of the exponential durations.
+    waiting: runs that come with the burst, beyond it. mean: of the exponential durations. owners: whose runs they are,
+    each as often as any other; none: nobody's.
     """
 
     gpus: int
@@ -91,6 +115,7 @@ class Demand:
     waiting: int = 0
     mean: timedelta = timedelta(hours=1)
     seed: int = 1
+    owners: Sequence[Owner] = ()
 
 
 def runs(demand: Demand) -> Iterator[At]:
@@ -102,21 +127,31 @@ def runs(demand: Demand) -> Iterator[At]:
         shape = draw.choice(demand.shapes)
         held += shape.gpus
         number += 1
-        yield BEGIN, RunSeen(_run(number, shape, _duration(draw, demand.mean), BEGIN))
+        yield BEGIN, RunSeen(_owned(_run(number, shape, _duration(draw, demand.mean), BEGIN), draw, demand.owners))
     for _ in range(demand.waiting):
         number += 1
-        yield BEGIN, RunSeen(_run(number, draw.choice(demand.shapes), _duration(draw, demand.mean), BEGIN))
+        run = _run(number, draw.choice(demand.shapes), _duration(draw, demand.mean), BEGIN)
+        yield BEGIN, RunSeen(_owned(run, draw, demand.owners))
     rate = demand.load * demand.gpus / (mean_gpus * demand.mean.total_seconds())
     seconds = 0.0
     while True:
         seconds += draw.expovariate(rate)
         number += 1
         at = BEGIN + timedelta(seconds=round(seconds, 3))
-        yield at, RunSeen(_run(number, draw.choice(demand.shapes), _duration(draw, demand.mean), at))
+        run = _run(number, draw.choice(demand.shapes), _duration(draw, demand.mean), at)
+        yield at, RunSeen(_owned(run, draw, demand.owners))
 
 
 def _duration(draw: random.Random, mean: timedelta) -> int:
     return int(draw.expovariate(1 / mean.total_seconds())) + 1
+
+
+def _owned(run: Run, draw: random.Random, owners: Sequence[Owner]) -> Run:
+    if not owners:
+        return run
+    owner = draw.choice(owners)
+    sections = owner.borrower if draw.random() < owner.borrows else NOTHING
+    return attrs.evolve(run, spec=attrs.evolve(run.spec, owner=owner.name, sections=sections))
 
 
 def _run(number: int, shape: Shape, seconds: int, at: datetime) -> Run:
@@ -124,7 +159,7 @@ def _run(number: int, shape: Shape, seconds: int, at: datetime) -> Run:
     return Run(
         meta=Meta(
             name=f"run-{number}",
-            namespace="research",
+            namespace=NAMESPACE,
             uid=f"{number:08d}",
             created=at,
             annotations=((SIMULATED + "duration", f"{seconds}s"),),
@@ -142,12 +177,19 @@ class Player:
 
     kinds: decisions so far, by outcome. arrived: runs seen so far. cpu: seconds of CPU in the loop, which observes,
     decides, commits and records. simulating: in the cluster's virtual time and its pods; making the trace is neither.
-    cycles: of each turn that decided something, what it decided and its CPU.
+    cycles: of each turn that decided something, what it decided and its CPU. plugins: by name; none: the bare core.
     """
 
-    def __init__(self, count: int, demand: Demand, prepare: Callable[[Loop], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        count: int,
+        demand: Demand,
+        prepare: Callable[[Loop], None] = lambda _: None,
+        *,
+        plugins: Mapping[str, object] | None = None,
+    ) -> None:
         self._trace = runs(demand)
-        self._ahead = deque(nodes(count))
+        self._ahead = deque([*nodes(count), *(owner.founded() for owner in demand.owners)])
         self.gpus = count * NODE_GPUS
         self.kinds: Counter[str] = Counter()
         self.arrived = 0
@@ -157,7 +199,10 @@ class Player:
         self.used_seconds = self.seconds = 0.0
         self.most_waiting = 0
         self.cluster = TraceCluster(self._feed(), Settings(), begin=BEGIN, told=self._told.extend)
-        self.loop = Loop(self.cluster, Settings())
+        advice = PluginAdvice(of(**plugins), Settings()) if plugins else None
+        self.loop = Loop(self.cluster, Settings(), advice)
+        if advice is not None:
+            advice.attach(self.loop.world, self.loop.world)
         prepare(self.loop)
 
     def fetch(self, count: int) -> None:

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from itertools import count
 from time import process_time
 
+import attrs
 import pytest
-from benchmarks import explanation, placement, taking_back, throughput, waiting
+from benchmarks import explanation, out_of_quota, placement, plugged, taking_back, throughput, waiting
 from benchmarks.result import Goal, Result
 from benchmarks.sound import Unusable, demand_busy, demand_sound, miscounted, used_now
 from benchmarks.workload import FLAVOR, Demand, Player
@@ -18,6 +19,7 @@ from runs_core.decide.waiting import consider
 from runs_core.serve.loop import Loop
 from runs_core.values.change import NodeGone, NodeSeen
 from runs_core.values.decision import Outcome
+from runs_core.values.funding import Ask
 from runs_core.values.need import Need
 from runs_core.values.node import Domain, Node
 from runs_core.values.placement import Placement
@@ -142,6 +144,59 @@ def test_a_line_asked_in_full_on_each_arrival_misses_the_ratio() -> None:
     in_full = each_turn(lambda world: world.touch(*world.line.entries))
     broken = waiting.compare(60, 100, 1500, repetitions=3, arrivals=10, prepare=in_full)
     assert not goal(broken, "waiting /").met
+
+
+# -- plugged ----------------------------------------------------------------------------------------------------------
+
+
+def test_plugins_that_make_the_loop_recompute_all_indexes_miss_the_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugged, "demand_funded", plugged.held)  # so small a market has not some of everything
+    said = {"warm": 60, "repetitions": 3, "arrivals": 15, "many": 10}
+    honest = goal(plugged.compare(60, **said), "both plugins / bare core").measured  # type: ignore[arg-type]  # as they are named
+    broken = plugged.compare(60, prepare=each_turn(recomputed), limit=2 * honest, **said)
+    assert not goal(broken, "both plugins / bare core").met
+
+
+def test_plugins_that_have_nothing_to_pay_for_are_no_evidence() -> None:
+    player = plugged.a_player(20, plugins=False, many=10)
+    with pytest.raises(Unusable, match="want some of each class"):
+        plugged.demand_funded(player)
+
+
+# -- out of quota -----------------------------------------------------------------------------------------------------
+
+
+def out_of_quota_of(prepare: Callable[[Loop], None]) -> Result:
+    return out_of_quota.compare(10, 5, 20, 1000, 3, 10, prepare)
+
+
+def test_runs_out_of_quota_are_asked_nothing_until_an_envelope_changes() -> None:
+    result = out_of_quota_of(lambda _: None)
+    assert goal(result, "questions who pays").measured == 0
+    assert result.facts["questions who pays in a turn"] > 0
+    assert result.facts["questions who pays once one envelope changes"] > 0
+
+
+def test_a_line_out_of_quota_that_is_asked_each_turn_misses_both_goals() -> None:
+    broken = out_of_quota_of(each_turn(lambda world: world.touch(*world.line.entries)))
+    assert not goal(broken, "CPU of a turn").met
+
+
+def test_a_line_of_which_each_run_asks_for_itself_who_pays_misses_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alone(world: World, run: Run) -> Ask:
+        return attrs.evolve(ask(world, run), selector=(("run", run.meta.name),))
+
+    ask = World.ask
+    monkeypatch.setattr(World, "ask", alone)
+    broken = out_of_quota_of(each_turn(lambda world: world.line.unhear()))
+    assert not goal(broken, "questions who pays").met
+
+
+def test_a_line_that_waits_for_room_is_no_evidence_of_quota() -> None:
+    line = out_of_quota.Line(4, 10, 5)
+    line.give(0, 1000)
+    with pytest.raises(Unusable, match="of 10 runs wait for quota"):
+        line.demand_full()
 
 
 # -- explanation ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.kube.conftest import start
+from tests.scenarios.evidence import unverified
 from tests.scenarios.funds import FundedPlay
 from tests.scenarios.kube import KubeStage, RestartedKubeStage
 from tests.scenarios.local import LocalStage, RestartedStage
@@ -31,10 +32,9 @@ STAGES: dict[str, Makes] = {
     "local": lambda request, *site: LocalStage(request.getfixturevalue("tmp_path"), *site),
     "restarted": lambda request, *site: RestartedStage(request.getfixturevalue("tmp_path"), *site),
     "kube": lambda request, *site: KubeStage(request.getfixturevalue("plane"), *site),
+    "kube-restarted": lambda request, *site: RestartedKubeStage(request.getfixturevalue("plane"), *site),
 }
 ALL = os.environ.get("RUNS_TEST_SCENARIOS") == "all"
-if ALL:
-    STAGES["kube-restarted"] = lambda request, *site: RestartedKubeStage(request.getfixturevalue("plane"), *site)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,13 +45,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """With plugins on, only a choice of scenarios is played on an API server in every run of the tests."""
+    """In every run of the tests only a choice of scenarios is played on an API server.
+
+    Those of the bare core with one leader; of those with plugins on the ones marked so, these with many leaders too.
+    """
     if "play" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker
-        everywhere = ALL or mark("plugins") is None or mark("live") is not None
-        everywhere = everywhere and mark("fractions") is None
-        stages = [stage for stage in sorted(STAGES) if everywhere or not stage.startswith("kube")]
-        metafunc.parametrize("play", stages, indirect=True)
+        chosen, bare, fractions = mark("live") is not None, mark("plugins") is None, mark("fractions") is not None
+        played = {
+            "kube": (ALL or bare or chosen) and not fractions,
+            "kube-restarted": (ALL or chosen) and not fractions,
+        }
+        metafunc.parametrize("play", [stage for stage in sorted(STAGES) if played.get(stage, True)], indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -117,5 +122,7 @@ def _plugins(item: pytest.Function) -> Plugins:
 def _finish(scene: Play) -> str:
     scene.wait()
     told = transcript(scene.stage, scene.begin)
+    wrong = unverified(scene.stage)
+    assert not wrong, f"resolutions that do not follow from themselves: {wrong}"
     scene.stage.close()
     return told

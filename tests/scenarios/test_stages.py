@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.scenarios.local import LocalStage
+from tests.scenarios.evidence import unverified
+from tests.scenarios.funds import FundedPlay, envelope
+from tests.scenarios.local import LocalStage, RestartedStage
 from tests.scenarios.memory import MemoryStage
 from tests.scenarios.play import Play
 from tests.scenarios.stage import Object, Stage
 from tests.scenarios.transcript import difference, transcript
 
+from runs_budgets import plugin as budgets
 from runs_core.settings import LocalSettings, Settings
 from runs_core.testing.builders import A_MONDAY
 
@@ -52,6 +57,53 @@ def test_a_stage_that_differs_is_found_out(broken: Stage, first: str) -> None:
     found = difference(scenario(broken), scenario(MemoryStage(Settings())))
     assert found is not None
     assert first in found.splitlines()[0]
+
+
+class Tampered(LocalStage):
+    """Tells of one more GPU that was cut than there was."""
+
+    def objects(self, kind: str) -> Sequence[Object]:
+        found = copy.deepcopy(list(super().objects(kind)))
+        for one in found if kind == "Resolution" else ():
+            one["spec"]["cutGPUs"] += 1
+        return found
+
+
+class Shortened(LocalStage):
+    """Tells of nothing but the last that was taken back."""
+
+    def objects(self, kind: str) -> Sequence[Object]:
+        return list(super().objects(kind))[-1:] if kind == "Resolution" else super().objects(kind)
+
+
+def taken_back_twice(stage: Stage) -> list[str]:
+    """x (8, guest) makes room for y at 100, and once y has ended and x has started again, for z at 300."""
+    play = FundedPlay(stage)
+    play.fleet(a1=8)
+    play.quota("guest")
+    play.quota("org", envelope(8))
+    play.submit("x", gpus=8, owner="guest", runtime={"minRuntime": "60s"})
+    play.until(100)
+    play.submit("y", gpus=8, owner="org", lasts="58s")
+    play.until(300)
+    play.submit("z", gpus=8, owner="org")
+    play.until(310)
+    assert [taking.beneficiary for taking in play.takings()][-1:] == ["z"]
+    return unverified(stage)
+
+
+def test_what_was_taken_back_is_worked_out_again_on_each_stage(tmp_path: Path) -> None:
+    for name, kind in (("plain", LocalStage), ("restarted", RestartedStage)):
+        (tmp_path / name).mkdir()
+        assert taken_back_twice(kind(tmp_path / name, Settings(), {"budgets": budgets})) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [(Tampered, "resolution-2: spec.cutGPUs: got 9, want 8"), (Shortened, "resolution-2: got number 2, want 1")],
+)
+def test_a_stage_that_keeps_other_evidence_is_found_out(broken: type[LocalStage], why: str, tmp_path: Path) -> None:
+    assert why in taken_back_twice(broken(tmp_path, Settings(), {"budgets": budgets}))
 
 
 def test_a_stage_whose_invariants_are_broken_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

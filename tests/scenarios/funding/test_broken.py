@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from tests.scenarios.funding import test_family as family
@@ -37,8 +38,8 @@ Scenario = Callable[[FundedPlay], None]
             repaid.test_one_lease_gets_two_payers,
         ),
         (
-            "runs_core.decide.victims.protected_until",
-            lambda *_: None,
+            "runs_core.world.world.min_runtime_of runs_core.decide.victims.min_runtime_of",
+            lambda *_: timedelta(),
             taking_back.test_nobody_is_cut_inside_its_min_runtime,
         ),
         (
@@ -54,6 +55,7 @@ def test_a_rule_that_is_broken_is_found_out(
     rule: str, broken: object, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario(FundedPlay(MemoryStage(Settings(), {"budgets": budgets})))
-    monkeypatch.setattr(rule, broken)
+    for name in rule.split():
+        monkeypatch.setattr(name, broken)
     with pytest.raises(AssertionError):
         scenario(FundedPlay(MemoryStage(Settings(), {"budgets": budgets})))

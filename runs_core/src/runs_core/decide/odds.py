@@ -11,7 +11,7 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.decide.draw import Stream, Tree
 from runs_core.decide.fit import Fit, short_by
-from runs_core.decide.reclaim import Claimant, need_of, place_without, pools_in, scopes, victims
+from runs_core.decide.reclaim import Claimant, leases_of, need_of, place_without, pools_in, scopes, victims
 from runs_core.decide.resolve import Taken, work_out
 from runs_core.decide.scope import scope_of, wanted_of
 from runs_core.decide.victims import Victims
@@ -66,7 +66,7 @@ def prospect(world: World, asked: Claimant, advice: Advice, most: int = MOST_WAY
     if need is None:
         return Prospect()
     found = victims(world, asked, advice)
-    for domains in scopes(asked.fleet, need, found.units):
+    for domains in scopes(world, asked.fleet, need, leases_of(found.units)):
         nodes, wanted = scope_of(domains, need), wanted_of(need)
         pools, fit, missing = pools_in(world, nodes, found.units), Fit(wanted, nodes), short_by(wanted, nodes)
 

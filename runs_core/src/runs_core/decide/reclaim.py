@@ -6,7 +6,7 @@ decision that binds the places to the beneficiary before anybody is told to go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
@@ -24,13 +24,14 @@ from runs_core.values.change import Change, LeaseGone, PledgeSeen, PodGone
 from runs_core.values.decision import Decision, Reclaims
 from runs_core.values.effect import Emit, PutResolution, SetRunStatus
 from runs_core.values.funding import Cover, Pledge, Stage, Unit
+from runs_core.values.lease import Lease
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.quantity import counted
 from runs_core.values.resolution import Beneficiary, Candidate, Cut, Pool, Resolution, ScopeNode, Trigger
 from runs_core.values.run import OnLoss, Phase, Run
 from runs_core.world.bound import bound_of, paid_of
-from runs_core.world.fleet import DomainFleet, FlavorFleet
+from runs_core.world.fleet import DomainFleet, FlavorFleet, NodeState
 from runs_core.world.world import World
 
 ACTIVATING = "Activating"
@@ -57,10 +58,12 @@ def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]
     need = need_of(world, asked, advice)
     if need is None or world.nonces is None:
         return ()
+    if not asked.due and not _might(world, asked, need):
+        return ()  # later stages may take what somebody's own quota pays for
     found = victims(world, asked, advice)
     if found.spared:
         world.wake_at(min(until for until, _ in found.spared), run.key)
-    for domains in scopes(fleet, need, found.units):
+    for domains in scopes(world, fleet, need, leases_of(found.units)):
         nodes = scope_of(domains, need)
         question = _question(world, run, need, nodes)
         pools = pools_in(world, nodes, found.units)
@@ -114,26 +117,85 @@ def _claim(world: World, run: Run, said: Cover) -> Pledge:
     )
 
 
-def scopes(fleet: FlavorFleet, need: Need, units: Sequence[Victim]) -> Iterator[tuple[DomainFleet, ...]]:
-    """Domains that could serve: the fewest, then those with the least to cut, then by key."""
-    home = {state.name: domain for domain in fleet.domains.values() for state in domain.states if state.node}
-    gain: dict[DomainFleet, int] = {}
-    held = {lease.key: lease for victim in units for lease in victim.leases}  # once, though two stages name it
-    for lease in held.values():
-        for slots in lease.spec.slots:
-            if (domain := home.get(slots.node)) is not None:
-                gain[domain] = gain.get(domain, 0) + len(slots.ordinals)
-    most = {domain: domain.free + gain.get(domain, 0) for domain in fleet.domains.values()}
-    able = [domain for domain in most if most[domain] >= need.gpus]
+def scopes(world: World, fleet: FlavorFleet, need: Need, held: Iterable[Lease]) -> Iterator[tuple[DomainFleet, ...]]:
+    """Domains that could serve: the fewest, then those with the least to cut, then by key. held: what could be cut.
+
+    Only where something can be cut, and only where that makes room for the pods, counted by GPUs alone: what it takes
+    to find out more is a cost by the node. O(leases + domains) where there is no such scope.
+    """
+    gains = _gains(world, fleet, held)
+    if not gains:
+        return
+    most = {domain: domain.free + gains.get(domain, NO_GAIN).gpus for domain in fleet.domains.values()}
+    seats = {
+        domain: domain.seats(need.gpus_per_pod) + gains.get(domain, NO_GAIN).seats(need.gpus_per_pod)
+        for domain in most
+        if most[domain]
+    }
+    able = [domain for domain in gains if most[domain] >= need.gpus and seats[domain] >= need.pods]
     yield from ((domain,) for domain in sorted(able, key=lambda one: (max(0, need.gpus - one.free), one.key)))
-    if need.single_domain:
+    if need.single_domain or sum(seats.values()) < need.pods:
         return
     widest = sorted((domain for domain in most if most[domain]), key=lambda one: (-most[one], -one.free, one.key))
-    total = 0
+    total = pods = 0
     for count, domain in enumerate(widest, start=1):
         total += most[domain]
-        if count > 1 and total >= need.gpus:
+        pods += seats[domain]
+        if count > 1 and total >= need.gpus and pods >= need.pods:
             yield tuple(widest[:count])
+
+
+@attrs.define
+class Gain:
+    """What a domain would have more: GPUs by node."""
+
+    gpus: int = 0
+    nodes: dict[NodeState, int] = attrs.Factory(dict)
+
+    def seats(self, gpus_per_pod: int) -> int:
+        """Pods that would fit more."""
+        return sum(
+            (state.level + gpus) // gpus_per_pod - state.level // gpus_per_pod for state, gpus in self.nodes.items()
+        )
+
+
+NO_GAIN = Gain()
+
+
+def _gains(world: World, fleet: FlavorFleet, held: Iterable[Lease]) -> dict[DomainFleet, Gain]:
+    found: dict[DomainFleet, Gain] = {}
+    for lease in {lease.key: lease for lease in held}.values():  # once, though two stages name it
+        for slots in lease.spec.slots:
+            state = world.fleet.states.get(slots.node)
+            domain = state.domain if state is not None and state.usable else None
+            if state is not None and domain is not None and fleet.domains.get(domain.key) is domain:
+                gain = found.setdefault(domain, Gain())
+                gain.gpus += len(slots.ordinals)
+                gain.nodes[state] = gain.nodes.get(state, 0) + len(slots.ordinals)
+    return found
+
+
+def _might(world: World, asked: Claimant, need: Need) -> bool:
+    """Whether it could find room if all were cut that its claim may leave without a payer. O(what may be taken back).
+
+    Those are the ones that have none, and those whom the family pays for out of a Budget that pays for it: whether its
+    claim displaces them is a question for the plugin, which costs more.
+    """
+    payers = {share.payer.budget for share in asked.cover.shares}
+    held = (
+        lease
+        for key in world.slack.takeable(need.flavor, world.now)
+        if (run := world.run(key)) is not None
+        and (run.status.funding.unfunded or any(one.budget in payers for one in run.status.payers))
+        for lease in leases_with(world, Unit(key))
+    )
+    return next(scopes(world, asked.fleet, need, held), None) is not None
+
+
+def leases_of(units: Iterable[Victim]) -> Iterator[Lease]:
+    """What stops with them."""
+    for unit in units:
+        yield from unit.leases
 
 
 def pools_in(world: World, nodes: Sequence[ScopeNode], units: Sequence[Victim]) -> list[Pool]:

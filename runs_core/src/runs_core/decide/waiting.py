@@ -103,8 +103,8 @@ class Turn:
         world, line = self.world, self.world.line
         more, line.slack = line.slack, set()
         if line.asked != world.fleet.freed:
-            more |= world.slack.keys()
-        for shape in [one for one in line.shapes.values() if one.need.flavor in more] if more else ():
+            more |= {flavor for flavor in world.flavors() if world.slack.ripe(flavor, world.now)}
+        for shape in [one for one in line.shapes.values() if _flavor(world, one.need) in more] if more else ():
             for queue in shape.queues.values():
                 if queue.band == FUNDABLE and (first := line.first(queue)) is not None:
                     self._push(first[1])
@@ -144,7 +144,11 @@ class Turn:
             return
         self.asked.add(key)
         explain = key in self.fresh or (world.funded and _says_otherwise(world, key, queue))
-        reclaims = band == FUNDABLE and bool(self.advice.stages) and entry.shape.need.flavor in world.slack
+        reclaims = (
+            band == FUNDABLE
+            and bool(self.advice.stages)
+            and world.slack.ripe(_flavor(world, entry.shape.need), world.now)
+        )
         if (
             not explain and not reclaims and _is_out_of_reach(world, entry.shape)
         ):  # what was free when it was woken has been taken since
@@ -314,6 +318,10 @@ def _never(world: World, need: Need) -> str:
     if found is None:
         return no_flavor(world, need).reasons[0].code
     return "" if fits_when_empty(world.fleet, found[1], need) else NEVER_FITS
+
+
+def _flavor(world: World, need: Need) -> str:
+    return need.flavor or world.sole_flavor() or ""
 
 
 def find_flavor(world: World, need: Need) -> tuple[str, FlavorFleet] | None:

@@ -104,7 +104,10 @@ class Loop:
 
     def next_moment(self) -> datetime | None:
         """When time alone gives the loop something to do."""
-        all_moments = (self.world.next_deadline(), self._moment, self._accounts.next_moment())
+        world = self.world
+        all_moments = [world.next_deadline(), self._moment, self._accounts.next_moment()]
+        if len(world.line):
+            all_moments.append(world.slack.next_moment())
         moments = [when for when in all_moments if when is not None]
         return min(moments, default=None)
 

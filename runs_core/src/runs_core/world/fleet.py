@@ -146,6 +146,10 @@ class DomainFleet:
         self.empty: list[int] | None = None
         self.moved = 0
 
+    def seats(self, gpus_per_pod: int) -> int:
+        """Pods that fit by free GPUs alone."""
+        return sum(mask.bit_count() * (level // gpus_per_pod) for level, mask in enumerate(self.levels))
+
     def empty_levels(self) -> list[int]:
         """Nodes by all the GPUs they have, as if nothing ran and none were cordoned; lost ones are not there.
 

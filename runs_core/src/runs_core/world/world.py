@@ -31,8 +31,9 @@ from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
 from runs_core.world.ledger import Ledger, entry, fold
 from runs_core.world.line import Line, Order
-from runs_core.world.needs import BARE, ask_of, need_of
+from runs_core.world.needs import BARE, ask_of, min_runtime_of, need_of
 from runs_core.world.resolutions import Kept, Resolutions
+from runs_core.world.slack import Slack, Slacks
 from runs_core.world.view import Index
 from runs_core.world.volumes import Volumes, name_of
 
@@ -70,8 +71,8 @@ class World:
     """Implements View. touched: runs that a change may have given something to do; the cycle empties it.
 
     funded: somebody answers who pays, so that runs stand in line with what they ask of the budgets. unpaid: the line
-    of those that hold GPUs and wait for somebody to pay for them. slack: by flavor, GPUs that nobody's own quota pays
-    for, where there are any: an owner's claim may take them back.
+    of those that hold GPUs and wait for somebody to pay for them. slack: who holds GPUs that nobody's own quota pays
+    for: an owner's claim may take them back.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -97,7 +98,7 @@ class World:
         self.gangs = Gangs()
         self.line = Line()
         self.unpaid = Line()
-        self.slack: dict[str, int] = {}
+        self.slack = Slacks()
         self._unpaid_moved: set[Key] = set()
         self._aside: set[Key] = set()
         self._paying: dict[str, int] = {}
@@ -541,6 +542,7 @@ class World:
             self._tell(c.TimePassed(now))
         self.now = now
         if not self._supposed:
+            self.line.slack.update(self.slack.pass_to(now))
             while (when := self.next_deadline()) is not None and when <= now:
                 _, key = heapq.heappop(self._deadlines)
                 del self._due[key]
@@ -570,15 +572,15 @@ class World:
         self._touch(key)
 
     def _slacken(self, old: Run | None, run: Run | None) -> None:
-        for known, sign in ((old, -1), (run, 1)):
-            gpus = known.status.funding.unfunded + known.status.funding.shared if known is not None else 0
-            if known is not None and gpus:
-                flavor = known.spec.resources.flavor or ""
-                left = self.slack.pop(flavor, 0) + sign * gpus
-                if left:
-                    self.slack[flavor] = left
-                if sign > 0 and not self._supposed:
-                    self.line.slack.add(flavor)
+        known = run or old
+        assert known is not None
+        slack, held = None, known.status.funding
+        if run is not None and run.status.started_at is not None and (held.unfunded or held.shared):
+            flavor = self.slack.flavor(run.key) or run.spec.resources.flavor or self.sole_flavor() or ""
+            spared = run.status.started_at + min_runtime_of(run.spec, self.settings.reclaim)
+            slack = Slack(flavor, held.unfunded, held.shared, spared)
+        if self.slack.put(known.key, slack, self.now) and slack is not None and not self._supposed:
+            self.line.slack.add(slack.flavor)
 
     def _depend(self, key: Key, old: Run | None, run: Run | None) -> None:
         before = old.spec.after if old is not None and not old.status.phase.terminal else ()

@@ -1,0 +1,86 @@
+"""Who holds GPUs that nobody's own quota pays for, and from when on they may be taken back."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import NamedTuple
+
+from runs_core.values.meta import Key
+
+NOBODY: AbstractSet[Key] = frozenset()
+
+
+class Slack(NamedTuple):
+    """One run's. flavor: of its GPUs. spared: until when nothing is taken from it."""
+
+    flavor: str
+    unfunded: int
+    shared: int
+    spared: datetime
+
+
+class Slacks:
+    """By run, each in the heap of its flavor until its time has come. A lookup costs what has come since the last."""
+
+    def __init__(self) -> None:
+        self._of: dict[Key, Slack] = {}
+        self._ripe: dict[str, set[Key]] = {}
+        self._green: dict[str, list[tuple[datetime, Key]]] = {}
+
+    def flavor(self, key: Key) -> str | None:
+        """Of what this run is known to hold."""
+        known = self._of.get(key)
+        return known.flavor if known is not None else None
+
+    def put(self, key: Key, slack: Slack | None, now: datetime) -> bool:
+        """It now holds that; None: nothing of the kind. Whether more may be taken back by it than before."""
+        known = self._of.pop(key, None)
+        if slack is not None:
+            self._of[key] = slack
+        if known == slack:
+            return False
+        if known is not None:
+            self._ripe.get(known.flavor, set()).discard(key)
+        if slack is None:
+            return False
+        if slack.spared <= now:
+            self._ripe.setdefault(slack.flavor, set()).add(key)
+            return True
+        heapq.heappush(self._green.setdefault(slack.flavor, []), (slack.spared, key))
+        return False
+
+    def ripe(self, flavor: str, now: datetime) -> bool:
+        """Whether anything of this flavor may be taken back by now."""
+        self._ripen(flavor, now)
+        return bool(self._ripe.get(flavor))
+
+    def takeable(self, flavor: str, now: datetime) -> AbstractSet[Key]:
+        """Who has some of this flavor that may be taken back by now."""
+        self._ripen(flavor, now)
+        return self._ripe.get(flavor, NOBODY)
+
+    def pass_to(self, now: datetime) -> list[str]:
+        """The flavors of which more may be taken back than the last time that this was asked."""
+        return [flavor for flavor in sorted(self._green) if self._ripen(flavor, now)]
+
+    def next_moment(self) -> datetime | None:
+        """When time alone lets more be taken back."""
+        for heap in self._green.values():
+            while heap and self._stale(*heap[0]):
+                heapq.heappop(heap)
+        return min((heap[0][0] for heap in self._green.values() if heap), default=None)
+
+    def _ripen(self, flavor: str, now: datetime) -> bool:
+        heap, more = self._green.get(flavor), False
+        while heap and (heap[0][0] <= now or self._stale(*heap[0])):
+            when, key = heapq.heappop(heap)
+            if not self._stale(when, key):
+                self._ripe.setdefault(flavor, set()).add(key)
+                more = True
+        return more
+
+    def _stale(self, when: datetime, key: Key) -> bool:
+        known = self._of.get(key)
+        return known is None or known.spared != when
