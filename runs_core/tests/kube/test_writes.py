@@ -69,6 +69,44 @@ def test_a_closure_names_the_very_lease_so_that_none_comes_back() -> None:
     assert body["metadata"]["uid"] == "told-by-the-server"
 
 
+class Deleting(Server):
+    """Has a lease that somebody deletes: it goes with the write that takes its last finalizer off, unseen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Object] = []
+
+    def apply(self, path: str, body: Object, **more: Any) -> tuple[int, Object]:  # noqa: ANN401  # as the real one
+        answer = super().apply(path, body, **more)
+        if body["metadata"].get("finalizers"):
+            self.seen.append(answer[1])
+        return answer
+
+
+class AtOnce(Writes):
+    """Closes a lease in one write, whether somebody deletes it or not."""
+
+    def close(self, lease: Lease) -> Object:
+        return super().close(attrs.evolve(lease, meta=attrs.evolve(lease.meta, deleting=None)))
+
+
+def seen_closed(kind: type[Writes]) -> bool:
+    """Whether anybody who watches ever sees the lease closed."""
+    server = Deleting()
+    going = attrs.evolve(SHUT, meta=attrs.evolve(SHUT.meta, deleting=A_MONDAY))
+    kind(server, lambda _: None, lambda _: None, ()).write(CloseLease(going))
+    assert "finalizers" not in server.sent[-1][2]["metadata"], "it is let go in the end"
+    return any(one["status"]["closed"] for one in server.seen)
+
+
+def test_a_lease_that_is_being_deleted_is_seen_closed_before_it_goes() -> None:
+    assert seen_closed(Writes)
+
+
+def test_a_lease_that_goes_with_its_closure_is_found_out() -> None:
+    assert not seen_closed(AtOnce)
+
+
 def test_a_lease_that_the_server_keeps_open_does_not_count_as_closed() -> None:
     with pytest.raises(Refused, match="of another release") as refused:
         writes(Server(apart=True)).write(CloseLease(SHUT))

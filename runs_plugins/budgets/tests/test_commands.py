@@ -61,6 +61,54 @@ def test_usage_is_a_table_for_people(fleet: str) -> None:
     assert row.split()[:9] == ["vision", "main", "vision", "H100", "12", "8", "0", "0", "4"]
 
 
+TAKING = """
+apiVersion: runs.dev/v1alpha1
+kind: Budget
+metadata: {name: org}
+spec:
+  owner: org
+  namespaces: {names: [default]}
+  envelopes: [{name: main, flavor: H100, gpus: 16}]
+---
+apiVersion: runs.dev/v1alpha1
+kind: Budget
+metadata: {name: guest}
+spec: {owner: guest, namespaces: {names: [default]}}
+"""
+SLOW = """
+apiVersion: runs.dev/v1alpha1
+kind: Run
+metadata: {name: slow, annotations: {runs.dev/simulated-shutdown: 5m}}
+spec: {owner: guest, resources: {gpus: 16, flavor: H100}, runtime: {minRuntime: 1m, checkpointGrace: 5m}}
+"""
+
+
+def test_what_is_being_taken_back_is_listed_as_open_until_its_beneficiary_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """slow, unfunded, has 5 minutes to go: org's run starts when they are over."""
+    for name in ("RUNS_PLUGINS", "RUNS_LOCAL"):
+        monkeypatch.delenv(name, raising=False)
+    path = str(tmp_path / "fleet.db")
+    for name, text in (("budgets", TAKING), ("slow", SLOW)):
+        (tmp_path / name).write_text(text)
+    called(path, "cluster", "init", "--nodes", "2", "--flavor", "H100", "--at", "2026-01-05T08:00:00Z")
+    called(path, "cluster", "apply", "-f", str(tmp_path / "budgets"))
+    called(path, "submit", "-f", str(tmp_path / "slow"))
+    called(path, "cluster", "advance", "2m")
+    assert called(path, "resolve", "list", "--open") == "Nothing is being taken back.\n"
+    called(path, "submit", "wide", "--gpus", "16", "--owner", "org")
+    called(path, "cluster", "advance", "1m")
+    assert called(path, "resolve", "list", "--open", "-o", "name").split() == ["resolution-1"]
+    head, row = called(path, "resolve", "list", "--open").splitlines()
+    told = dict(zip(head.split(), row.split(), strict=False))
+    assert (told["FOR"], told["CUT"], told["UNITS"], told["PHASE"]) == ("default/wide", "16", "1", "Activating")
+    called(path, "cluster", "advance", "5m")
+    assert called(path, "resolve", "list", "--open") == "Nothing is being taken back.\n"
+    [kept] = json.loads(called(path, "resolve", "list", "-o", "json"))["items"]
+    assert kept["status"]["phase"] == "Released"
+
+
 FAMILY = """
 apiVersion: runs.dev/v1alpha1
 kind: Budget
