@@ -16,7 +16,7 @@ from types import MappingProxyType
 from benchmarks.measure import median_ratio
 from benchmarks.plugged import PLUGINS
 from benchmarks.result import Goal, Result, Side
-from benchmarks.sound import Unusable
+from benchmarks.sound import Unusable, demand_answers
 from benchmarks.workload import BEGIN, FLAVOR, NAMESPACE, NODE_GPUS, nodes
 from runs_budgets.sections import Envelope, Quota, Terms
 from runs_core.cluster.trace.cluster import TraceCluster
@@ -99,8 +99,9 @@ class Line:
         return sum(tally.asked for tally in self.advice.tallies if tally.hook == "runs_cover")
 
     def demand_full(self) -> None:
-        """No GPU is free, and all that wait of those owners have been told that nobody pays for them."""
+        """No GPU is free, no hook failed, and all that wait of those owners know that nobody pays for them."""
         world = self.loop.world
+        demand_answers(self.advice)
         if free := world.free_gpus(FLAVOR):
             raise Unusable(f"{free} GPUs are free")
         told = [

@@ -11,12 +11,13 @@ from types import MappingProxyType
 
 from benchmarks.measure import median_ratio
 from benchmarks.result import Goal, Result, Side
-from benchmarks.sound import Unusable, demand_busy, demand_sound
+from benchmarks.sound import Unusable, demand_answers, demand_busy, demand_sound
 from benchmarks.workload import FLAVOR, NODE_GPUS, Demand, Owner, Player
 from runs_borrowing import plugin as borrowing
 from runs_borrowing.sections import Borrowing
 from runs_budgets import plugin as budgets
 from runs_budgets.sections import Envelope, Lending, Quota
+from runs_core.hooks.ask import PluginAdvice
 from runs_core.serve.loop import Loop
 from runs_core.serve.process import settle_memory
 from runs_core.values.classes import Split
@@ -114,6 +115,8 @@ def compare(
         demand_busy(player, player.utilisation)
         demand_sound(player)
     classes = demand_funded(both)
+    if isinstance(both.loop.advice, PluginAdvice):
+        demand_answers(both.loop.advice)
     kinds = {f"decisions: {kind}": made for kind, made in sorted(both.kinds.items())}
     return Result(
         name=NAME,

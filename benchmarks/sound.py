@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from benchmarks.workload import FLAVOR, Player
+from runs_core.hooks.ask import PluginAdvice
 from runs_core.values.node import Domain
 from runs_core.world.invariants import breaches
 from runs_core.world.world import World
@@ -34,6 +35,14 @@ def demand_sound(player: Player) -> None:
     wrong = [breach.what for breach in breaches(world, frozenset())] + list(miscounted(world))
     if wrong:
         raise Unusable(f"{len(wrong)} things are wrong at the end, the first: {wrong[0]}")
+
+
+def demand_answers(advice: PluginAdvice) -> None:
+    """No plugin failed: one whose index is broken is not even asked any more."""
+    if failed := [tally for tally in advice.tallies if tally.failed]:
+        raise Unusable(
+            f"{failed[0].plugin} failed {failed[0].failed} times in {failed[0].hook}: {failed[0].last_failure}"
+        )
 
 
 def miscounted(world: World) -> Iterator[str]:

@@ -10,13 +10,14 @@ import attrs
 import pytest
 from benchmarks import explanation, out_of_quota, placement, plugged, taking_back, throughput, waiting
 from benchmarks.result import Goal, Result
-from benchmarks.sound import Unusable, demand_busy, demand_sound, miscounted, used_now
-from benchmarks.workload import FLAVOR, Demand, Player
+from benchmarks.sound import Unusable, demand_answers, demand_busy, demand_sound, miscounted, used_now
+from benchmarks.workload import BEGIN, FLAVOR, Demand, Player
 
 from runs_core.decide import victims
 from runs_core.decide.advice import Advice
 from runs_core.decide.waiting import consider
 from runs_core.serve.loop import Loop
+from runs_core.testing.plugins import a_plugin, advice_of
 from runs_core.values.change import NodeGone, NodeSeen
 from runs_core.values.decision import Outcome
 from runs_core.values.funding import Ask
@@ -190,6 +191,17 @@ def test_a_line_of_which_each_run_asks_for_itself_who_pays_misses_the_count(monk
     monkeypatch.setattr(World, "ask", alone)
     broken = out_of_quota_of(each_turn(lambda world: world.line.unhear()))
     assert not goal(broken, "questions who pays").met
+
+
+def test_a_plugin_that_has_failed_is_no_evidence() -> None:
+    def runs_cover() -> object:
+        raise ValueError("the disk is full")
+
+    advice = advice_of({"broken": a_plugin(runs_cover)})
+    demand_answers(advice)
+    advice.offers(Ask(owner="vision", flavor=FLAVOR, gpus=8), World(), BEGIN)
+    with pytest.raises(Unusable, match="broken failed 1 times in runs_cover: ValueError: the disk is full"):
+        demand_answers(advice)
 
 
 def test_a_line_that_waits_for_room_is_no_evidence_of_quota() -> None:
