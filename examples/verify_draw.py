@@ -21,8 +21,8 @@ def place(unit):
 
 def drawn(spec, evidence):
     """Every unit taken, in order, as (pool, unit, blocks used): what the seed says that it should be."""
-    to, seed, used, left = spec["beneficiary"], spec["seed"], 0, spec["deficitGPUs"]
-    head = f"runs.dev/v1|{to['uid']}|{to['attempt']}|{spec['number']}|{seed['ledgerHead']}|{seed['nonce']}"
+    to, seed, used, left = spec.get("beneficiary") or spec["request"], spec["seed"], 0, spec["deficitGPUs"]
+    head = f"runs.dev/v1|{to['uid']}|{to.get('attempt', 0)}|{spec['number']}|{seed['ledgerHead']}|{seed['nonce']}"
 
     def below(bound):
         nonlocal used

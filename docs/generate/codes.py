@@ -84,6 +84,7 @@ ELSEWHERE = {
         "history and event",
         "What was taken back for the run will not be given to it; others may have it.",
     ),
+    "Freed": ("status of a Resolution", "All that was taken back by hand has gone."),
     "NodeGone": ("status of a Resolution", "A node whose places were bound takes nothing new."),
     "StartedOtherwise": ("status of a Resolution", "The run has started elsewhere."),
     "Unfundable": ("status of a Resolution", "Its payers would not pay any more as they did when it was decided."),

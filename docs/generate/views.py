@@ -16,6 +16,7 @@ from runs_core.schema.names import camel
 from runs_core.serve import summary
 from runs_core.serve.doctor.finding import Diagnosis
 from runs_core.serve.summary import Summary
+from runs_core.serve.views.by_hand import ByHand
 from runs_core.serve.views.explain import Explanation
 from runs_core.serve.views.plan import Plan
 from runs_core.serve.views.queue import Line
@@ -46,6 +47,13 @@ VIEWS: Mapping[str, tuple[type, str]] = {
     "cluster status": (
         Status,
         "`runs cluster status`, and `cluster` `init`, `delete`, `advance`, `lose`, `restore`, `cordon`, `uncordon`.",
+    ),
+    "resolve run": (
+        ByHand,
+        (
+            "`runs resolve run`, before or, with `--apply`, after it. Exit code 1 where there would not be enough, or "
+            "nothing came of it."
+        ),
     ),
     "resolve verify": (
         Verification,

@@ -98,7 +98,7 @@ def pay_blocks(found: Plan) -> list[Block]:
     """Who was asked to pay, and who would be cut."""
     blocks: list[Block] = [_cover_table(found.cover)] if found.cover else []
     if found.cuts:
-        blocks.append(_cut_table(found.cuts))
+        blocks.append(cut_table(found.cuts))
     elif found.spared is not None:
         told = f"{counted(found.spared.gpus, 'GPU')} of work that could be cut: safe for now"
         lines = [f"{told}, the first of it until {moment(found.spared.until)}"]
@@ -114,7 +114,8 @@ def _cover_table(cover: tuple[Asked, ...]) -> Table:
     return Table(columns=columns, rows=rows, title="Who was asked to pay")
 
 
-def _cut_table(cuts: tuple[MayBeCut, ...]) -> Table:
+def cut_table(cuts: tuple[MayBeCut, ...]) -> Table:
+    """Each with its odds."""
     known = all(one.odds is not None for one in cuts)
     title = (
         "Who may be cut" if known else f"Who may be cut (more than {MOST_WAYS} ways to draw: no odds are worked out)"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runs_cli.actions import by_hand
 from runs_cli.answer import Block, Column, Fields, Notes, Table, answer, listed
 from runs_cli.options import asked
 from runs_cli.session import opened
 from runs_cli.session.port import CUTS, Session
 from runs_cli.words import NONE, moment
 from runs_core.decide.draw import seed_text
+from runs_core.decide.resolve import drawn_for
 from runs_core.schema.convert import Object
 from runs_core.schema.evidence import unpacked
 from runs_core.serve.views.plain import plain
@@ -88,14 +90,14 @@ def _whole(body: Object, text: str) -> Object:
 def _blocks(found: Resolution, evidence: Evidence) -> list[Block]:
     spec, to = found.spec, found.spec.beneficiary
     need = f"{spec.need.gpus} {spec.need.flavor}, {spec.need.gpus_per_pod} a pod"
-    seed = NONE
-    if to is not None:
-        seed = seed_text(to.uid, to.attempt, spec.number, int(spec.seed.ledger_head, 16), spec.seed.nonce)
+    uid, attempt = drawn_for(spec.beneficiary, spec.request)
+    seed = seed_text(uid, attempt, spec.number, int(spec.seed.ledger_head, 16), spec.seed.nonce)
     pairs = [
         ("Resolution", found.name),
         ("Trigger", str(spec.trigger)),
         ("At", moment(spec.at)),
         ("For", _for(found)),
+        ("Request", spec.request.uid if spec.request is not None else NONE),
         ("Owner", to.owner or NONE if to is not None else NONE),
         ("Need", need + (f", {spec.need.group_gpus} a group" if spec.need.group_gpus else "")),
         ("Scope", ", ".join(spec.scope)),
@@ -175,3 +177,7 @@ def _told(told: Verification) -> list[Block]:
     verdict = "all of it follows from its evidence" if told.verified else "it differs"
     fields = Fields(pairs=[("Resolution", told.resolution), ("Verified", verdict), ("Nonce bound by", bound)])
     return [fields, *([] if told.verified else [Notes(title="Differences", lines=told.differences)])]
+
+
+def run(*, flavor: str, gpus: int, domain: str | None, apply: bool) -> int:
+    return by_hand.run(flavor=flavor, gpus=gpus, domain=domain, apply=apply)

@@ -55,12 +55,39 @@ def verify() -> None:
     """
 
 
+@declare(
+    "run",
+    examples=(
+        ("Who would be cut for 16 GPUs in one domain?", "runs resolve run --flavor h100 --gpus 16 --domain rack-7"),
+        (
+            "Take them back (cordon the nodes before, to keep them free):",
+            "runs resolve run --flavor h100 --gpus 16 --domain rack-7 --apply",
+        ),
+    ),
+)
+@click.option("--flavor", required=True, metavar="NAME", help="GPU flavor.")
+@click.option(
+    "--gpus", required=True, type=click.IntRange(1, 10_000_000), metavar="N", help="GPUs that are to be free."
+)
+@click.option("--domain", metavar="NAME", help="In this fabric domain (its name, or region/cluster/name); any without.")
+@click.option("--apply", is_flag=True, help="Do it; without it nothing is changed.")
+def run() -> None:
+    """GPUs taken back by hand, for maintenance: who may be cut and how likely, and with --apply the taking-back itself.
+
+    Runs are cut in the order of the stages, by the same draw, and with the same protections as for a run that waits;
+    but what comes free is bound to nobody, so that cordoned nodes count as well and the others are anybody's again. The
+    request is an annotation of a node, so that it takes the right to patch nodes, as cordoning does. Exit code 1: there
+    would not be enough, or nothing came of it.
+    """
+
+
 resolve = LazyGroup(
     name="resolve",
     help="Who was cut for whom, and whether the draw was fair.",
     places={
         "list": Place("runs_cli.commands.resolve:list_", "Who was cut for whom."),
         "show": Place("runs_cli.commands.resolve:show", "Need, cuts, draws and seed of one."),
+        "run": Place("runs_cli.commands.resolve:run", "Take GPUs back by hand."),
         "verify": Place("runs_cli.commands.resolve:verify", "Work one out again, and compare."),
     },
     examples=(

@@ -12,8 +12,8 @@ import click
 from runs_cli.enabled import known_plugins, loaded_settings
 from runs_cli.failures import Code, Stop, nearest
 from runs_cli.options import Asked
-from runs_cli.session.looking import Looking
-from runs_cli.session.port import History
+from runs_cli.session.looking import Looking, answer_among
+from runs_cli.session.port import CUTS, History
 from runs_cli.words import key_of
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.client import Client
@@ -30,6 +30,7 @@ from runs_core.errors import InvalidInput, Problem, Unavailable
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import Registry
 from runs_core.schema.convert import Object, lease_from_object, run_from_object
+from runs_core.schema.requests import RESOLVE
 from runs_core.serve.doctor.diagnose import diagnose
 from runs_core.serve.doctor.evidence import gather
 from runs_core.serve.doctor.finding import Diagnosis
@@ -294,6 +295,14 @@ class Live(Looking):
         except Refused as refusal:
             raise _said_no(refusal, {"namespace": run.namespace, "name": run.name}) from refusal
         self.world.apply(RunSeen(run_from_object(body, self.plugins.sections)))
+
+    def ask(self, node: str, text: str | None) -> None:
+        self.client.patch("Node", Key("", node), {"metadata": {"annotations": {RESOLVE: text}}})
+
+    def answer_to(self, uid: str) -> Resolution | None:
+        for change in self.lists.look(CUTS, None).changes():
+            self.world.apply(change)
+        return answer_among(self.world.resolutions(), uid)
 
 
 def _said_no(refusal: Refused, metadata: Object) -> Exception:

@@ -14,7 +14,7 @@ import attrs
 from runs_cli.enabled import known_plugins, loaded_settings
 from runs_cli.failures import Code, Stop, nearest
 from runs_cli.options import DEFAULT_NAMESPACE, Asked
-from runs_cli.session.looking import Looking
+from runs_cli.session.looking import Looking, answer_among
 from runs_cli.session.port import History, key_in
 from runs_core.cluster.local import LocalCluster, Objects, Store
 from runs_core.errors import InvalidInput, Problem
@@ -24,6 +24,7 @@ from runs_core.schema.changes import changes_refused
 from runs_core.schema.convert import Object, budget_from_object, lease_from_object, run_from_object
 from runs_core.schema.manifest import validate
 from runs_core.schema.nodes import node_to_object
+from runs_core.schema.requests import RESOLVE
 from runs_core.serve import drive
 from runs_core.serve.loop import Loop
 from runs_core.settings import Settings
@@ -193,6 +194,16 @@ class Local(Looking):
             self._allowed(old, body)
 
         self.objects.edit("Run", run, edit, version=version or None)
+
+    def ask(self, node: str, text: str | None) -> None:
+        def edit(body: Object) -> None:
+            _merge(body["metadata"], {"annotations": {RESOLVE: text}})
+
+        self.objects.edit("Node", Key("", node), edit)
+        self.settle()
+
+    def answer_to(self, uid: str) -> Resolution | None:
+        return answer_among(self.world.resolutions(), uid)
 
     def _allowed(self, old: Object, new: Object) -> None:
         """InvalidInput: the one must not follow the other."""

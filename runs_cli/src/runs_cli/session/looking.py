@@ -11,6 +11,7 @@ import attrs
 from runs_cli.failures import Stop, nearest
 from runs_cli.options import Asked
 from runs_cli.words import key_of
+from runs_core.decide.manual import Foreseen, foresee
 from runs_core.decide.odds import Prospect, foreseen
 from runs_core.decide.waiting import consider
 from runs_core.errors import InvalidInput
@@ -24,6 +25,7 @@ from runs_core.serve.views.remedies import remedies
 from runs_core.values.budget import Budget
 from runs_core.values.decision import Held, Starts, Waits
 from runs_core.values.meta import Key
+from runs_core.values.request import Request
 from runs_core.values.resolution import Resolution, resolution_name
 from runs_core.values.run import Run, RunSpec
 from runs_core.world.world import World
@@ -114,6 +116,9 @@ class Looking:
     def foreseen(self, run: Run, outcome: Held | Waits | Starts) -> Prospect | None:
         return foreseen(self.world, run, outcome.cover, self.advice) if isinstance(outcome, Waits) else None
 
+    def foresee(self, request: Request) -> Foreseen:
+        return foresee(self.world, request, self.advice)
+
     def remedies(self, run: Run) -> tuple[Remedy, ...]:
         def tried(spec: RunSpec) -> object:
             return consider(self.world, attrs.evolve(run, spec=spec), self.advice)
@@ -128,3 +133,8 @@ def _program(asked: Asked) -> str:
     """How a command line for the same cluster begins."""
     options = (("--local", asked.local), ("--context", asked.context), ("--kubeconfig", asked.kubeconfig))
     return shlex.join(["runs", *(word for name, value in options if value is not None for word in (name, value))])
+
+
+def answer_among(resolutions: Sequence[Resolution], uid: str) -> Resolution | None:
+    """The one that answers the request."""
+    return next((one for one in resolutions if one.spec.request is not None and one.spec.request.uid == uid), None)

@@ -9,6 +9,7 @@ from typing import Protocol
 import attrs
 
 from runs_cli.options import Asked
+from runs_core.decide.manual import Foreseen
 from runs_core.decide.odds import Prospect
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import Registry
@@ -19,6 +20,7 @@ from runs_core.values.budget import Budget
 from runs_core.values.decision import Held, Starts, Waits
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
+from runs_core.values.request import Request
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.world.world import World
@@ -168,6 +170,10 @@ class Session(Protocol):
         """(plugin, line)."""
         ...
 
+    def foresee(self, request: Request) -> Foreseen:
+        """Who may be cut for it."""
+        ...
+
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def submit(self, body: Object, *, dry_run: bool = False) -> tuple[Object, str]:
@@ -179,6 +185,14 @@ class Session(Protocol):
 
     def amend(self, run: Key, change: Mapping[str, object], version: str = "") -> None:
         """Change these fields of its spec, as a JSON merge patch. version: the resourceVersion that it must have."""
+        ...
+
+    def ask(self, node: str, text: str | None) -> None:
+        """Ask something of the scheduler, on a node. None: no more."""
+        ...
+
+    def answer_to(self, uid: str) -> Resolution | None:
+        """The resolution that answers the request; None: there is none so far."""
         ...
 
 

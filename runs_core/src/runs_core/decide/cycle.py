@@ -9,6 +9,7 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.hold import failed_upstream, hold, holds
 from runs_core.decide.lifecycle import is_at_rest, lifecycle, unwanted
+from runs_core.decide.manual import by_hand
 from runs_core.decide.paying import reclassed, stamped
 from runs_core.decide.release import Cause, late_pods, orphaned, release, removal
 from runs_core.decide.standing import stand
@@ -27,6 +28,8 @@ MOST_PASSES = 10_000
 def cycle(world: World, advice: Advice, clock: Clock) -> Batch:
     """All decisions that can be taken now. clock: seconds, only to tell how long each stage took."""
     batch = Batch(world)
+    if world.requests:
+        by_hand(world, advice, batch)
     for _ in range(MOST_PASSES):
         fresh = _attend(world, advice, batch, clock)
         ask_line(world, advice, batch, fresh, clock)

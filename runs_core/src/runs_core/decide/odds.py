@@ -77,11 +77,12 @@ def prospect(world: World, asked: Claimant, advice: Advice, most: int = MOST_WAY
 
         one = draws(Way())
         if one is not None and place_without(world, asked, need, domains=domains, taken=one, advice=advice):
-            return _prospect(chances(draws, pools, most), found)
-    return _prospect((), found)
+            return prospect_of(chances(draws, pools, most), found)
+    return prospect_of((), found)
 
 
-def _prospect(found: tuple[Chance, ...], among: Victims) -> Prospect:
+def prospect_of(found: tuple[Chance, ...], among: Victims) -> Prospect:
+    """With what is spared beside them."""
     return Prospect(
         chances=found,
         spared_gpus=sum(gpus for _, gpus in among.spared),
@@ -98,13 +99,13 @@ def chances(draws: Draws, pools: Sequence[Pool], most: int = MOST_WAYS) -> tuple
             break
         for unit, _ in taken.cuts:
             odds[unit.place] = odds.get(unit.place, Fraction()) + chance
-    found = [
-        Chance(unit=unit, stage=pool.stage, odds=None if odds is None else odds[unit.place])
-        for pool in pools
-        for unit in pool.candidates
-        if odds is None or unit.place in odds
-    ]
-    return tuple(sorted(found, key=lambda one: (-(one.odds or 0), one.unit.place)))
+    found: dict[Place, Chance] = {}  # by the first stage that names it: a later one has only what is left
+    for pool in pools:
+        for unit in pool.candidates:
+            if odds is None or unit.place in odds:
+                one = Chance(unit=unit, stage=pool.stage, odds=None if odds is None else odds[unit.place])
+                found.setdefault(unit.place, one)
+    return tuple(sorted(found.values(), key=lambda one: (-(one.odds or 0), one.unit.place)))
 
 
 def ways(draws: Draws, most: int) -> Iterator[tuple[Fraction, Taken | None]]:

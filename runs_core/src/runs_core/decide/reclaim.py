@@ -77,7 +77,7 @@ def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]
             continue
         resolution = resolution_of(question, taken, bound=bound_of(placement), payers=paid_of(said.shares))
         closures = {stage.name: stage for stage in stages_for(advice, said, due=asked.due)}
-        cuts = [_cut(world, cut, resolution, closures[cut.stage]) for cut in resolution.spec.cuts]
+        cuts = [cut_decision(world, cut, resolution, closures[cut.stage]) for cut in resolution.spec.cuts]
         return [_beneficiary(world, run, resolution, placement), *cuts]
     return ()
 
@@ -254,7 +254,7 @@ def _beneficiary(world: World, run: Run, resolution: Resolution, placement: Plac
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=effects)
 
 
-def _cut(world: World, cut: Cut, resolution: Resolution, stage: Stage) -> Decision:
+def cut_decision(world: World, cut: Cut, resolution: Resolution, stage: Stage) -> Decision:
     """A whole run: its grace, then the line again at its admission time, or the end."""
     victim = world.run(cut.run)
     assert victim is not None

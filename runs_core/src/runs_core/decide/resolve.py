@@ -13,6 +13,7 @@ from runs_core.schema.evidence import packed, spec_digest
 from runs_core.values.meta import Meta
 from runs_core.values.nonces import Chain, Nonces
 from runs_core.values.resolution import (
+    Asker,
     Beneficiary,
     Bound,
     Candidate,
@@ -32,14 +33,20 @@ from runs_core.values.resolution import (
 
 Grouped = Callable[[Sequence[Candidate]], Iterable[Pool]]
 NO_DIGEST = "0" * 64
+NO_ATTEMPT = 0
+"""Of a resolution that nobody starts by."""
 
 
 @attrs.frozen(kw_only=True)
 class Question:
-    """What a taking-back is decided from, candidates aside. head: of the ledger. chain: as it stands now."""
+    """What a taking-back is decided from, candidates aside. head: of the ledger. chain: as it stands now.
+
+    One of beneficiary and request is there.
+    """
 
     trigger: Trigger
-    beneficiary: Beneficiary
+    beneficiary: Beneficiary | None = None
+    request: Asker | None = None
     need: Wanted
     nodes: tuple[ScopeNode, ...]
     at: datetime
@@ -53,8 +60,17 @@ class Question:
 
     @property
     def seed(self) -> str:
-        to = self.beneficiary
-        return seed_text(to.uid, to.attempt, self.number, self.head, self.nonces.nonce(self.number))
+        uid, attempt = drawn_for(self.beneficiary, self.request)
+        return seed_text(uid, attempt, self.number, self.head, self.nonces.nonce(self.number))
+
+
+def drawn_for(beneficiary: Beneficiary | None, request: Asker | None) -> tuple[str, int]:
+    """The uid and the attempt that are part of the seed. ValueError: nobody asked."""
+    if beneficiary is not None:
+        return beneficiary.uid, beneficiary.attempt
+    if request is None:
+        raise ValueError("got neither a beneficiary nor a request")
+    return request.uid, NO_ATTEMPT
 
 
 @attrs.frozen(kw_only=True)
@@ -117,6 +133,7 @@ def resolution_of(
         number=number,
         at=question.at,
         beneficiary=question.beneficiary,
+        request=question.request,
         need=question.need,
         scope=tuple(sorted({node.domain for node in question.nodes})),
         deficit_gpus=short_by(question.need, question.nodes),

@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from runs_core.decide.draw import Stream, seed_text
 from runs_core.decide.fit import Fit, short_by
-from runs_core.decide.resolve import as_cut, work_out
+from runs_core.decide.resolve import as_cut, drawn_for, work_out
 from runs_core.errors import InvalidInput
 from runs_core.schema.evidence import spec_digest, unpacked
 from runs_core.values.classes import COURTESY
@@ -101,11 +101,9 @@ def _rights(evidence: Evidence) -> Iterator[str]:
 
 def _again(spec: ResolutionSpec, evidence: Evidence) -> Iterator[str]:
     """Draw anew, and compare."""
-    if spec.beneficiary is None:
-        yield "spec.beneficiary: got none, want the run whose uid is part of the seed"
-        return
-    to, seed = spec.beneficiary, spec.seed
-    text = seed_text(to.uid, to.attempt, spec.number, int(seed.ledger_head, 16), seed.nonce)
+    seed = spec.seed
+    uid, attempt = drawn_for(spec.beneficiary, spec.request)
+    text = seed_text(uid, attempt, spec.number, int(seed.ledger_head, 16), seed.nonce)
     fit = Fit(spec.need, evidence.nodes)
     taken = work_out(Stream(text), short_by(spec.need, evidence.nodes), evidence.pools, fit.suffices)
     if taken is None:
@@ -144,6 +142,10 @@ def _spared(spec: ResolutionSpec, evidence: Evidence, fit: Fit) -> Iterator[str]
 
 def _bound(spec: ResolutionSpec, evidence: Evidence) -> Iterator[str]:
     """The places of the beneficiary: free now or after the cuts, as wide as it is, each group in one domain."""
+    if spec.beneficiary is None:
+        if spec.bound or spec.payers:
+            yield "spec.bound: got places or payers, want none: nobody gets what is taken"
+        return
     nodes = {node.name: node for node in evidence.nodes}
     gone = {(cut.namespace, cut.name, cut.group) for cut in spec.cuts}
     open_ = {(node.name, at) for node in evidence.nodes for at in node.free}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runs_core.schema.convert import Object
+from runs_core.schema.requests import RESOLVE, annotation_of, request_in
 from runs_core.schema.say import got
 from runs_core.settings import FleetSettings
 from runs_core.values.meta import Pairs, pairs
@@ -68,6 +69,7 @@ def _node(name: str, obj: object, fleet: FleetSettings) -> Node:
         cordoned=_cordoned(spec),
         taints=_taints(spec),
         labels=labels,
+        request=request_in(_map(metadata.get("annotations"), "metadata.annotations")),
     )
 
 
@@ -174,7 +176,8 @@ def node_to_object(node: Node, fleet: FleetSettings) -> Object:
         "kind": "Node",
         "metadata": {"name": node.name}
         | ({"uid": node.uid} if node.uid else {})
-        | ({"labels": labels} if labels else {}),
+        | ({"labels": labels} if labels else {})
+        | ({"annotations": {RESOLVE: annotation_of(node.request)}} if node.request is not None else {}),
         "spec": spec,
         "status": {
             "allocatable": {

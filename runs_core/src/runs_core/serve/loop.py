@@ -13,6 +13,7 @@ from runs_core.decide.aside import aside_effects
 from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.budget import Accounts
 from runs_core.decide.cycle import cycle
+from runs_core.decide.manual import released
 from runs_core.errors import Conflict
 from runs_core.settings import Settings
 from runs_core.values.change import TimePassed
@@ -74,6 +75,8 @@ class Loop:
         due = self._accounts.next_moment()
         if world.touched_budgets or (due is not None and due <= now):
             effects += self._accounts.effects(world, batch, self.advice)
+        if world.by_hand():
+            effects += released(world, batch)
         if world.touched_nodes:
             effects += aside_effects(world, batch)
         if effects:

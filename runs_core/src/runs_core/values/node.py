@@ -7,6 +7,7 @@ from typing import NamedTuple
 import attrs
 
 from runs_core.values.meta import Pairs
+from runs_core.values.request import Request
 
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 MOST_NODE_GPUS = 1024
@@ -37,6 +38,7 @@ class Node:
     """Allocatable amounts: gpus of its flavor's resource, thousandths of a core, bytes, bytes, pods.
 
     ready: its Ready condition is True. cordoned: spec.unschedulable. uid: tells it from a later node of the same name.
+    request: what an administrator asks of the scheduler here.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Node:
     cordoned: bool = False
     taints: tuple[Taint, ...] = ()
     labels: Pairs = ()
+    request: Request | None = None
 
     @property
     def lost(self) -> bool:

@@ -28,6 +28,7 @@ class Trigger(StrEnum):
     """What asked for it."""
 
     RECLAIM = "Reclaim"
+    MANUAL = "Manual"
 
 
 class ResolutionPhase(StrEnum):
@@ -190,6 +191,13 @@ class Beneficiary:
 
 
 @attrs.frozen(kw_only=True)
+class Asker:
+    """Who asked for it, where nobody gets what is taken."""
+
+    uid: str = field(Fact(doc="Of the request.", max_length=253))
+
+
+@attrs.frozen(kw_only=True)
 class Wanted:
     """What must fit."""
 
@@ -256,6 +264,14 @@ class Paid:
         field="beneficiary",
         check=lambda spec: spec.trigger is not Trigger.RECLAIM or spec.beneficiary is not None,
     ),
+    Rule(
+        cel="self.trigger != 'Manual' || (has(self.request) && !has(self.beneficiary))",
+        message="want one, and no beneficiary: an administrator asked for it",
+        field="request",
+        check=lambda spec: (
+            spec.trigger is not Trigger.MANUAL or (spec.request is not None and spec.beneficiary is None)
+        ),
+    ),
 )
 @attrs.frozen(kw_only=True)
 class ResolutionSpec:
@@ -265,6 +281,7 @@ class ResolutionSpec:
     number: int = field(Fact(doc="Counts the resolutions of this installation, from 1.", minimum=1))
     at: datetime = field(Fact(doc="When it was decided."))
     beneficiary: Beneficiary | None = field(Fact(doc="Who gets it."), default=None)
+    request: Asker | None = field(Fact(doc="Who asked for it, where nobody gets it."), default=None)
     need: Wanted = field(Fact(doc="What must fit."))
     scope: tuple[str, ...] = field(Fact(doc="The domains: region/cluster/name.", min_items=1, max_items=10_000))
     deficit_gpus: int = field(Fact(doc="GPUs that the scope's free ones fall short by.", minimum=0, always=True))

@@ -19,6 +19,7 @@ class Resolutions:
     def __init__(self) -> None:
         self._by_name: dict[str, Resolution] = {}
         self._activating: dict[Key, dict[int, Resolution]] = {}
+        self._by_hand: dict[str, Resolution] = {}
         self._chain = Chain()
         self.nonces: Nonces | None = None
 
@@ -33,6 +34,10 @@ class Resolutions:
         """The last one that is being carried out for this run."""
         found = self._activating.get(run)
         return found[max(found)] if found else None
+
+    def by_hand(self) -> Sequence[Resolution]:
+        """Those without a beneficiary that are being carried out, by name."""
+        return [self._by_hand[name] for name in sorted(self._by_hand)]
 
     @property
     def chain(self) -> Chain:
@@ -84,7 +89,13 @@ class Resolutions:
     def _follow(self, old: Resolution | None, new: Resolution | None) -> None:
         """old: as it was, new: as it is; None: not there."""
         for one, there in ((old, False), (new, True)):
-            if one is None or one.spec.beneficiary is None or one.status.phase is not ResolutionPhase.ACTIVATING:
+            if one is None or one.status.phase is not ResolutionPhase.ACTIVATING:
+                continue
+            if one.spec.beneficiary is None:
+                if there:
+                    self._by_hand[one.name] = one
+                else:
+                    self._by_hand.pop(one.name, None)
                 continue
             run = one.spec.beneficiary.run
             of_run = self._activating.setdefault(run, {})

@@ -22,6 +22,7 @@ from runs_core.values.need import Need
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.nonces import Chain, Nonces
 from runs_core.values.pod import Pod
+from runs_core.values.request import Request
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Phase, Run
 from runs_core.values.storage import Storage
@@ -72,7 +73,7 @@ class World:
 
     funded: somebody answers who pays, so that runs stand in line with what they ask of the budgets. unpaid: the line
     of those that hold GPUs and wait for somebody to pay for them. slack: who holds GPUs that nobody's own quota pays
-    for: an owner's claim may take them back.
+    for: an owner's claim may take them back. requests: of administrators, by node.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -99,6 +100,7 @@ class World:
         self.line = Line()
         self.unpaid = Line()
         self.slack = Slacks()
+        self.requests: dict[str, Request] = {}
         self._unpaid_moved: set[Key] = set()
         self._aside: set[Key] = set()
         self._paying: dict[str, int] = {}
@@ -169,6 +171,10 @@ class World:
 
     def resolution(self, name: str) -> Resolution | None:
         return self._audits.get(name)
+
+    def by_hand(self) -> Sequence[Resolution]:
+        """Those that an administrator asked for and that are not over, by name."""
+        return self._audits.by_hand()
 
     def resolutions(self) -> Sequence[Resolution]:
         """All that are kept, by number."""
@@ -648,6 +654,10 @@ class World:
         self.fleet.replace_node(name, node)
         if not self._supposed:
             self.touched_nodes.add(name)
+        if isinstance(node, Node) and node.request is not None:
+            self.requests[name] = node.request
+        else:
+            self.requests.pop(name, None)
         lost = node is None or (isinstance(node, Node) and node.lost)
         if isinstance(old, Node) and (node is None or (isinstance(node, Node) and node.uid != old.uid)):
             self._strand(old)

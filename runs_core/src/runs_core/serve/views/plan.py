@@ -126,7 +126,7 @@ def of_outcome(
         case Held(reasons=reasons):
             return Plan(run=run, verdict=Verdict.HELD, reasons=reasons, remedies=tuple(remedies))
         case Waits(reasons=reasons):
-            cuts, spared = _foreseen(foreseen)
+            cuts, spared = who_may_be_cut(foreseen)
             return Plan(
                 run=run,
                 verdict=Verdict.START if cuts else Verdict.WAIT,
@@ -172,7 +172,8 @@ def asked(cover: Cover | None) -> tuple[Asked, ...]:
     )
 
 
-def _foreseen(found: Prospect | None) -> tuple[tuple[MayBeCut, ...], Spared | None]:
+def who_may_be_cut(found: Prospect | None) -> tuple[tuple[MayBeCut, ...], Spared | None]:
+    """Likeliest first, and what is spared for now."""
     if found is None:
         return (), None
     cuts = tuple(
