@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -11,13 +12,15 @@ from tests.scenarios.manifests import NAMESPACE
 from tests.scenarios.play import Play
 from tests.scenarios.stage import Object
 
+from runs_core.schema.requests import RESOLVE, annotation_of
 from runs_core.values.quantity import format_time
+from runs_core.values.request import Request
 
 FLAVOR = "default"
 
 
 class Taking(NamedTuple):
-    """One resolution. cuts: runs, by name. why: where it stands, and for what reason."""
+    """One resolution. beneficiary: empty, where an administrator asked. cuts: runs, by name. why: for what reason."""
 
     beneficiary: str
     cuts: list[str]
@@ -44,6 +47,22 @@ class FundedPlay(Play):
         body = manifests.budget(owner, {"names": list(namespaces)})
         body["spec"].update({field: value for field, value in spec.items() if value})
         self._apply(body)
+
+    def take_back(
+        self, gpus: int, *, node: str = "a1", domain: str = "a", uid: str = "by-hand-1", cordoned: bool = True
+    ) -> None:
+        """An administrator asks, on this node, for GPUs of this domain to come free."""
+        where = f"default/default/{domain}"
+        wish = Request(uid=uid, flavor=FLAVOR, gpus=gpus, domain=where, at=self.stage.now)
+        body = copy.deepcopy(self._declared["Node", node])
+        body["metadata"]["annotations"] = {RESOLVE: annotation_of(wish)}
+        body["spec"]["unschedulable"] = cordoned
+        self.stage.apply(body)
+
+    def stages(self) -> list[dict[str, str]]:
+        """By which stage each run was cut, of every resolution."""
+        found = sorted(self.stage.objects("Resolution"), key=lambda one: one["spec"]["number"])
+        return [{cut["name"]: cut["stage"] for cut in one["spec"]["cuts"]} for one in found]
 
     def window(self, opens: float | None = None, closes: float | None = None) -> Object:
         """Seconds since the beginning."""
@@ -100,7 +119,7 @@ class FundedPlay(Play):
         found = sorted(self.stage.objects("Resolution"), key=lambda one: one["spec"]["number"])
         return [
             Taking(
-                one["spec"]["beneficiary"]["name"],
+                one["spec"].get("beneficiary", {}).get("name", ""),
                 sorted(cut["name"] for cut in one["spec"]["cuts"]),
                 one["spec"]["cutGPUs"],
                 one["status"]["phase"],

@@ -22,11 +22,15 @@ from runs_core.decide.scope import scope_node, wanted_of
 from runs_core.decide.victims import Hunt, Victims, every_stage, hunted
 from runs_core.values.decision import Decision
 from runs_core.values.effect import Effect, PutResolution, SetResolutionStatus
+from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.request import Request
 from runs_core.values.resolution import Asker, Pool, Resolution, ResolutionPhase, ResolutionStatus, ScopeNode, Trigger
 from runs_core.world.fleet import DomainFleet, FlavorFleet
 from runs_core.world.world import World
+
+NOBODY = Key("", "requests")
+"""Whom the world wakes when one more may be cut: no run is without a namespace, so that nothing else comes of it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -60,14 +64,18 @@ def by_hand(world: World, advice: Advice, batch: Batch) -> None:
     done = {one.spec.request.uid for one in world.resolutions() if one.spec.request is not None}
     requests = {one.uid: one for one in world.requests.values() if one.uid not in done and one.stands(world.now)}
     for request in sorted(requests.values(), key=lambda one: (one.at, one.uid)):
-        for decision in taking(world, request, advice):
+        found = _victims(world, request, advice)
+        decisions = _taking(world, request, found, advice)
+        for decision in decisions:
             batch.take(stamped(world, decision, advice), {})
+        if found.spared and not decisions:
+            world.wake_at(min(until for until, _ in found.spared), NOBODY)
 
 
-def taking(world: World, request: Request, advice: Advice) -> Sequence[Decision]:
+def _taking(world: World, request: Request, found: Victims, advice: Advice) -> Sequence[Decision]:
     """One decision for each run that is cut; none where nobody need, or can, be."""
     assert world.nonces is not None
-    for scope in _scopes(world, request, _victims(world, request, advice)):
+    for scope in _scopes(world, request, found):
         question = _question(world, request, scope)
         taken = scope.draw(Stream(question.seed), request) if scope.missing else None
         if taken is None:
