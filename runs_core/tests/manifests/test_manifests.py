@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runs_core.cluster.kube import rights
+from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.errors import InvalidInput
 from runs_core.hooks.permission import Permission
 from runs_core.hooks.specs import hookimpl
@@ -23,6 +24,7 @@ Object = dict[str, Any]
 HERE = Installation()
 ELSEWHERE = Installation(namespace="gangs", account="conductor")
 FLEET = FleetSettings()
+BINDING = "ValidatingAdmissionPolicyBinding"
 JOBS = Permission(api_group="batch", resource="jobs", verbs=("list", "get"))
 
 
@@ -135,7 +137,7 @@ def test_they_are_the_same_each_time() -> None:
 
 def actions(mode: PolicyMode) -> dict[str, list[str]]:
     found = policies(HERE, FLEET, mode)
-    return {one["spec"]["policyName"]: one["spec"]["validationActions"] for one in found if "policyName" in one["spec"]}
+    return {one["spec"]["policyName"]: one["spec"]["validationActions"] for one in found if one["kind"] == BINDING}
 
 
 @pytest.mark.parametrize(
@@ -145,6 +147,15 @@ def test_the_mode_is_that_of_gpu_pods_alone(mode: PolicyMode, said: list[str] | 
     found = actions(mode)
     assert found.pop("runs-gpu-pods", None) == said
     assert found == {"runs-ledger": ["Deny"], "runs-pod-labels": ["Deny"]}
+
+
+@pytest.mark.parametrize("mode", list(PolicyMode))
+def test_a_run_gets_its_finalizer_from_a_policy_that_never_refuses_it(mode: PolicyMode) -> None:
+    found = policies(HERE, FLEET, mode)
+    policy = named(found, "MutatingAdmissionPolicy", "runs-finalizer")
+    assert policy["spec"]["failurePolicy"] == "Ignore"
+    assert FINALIZER in policy["spec"]["mutations"][0]["jsonPatch"]["expression"]
+    assert named(found, "MutatingAdmissionPolicyBinding", "runs-finalizer")["spec"]["policyName"] == "runs-finalizer"
 
 
 def test_every_resource_of_the_settings_counts_as_a_gpu() -> None:

@@ -85,7 +85,7 @@ def rbac() -> None:
 @WHERE
 @MODE
 def policies() -> None:
-    """ValidatingAdmissionPolicies: GPU pods go through runs; leases, statuses and its labels are the scheduler's alone.
+    """Admission policies: GPU pods go through runs; leases, statuses and its labels are the scheduler's alone.
 
     They are in force while no scheduler runs, too. The resources that count as GPUs are those of the settings. A
     namespace with the label runs.dev/gpu-pods=unmanaged keeps its GPU pods to itself.
@@ -130,7 +130,7 @@ manifests = LazyGroup(
     places={
         "all": Place(f"{_HERE}:everything", "All of them."),
         "crds": Place(f"{_HERE}:crds", "CustomResourceDefinitions."),
-        "policies": Place(f"{_HERE}:policies", "ValidatingAdmissionPolicies."),
+        "policies": Place(f"{_HERE}:policies", "Admission policies."),
         "rbac": Place(f"{_HERE}:rbac", "ServiceAccount, roles and bindings."),
         "webhooks": Place(f"{_HERE}:webhooks", "Webhook configurations."),
     },

@@ -1,6 +1,7 @@
-"""ValidatingAdmissionPolicies: judged inside the API server, and so in force while no scheduler runs.
+"""Admission policies: judged inside the API server, and so in force while no scheduler runs.
 
-Source: Kubernetes documentation, "Validating Admission Policy" and "Common Expression Language in Kubernetes".
+Source: Kubernetes documentation, "Validating Admission Policy", "Mutating Admission Policy" and "Common Expression
+Language in Kubernetes".
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 from collections.abc import Sequence
 from enum import StrEnum
 
+from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.schema.convert import Object
 from runs_core.schema.names import BUDGET, GROUP, LEASE, RESOLUTION, RUN, VERSION
 from runs_core.schema.pods import (
@@ -43,6 +45,7 @@ def policies(installation: Installation, fleet: FleetSettings, mode: PolicyMode)
     """Policies, each with its binding. mode: of the one about GPU pods; the others always deny."""
     found = [*_pair(installation, "runs-pod-labels", _labels(installation), ["Deny"])]
     found += _pair(installation, "runs-ledger", _ledger(installation), ["Deny"])
+    found += _keeping(installation)
     if mode is PolicyMode.OFF:
         return found
     actions = ["Deny"] if mode is PolicyMode.DENY else ["Warn", "Audit"]
@@ -58,6 +61,28 @@ def _pair(installation: Installation, name: str, spec: Object, actions: Sequence
         {
             **installation.object(_VERSION, "ValidatingAdmissionPolicyBinding", name),
             "spec": {"policyName": name, "validationActions": list(actions)},
+        },
+    ]
+
+
+def _keeping(installation: Installation) -> list[Object]:
+    """A new run has our finalizer when it is stored, so that the scheduler need not write it."""
+    name, bare = "runs-finalizer", "!has(object.metadata.finalizers)"
+    add = f'JSONPatch{{op: "add", path: "/metadata/finalizers", value: {_list([FINALIZER])}}}'
+    return [
+        {
+            **installation.object(_VERSION, "MutatingAdmissionPolicy", name),
+            "spec": {
+                "failurePolicy": "Ignore",  # the scheduler sets it before it starts anything
+                "reinvocationPolicy": "Never",
+                "matchConstraints": {"resourceRules": [_rule(GROUP, VERSION, [RUN.plural], ["CREATE"])]},
+                "matchConditions": [{"name": "has-none", "expression": bare}],
+                "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": f"[{add}]"}}],
+            },
+        },
+        {
+            **installation.object(_VERSION, "MutatingAdmissionPolicyBinding", name),
+            "spec": {"policyName": name},
         },
     ]
 
