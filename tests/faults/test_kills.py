@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from tests.faults.conftest import Table
 from tests.faults.stage import Stage
 
+RUSH = 30
 LIFE = {"first": "Succeeded", "waits": "Succeeded", "long": "Failed"}
 """16 GPUs: `first` takes 8 and `long` 4, so that `waits` has no room for its 12 before both are over."""
 
@@ -74,6 +76,35 @@ def lost(stage: Stage, number: int, write: int, *, landed: bool) -> tuple[float,
     return seconds, f"{found[0].verb} {found[0].plural}" if found else ""
 
 
+def rushed(stage: Stage, number: int, write: int, *, landed: bool) -> tuple[float, str]:
+    """So many short runs that most are over before it is told that they began, with a kill in them.
+
+    One that has succeeded is never run again: of all its leases, exactly one was closed for a success.
+    """
+    victim = stage.scheduler(f"rushes-{number}")
+    found = stage.kill_before(write, victim, landed=landed)
+    names = [f"short-{number}-{one}" for one in range(RUSH)]
+    for name in names:
+        stage.submit(name, 1, 0.2, resources={"flavor": "H100-80GB", "gpus": 1}, topology=None)
+
+    def on_stage() -> None:
+        if found and stage.schedulers[-1] is victim:
+            victim.kill()
+            stage.proxy.before_write = None
+            stage.scheduler(f"calms-{number}")
+
+    seconds = stage.settle(dict.fromkeys(names, "Succeeded"), 60, each=on_stage)
+    stage.proxy.before_write = None
+    stage.schedulers[-1].stop()
+    won = [lease["spec"]["runRef"]["name"] for lease in stage.items("GPULease") if succeeded(lease)]
+    assert sorted(name for name in won if name in names) == sorted(names)
+    return seconds, f"{found[0].verb} {found[0].plural}" if found else ""
+
+
+def succeeded(lease: dict[str, Any]) -> bool:
+    return (lease.get("status") or {}).get("closureReason") == "Succeeded"
+
+
 Life = Callable[..., tuple[float, str]]
 
 
@@ -92,10 +123,17 @@ def every(stage: Stage, life: Life, writes: Iterable[int], *, both: bool) -> tup
 
 
 def test_a_kill_between_any_two_writes_of_a_start_and_an_end(stage: Stage, table: Table, full: bool) -> None:
-    seconds, seen = every(stage, killed, range(1, 200) if full else (3, 26), both=full)
+    seconds, seen = every(stage, killed, range(1, 200) if full else (5, 14), both=full)
     how = "SIGKILL of the scheduler before its n-th write, for every n, each once lost and once landed; three runs"
     table.add("killed between two writes of a start or an end", how, seconds, stage)
     assert len(seen) > 1
+
+
+def test_a_kill_in_a_rush_of_short_runs(stage: Stage, table: Table, full: bool) -> None:
+    seconds, seen = every(stage, rushed, range(5, 160, 5) if full else (40, 75), both=full)
+    how = f"SIGKILL of the scheduler before its n-th write, {RUSH} runs of 0.2 s; one success of each"
+    table.add("killed in a rush of short runs", how, seconds, stage)
+    assert seen
 
 
 def test_a_kill_between_any_two_writes_when_a_node_is_lost(stage: Stage, table: Table, full: bool) -> None:

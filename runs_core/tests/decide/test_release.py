@@ -5,9 +5,15 @@ from datetime import timedelta
 import attrs
 import pytest
 
+from runs_core.decide.advice import Silent
+from runs_core.decide.cycle import cycle
 from runs_core.settings import Settings
-from runs_core.testing.builders import A_MONDAY, a_node, a_run
+from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run, a_world
 from runs_core.testing.harness import Harness, lasting
+from runs_core.values.effect import CloseLease, Effect
+from runs_core.values.lease import Closed, Lease
+from runs_core.values.node import Node
+from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.run import Phase, Run, Runtime
 from runs_core.values.template import PodTemplate
 
@@ -72,3 +78,22 @@ def test_a_node_lost_while_a_run_ends_does_not_make_it_wait_for_the_grace() -> N
     stage.lose("n1", taint=True)
     stage.settle()
     assert stage.run("train").status.finished_at == A_MONDAY + timedelta(seconds=20)
+
+
+def succeeded_holding(*more: Node | Run | Lease | Pod) -> list[Effect]:
+    """What is decided about a run that has succeeded, and whose lease somebody left open."""
+    run = a_run("train", gpus=2)
+    over = attrs.evolve(run, status=attrs.evolve(run.status, phase=Phase.SUCCEEDED, attempt=1))
+    world = a_world(a_node("n1"), over, a_lease(over, {"n1": (0, 1)}), *more)
+    return [effect for one in cycle(world, Silent(), lambda: 0.0).decisions for effect in one.effects]
+
+
+def test_what_a_success_left_open_is_closed_at_once_as_a_success() -> None:
+    (closes,) = succeeded_holding()
+    assert isinstance(closes, CloseLease)
+    assert closes.lease.status.closure_reason is Closed.SUCCEEDED
+
+
+def test_what_a_success_left_open_stays_so_while_a_pod_of_it_lives() -> None:
+    pod = a_pod(a_run("train", gpus=2), node="n1", phase=PodPhase.RUNNING)
+    assert not any(isinstance(effect, CloseLease) for effect in succeeded_holding(pod))

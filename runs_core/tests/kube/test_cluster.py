@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -46,6 +47,9 @@ class Server(Api):
         self.go_on = threading.Event()
         self.go_on.set()
 
+    def wait(self) -> None:
+        self.go_on.wait(5)
+
     def put(self, path: str, body: Object) -> Object:
         self.version += 1
         known = self.objects.get(path, {})
@@ -55,14 +59,19 @@ class Server(Api):
         return self.objects[path]
 
     def call(self, method: str, path: str, body: Object | None = None, **_: object) -> tuple[int, Object]:
+        if method == "PATCH" and path.endswith("/closes"):
+            self.go_on.wait(5)
         with self.lock:
             if method == "GET":
                 return 200, self._read(path)
             self.asked.append((method, path))
+            path = path.removesuffix("/status")
             if self.refuse.get(path) and (refused := self.refuse[path].pop(0)) is not None:
                 raise refused
             if method == "POST":
                 path = f"{path}/{(body or {})['metadata']['name']}"
+                if path in self.objects:
+                    raise Refused(409, "AlreadyExists", "it is there")
             self._judge(path, (body or {}).get("metadata", {}))
             made = self.put(path, body or {"metadata": {}})
             if path in self.mute:
@@ -79,12 +88,7 @@ class Server(Api):
     def apply(
         self, path: str, body: Object, *, query: Mapping[str, str] | None = None, seconds: float = 0.0
     ) -> tuple[int, Object]:
-        if path.endswith("/closes"):
-            self.go_on.wait(5)
-        _, stored = self.call("PATCH", path.removesuffix("/status"), body)
-        with self.lock:
-            self.asked[-1] = ("PATCH", path)
-        return 200, stored
+        return self.call("PATCH", path, body)
 
     def text(self, path: str, query: Mapping[str, str] | None = None, **_: object) -> Iterator[bytes]:
         raise AssertionError("nobody watches here")
@@ -141,8 +145,9 @@ def test_a_start_waits_for_the_closure_of_the_lease_whose_places_it_takes(server
     assert not cluster.writer.drain(0.1)
     server.go_on.set()
     assert cluster.writer.drain(5)
-    leases = [asked.rsplit("gpuleases/", 1)[1] for _, asked in server.asked if "gpuleases" in asked]
-    assert leases == ["closes", opens.meta.name]
+    leases = [(how, asked.rsplit("/", 1)[1]) for how, asked in server.asked if "gpuleases" in asked]
+    assert leases == [("PATCH", "closes"), ("POST", "gpuleases")]
+    assert path(opens) in server.objects
 
 
 def test_a_start_whose_places_are_not_freed_is_decided_anew_and_nobody_is_blamed(
@@ -156,7 +161,7 @@ def test_a_start_whose_places_are_not_freed_is_decided_anew_and_nobody_is_blamed
     assert cluster.writer.drain(5)
     told = observed(cluster)
     assert not any(isinstance(change, StartRefused) for change in told)
-    assert not any(opens.meta.name in asked for _, asked in server.asked)
+    assert path(opens) not in server.objects
 
 
 def left(server: Server, effects: list[Effect]) -> None:
@@ -367,7 +372,7 @@ def test_a_status_whose_answer_was_lost_is_known_again(server: Server, cluster: 
     server.mute.add(path(RUN))
     cluster.commit([SetRunStatus(phased(RUN, Phase.STARTING))], ())
     assert cluster.writer.drain(5)
-    assert len([asked for _, asked in server.asked if asked == path(RUN)]) == 2
+    assert server.asked.count(("PUT", f"{path(RUN)}/status")) == 2
     cluster.commit([SetRunStatus(phased(RUN, Phase.RUNNING))], ())
     assert cluster.writer.drain(5)
     assert phase_of(server) == "Running"
@@ -430,7 +435,7 @@ def events(server: Server) -> int:
 def test_what_was_refused_is_told_to_nobody(server: Server, cluster: KubeCluster) -> None:
     lease = a_lease(NEXT, {"n1": (0, 1)})
     said = Emit("Run", NEXT.key, "Started", "it starts", A_MONDAY)
-    server.refuse[path(lease)] = [Refused(403, "Forbidden", "quota")]
+    server.refuse[path(lease).rsplit("/", 1)[0]] = [Refused(403, "Forbidden", "quota")]
     cluster.lead("me")
     cluster.commit([OpenLease(lease), said], ())
     assert cluster.writer.drain(5)
@@ -450,18 +455,53 @@ def test_beyond_its_pace_only_warnings_are_told_and_the_rest_is_counted(server: 
     assert events(server) == BURST + 40 - left_out + 1
 
 
-def test_a_status_that_was_overtaken_is_not_sent_and_the_last_one_counts(server: Server, cluster: KubeCluster) -> None:
-    stored(server, HELD)
+def test_the_journal_tells_of_no_lease_that_is_written(server: Server, cluster: KubeCluster) -> None:
+    """However long the rest of the run's writes may wait: what is there can be seen."""
+    server.go_on.clear()
+    held = attrs.evolve(HELD, meta=attrs.evolve(HELD.meta, name="closes"))
     cluster.lead("me")
+    cluster.commit([OpenLease(a_lease(NEXT, {"n1": (2, 3)})), CloseLease(closed(held))], ())
+    assert set(cluster.journal.entry.intents) == {str(RUN.key), str(NEXT.key)}
+    until(lambda: not cluster.writer.busy(NEXT.key))
     observed(cluster)
-    server.put(path(RUN), to_object(RUN))
+    cluster.commit([SetRunStatus(phased(a_run("third", gpus=1), Phase.HELD))], ())
+    assert set(cluster.journal.entry.intents) == {str(RUN.key)}
+    server.go_on.set()
+
+
+def until(so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_success_that_comes_before_it_was_told_that_the_run_began_is_told_before_its_leases_close(
+    server: Server, cluster: KubeCluster
+) -> None:
+    """Whoever finds them closed, after a crash between the two, finds the run over, and starts nothing again."""
+    begun(server, cluster)
+    server.go_on.clear()
+    cluster.writer.add(Work(key=RUN.key, stages=[[server.wait]], failed=lambda _: None, done=lambda: None))
+    cluster.commit([SetRunStatus(phased(RUN, Phase.RUNNING))], ())
+    cluster.commit([CloseLease(closed(HELD)), SetRunStatus(phased(RUN, Phase.SUCCEEDED))], ())
+    server.go_on.set()
+    assert cluster.writer.drain(5)
+    asked = [(how, asked) for how, asked in server.asked if asked.startswith((path(RUN), path(HELD)))]
+    assert asked[-2:] == [("PUT", f"{path(RUN)}/status"), ("PATCH", path(HELD))]
+    assert server.asked.count(("PUT", f"{path(RUN)}/status")) == 1
+    assert phase_of(server) == "Succeeded"
+
+
+def test_a_status_that_was_overtaken_is_not_sent_and_the_last_one_counts(server: Server, cluster: KubeCluster) -> None:
+    begun(server, cluster)
     server.go_on.clear()
     held = attrs.evolve(HELD, meta=attrs.evolve(HELD.meta, name="closes"))
     cluster.commit([CloseLease(closed(held)), SetRunStatus(at(Phase.QUEUED))], ())  # waits at the closure
     cluster.commit([SetRunStatus(at(Phase.HELD))], ())
     server.go_on.set()
     assert cluster.writer.drain(5)
-    assert server.asked.count(("PATCH", f"{path(RUN)}/status")) == 1
+    assert server.asked.count(("PUT", f"{path(RUN)}/status")) == 1
     phases = [change.run.status.phase for change in observed(cluster) if isinstance(change, RunSeen)]
     assert phases[-1] is Phase.HELD
 

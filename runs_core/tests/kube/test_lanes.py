@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 
-from runs_core.cluster.kube.lanes import Lane, Lanes
+from runs_core.cluster.kube.lanes import GLANCE_SECONDS, HELD_BACK_SECONDS, RUSH, WHY_BURST, Lane, Lanes
 from runs_core.values.meta import Key
 
 RUN, OTHER = Key("research", "train"), Key("research", "other")
@@ -70,6 +72,68 @@ def test_what_can_wait_does_not_wait_for_ever() -> None:
     assert told.wait(WAIT)
     assert left[0]
     lanes.stop()
+
+
+class Clock:
+    """Goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def rushed(clock: Clock) -> Order:
+    """A lane in a rush: so many pressing writes came just now."""
+    order = Order(Lanes(1, clock))
+    for _ in range(RUSH):
+        order.add("pressing", Lane.FREES, OTHER)
+    order.go_on.set()
+    until(lambda: order.done.count("pressing") == RUSH)
+    return order
+
+
+def until(so: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_in_a_rush_a_status_is_held_back_for_a_while() -> None:
+    clock = Clock()
+    order = rushed(clock)
+    order.add("status", Lane.TELLS)
+    time.sleep(3 * GLANCE_SECONDS)
+    assert "status" not in order.done
+    order.add("pressing", Lane.FREES, OTHER)
+    clock.now += HELD_BACK_SECONDS
+    until(lambda: "status" in order.done)
+    order.lanes.stop()
+
+
+def test_after_a_rush_nothing_is_held_back() -> None:
+    clock = Clock()
+    order = rushed(clock)
+    order.add("status", Lane.TELLS)
+    order.add("why", Lane.WHY)
+    clock.now += 1.0
+    until(lambda: order.done[-2:] == ["status", "why"])
+    order.lanes.stop()
+
+
+def test_in_a_rush_it_is_told_at_a_pace_why_runs_wait() -> None:
+    clock = Clock()
+    order = rushed(clock)
+    for number in range(WHY_BURST + 5):
+        order.add("why", Lane.WHY, Key("research", f"run-{number}"))
+    until(lambda: order.done.count("why") == WHY_BURST)
+    time.sleep(3 * GLANCE_SECONDS)
+    assert order.done.count("why") == WHY_BURST
+    order.lanes.hurry(Key("research", f"run-{WHY_BURST + 4}"))
+    until(lambda: order.done.count("why") == WHY_BURST + 1)
+    order.lanes.stop()
 
 
 def test_nothing_is_begun_after_a_stop() -> None:

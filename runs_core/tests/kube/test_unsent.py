@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import pytest
 
 from runs_core.cluster.kube.steps import Step
 from runs_core.cluster.kube.unsent import Skipping, Unsent
@@ -45,11 +46,44 @@ def test_a_status_that_is_being_sent_is_sent() -> None:
     assert first.begin()
 
 
-def test_what_a_run_was_is_said_before_its_leases_close() -> None:
+@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.QUEUED, Phase.HELD])
+def test_what_a_run_was_is_said_before_its_leases_close(phase: Phase) -> None:
     skipping = Skipping()
     running = follow(skipping, OpenLease(LEASE), SetRunStatus(at(Phase.STARTING)))
-    follow(skipping, CloseLease(LEASE), SetRunStatus(at(Phase.SUCCEEDED)))
+    ended = follow(skipping, CloseLease(LEASE), SetRunStatus(at(phase)))
     assert running.begin()
+    assert not ended.first
+
+
+def test_a_success_says_that_the_run_began_as_well_and_is_said_first() -> None:
+    skipping = Skipping()
+    running = follow(skipping, OpenLease(LEASE), SetRunStatus(at(Phase.STARTING)))
+    ended = follow(skipping, CloseLease(LEASE), SetRunStatus(at(Phase.SUCCEEDED)), SAID)
+    assert not running.begin()
+    assert ended.first
+
+
+def test_a_success_that_is_said_first_is_not_left_out_for_what_follows() -> None:
+    skipping = Skipping()
+    follow(skipping, OpenLease(LEASE), SetRunStatus(at(Phase.STARTING)))
+    ended = follow(skipping, CloseLease(LEASE), SetRunStatus(at(Phase.SUCCEEDED)))
+    follow(skipping, SetRunStatus(at(Phase.SUCCEEDED, reason="Again")))
+    assert ended.begin()
+
+
+def test_a_success_after_it_was_told_that_the_run_began_follows_the_closure() -> None:
+    skipping = Skipping()
+    running = follow(skipping, OpenLease(LEASE), SetRunStatus(at(Phase.STARTING)))
+    assert running.begin()
+    assert not follow(skipping, CloseLease(LEASE), SetRunStatus(at(Phase.SUCCEEDED))).first
+
+
+def test_a_success_that_ends_pods_or_a_retry_says_nothing_first() -> None:
+    for effect in (EndPod(POD), OpenLease(LEASE)):
+        skipping = Skipping()
+        running = follow(skipping, OpenLease(LEASE), SetRunStatus(at(Phase.STARTING)))
+        assert not follow(skipping, effect, SetRunStatus(at(Phase.SUCCEEDED))).first
+        assert running.begin()
 
 
 def test_what_is_said_before_pods_are_ended_is_sent() -> None:

@@ -8,7 +8,8 @@ import attrs
 import pytest
 
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.writes import Writes
+from runs_core.cluster.kube.writes import SPENT, Writes
+from runs_core.schema.convert import to_object
 from runs_core.testing.builders import A_MONDAY, a_lease, a_run
 from runs_core.values.effect import CloseLease, OpenLease
 from runs_core.values.lease import Closed, Lease, LeaseStatus
@@ -18,21 +19,24 @@ SHUT = attrs.evolve(OPEN, status=LeaseStatus(closed=True, end=A_MONDAY, closure_
 
 
 class Server(Api):
-    """Stores what it is sent. apart: it has the CRD of a release whose leases had their status apart."""
+    """Stores what it is sent. known: the object that is there.
+
+    apart: it has the CRD of a release whose leases had their status apart.
+    """
 
     def __init__(self, *, apart: bool = False) -> None:
         self.apart = apart
+        self.known: Object | None = None
         self.sent: list[tuple[str, str, Object]] = []
 
     def call(self, method: str, path: str, body: Object | None = None, **_: Any) -> tuple[int, Object]:  # noqa: ANN401  # as the real one
         self.sent.append((method, path, body or {}))
         if method == "GET":
-            return 200, {"metadata": {"uid": "told-by-the-server"}}
+            return 200, self.known or {"metadata": {"uid": "told-by-the-server"}}
+        if self.known is not None:
+            raise Refused(409, "AlreadyExists", "it is there")
         stored = dict(body or {})
         return 200, {**stored, "status": {"closed": False}} if self.apart else stored
-
-    def apply(self, path: str, body: Object, **_: Any) -> tuple[int, Object]:  # noqa: ANN401  # likewise
-        return self.call("PATCH", path, body)
 
 
 def writes(server: Server) -> Writes:
@@ -49,8 +53,46 @@ def test_a_lease_is_closed_and_let_go_in_one_write() -> None:
     ((method, path, body),) = closing(SHUT)
     assert (method, path.rsplit("/", 2)[1:]) == ("PATCH", ["gpuleases", SHUT.meta.name])
     assert body["status"]["closed"]
-    assert "finalizers" not in body["metadata"]
-    assert body["spec"]["slots"] == {"n1": [0, 1]}
+    assert body["metadata"]["finalizers"] is None
+    assert "spec" not in body
+
+
+def test_nothing_of_what_a_lease_was_metered_as_outlives_its_closure() -> None:
+    ((_, _, body),) = closing(SHUT)
+    assert body["status"] == {
+        "closed": True,
+        "end": "2026-01-05T12:00:00Z",
+        "closureReason": "Succeeded",
+        "closureDetail": None,
+        "gpuSeconds": None,
+        "meteredAs": None,
+        "meteredUntil": None,
+    }
+
+
+def there(lease: Lease) -> Server:
+    """A server that has it already."""
+    server = Server()
+    server.known = to_object(lease)
+    return server
+
+
+def test_a_lease_that_is_there_and_equal_is_adopted() -> None:
+    stored = writes(there(OPEN)).write(OpenLease(OPEN))
+    assert stored is not None
+    assert stored["metadata"]["name"] == OPEN.meta.name
+
+
+def test_a_lease_that_is_there_and_closed_is_spent() -> None:
+    with pytest.raises(Refused) as refused:
+        writes(there(SHUT)).write(OpenLease(OPEN))
+    assert refused.value.reason == SPENT
+
+
+def test_a_lease_that_is_there_and_is_another_is_refused() -> None:
+    another = attrs.evolve(OPEN, spec=a_lease(a_run("train", gpus=2), {"n2": (0, 1)}).spec)
+    with pytest.raises(Refused, match="is another one"):
+        writes(there(another)).write(OpenLease(OPEN))
 
 
 def test_a_lease_is_open_and_held_when_it_is_minted() -> None:

@@ -33,7 +33,7 @@ class Server:
             raise Refused(404, "NotFound", "no journal")
         return 200, self.stored
 
-    def apply(self, path: str, body: dict[str, Any], *, seconds: float) -> tuple[int, dict[str, Any]]:
+    def swap(self, path: str, body: dict[str, Any], *, seconds: float) -> tuple[int, dict[str, Any]]:
         if self.busy:
             self.busy -= 1
             raise Refused(409, "Conflict", "busy")
@@ -55,7 +55,7 @@ class Wire(Api):
 
     def __init__(self, server: Server) -> None:
         self.call = server.call  # type: ignore[method-assign,assignment]  # the fake takes what a journal sends
-        self.apply = server.apply  # type: ignore[method-assign,assignment]  # likewise
+        self.swap = server.swap  # type: ignore[method-assign,assignment]  # likewise
 
 
 @pytest.fixture

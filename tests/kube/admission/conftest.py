@@ -149,7 +149,8 @@ def _server(port: int, flavors: list[str], shown: Callable[[], ssl.SSLContext], 
 
 
 def _in_force(found: Guarded) -> None:
-    """A policy, a binding and a webhook take a moment until the API server goes by them."""
+    """What is applied takes a moment until the API server goes by it; a policy also has to know a new kind."""
+    until(lambda: refusal(found.alice, ours("runs"), a_run("probe", flavor="H100")) is None)
     pod = a_pod(labels={"runs.dev/run-uid": "1"})
     until(lambda: refusal(found.meddler, pods(), pod) is not None)
     until(lambda: refusal(found.meddler, pods(), a_pod(gpus=1)) is not None)

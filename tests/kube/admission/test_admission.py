@@ -38,6 +38,20 @@ def test_a_run_is_stored_with_our_finalizer_however_it_is_applied(guarded: Guard
         guarded.alice.call("GET", path)
 
 
+def test_a_run_is_stored_with_our_finalizer_while_no_webhook_answers(guarded: Guarded) -> None:
+    """A policy adds it, beside those of others none: the scheduler does then, before it starts anything."""
+    assert guarded.server is not None
+    port = guarded.server.port
+    guarded.down()
+    try:
+        assert dry(guarded.alice, ours("runs"), a_run("a", flavor="H100"))["metadata"]["finalizers"] == [FINALIZER]
+        others = a_run("a", flavor="H100")
+        others["metadata"] |= {"finalizers": ["example.com/mine"]}
+        assert dry(guarded.alice, ours("runs"), others)["metadata"]["finalizers"] == ["example.com/mine"]
+    finally:
+        guarded.serve(port)
+
+
 def test_a_run_that_names_its_flavor_keeps_it(guarded: Guarded) -> None:
     assert dry(guarded.alice, ours("runs"), a_run("a", flavor="A100"))["spec"]["resources"]["flavor"] == "A100"
 
@@ -76,7 +90,7 @@ def test_a_run_must_name_one_of_several_flavors(guarded: Guarded) -> None:
 def test_an_edit_that_must_not_be_is_refused_and_another_is_not(guarded: Guarded) -> None:
     run = guarded.alice.call("POST", ours("runs"), a_run("admitted"))[1]
     status = {"admittedAt": "2026-01-31T08:00:00Z"}
-    patch(guarded.scheduler, ours("runs", "admitted", "status"), {**identity(run), "status": status})
+    guarded.scheduler.swap(ours("runs", "admitted", "status"), {**run, "status": status})
     wider = {**identity(run), "spec": {"resources": {"gpus": 16}}}
     with pytest.raises(Refused, match=r"admission webhook .* spec.resources: got a change"):
         merge(guarded.alice, ours("runs", "admitted"), wider)
@@ -103,11 +117,12 @@ def test_a_researcher_may_not_write_a_status_or_a_lease(guarded: Guarded) -> Non
 
 
 def test_whoever_has_the_rights_still_may_not_write_a_status(guarded: Guarded) -> None:
-    guarded.alice.call("POST", ours("runs"), a_run("theirs"))
+    run = guarded.alice.call("POST", ours("runs"), a_run("theirs"))[1]
     body = {**identity(a_run("theirs")), "status": {"phase": "Running"}}
     with pytest.raises(Refused, match="written by the scheduler only"):
         patch(guarded.meddler, ours("runs", "theirs", "status"), body)
-    assert patch(guarded.scheduler, ours("runs", "theirs", "status"), body)["status"]["phase"] == "Running"
+    _, stored = guarded.scheduler.swap(ours("runs", "theirs", "status"), {**run, "status": body["status"]})
+    assert stored["status"]["phase"] == "Running"
 
 
 def test_whoever_has_the_rights_still_may_not_open_close_or_mark_a_lease(guarded: Guarded) -> None:

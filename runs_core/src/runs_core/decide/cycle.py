@@ -11,7 +11,7 @@ from runs_core.decide.hold import failed_upstream, hold, holds
 from runs_core.decide.lifecycle import is_at_rest, lifecycle, unwanted
 from runs_core.decide.manual import by_hand
 from runs_core.decide.paying import reclassed, stamped
-from runs_core.decide.release import Cause, late_pods, orphaned, release, removal
+from runs_core.decide.release import Cause, late_pods, left_open, orphaned, release, removal
 from runs_core.decide.standing import stand
 from runs_core.decide.waiting import ask_line
 from runs_core.errors import RunsError
@@ -95,7 +95,7 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
         return late
     status = run.status
     if status.phase.terminal:
-        return _over(world, run)
+        return left_open(world, run) or _over(world, run)
     if status.phase.begun or status.ending is not None or len(leases) > len(strays):
         decision = lifecycle(world, run)
         if decision is not None and decision.effects:

@@ -86,6 +86,19 @@ def _pods_of(world: World, key: Key, uid: str) -> Sequence[Pod]:
     return [pod for pod in world.pods_of(key) if (rank := pod.rank) is not None and rank.uid == uid]
 
 
+def left_open(world: World, run: Run) -> Decision | None:
+    """Close what a run holds that has succeeded: whoever wrote that came no further. None while a pod of it lives."""
+    leases = [lease for lease in world.leases_of(run.key) if lease.spec.run_ref.uid == run.uid]
+    if run.status.phase is not Phase.SUCCEEDED or not leases:
+        return None
+    if not all(pod.phase.ended for pod in pods_of(world, run)):
+        return None
+    told = run.status.message
+    closed = tuple(CloseLease(_closed(lease, world.now, Closed.SUCCEEDED, told)) for lease in leases)
+    outcome = Released(closure=Closed.SUCCEEDED, detail=told, then=Phase.SUCCEEDED)
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=closed)
+
+
 @attrs.frozen(kw_only=True)
 class EndedPods:
     """living: how many pods still hold their GPUs once the effects are written."""

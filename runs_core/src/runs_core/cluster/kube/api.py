@@ -105,6 +105,10 @@ class Api:
         options = {"fieldManager": MANAGER, "force": "true", **(query or {})}
         return self.call("PATCH", path, body, content=APPLY, query=options, seconds=seconds)
 
+    def swap(self, path: str, body: Object, *, seconds: float = READ_SECONDS) -> tuple[int, Object]:
+        """Compare-and-swap of an object, or of its status: the body says of which resourceVersion."""
+        return self.call("PUT", path, body, query={"fieldManager": MANAGER}, seconds=seconds)
+
     def text(
         self,
         path: str,

@@ -22,7 +22,7 @@ from runs_core.cluster.kube.pace import Pace
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, everything
 from runs_core.cluster.kube.statuses import Basis, Overtaken
-from runs_core.cluster.kube.steps import STATUS, Step, rank, steps
+from runs_core.cluster.kube.steps import Step, steps
 from runs_core.cluster.kube.unsent import Skipping, Unsent
 from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
 from runs_core.cluster.kube.writes import NEVER_SEEN, SPENT, Writes
@@ -49,6 +49,8 @@ Told = Callable[[Sequence[Record]], None]
 Place = tuple[str, int]
 """A node, and one of the ledger's places on it."""
 LONGEST_BACKOFF = timedelta(hours=1)
+GATHER_SECONDS = 0.1
+"""From one batch to the next, at least."""
 WRITTEN = ("Run", "GPULease", "Resolution", "Pod")
 """Kinds whose objects a leader writes as it decides."""
 OVER = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
@@ -139,6 +141,7 @@ class KubeCluster:
         self.lingering: dict[Key, Lease] = {}
         self.flavors: tuple[str, ...] = ()
         self._intents: dict[str, Intent] = {}
+        self._bound = 0.0
         self._refused: dict[Key, int] = {}
         self._bare: set[Key] = set()
         self._skipping = Skipping()
@@ -239,8 +242,14 @@ class KubeCluster:
         ]
 
     def wait(self, seconds: float) -> None:
-        """Until something comes in, a write is over, somebody calls `wake`, or the time is over."""
+        """Until something comes in, a write is over, somebody calls `wake`, or the time is over.
+
+        Right after a batch a little longer: what comes meanwhile shares the next write of the journal.
+        """
         self.inbox.wait(seconds)
+        since = time.monotonic() - self._bound
+        if since < GATHER_SECONDS:
+            time.sleep(GATHER_SECONDS - since)
 
     def wake(self) -> None:
         """From any thread."""
@@ -323,7 +332,7 @@ class KubeCluster:
         self.writer.add(work)
 
     def _bind(self, batch: Sequence[Step]) -> None:
-        intents = {run: names for run, names in self._intents.items() if self.writer.busy(Key(*run.split("/", 1)))}
+        intents = {run: intent for run, intent in self._intents.items() if self._under_way(run, intent)}
         for step in batch:
             if step.opens or step.closes:
                 key = str(step.key)
@@ -331,6 +340,12 @@ class KubeCluster:
         head = fold(self.journal.entry.head, *(made for step in batch for made in _entries(step.effects)))
         self.journal.write(attrs.evolve(self.journal.entry, intents=intents, head=head, chain=self._chain))
         self._intents = intents
+        self._bound = time.monotonic()
+
+    def _under_way(self, run: str, intent: Intent) -> bool:
+        """Whether a lease of it is still to be written: what is written can be seen, and need not be told."""
+        namespace = run.split("/", 1)[0]
+        return any(self.mirror.assumes(("GPULease", Key(namespace, name))) for name in intent.names)
 
     # -- out --------------------------------------------------------------------------------------------------------
 
@@ -354,10 +369,20 @@ class KubeCluster:
             self._audits.hold(resolution, freed)
         self._places.free(step.closes, freed)
         unsent = self._skipping.follow(step, self._known(step.key))
+        step.says_first = unsent is not None and unsent.first
         stages = list(self._stages(step, written, freed, unsent))
-        says = bool(step.writes) and rank(step.writes[-1]) == STATUS
         frees = any(isinstance(effect, e.EndPod | e.RemovePod | e.CloseLease) for effect in step.effects)
-        return Work(key=step.key, stages=stages, failed=failed, done=done, gates=gates, frees=frees, last_can_wait=says)
+        why = unsent is not None and unsent.waits()
+        return Work(
+            key=step.key,
+            stages=stages,
+            failed=failed,
+            done=done,
+            gates=gates,
+            frees=frees,
+            last_can_wait=step.says_last,
+            why=why,
+        )
 
     def _known(self, key: Key) -> Run | Budget | None:
         kind = "Run" if key.namespace else "Budget"

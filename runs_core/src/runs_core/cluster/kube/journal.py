@@ -48,6 +48,11 @@ class Intent:
         body = {"opens": self.opens, "closes": self.closes}
         return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
+    @property
+    def names(self) -> list[str]:
+        """Of all its leases."""
+        return [*(body["metadata"]["name"] for body in self.opens), *self.closes]
+
     def joined(self, opens: Sequence[Lease], closes: Sequence[Lease]) -> Intent:
         """With more of the same run."""
         return Intent(
@@ -141,7 +146,7 @@ class Journal:
             },
         }
         try:
-            _, stored = self._api.apply(paths.one("ConfigMap", self._key), body, seconds=ANSWER_SECONDS)
+            _, stored = self._api.swap(paths.one("ConfigMap", self._key), body, seconds=ANSWER_SECONDS)
         except Refused as error:
             if error.status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
                 raise Conflict(f"the journal is not what was last seen of it: {error.message}") from error

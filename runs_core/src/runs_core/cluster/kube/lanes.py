@@ -1,18 +1,33 @@
-"""Threads that carry out writes: what frees GPUs first, then what takes them, and what only tells of it at last."""
+"""Threads that carry out writes: what frees GPUs first, then what takes them, and what only tells of it at last.
+
+In a rush, what only tells is held back for a while: often the next status of the run comes meanwhile, and says it all.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import assert_never
 
+import attrs
+
+from runs_core.cluster.kube.pace import Pace
 from runs_core.values.meta import Key
 
 Task = Callable[[], None]
 PATIENT = 1
 """Threads that look at what can wait first, so that it never waits for ever."""
+RUSH = 20
+"""So many pressing writes in a second are a rush."""
+HELD_BACK_SECONDS = 4.0
+"""How long what only tells is held back in a rush."""
+WHY_BURST, WHY_PER_SECOND = 20, 10.0
+"""How often it is told in a rush why a run waits."""
+GLANCE_SECONDS = 0.2
+"""How often it is looked whether what is held back may go."""
 
 
 class Lane(Enum):
@@ -21,17 +36,31 @@ class Lane(Enum):
     FREES = auto()
     TAKES = auto()
     TELLS = auto()
+    WHY = auto()
+    """Why a run waits, and nothing else."""
+
+
+@attrs.frozen
+class Later:
+    """Tasks of one run that can wait, since then."""
+
+    since: float
+    tasks: deque[Task]
 
 
 class Lanes:
     """At most so many threads, begun as they are needed."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = threads
+        self._clock = clock
         self._threads: list[threading.Thread] = []
         self._frees: deque[Task] = deque()
         self._takes: deque[Task] = deque()
-        self._later: OrderedDict[Key, deque[Task]] = OrderedDict()
+        self._later: OrderedDict[Key, Later] = OrderedDict()
+        self._why: OrderedDict[Key, Later] = OrderedDict()
+        self._pace = Pace(clock, burst=WHY_BURST, per_second=WHY_PER_SECOND)
+        self._pressing: deque[float] = deque(maxlen=RUSH)
         self._idle = 0
         self._stopped = False
         self._changed = threading.Condition()
@@ -44,10 +73,13 @@ class Lanes:
             match lane:
                 case Lane.FREES:
                     self._frees.append(task)
+                    self._pressing.append(self._clock())
                 case Lane.TAKES:
                     self._takes.append(task)
-                case Lane.TELLS:
-                    self._later.setdefault(key, deque()).append(task)
+                    self._pressing.append(self._clock())
+                case Lane.TELLS | Lane.WHY:
+                    later = self._later if lane is Lane.TELLS else self._why
+                    later.setdefault(key, Later(self._clock(), deque())).tasks.append(task)
                 case _:
                     assert_never(lane)
             if self._idle:
@@ -62,7 +94,10 @@ class Lanes:
     def hurry(self, key: Key) -> None:
         """What could wait of this run keeps others waiting now."""
         with self._changed:
-            self._frees.extend(self._later.pop(key, ()))
+            for later in (self._later, self._why):
+                if (held := later.pop(key, None)) is not None:
+                    self._frees.extend(held.tasks)
+            self._changed.notify()
 
     def stop(self) -> None:
         """Nothing new is begun; what is being done is finished."""
@@ -71,6 +106,7 @@ class Lanes:
             self._frees.clear()
             self._takes.clear()
             self._later.clear()
+            self._why.clear()
             self._changed.notify_all()
         for thread in self._threads:
             if thread is not threading.current_thread():
@@ -83,17 +119,32 @@ class Lanes:
     def _next(self, *, patient: bool) -> Task | None:
         with self._changed:
             while not self._stopped:
-                if self._later and (patient or not (self._frees or self._takes)):
-                    key, tasks = next(iter(self._later.items()))
-                    task = tasks.popleft()
-                    if not tasks:
-                        del self._later[key]
+                pressed = bool(self._frees or self._takes)
+                if (patient or not pressed) and (task := self._held()) is not None:
                     return task
                 if self._frees:
                     return self._frees.popleft()
                 if self._takes:
                     return self._takes.popleft()
                 self._idle += 1
-                self._changed.wait()
+                self._changed.wait(GLANCE_SECONDS if self._later or self._why else None)
                 self._idle -= 1
             return None
+
+    def _held(self) -> Task | None:
+        """The next that only tells, if it may go."""
+        now = self._clock()
+        rush = len(self._pressing) == RUSH and now - self._pressing[0] < 1.0
+        if self._later and (not rush or now - next(iter(self._later.values())).since >= HELD_BACK_SECONDS):
+            return _first(self._later)
+        if self._why and (not rush or self._pace.allows()):
+            return _first(self._why)
+        return None
+
+
+def _first(later: OrderedDict[Key, Later]) -> Task:
+    key, held = next(iter(later.items()))
+    task = held.tasks.popleft()
+    if not held.tasks:
+        del later[key]
+    return task

@@ -58,6 +58,10 @@ class Mirror:
             return seen
         return _overlaid(seen, self._assumed[name][0])
 
+    def assumes(self, name: Name) -> bool:
+        """Whether a write of it is under way."""
+        return name in self._assumed
+
     def version(self, name: Name) -> int:
         """Of the object, as last seen; 0: never."""
         return self._versions.get(name, 0)

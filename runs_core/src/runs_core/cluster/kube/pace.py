@@ -13,10 +13,17 @@ EVENTS_PER_SECOND = 10.0
 class Pace:
     """So many at once, then so many a second. Safe to use from many threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        burst: int = BURST,
+        per_second: float = EVENTS_PER_SECOND,
+    ) -> None:
         self._clock = clock
+        self._burst, self._per_second = burst, per_second
         self._lock = threading.Lock()
-        self._left = float(BURST)
+        self._left = float(burst)
         self._at = clock()
         self._refused = 0
 
@@ -24,7 +31,7 @@ class Pace:
         """Whether there is room for one more, which then counts."""
         with self._lock:
             now = self._clock()
-            self._left = min(BURST, self._left + (now - self._at) * EVENTS_PER_SECOND)
+            self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
             self._at = now
             if self._left < 1:
                 self._refused += 1

@@ -23,10 +23,10 @@ CLUSTER = (
     Permission(api_group="", resource="namespaces", verbs=_LOOK),
     Permission(api_group=GROUP, resource=BUDGET.plural, verbs=_LOOK),
     # budgets: what each has used; runs: what each is waiting for, our finalizer, the end of those that are long over
-    Permission(api_group=GROUP, resource=f"{BUDGET.plural}/status", verbs=("patch",)),
+    Permission(api_group=GROUP, resource=f"{BUDGET.plural}/status", verbs=("update",)),
     Permission(api_group=GROUP, resource=RUN.plural, verbs=(*_LOOK, "patch", "delete")),
-    Permission(api_group=GROUP, resource=f"{RUN.plural}/status", verbs=("patch",)),
-    # leases: opened and closed by server-side apply
+    Permission(api_group=GROUP, resource=f"{RUN.plural}/status", verbs=("update",)),
+    # leases: opened by creation, closed by a patch
     Permission(api_group=GROUP, resource=LEASE.plural, verbs=(*_LOOK, "create", "patch")),
     # resolutions: kept before anybody is told to go, and then only their status
     Permission(api_group=GROUP, resource=RESOLUTION.plural, verbs=(*_LOOK, "create")),
@@ -55,7 +55,7 @@ CLUSTER = (
 HOME = (
     # a creation has no name yet that it could be bound to; evidence too long for its resolution has that one's number
     Permission(api_group="", resource="configmaps", verbs=("create", "patch")),
-    Permission(api_group="", resource="configmaps", verbs=("get", "patch"), names=(JOURNAL,)),
+    Permission(api_group="", resource="configmaps", verbs=("get", "update"), names=(JOURNAL,)),
     Permission(api_group="coordination.k8s.io", resource="leases", verbs=("create",)),
     Permission(api_group="coordination.k8s.io", resource="leases", verbs=("get", "update"), names=(LEADER,)),
     Permission(api_group="", resource="secrets", verbs=("create",)),

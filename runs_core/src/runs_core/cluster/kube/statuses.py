@@ -74,15 +74,16 @@ class Statuses:
         """
         name = (type(meant).__name__, meant.meta.key)
         version = max(basis.version, self._wrote.get(name, 0))
-        metadata = {"name": meant.meta.name, "uid": meant.meta.uid}
+        metadata = {"name": meant.meta.name, "uid": meant.meta.uid, "resourceVersion": str(version)}
         if meant.meta.namespace:
             metadata["namespace"] = meant.meta.namespace
-        if version:
-            metadata["resourceVersion"] = str(version)
         body: Object = {"apiVersion": API_VERSION, "kind": name[0], "metadata": metadata}
         body["status"] = to_object(meant, self._sections).get("status", {})
+        if not version:
+            unseen = Refused(HTTPStatus.CONFLICT, "Conflict", f"{name[0]} {meant.meta.key} was never seen")
+            return self._met(name, meant, basis, unseen)
         try:
-            found: Object | None = self._api.apply(f"{paths.one(*name)}/status", body)[1]
+            found: Object | None = self._api.swap(f"{paths.one(*name)}/status", body)[1]
         except Refused as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None

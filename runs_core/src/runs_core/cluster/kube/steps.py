@@ -18,10 +18,11 @@ STATUS = 6
 
 @attrs.define(kw_only=True)
 class Step:
-    """key: of the run. effects: as decided."""
+    """key: of the run. effects: as decided. says_first: its status goes before all else."""
 
     key: Key
     effects: list[Effect] = attrs.field(factory=list)
+    says_first: bool = False
 
     @property
     def opens(self) -> list[Lease]:
@@ -37,12 +38,20 @@ class Step:
         return [effect for effect in self.effects if not isinstance(effect, e.Emit)]
 
     @property
+    def says_last(self) -> bool:
+        """Whether a status is all that is left to write in the end."""
+        return bool(self.writes) and not self.says_first and rank(self.writes[-1]) == STATUS
+
+    @property
     def resolutions(self) -> list[Resolution]:
         return [effect.resolution for effect in self.effects if isinstance(effect, e.PutResolution)]
 
     def stages(self) -> Iterator[list[Effect]]:
         """What may be written side by side, in order."""
-        for _, together in groupby(self.writes, key=rank):
+        writes = self.writes
+        if self.says_first:
+            writes = sorted(writes, key=lambda effect: rank(effect) != STATUS)
+        for _, together in groupby(writes, key=rank):
             yield list(together)
 
 

@@ -2,7 +2,8 @@
 
 Not to send one is the same as to send it late: whoever might take over meanwhile finds what a crash would leave. So
 only the next write of the run may stand in for it, never one with others between: the cause of an end is written before
-its leases close, and a start says so before it ends.
+its leases close. A run that succeeds before anybody was told that it began says both at once, and before its leases
+close, so that whoever finds them closed finds it over as well.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from runs_core.values.run import Phase, Run
 
 Status = e.SetRunStatus | e.SetBudgetStatus
 WAITS = (Phase.QUEUED, Phase.HELD)
+BEGAN = (Phase.STARTING, Phase.RUNNING)
 
 
 class Unsent:
-    """One status write. before: its object as it counts while this is not written."""
+    """One status write. before: its object as it counts while this is not written. first: of all writes of its step."""
 
-    def __init__(self, status: Status, before: Run | Budget | None) -> None:
+    def __init__(self, status: Status, before: Run | Budget | None, *, first: bool = False) -> None:
         self.status = status
         self.before = before
+        self.first = first
         self._lock = threading.Lock()
         self._begun = self._needless = False
 
@@ -37,8 +40,13 @@ class Unsent:
     def skip(self) -> bool:
         """Never send it; False: it is too late for that."""
         with self._lock:
-            self._needless = not self._begun
+            self._needless = not self._begun and not self.first
             return self._needless
+
+    def began(self) -> bool:
+        """Whether it says of a run no more than that it began."""
+        now = self.status.run.status if isinstance(self.status, e.SetRunStatus) else None
+        return now is not None and now.phase in BEGAN and now.ending is None
 
     def waits(self) -> bool:
         """Whether it and what was before it say no more than why the run, at the same attempt, holds nothing."""
@@ -64,9 +72,12 @@ class Skipping:
         status = next((eff for eff in step.effects if isinstance(eff, e.SetRunStatus | e.SetBudgetStatus)), None)
         if status is None:
             return None
-        if last is not None and (_says_only(step) or (_starts(step) and last.waits())) and last.skip():
-            before = last.before
-        made = self._last[step.key] = Unsent(status, before)
+        ends = last is not None and _succeeds(step) and last.began()
+        if last is not None and (_says_only(step) or (_starts(step) and last.waits()) or ends) and last.skip():
+            made = Unsent(status, last.before, first=ends)
+        else:
+            made = Unsent(status, before)
+        self._last[step.key] = made
         return made
 
     def over(self, status: Status) -> None:
@@ -83,3 +94,10 @@ def _says_only(step: Step) -> bool:
 def _starts(step: Step) -> bool:
     making = (e.OpenLease, e.MakePod, e.BindPod, e.SetRunStatus, e.Emit)
     return all(isinstance(effect, making) for effect in step.effects)
+
+
+def _succeeds(step: Step) -> bool:
+    """Nothing but a success, and what it closes."""
+    ending = (e.CloseLease, e.SetRunStatus, e.Emit)
+    said = [effect.run.status.phase for effect in step.effects if isinstance(effect, e.SetRunStatus)]
+    return said == [Phase.SUCCEEDED] and all(isinstance(effect, ending) for effect in step.effects)

@@ -38,7 +38,7 @@ class Work:
     gates: what has to come about first. failed: told the first refusal; then nothing more is written.
 
     done: told when it is over, either way. frees: others wait for its places. last_can_wait: the last stage only tells
-    of what is so.
+    of what is so. why: of no more than why the run waits.
     """
 
     key: Key
@@ -48,6 +48,7 @@ class Work:
     gates: Sequence[Gate] = ()
     frees: bool = False
     last_can_wait: bool = False
+    why: bool = False
 
     def can_wait(self, stage: int) -> bool:
         """Whether nothing but the next work of this run would wait for that stage."""
@@ -134,7 +135,7 @@ class Writer:
             chain = self._chains[work.key]
             waited_for = any(not follower.can_wait(0) for follower in list(chain)[1:])
             if work.can_wait(stage):
-                lane = Lane.FREES if waited_for else Lane.TELLS
+                lane = Lane.FREES if waited_for else Lane.WHY if work.why else Lane.TELLS
             else:
                 lane = Lane.FREES if work.frees else Lane.TAKES
             self._lanes.submit(task, lane, work.key)

@@ -1,6 +1,6 @@
 """One effect as requests to the API server.
 
-All are server-side apply or create, so that doing one twice does no harm.
+Doing one twice does no harm: what is there already is looked at, and what was replaced meanwhile is not written over.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from http import HTTPStatus
 
+import attrs
+
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import MERGE, Api, Object, Refused
 from runs_core.cluster.kube.evidence import divided, owned
 from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
 from runs_core.cluster.kube.statuses import Basis, Statuses
-from runs_core.schema.convert import to_object
-from runs_core.schema.names import API_VERSION
+from runs_core.schema.convert import lease_from_object, to_object
+from runs_core.schema.names import API_VERSION, manifest_name
 from runs_core.schema.pods import RUN_LABEL, UID_LABEL, rank_labels
 from runs_core.values import effect as e
 from runs_core.values.effect import Effect
-from runs_core.values.lease import Lease
+from runs_core.values.fields import fact_of
+from runs_core.values.lease import Lease, LeaseStatus
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod
@@ -127,21 +130,26 @@ class Writes:
         self._delete("Service", key, None)
 
     def _open(self, lease: Lease) -> Object:
-        """201: minted. 200: it was there; adopted if it is open and equal. 422: it is another; spent, if closed."""
+        """There already: adopted if it is open and equal, spent if it is closed."""
         body = to_object(lease)
-        body["metadata"] = {**_of_lease(lease), "finalizers": [FINALIZER]}
+        labels = {RUN_LABEL: lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid}
+        body["metadata"] = {
+            "name": lease.meta.name,
+            "namespace": lease.meta.namespace,
+            "labels": labels,
+            "finalizers": [FINALIZER],
+        }
         body.pop("status", None)
-        path = paths.one("GPULease", lease.key)
         try:
-            _, stored = self._api.apply(path, body)
+            _, stored = self._api.call("POST", paths.collection("GPULease", lease.meta.namespace), body)
         except Refused as error:
-            if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+            if error.reason != "AlreadyExists":
                 raise
-            _, stored = self._api.call("GET", path)
-            if not _is_closed(stored):
-                raise
-        if _is_closed(stored):
-            raise Refused(409, SPENT, f"lease {lease.key} was there before and is closed")
+            _, stored = self._api.call("GET", paths.one("GPULease", lease.key))
+            if _is_closed(stored):
+                raise Refused(409, SPENT, f"lease {lease.key} was there before and is closed") from error
+            if lease_from_object(stored).spec != lease.spec:
+                raise Refused(409, "AlreadyExists", f"lease {lease.key} is another one") from error
         return stored
 
     def _keep(self, resolution: Resolution) -> Object:
@@ -183,37 +191,34 @@ class Writes:
 
     def _meter(self, lease: Lease) -> Object | None:
         """What it has used so far; a late one is refused, since no meter goes back. None: it is gone."""
-        body = to_object(lease)
-        body["metadata"] = {**_of_lease(lease), "finalizers": [FINALIZER]}
-        try:
-            body["metadata"]["uid"] = lease.meta.uid or self._uid(lease.key)
-            return self._api.apply(paths.one("GPULease", lease.key), body)[1]
-        except Refused as error:
-            if error.status == HTTPStatus.NOT_FOUND or _another(error):
-                return None
-            raise
+        return self._stamp(lease, {})
 
     def close(self, lease: Lease) -> Object:
-        """Its status, and the finalizer off, in one write. The uid keeps one that is gone from coming back.
+        """Its status, and the finalizer off, in one write.
 
         In any order with others' writes: a lease that is closed stays as it is. One that somebody deletes already would
         go with that write, and nobody would ever see it closed: there the status comes first.
         """
         if lease.meta.deleting is not None:
-            self._meter(lease)
-        body = to_object(lease)
-        body["metadata"] = _of_lease(lease)
-        try:
-            body["metadata"]["uid"] = lease.meta.uid or self._uid(lease.key)
-            _, stored = self._api.apply(paths.one("GPULease", lease.key), body)
-        except Refused as error:
-            if error.status == HTTPStatus.NOT_FOUND or _another(error):
-                return {}
-            raise
-        if not (stored.get("status") or {}).get("closed"):
+            self._stamp(lease, {})
+        stored = self._stamp(lease, {"finalizers": None})
+        if stored is None:
+            return {}
+        if not _is_closed(stored):
             told = f"lease {lease.key} did not close: the GPULease kind of another release is installed"
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Outdated", told)
         return stored
+
+    def _stamp(self, lease: Lease, metadata: Object) -> Object | None:
+        """Its status as a whole. None: it is gone; the uid keeps it from going to another of its name."""
+        try:
+            uid = lease.meta.uid or self._uid(lease.key)
+            body = {"metadata": {"uid": uid, **metadata}, "status": whole_status(lease)}
+            return self._api.call("PATCH", paths.one("GPULease", lease.key), body, content=MERGE)[1]
+        except Refused as error:
+            if error.status == HTTPStatus.NOT_FOUND or _another(error):
+                return None
+            raise
 
     def _uid(self, lease: Key) -> str:
         """Of one that was opened a moment ago, and not seen yet."""
@@ -298,12 +303,12 @@ class Writes:
                 raise
 
 
-def _of_lease(lease: Lease) -> Object:
-    return {
-        "name": lease.meta.name,
-        "namespace": lease.meta.namespace,
-        "labels": {RUN_LABEL: lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid},
-    }
+def whole_status(lease: Lease) -> Object:
+    """As a merge patch, which leaves nothing of what was there before."""
+    facts = [(field.name, fact_of(field)) for field in attrs.fields(LeaseStatus)]
+    empty: Object = {manifest_name(name, fact): None for name, fact in facts if fact is not None}
+    found: Object = to_object(lease).get("status") or {}
+    return empty | found
 
 
 def _another(error: Refused) -> bool:
