@@ -17,7 +17,7 @@ import attrs
 
 from benchmarks.live.bare import NAME as PLACEHOLDER
 from benchmarks.live.bare import Asked, requests_of_a_start, send, starts_a_second
-from benchmarks.live.plane import Plane, plane, settle, usage
+from benchmarks.live.plane import Plane, guard, plane, settle, usage
 from benchmarks.live.scheduler import SERVE, Scheduler, scheduler
 from benchmarks.live.submit import FLAVOR, run_body
 from benchmarks.result import Goal, Result, Side
@@ -138,6 +138,7 @@ def measure(there: Plane, size: Size, module: str = SERVE) -> Measured:
         there.apply(_namespace(name))
     settle(there)
     bare = bare_rate(there, api, size.bare)
+    guard(there)
     add_nodes(there, size.first)
     add_runs(there, size.first)
     settle(there)
@@ -174,8 +175,8 @@ def bare_rate(there: Plane, api: Api, count: int) -> float:
     send(there, Asked(method="POST", path=collection("Run", BARE), body=run_body(BARE, PLACEHOLDER, 2)), count)
     asked = requests_of_a_start(BARE, 2)
     found = starts_a_second(there, asked, count)
-    leases = next(one.path for one in asked if "gpuleases" in one.path)
-    send(there, Asked(method="PATCH", path=leases, body={"metadata": {"finalizers": None}}), count)
+    lease = next(f"{one.path}/{one.body['metadata']['name']}" for one in asked if one.path.endswith("/gpuleases"))
+    send(there, Asked(method="PATCH", path=lease, body={"metadata": {"finalizers": None}}), count)
     for kind in ("Run", "GPULease", "Pod"):
         options: Object = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
         api.call("DELETE", collection(kind, BARE), options, seconds=120)

@@ -17,7 +17,9 @@ import yaml
 from runs_core.cluster.kube.api import Api
 from runs_core.schema.crd import crds
 from runs_core.serve.manifests.installation import NAME, NAMESPACE, Installation
+from runs_core.serve.manifests.policies import PolicyMode, policies
 from runs_core.serve.manifests.rbac import rbac
+from runs_core.settings import FleetSettings
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -68,7 +70,7 @@ class Plane:
 
 @contextmanager
 def plane(folder: Path, *options: str) -> Iterator[Plane]:
-    """Started from the folder that RUNS_TEST_KUBE names, with our CRDs; removed at the end."""
+    """Started from the folder that RUNS_TEST_KUBE names, with our CRDs and rights; removed at the end."""
     home = os.environ.get("RUNS_TEST_KUBE")
     if home is None:
         raise SystemExit("RUNS_TEST_KUBE must name the folder with kubeplane, see CONTRIBUTING.md")
@@ -96,6 +98,11 @@ def plane(folder: Path, *options: str) -> Iterator[Plane]:
         subprocess.run([script, "rm", folder], check=True, capture_output=True)
 
 
+def guard(there: Plane) -> None:
+    """With our policies from now on: nobody but the scheduler writes what is its."""
+    there.apply(yaml.safe_dump_all(policies(Installation(), FleetSettings(), PolicyMode.DENY)))
+
+
 def _make_account(there: Plane) -> None:
     """A kubeconfig with the scheduler's own token and rights, as it has them where it is installed."""
     asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 36_000}}
@@ -119,17 +126,17 @@ class Usage:
 IDLE_SECONDS, IDLE_SHARE, LONGEST_SETTLING = 2.0, 0.1, 90.0
 
 
-def settle(there: Plane) -> None:
-    """Until the API server has done what it does by itself after a start and for each new kind."""
+def settle(there: Plane) -> float:
+    """Until the API server has nothing to do, as after a start and for each new kind; since when, monotonic."""
     pid = there.pids()["kube-apiserver"]
     end = time.monotonic() + LONGEST_SETTLING
-    before = usage(pid).cpu_seconds
+    since, before = time.monotonic(), usage(pid).cpu_seconds
     while time.monotonic() < end:
         time.sleep(IDLE_SECONDS)
         now = usage(pid).cpu_seconds
         if now - before < IDLE_SHARE * IDLE_SECONDS:
-            return
-        before = now
+            return since
+        since, before = time.monotonic(), now
     raise SystemExit(f"the API server does not come to rest within {LONGEST_SETTLING:.0f} s of its start")
 
 

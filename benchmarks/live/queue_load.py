@@ -21,7 +21,7 @@ from typing import Any
 import attrs
 
 from benchmarks.live.load import GPUS, OWNERS, Class, namespace_of
-from benchmarks.live.plane import Plane, Usage, plane, requests, settle, usage
+from benchmarks.live.plane import Plane, Usage, guard, plane, requests, settle, usage
 from benchmarks.live.scheduler import SERVE, Scheduler, scheduler
 from benchmarks.result import Goal, Result, Side
 from runs_core.cluster.kube.api import Api
@@ -43,6 +43,7 @@ def play(share: float, *, quick: bool, module: str = SERVE, longest: float = 300
     longest: seconds that all may take. limit: ms of the API server's CPU a run.
     """
     with tempfile.TemporaryDirectory() as folder, plane(Path(folder) / "plane", "--kwok") as there:
+        guard(there)
         there.nodes(GPUS // 20, 20)
         there.apply("\n---\n".join(_namespace(owner) for owner in range(OWNERS)))
         return attrs.evolve(measure(there, share, module=module, longest=longest, limit=limit), quick=quick)
@@ -69,9 +70,9 @@ def measure(there: Plane, share: float, *, module: str, longest: float, limit: f
         submitter = [sys.executable, "-m", "benchmarks.live.submit", str(there.kubeconfig), str(OWNERS), str(share)]
         made = json.loads(subprocess.run(submitter, check=True, capture_output=True, text=True).stdout)
         _decided(process, wanted, began)
+        seconds = settle(there) - began  # what was decided is written once the API server comes to rest
         after, asked = {name: usage(pid) for name, pid in pids.items()}, requests(api) - asked
         runs = _all_done(api, wanted, began)
-        seconds = time.monotonic() - began
     used = {
         name: attrs.evolve(usage, cpu_seconds=usage.cpu_seconds - before[name].cpu_seconds)
         for name, usage in after.items()

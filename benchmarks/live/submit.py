@@ -9,7 +9,8 @@ import time
 
 from benchmarks.live.load import Class, name_of, namespace_of
 from runs_core.cluster.kube import paths
-from runs_core.cluster.kube.api import Api, Object
+from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.errors import Unavailable
 from runs_core.schema.names import API_VERSION
 
 FLAVOR = "H100-80GB"
@@ -32,6 +33,21 @@ def run_body(namespace: str, name: str, gpus: int, milliseconds: int | None = No
     }
 
 
+def create(api: Api, path: str, body: Object) -> None:
+    """Until the server has it: a busy one is asked again."""
+    while True:
+        try:
+            api.call("POST", path, body)
+        except Unavailable:
+            time.sleep(0.5)
+        except Refused as refusal:
+            if refusal.reason == "AlreadyExists":
+                return  # it was made, and the answer got lost
+            raise
+        else:
+            return
+
+
 def submit(api: Api, owner: int, cls: Class, made: list[tuple[str, float]]) -> None:
     """One every interval; what the server cannot take in time is made up for."""
     begin = time.monotonic()
@@ -40,7 +56,7 @@ def submit(api: Api, owner: int, cls: Class, made: list[tuple[str, float]]) -> N
         time.sleep(max(0.0, due - time.monotonic()))
         asked = time.time()
         body = run_body(namespace_of(owner), name_of(cls, number), cls.gpus, cls.milliseconds)
-        api.call("POST", paths.collection("Run", namespace_of(owner)), body)
+        create(api, paths.collection("Run", namespace_of(owner)), body)
         made.append((f"{namespace_of(owner)}/{name_of(cls, number)}", asked))
 
 
