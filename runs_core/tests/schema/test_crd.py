@@ -69,6 +69,17 @@ def test_every_kind_has_columns_and_a_status_that_is_written_by_itself_but_for_l
     assert [crd["metadata"]["name"] for crd in crds()] == names
 
 
+def test_what_has_one_author_is_one_entry_of_whose_each_field_is() -> None:
+    atomic = {
+        (crd["spec"]["names"]["kind"], part)
+        for crd in crds()
+        for part, schema in crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"].items()
+        if schema.get("x-kubernetes-map-type") == "atomic"
+    }
+    kinds = {"Run", "Budget", "GPULease", "Resolution"}
+    assert atomic == {*((kind, "status") for kind in kinds), ("GPULease", "spec")}
+
+
 def test_no_word_means_several_kinds() -> None:
     """`kubectl delete runs --all` would take leases and budgets along if `runs` were their category as well."""
     names = [crd["spec"]["names"] for crd in crds()]

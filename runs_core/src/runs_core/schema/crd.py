@@ -43,6 +43,8 @@ _LONGEST = f"{LARGEST_DURATION // timedelta(hours=1)}h"
 _OPEN = "x-kubernetes-preserve-unknown-fields"
 _RULES = "x-kubernetes-validations"
 _LIST = "x-kubernetes-list-type"
+_WHOLE = {"x-kubernetes-map-type": "atomic"}
+"""Of what one author writes as a whole: the API server need not note whose each field is."""
 
 
 def crds(sections: Sequence[Section] = ()) -> list[Object]:
@@ -83,6 +85,7 @@ def _crd(kind: Kind, sections: Sequence[Section]) -> Object:
 def _root(kind: Kind, sections: Sequence[Section]) -> Object:
     """The status has a default, so that its columns are filled before anybody has written it."""
     mine, told = (tuple(one for one in sections if one.within(kind.name, part)) for part in ("spec", "status"))
+    one_author = {} if kind.status_apart else _WHOLE
     found: Object = {
         "type": "object",
         "description": kind.doc,
@@ -91,8 +94,8 @@ def _root(kind: Kind, sections: Sequence[Section]) -> Object:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": schema(record(kind.spec, mine)),
-            "status": {**schema(record(kind.status, told)), "default": {}},
+            "spec": {**schema(record(kind.spec, mine)), **one_author},
+            "status": {**schema(record(kind.status, told)), "default": {}, **_WHOLE},
         },
     }
     return found | _rules(rules_of(kind.value))
