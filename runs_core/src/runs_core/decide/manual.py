@@ -16,7 +16,7 @@ from runs_core.decide.draw import Stream
 from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.odds import MOST_WAYS, Prospect, Way, chances, prospect_of
 from runs_core.decide.paying import stamped
-from runs_core.decide.reclaim import cut_decision, pools_in, scopes
+from runs_core.decide.reclaim import cut_decision, leases_of, pools_in, scopes
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.decide.scope import scope_node, wanted_of
 from runs_core.decide.victims import Hunt, Victims, every_stage, hunted
@@ -132,7 +132,7 @@ def _scopes(world: World, request: Request, found: Victims) -> Iterator[Scope]:
     fleet = world.fleet.flavors.get(request.flavor)
     if fleet is None:
         return
-    for domains in _domains(fleet, request, found):
+    for domains in _domains(world, fleet, request, found):
         states = sorted(
             (state for domain in domains for state in domain.states if state.node), key=lambda one: one.name
         )
@@ -141,9 +141,9 @@ def _scopes(world: World, request: Request, found: Victims) -> Iterator[Scope]:
         yield Scope(nodes=nodes, missing=missing, pools=pools_in(world, nodes, found.units))
 
 
-def _domains(fleet: FlavorFleet, request: Request, found: Victims) -> Iterator[tuple[DomainFleet, ...]]:
+def _domains(world: World, fleet: FlavorFleet, request: Request, found: Victims) -> Iterator[tuple[DomainFleet, ...]]:
     if not request.domain:
-        yield from scopes(fleet, _need(request), found.units)
+        yield from scopes(world, fleet, _need(request), leases_of(found.units))
     yield from ((domain,) for domain in fleet.domains.values() if str(domain.key) == request.domain)
 
 
