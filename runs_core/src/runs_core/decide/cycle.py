@@ -7,6 +7,7 @@ import heapq
 from runs_core.decide.activate import activate
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
+from runs_core.decide.carry_out import cut_now
 from runs_core.decide.hold import failed_upstream, hold, holds
 from runs_core.decide.lifecycle import is_at_rest, lifecycle, unwanted
 from runs_core.decide.manual import by_hand
@@ -96,6 +97,8 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
     status = run.status
     if status.phase.terminal:
         return left_open(world, run) or _over(world, run)
+    if (cut := cut_now(world, run, advice)) is not None:
+        return cut
     if status.phase.begun or status.ending is not None or len(leases) > len(strays):
         decision = lifecycle(world, run)
         if decision is not None and decision.effects:

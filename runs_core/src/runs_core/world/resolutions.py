@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from runs_core.values.change import ChainSeen, NoncesSeen, ResolutionGone, ResolutionSeen
 from runs_core.values.meta import Key
 from runs_core.values.nonces import Chain, Nonces
-from runs_core.values.resolution import Resolution, ResolutionPhase
+from runs_core.values.resolution import Cut, Resolution, ResolutionPhase
 
+T = TypeVar("T")
 Kept = ResolutionSeen | ResolutionGone | ChainSeen | NoncesSeen
 
 
@@ -20,6 +21,7 @@ class Resolutions:
         self._by_name: dict[str, Resolution] = {}
         self._activating: dict[Key, dict[int, Resolution]] = {}
         self._by_hand: dict[str, Resolution] = {}
+        self._cutting: dict[Key, dict[int, tuple[Resolution, Cut]]] = {}
         self._chain = Chain()
         self.nonces: Nonces | None = None
 
@@ -34,6 +36,11 @@ class Resolutions:
         """The last one that is being carried out for this run."""
         found = self._activating.get(run)
         return found[max(found)] if found else None
+
+    def cutting(self, run: Key) -> Sequence[tuple[Resolution, Cut]]:
+        """Those that are being carried out and cut this run, by number, with what they say of it."""
+        found = self._cutting.get(run)
+        return [found[number] for number in sorted(found)] if found else ()
 
     def by_hand(self) -> Sequence[Resolution]:
         """Those without a beneficiary that are being carried out, by name."""
@@ -91,26 +98,32 @@ class Resolutions:
         for one, there in ((old, False), (new, True)):
             if one is None or one.status.phase is not ResolutionPhase.ACTIVATING:
                 continue
+            for cut in one.spec.cuts:
+                _keep(self._cutting, cut.run, one.spec.number, (one, cut) if there else None)
             if one.spec.beneficiary is None:
                 if there:
                     self._by_hand[one.name] = one
                 else:
                     self._by_hand.pop(one.name, None)
                 continue
-            run = one.spec.beneficiary.run
-            of_run = self._activating.setdefault(run, {})
-            if there:
-                of_run[one.spec.number] = one
-            else:
-                of_run.pop(one.spec.number, None)
-            if not of_run:
-                del self._activating[run]
+            _keep(self._activating, one.spec.beneficiary.run, one.spec.number, one if there else None)
 
     def everything(self) -> Iterator[Kept]:
         """Changes that would build it from nothing."""
         yield from (ResolutionSeen(resolution) for resolution in self.all())
         yield ChainSeen(self._chain)
         yield NoncesSeen(self.nonces)
+
+
+def _keep(into: dict[Key, dict[int, T]], run: Key, number: int, one: T | None) -> None:
+    """None: it is no more."""
+    of_run = into.setdefault(run, {})
+    if one is not None:
+        of_run[number] = one
+    else:
+        of_run.pop(number, None)
+    if not of_run:
+        del into[run]
 
 
 def _about(resolution: Resolution) -> tuple[Key, ...]:

@@ -23,7 +23,7 @@ from runs_core.values.node import MalformedNode, Node
 from runs_core.values.nonces import Chain, Nonces
 from runs_core.values.pod import Pod
 from runs_core.values.request import Request
-from runs_core.values.resolution import Resolution
+from runs_core.values.resolution import Cut, Resolution
 from runs_core.values.run import Phase, Run
 from runs_core.values.storage import Storage
 from runs_core.values.template import PodTemplate, Terms
@@ -171,6 +171,10 @@ class World:
 
     def resolution(self, name: str) -> Resolution | None:
         return self._audits.get(name)
+
+    def cutting(self, run: Key) -> Sequence[tuple[Resolution, Cut]]:
+        """Resolutions that are being carried out and cut this run, by number, with what they say of it."""
+        return self._audits.cutting(run)
 
     def by_hand(self) -> Sequence[Resolution]:
         """Those that an administrator asked for and that are not over, by name."""
