@@ -84,6 +84,7 @@ READERS = {
     "Settings.reclaim": "runs_core.world.world: self.settings.reclaim",
     "RunStatus.preemptions": "runs_core.decide.reclaim: victim.status.preemptions",
     "Settings.fleet": "runs_core.world.world: self.settings.fleet",
+    "Split.shared": "runs_core.decide.paying: split.shared",
     "Split.unfunded": "runs_core.decide.paying: split.unfunded",
     "RunStatus.payers": "runs_cli.actions.get: status.payers",
     "Paying.budget": "runs_cli.actions.get: one.budget",

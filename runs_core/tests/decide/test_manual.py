@@ -99,6 +99,17 @@ def test_where_enough_is_free_nobody_is_cut() -> None:
     assert stage.world.resolutions() == []
 
 
+def test_without_a_domain_nobody_is_cut_where_as_many_are_free_anywhere() -> None:
+    """`d1` is full, `d2` has 8 free."""
+    nodes = (a_node("n1", gpus=8), a_node("n2", gpus=8, domain=Domain(name="d2")))
+    stage = a_stage(*nodes, hours(a_run("x", gpus=8), 99), plugin=purses(Purse(name="main", gpus=0)))
+    stage.advance(hours=5)
+    asked(stage, wish(stage, 8, domain=""), cordoned=False)
+    assert stage.world.resolutions() == []
+    asked(stage, wish(stage, 9, domain="", uid="request-2"), cordoned=False)
+    assert len(stage.world.resolutions()) == 1
+
+
 def test_more_than_the_domain_has_cuts_nobody() -> None:
     stage = full(hours(a_run("x", gpus=4), 99))
     for number, (gpus, domain) in enumerate(((9, HERE), (4, "default/default/elsewhere"))):

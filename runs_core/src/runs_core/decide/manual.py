@@ -6,17 +6,17 @@ cordons them before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch
 from runs_core.decide.draw import Stream
-from runs_core.decide.fit import Fit, short_by
+from runs_core.decide.fit import Fit, free_gpus, short_by
 from runs_core.decide.odds import MOST_WAYS, Prospect, Way, chances, prospect_of
 from runs_core.decide.paying import stamped
-from runs_core.decide.reclaim import cut_decision, leases_of, pools_in, scopes
+from runs_core.decide.reclaim import cut_decision, leases_of, pools_in
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.decide.scope import scope_node, wanted_of
 from runs_core.decide.victims import Hunt, Victims, every_stage, hunted
@@ -26,7 +26,7 @@ from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.request import Request
 from runs_core.values.resolution import Asker, Pool, Resolution, ResolutionPhase, ResolutionStatus, ScopeNode, Trigger
-from runs_core.world.fleet import DomainFleet, FlavorFleet
+from runs_core.world.fleet import DomainFleet
 from runs_core.world.world import World
 
 NOBODY = Key("", "requests")
@@ -76,8 +76,10 @@ def _taking(world: World, request: Request, found: Victims, advice: Advice) -> S
     """One decision for each run that is cut; none where nobody need, or can, be."""
     assert world.nonces is not None
     for scope in _scopes(world, request, found):
+        if not scope.missing:
+            return ()
         question = _question(world, request, scope)
-        taken = scope.draw(Stream(question.seed), request) if scope.missing else None
+        taken = scope.draw(Stream(question.seed), request)
         if taken is None:
             continue
         resolution = resolution_of(question, taken, bound=())
@@ -132,19 +134,41 @@ def _scopes(world: World, request: Request, found: Victims) -> Iterator[Scope]:
     fleet = world.fleet.flavors.get(request.flavor)
     if fleet is None:
         return
-    for domains in _domains(world, fleet, request, found):
-        states = sorted(
-            (state for domain in domains for state in domain.states if state.node), key=lambda one: one.name
-        )
-        nodes = tuple(scope_node(state) for state in states if state.node is not None and not state.node.lost)
-        missing = short_by(wanted_of(_need(request)), nodes)
-        yield Scope(nodes=nodes, missing=missing, pools=pools_in(world, nodes, found.units))
+    nodes = {domain: _nodes(domain) for domain in fleet.domains.values()}
+    for domains in _domains(nodes, request, found):
+        here = tuple(sorted((node for domain in domains for node in nodes[domain]), key=lambda one: one.name))
+        missing = short_by(wanted_of(_need(request)), here)
+        yield Scope(nodes=here, missing=missing, pools=pools_in(world, here, found.units))
 
 
-def _domains(world: World, fleet: FlavorFleet, request: Request, found: Victims) -> Iterator[tuple[DomainFleet, ...]]:
-    if not request.domain:
-        yield from scopes(world, fleet, _need(request), leases_of(found.units))
-    yield from ((domain,) for domain in fleet.domains.values() if str(domain.key) == request.domain)
+def _nodes(domain: DomainFleet) -> list[ScopeNode]:
+    """Those that are there, cordoned or not."""
+    return [scope_node(state) for state in domain.states if state.node is not None and not state.node.lost]
+
+
+def _domains(
+    nodes: Mapping[DomainFleet, Sequence[ScopeNode]], request: Request, found: Victims
+) -> Iterator[tuple[DomainFleet, ...]]:
+    """The one that is named; else all, where as many are free; else the fewest, the least to cut first, then by key."""
+    if request.domain:
+        yield from ((domain,) for domain in nodes if str(domain.key) == request.domain)
+        return
+    free = {domain: free_gpus(its) for domain, its in nodes.items()}
+    if sum(free.values()) >= request.gpus:
+        yield tuple(nodes)
+        return
+    home = {node.name: domain for domain, its in nodes.items() for node in its}
+    most = dict(free)
+    for lease in {lease.key: lease for lease in leases_of(found.units)}.values():
+        for slots in lease.spec.slots:
+            if (where := home.get(slots.node)) is not None:
+                most[where] += len(slots.ordinals)
+    able = [domain for domain in most if most[domain] >= request.gpus]
+    yield from ((domain,) for domain in sorted(able, key=lambda one: (-free[one], one.key)))
+    widest = sorted(most, key=lambda one: (-most[one], -free[one], one.key))
+    for count in range(2, len(widest) + 1):
+        if sum(most[domain] for domain in widest[:count]) >= request.gpus:
+            yield tuple(widest[:count])
 
 
 def _question(world: World, request: Request, scope: Scope) -> Question:
