@@ -19,8 +19,8 @@ WIDTHS = (1, 2, 4, 8, 8, 16, 16, 32, 64)
 ARRIVALS = 330
 SEED = 7
 TEAMS = ("language", "vision", "robotics")
-QUOTAS = {"language": (160, 32), "vision": (96, 32), "lab": (96, 32)}
-"""GPUs of H100 and of A100."""
+QUOTAS = {"language": (160, 32, 4), "vision": (96, 32, 0), "lab": (96, 32, 12)}
+"""GPUs of H100, of A100 and of L40S."""
 LENT = 16
 """GPUs of H100 that vision lends to robotics, at most."""
 
@@ -58,10 +58,11 @@ Happening = Submit | Cancel | Lose | Restore
 
 
 def nodes() -> list[Node]:
-    """48 nodes with H100 in three domains, 16 with A100 in one; eight GPUs each."""
+    """48 nodes with H100 in three domains; in a fourth 14 with A100, and 2 with L40S; eight GPUs each."""
     return [
         *(_node(f"h100-{index:03}", "H100-80GB", f"fabric-{index // 16}") for index in range(48)),
-        *(_node(f"a100-{index:03}", "A100-80GB", "fabric-3") for index in range(16)),
+        *(_node(f"a100-{index:03}", "A100-80GB", "fabric-3") for index in range(14)),
+        *(_node(f"l40s-{index:03}", "L40S-48GB", "fabric-3") for index in range(2)),
     ]
 
 
@@ -89,9 +90,9 @@ def _family() -> list[Object]:
     return [*children, _budget("lab", envelopes=_envelopes(*QUOTAS["lab"])), _budget("robotics")]
 
 
-def _envelopes(h100: int, a100: int) -> list[Object]:
-    flavors = {"h100": ("H100-80GB", h100), "a100": ("A100-80GB", a100)}
-    return [{"name": name, "flavor": flavor, "gpus": gpus} for name, (flavor, gpus) in flavors.items()]
+def _envelopes(h100: int, a100: int, l40s: int) -> list[Object]:
+    flavors = {"h100": ("H100-80GB", h100), "a100": ("A100-80GB", a100), "l40s": ("L40S-48GB", l40s)}
+    return [{"name": name, "flavor": flavor, "gpus": gpus} for name, (flavor, gpus) in flavors.items() if gpus]
 
 
 def happenings(*, quotas: bool = False, loans: bool = False) -> list[Happening]:
@@ -101,7 +102,7 @@ def happenings(*, quotas: bool = False, loans: bool = False) -> list[Happening]:
         borrows = {"allowBorrow": True, "sponsors": ["org:vision"]}
         told.append(Submit(_at(0, 20), run("robotics", "arm", LENT, "30h", funding=borrows)))
     if quotas:
-        told.append(Submit(_at(22, 0), run("lab", "baseline", 64, "8h")))
+        told.append(Submit(_at(22, 0), run("lab", "baseline", 8, "8h", flavor="L40S-48GB", per_pod=4)))
     return sorted(told, key=lambda happening: happening.at)
 
 
@@ -117,6 +118,8 @@ def _special() -> Iterator[Happening]:
     yield Submit(_at(1, 0), run("vision", "one-fabric", 96, "5h", spread="SingleDomain"))
     yield Submit(_at(1, 30), run("robotics", "parked", 16, "2h", suspend=True))
     yield Submit(_at(2, 0), run("language", "too-wide", 256, "4h", spread="SingleDomain"))
+    yield Submit(_at(2, 10), run("language", "encode", 8, "30h", flavor="L40S-48GB", per_pod=4))
+    yield Submit(_at(2, 20), run("vision", "render", 8, "30h", flavor="L40S-48GB", per_pod=4))
     yield Submit(_at(2, 30), run("vision", "mistake", 64, "12h"))
     yield Cancel(_at(3, 20), "vision", "mistake")
     yield Lose(_at(12, 0), LOST_NODE)
@@ -147,6 +150,7 @@ def run(
     length: str,
     *,
     flavor: str = "H100-80GB",
+    per_pod: int = 8,
     group: int | None = None,
     spread: str | None = None,
     said: dict[str, str] | None = None,
@@ -161,7 +165,7 @@ def run(
         "kind": "Run",
         "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
         "spec": {
-            "resources": {"flavor": flavor, "gpus": gpus, "gpusPerPod": min(gpus, 8)},
+            "resources": {"flavor": flavor, "gpus": gpus, "gpusPerPod": min(gpus, per_pod)},
             **({"topology": topology} if topology else {}),
             "runtime": {"expectedDuration": length},
             **spec,

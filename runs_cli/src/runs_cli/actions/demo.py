@@ -47,7 +47,7 @@ def demo(state: str | None) -> None:
         waiting = line(session.world, session.advice)
         _show(session, waiting, timedelta(seconds=time.monotonic() - began))
         following = _next(session, waiting, on)
-        asides = list(_asides(session.world, on))
+        asides = list(_asides(on))
     if asked().output in (Output.TABLE, Output.WIDE):
         for words in asides:
             _aside(path, words)
@@ -120,14 +120,12 @@ def _why(session: Local, waiting: Line) -> list[Block]:
     return [title, *explain_blocks(session, run, explained(session, run))]
 
 
-def _asides(world: World, on: AbstractSet[str]) -> Iterator[Sequence[str]]:
+def _asides(on: AbstractSet[str]) -> Iterator[Sequence[str]]:
     """What commands of plugins have to say of the day."""
     if "budgets" in on:
         yield "budgets", "tree"
     if "borrowing" in on:
-        paid = next((run for run in world.runs() if run.status.funding.owned and run.status.funding.shared), None)
-        if paid is not None:
-            yield "who-pays", str(paid.key)
+        yield "who-pays", "language/encode"
         yield "loans", "--lender", "org:vision"
 
 
