@@ -31,6 +31,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.resolution import Evidence, Resolution, ResolutionPhase
 from runs_core.values.run import Phase, Run
+from runs_core.world import world as worlds
 from runs_core.world.view import View
 
 
@@ -398,7 +399,11 @@ BROKEN: list[tuple[str, Callable[..., object], Callable[[], None]]] = [
     ("_before", lambda *_: True, test_the_lottery_cuts_funded_work_once_the_promised_time_has_come),
     ("spared_until", lambda *_: None, test_a_run_is_in_no_lottery_until_its_quantum_is_over),
     ("spared_until", lambda *_: None, test_what_a_plugin_protects_is_cut_at_no_stage),
-    ("protected_until", lambda *_: None, test_a_run_is_in_no_lottery_until_its_quantum_is_over),
+    (
+        "min_runtime_of",
+        lambda *_: timedelta(),
+        test_a_run_that_was_cut_is_not_cut_again_before_its_least_runtime_is_over,
+    ),
     ("_class", lambda *_: Class.OWNED, test_a_courtesy_goes_before_what_is_paid_for_by_right),
     (
         "_in_order",
@@ -412,6 +417,7 @@ BROKEN: list[tuple[str, Callable[..., object], Callable[[], None]]] = [
 def test_a_rule_that_is_wrong_is_noticed(
     monkeypatch: pytest.MonkeyPatch, name: str, wrong: Callable[..., object], claim: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(victims, name, wrong)
+    for module in (victims, worlds):
+        monkeypatch.setattr(module, name, wrong, raising=module is victims)
     with pytest.raises((AssertionError, ValueError)):
         claim()

@@ -1,0 +1,61 @@
+"""That candidates are asked for only where they could help keeps nobody from GPUs that could be taken back for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from benchmarks.plugged import a_player
+from benchmarks.workload import Player
+
+from runs_core.decide import reclaim as taking
+from runs_core.decide.cover import cover
+from runs_core.decide.waiting import find_flavor
+from runs_core.values.meta import Key
+from runs_core.world.line import FUNDABLE
+
+Bound = Callable[..., bool]
+
+
+def missed(player: Player) -> tuple[list[Key], int]:
+    """Who is paid for and waits though a taking-back could be worked out; and how many were looked at."""
+    world, advice = player.loop.world, player.loop.advice
+    found, looked = [], 0
+    for queue in [queue for shape in world.line.shapes.values() for queue in shape.queues.values()]:
+        first, need = world.line.first(queue), queue.shape.need
+        flavor = find_flavor(world, need)
+        if queue.band != FUNDABLE or first is None or flavor is None or queue.ask is None:
+            continue
+        run, said = world.run(first[1]), cover(world, advice, queue.ask)
+        if run is None or not said.fundable:
+            continue
+        looked += 1
+        if taking.reclaim(world, taking.Claimant(run=run, need=need, fleet=flavor[1], cover=said), advice):
+            found.append(run.key)
+    return found, looked
+
+
+def history(monkeypatch: pytest.MonkeyPatch, bound: Bound) -> tuple[list[Key], int, int]:
+    """Two hours of a busy fleet: who was missed at its rests, how many were looked at, how often GPUs were taken."""
+    player = a_player(100, plugins=True, many=20)
+    found: list[Key] = []
+    looked = 0
+    for _ in range(110):
+        monkeypatch.setattr(taking, "_might", bound)
+        player.play(1)
+        monkeypatch.setattr(taking, "_might", lambda *_: True)
+        late, some = missed(player)
+        found, looked = found + late, looked + some
+    return found, looked, player.kinds["Reclaims"]
+
+
+def test_nobody_waits_who_could_be_given_what_nobody_pays_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, looked, taken = history(monkeypatch, taking._might)
+    assert found == []
+    assert looked > 20
+    assert taken > 10
+
+
+def test_a_bound_that_is_too_narrow_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _, _ = history(monkeypatch, lambda *_: False)
+    assert found
