@@ -86,7 +86,6 @@ READERS = {
     "Settings.fleet": "runs_core.world.world: self.settings.fleet",
     "Split.shared": "runs_core.decide.paying: split.shared",
     "Split.unfunded": "runs_core.decide.paying: split.unfunded",
-    "Split.shared": "runs_core.decide.paying: split.shared",
     "RunStatus.payers": "runs_cli.actions.get: status.payers",
     "Paying.budget": "runs_cli.actions.get: one.budget",
     "Paying.envelope": "runs_cli.actions.get: one.envelope",
