@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -229,6 +230,27 @@ def test_runs_without_an_owner_are_drawn_under_their_namespace() -> None:
     stage.settle()
     drawn, *_ = evidence_of(resolution_of(decided(stage, "a/heir"))).draws
     assert drawn.owner == "namespace:d"
+
+
+def test_a_process_that_comes_after_draws_the_same() -> None:
+    """All of it follows from what is there: not from the order in which it came, nor from who saw it come."""
+    for seed in range(6):
+        runs = [paid("ab"[at % 2], f"r{at * 7 % 8}", 1) for at in range(8)]
+        random.Random(seed).shuffle(runs)
+        stage = full(*runs)
+        stage.submit(paid("c", "heir", 5))
+        stage.settle()
+        before = resolution_of(decided(stage, "c/heir"))
+        stage.restart()
+        assert resolution_of(decided(stage, "c/heir")) == before
+        assert len(before.spec.cuts) == 5
+
+
+def test_nobody_is_cut_by_lot_for_demand_that_nobody_pays_for() -> None:
+    stage = full(paid("a", "x", 8))
+    stage.submit(paid("nobodys", "beggar", 4))
+    stage.settle()
+    assert decided(stage, "nobodys/beggar") == ()
 
 
 # -- protections ------------------------------------------------------------------------------------------------------
