@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
 import pytest
 from tests.kube.people import (
+    MERGE,
     Person,
     applied,
     changed,
@@ -19,17 +20,26 @@ from tests.kube.people import (
     join,
     named,
     person,
+    place,
     scheduler_kubeconfig,
     space,
     until,
 )
+from tests.kube.people import admin as api
+
+from runs_core.serve.manifests.installation import Installation
+from runs_core.serve.manifests.rbac import rbac
 
 if TYPE_CHECKING:
     from tests.kube.conftest import Plane
 
 SPACE, FLAVOR = "by-hand", "HAND-80GB"
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "verify_draw.py"
-SETTINGS = "reclaim: {minRuntime: 0s, mostMinRuntime: 0s}\nresolver: {quantum: 0s}\n"
+SETTINGS = """
+reclaim: {minRuntime: 0s, mostMinRuntime: 0s}
+resolver: {quantum: 0s}
+election: {leaseDuration: 3s, renewDeadline: 2s, retryPeriod: 500ms}
+"""
 ASKED = ("resolve", "run", "--flavor", FLAVOR, "--gpus", "4", "--domain", "hand")
 RUN = f"""apiVersion: runs.dev/v1alpha1
 kind: Run
@@ -44,32 +54,50 @@ spec:
 
 @pytest.fixture
 def admin(kubeplane: Plane, tmp_path: Path) -> Iterator[Person]:
-    """A scheduler at work, a node of 8, two runs of 4 on it, and who may do everything."""
+    """Who may do everything; a node of 8, two runs of 4 on it."""
     installed(kubeplane)
     applied(kubeplane, space(SPACE))
     join(kubeplane, "hand-0", {"runs.dev/gpu-flavor": FLAVOR, "runs.dev/fabric-domain": "hand"}, gpus=8)
     config = tmp_path / "settings.yaml"
     config.write_text(SETTINGS, encoding="utf-8")
-    words = ["--kubeconfig", str(scheduler_kubeconfig(kubeplane)), "--config", str(config)]
     made = Person(kubeconfig=changed(kubeplane.kubeconfig, tmp_path / "admin", context={"namespace": SPACE}))
-    with (tmp_path / "log").open("w") as log:
+    with a_scheduler(kubeplane, tmp_path):
+        for name in ("one", "two"):
+            made.told("submit", "-f", "-", input=RUN.replace("NAME", name))
+        until(lambda: kubeplane.kubectl("-n", SPACE, "get", "pods", "-o", "name").stdout.count("pod/") == 2)
+    try:
+        yield made
+    finally:
+        with a_scheduler(kubeplane, tmp_path):  # whoever deletes a run waits for it to let go
+            kubeplane.kubectl("-n", SPACE, "delete", "runs,pods", "--all", "--force", "--wait=false")
+            until(lambda: not kubeplane.kubectl("-n", SPACE, "get", "runs", "-o", "name").stdout)
+        gone(kubeplane, named("Node", "hand-0"))
+
+
+@contextmanager
+def a_scheduler(plane: Plane, folder: Path) -> Iterator[None]:
+    """At work until it is killed."""
+    words = ["--kubeconfig", str(scheduler_kubeconfig(plane)), "--config", str(folder / "settings.yaml")]
+    with (folder / "log").open("a") as log:
         serve = [sys.executable, "-m", "runs_cli.main", *words, "serve", "--http-address", "none"]
         scheduler = subprocess.Popen(serve, stdout=log, stderr=log)
         try:
-            for name in ("one", "two"):
-                made.told("submit", "-f", "-", input=RUN.replace("NAME", name))
-            until(lambda: kubeplane.kubectl("-n", SPACE, "get", "pods", "-o", "name").stdout.count("pod/") == 2)
-            yield attrs.evolve(made)
+            yield
         finally:
-            scheduler.terminate()
+            scheduler.kill()
             scheduler.wait(30)
-            kubeplane.kubectl("-n", SPACE, "delete", "runs,pods", "--all", "--force", "--wait=false")
-            gone(kubeplane, named("Node", "hand-0"))
+
+
+@pytest.fixture
+def at_work(kubeplane: Plane, admin: Person, tmp_path: Path) -> Iterator[Person]:
+    with a_scheduler(kubeplane, tmp_path):
+        yield admin
 
 
 def test_who_may_patch_nodes_takes_back_by_hand_and_kubectl_is_enough_to_check_it(
-    kubeplane: Plane, admin: Person, tmp_path: Path
+    kubeplane: Plane, at_work: Person, tmp_path: Path
 ) -> None:
+    admin = at_work
     config = ("--config", str(tmp_path / "settings.yaml"))
     bob = person(kubeplane, "bob", "runs-admin")
     refused = bob.runs(*ASKED, "--apply", *config)
@@ -92,3 +120,32 @@ def test_who_may_patch_nodes_takes_back_by_hand_and_kubectl_is_enough_to_check_i
     phase = ["get", "rsl", done["resolution"], "-o", "jsonpath={.status.phase}/{.status.reason}"]
     until(lambda: kubeplane.kubectl(*phase).stdout == "Released/Freed")
     kubeplane.kubectl("delete", "clusterrolebinding", "bob-runs-admin")
+
+
+def going(plane: Plane) -> int:
+    """Pods that were told to go."""
+    path = "jsonpath={.items[*].metadata.deletionTimestamp}"
+    return len(plane.kubectl("-n", SPACE, "get", "pods", "-o", path).stdout.split())
+
+
+def test_a_scheduler_that_is_killed_before_it_told_anybody_is_followed_by_one_that_does(
+    kubeplane: Plane, admin: Person, tmp_path: Path
+) -> None:
+    """It keeps the Resolution, may not delete pods, and is killed; the next one may."""
+    (role,) = [
+        one for one in rbac(Installation()) if one["kind"] == "ClusterRole" and "-scheduler" in one["metadata"]["name"]
+    ]
+    rules = [
+        {**rule, "verbs": [verb for verb in rule["verbs"] if rule["resources"] != ["pods"] or verb != "delete"]}
+        for rule in role["rules"]
+    ]
+    api(kubeplane).call("PATCH", place(role), {"rules": rules}, content=MERGE)
+    try:
+        with a_scheduler(kubeplane, tmp_path):
+            done = admin.read(*ASKED, "--apply", "--config", str(tmp_path / "settings.yaml"))
+            assert done["resolution"]
+            assert going(kubeplane) == 0
+    finally:
+        api(kubeplane).call("PATCH", place(role), {"rules": role["rules"]}, content=MERGE)
+    with a_scheduler(kubeplane, tmp_path):
+        until(lambda: going(kubeplane) == 1)
