@@ -766,6 +766,9 @@ class World:
         if pledge is not None:
             self._pledges[key] = pledge
             self.fleet.bind(pledge.placement, bound=True)
+        if not self._supposed:
+            for known in (old, pledge):
+                self.touched_budgets.update(share.payer.budget for share in (known.shares if known is not None else ()))
         if (run := self._runs.get(key)) is not None:
             self._stand(key, None, run)
         self.touch(key)
