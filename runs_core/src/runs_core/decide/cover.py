@@ -53,42 +53,44 @@ def fill(offers: Offers, ask: Ask, pieces: Sequence[Piece], fleet: FleetSettings
 
     O(offers x pieces).
     """
-    rest = {offer.payer: offer.gpus for offer in offers.offers}
+    given, short = [0] * len(offers.offers), [""] * len(offers.offers)
+    spots: dict[Payer, int] = {}
+    spot_of = [spots.setdefault(offer.payer, at) for at, offer in enumerate(offers.offers)]  # two may name one payer
+    rest = dict(zip(spot_of, (offer.gpus for offer in offers.offers), strict=True))
     caps: dict[str, int] = {}
     for offer in offers.offers:
         for cap in offer.caps:
             caps[cap.name] = min(cap.left, caps.get(cap.name, cap.left))
     shares: list[Share] = []
-    given: dict[Payer, int] = {}
     left = 0
-    short: dict[Payer, str] = {}
     for piece in pieces:
         wanted = piece.gpus
-        for offer in offers.offers:
+        for offer, at in zip(offers.offers, spot_of, strict=True):
             if not wanted:
                 break
-            if not piece.within(offer.selector, fleet):
-                short.setdefault(offer.payer, "elsewhere")
+            if offer.selector and not piece.within(offer.selector, fleet):
+                short[at] = short[at] or "elsewhere"
                 continue
-            gave, why = _gives(offer, wanted, rest[offer.payer], caps, ask.unit)
-            if why:
-                short.setdefault(offer.payer, why)
+            gave, why = _gives(offer, wanted, rest[at], caps, ask.unit)
+            short[at] = short[at] or why
             if gave:
                 wanted -= gave
-                rest[offer.payer] -= gave
+                rest[at] -= gave
                 for cap in offer.caps:
                     caps[cap.name] -= gave
-                given[offer.payer] = given.get(offer.payer, 0) + gave
+                given[at] += gave
                 shares.append(Share(offer.payer, offer.tier, gave, offer.selector))
         left += wanted
-    looks = tuple(_look(offer, given.get(offer.payer, 0), short.get(offer.payer, "")) for offer in offers.offers)
+    looks = tuple(_look(offer, given[at], short[at]) for offer, at in zip(offers.offers, spot_of, strict=True))
     return Cover(shares=tuple(shares) if not left else (), looks=looks, left=left, unfunded=offers.unfunded)
 
 
 def _look(offer: Offer, gave: int, short: str) -> Look:
     """short: why it gave less than it offered."""
-    told = [offer.why, short if gave < offer.gpus else ""]
-    return Look(offer.tier, offer.payer, offer.had, gave, ", ".join(dict.fromkeys(filter(None, told))))
+    why = offer.why
+    if short and short != why and gave < offer.gpus:
+        why = f"{why}, {short}" if why else short
+    return Look(offer.tier, offer.payer, offer.had, gave, why)
 
 
 def _gives(offer: Offer, wanted: int, rest: int, caps: Mapping[str, int], unit: int) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from runs_core.decide.advice import Rank
@@ -31,6 +32,8 @@ from runs_core.world.view import Index, View
 
 T = TypeVar("T")
 FAILED = "PluginFailed"
+_place = attrgetter("tier", "order", "payer.budget", "payer.envelope")
+"""An offer's, among all."""
 
 
 class PluginAdvice:
@@ -155,7 +158,7 @@ class PluginAdvice:
             elif answer is not None:
                 found += answer.offers
                 unfunded = unfunded and answer.unfunded
-        found.sort(key=lambda offer: (offer.tier, offer.order, offer.payer.budget, offer.payer.envelope))
+        found.sort(key=_place)
         return Offers(offers=tuple(found), unfunded=unfunded)
 
     def classify(self, lease: Lease, view: View, now: datetime) -> Class | None:

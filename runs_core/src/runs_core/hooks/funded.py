@@ -30,8 +30,8 @@ def offers(answer: object) -> Offers | None:
         if one.payer in seen:
             raise Unfit(f"got two offers of {one.payer.budget}/{one.payer.envelope}, want one")
         seen.add(one.payer)
-        numbers = (one.had, one.gpus, one.order, *(cap.left for cap in one.caps))
-        if any(type(number) is not int for number in numbers) or one.gpus < 0:
+        whole = type(one.had) is type(one.gpus) is type(one.order) is int
+        if not whole or one.gpus < 0 or any(type(cap.left) is not int for cap in one.caps):
             raise Unfit(f"got {shown(one)}, want whole numbers of GPUs, none of them negative")
     return answer
 

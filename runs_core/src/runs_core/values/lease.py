@@ -51,7 +51,7 @@ class RunRef:
     uid: str = field(Fact(doc="Its uid."))
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)  # looked up by it for every envelope of every question
 class Payer:
     """Whose quota pays."""
 

@@ -52,13 +52,12 @@ def family_offers(funding: Funding, asked: Asked) -> Iterator[Offer]:
     ask, needed, rests = asked.ask, asked.ask.gpus, dict[str, int]()
     if ask.owner is None:
         return
-    for tier, purses in walk(funding, ask.owner):
+    for tier, purses in funding.quotas.near(ask.owner, ask.flavor):
         for purse in purses:
-            if purse.spec is not None and purse.spec.flavor == ask.flavor:
-                offer = available(purse, tier, asked)
-                if not offer.selector:  # else it may turn out that the run lies elsewhere
-                    needed -= _draw(offer, needed, rests)
-                yield offer
+            offer = available(purse, tier, asked)
+            if not offer.selector:  # else it may turn out that the run lies elsewhere
+                needed -= _draw(offer, needed, rests)
+            yield offer
         if needed <= 0:
             return
 
@@ -71,16 +70,12 @@ def drawn(offers: Iterable[Offer], needed: int) -> int:
 
 def _draw(offer: Offer, needed: int, rests: dict[str, int]) -> int:
     """What would be taken of it: no more than is needed, nor than its caps have left."""
-    takes = min(offer.gpus, needed, *(rests.setdefault(cap.name, cap.left) for cap in offer.caps), needed)
+    if not offer.caps:
+        return min(offer.gpus, needed)
+    takes = min(offer.gpus, needed, *(rests.setdefault(cap.name, cap.left) for cap in offer.caps))
     for cap in offer.caps:
         rests[cap.name] -= takes
     return takes
-
-
-def walk(funding: Funding, owner: str) -> Iterator[tuple[Tier, tuple[Purse, ...]]]:
-    """Whom to ask, tier by tier."""
-    for tier, owners in funding.family.relatives(owner):
-        yield tier, tuple(purse for one in owners for purse in funding.envelopes_of(one))
 
 
 def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
@@ -89,12 +84,12 @@ def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
     assert spec is not None
     before = purse.contractual if tier is Tier.OWN else purse.taken
     had = max(0, spec.gpus - before)
-    gives, why, caps = had, "", tuple(_caps(purse, tier))
+    gives, why, caps = had, "", tuple(_caps(purse, tier)) if purse.caps else ()
     refusal = _refusal(purse, tier, asked)
     if refusal:
         gives, why = 0, refusal
     else:
-        for less, reason in _bounds(purse, tier, asked, caps):
+        for less, reason in _bounds(purse, tier, asked, caps) if caps or purse.counted or tier is Tier.STRANGER else ():
             if less < gives:
                 gives, why = max(0, less), reason
         if not why and had < min(asked.ask.gpus, spec.gpus):
@@ -125,11 +120,11 @@ def _refusal(purse: Purse, tier: Tier, asked: Asked) -> str:
 def _bounds(purse: Purse, tier: Tier, asked: Asked, caps: tuple[Cap, ...]) -> Iterator[tuple[int, str]]:
     for cap in caps:
         yield cap.left, cap.why
-    spec, now, quantum = purse.spec, micros(asked.now), asked.quantum
+    spec = purse.spec
     assert spec is not None
     whole, lent = purse.hours()
     if whole < NEVER:
-        pays_for = (whole - purse.used(now)) // quantum
+        pays_for = (whole - purse.used(micros(asked.now))) // asked.quantum
         if pays_for < spec.gpus:
             yield pays_for - purse.taken, "hours left would pay less than its minRuntime"
     if tier is not Tier.STRANGER or spec.lending is None:
@@ -137,7 +132,7 @@ def _bounds(purse: Purse, tier: Tier, asked: Asked, caps: tuple[Cap, ...]) -> It
     if spec.lending.max_gpus is not None:
         yield spec.lending.max_gpus - purse.funded[BORROWED], f"lends at most {spec.lending.max_gpus} GPUs"
     if lent < NEVER:
-        pays_for = (lent - purse.used_lent(now)) // quantum
+        pays_for = (lent - purse.used_lent(micros(asked.now))) // asked.quantum
         yield pays_for - purse.funded[BORROWED], "hours left to lend would pay less than its minRuntime"
 
 

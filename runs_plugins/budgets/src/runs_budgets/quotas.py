@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from runs_budgets.books import Books, Due
 from runs_budgets.clock import NEVER, micros
@@ -13,12 +14,15 @@ from runs_budgets.layout import lay_out
 from runs_budgets.meter import FRESH
 from runs_budgets.registry import Registry
 from runs_budgets.sections import NOTHING, Envelope, Metered, Quota
-from runs_core import Payer
+from runs_core import Payer, Tier
 
 LAST = "\U0010ffff"
 """Sorts behind every name."""
 Spot = tuple[str, str]
 """Budget and envelope."""
+Near = tuple[tuple[Tier, tuple[Purse, ...]], ...]
+"""Envelopes by how near their owner is."""
+_REMEMBERED = 20_000
 
 
 class Quotas:
@@ -31,6 +35,21 @@ class Quotas:
         self._family = family
         self._registry = registry
         self._edges: list[Due] = []
+        self.near = lru_cache(_REMEMBERED)(self._near)
+
+    def _near(self, owner: str, flavor: str) -> Near:
+        """Whom to ask for that flavor, tier by tier: envelopes by budget and name. `put` forgets what is remembered."""
+        return tuple(
+            (tier, tuple(purse for one in owners for purse in self._of_flavor(one, flavor)))
+            for tier, owners in self._family.relatives(owner)
+        )
+
+    def _of_flavor(self, owner: str, flavor: str) -> Iterator[Purse]:
+        for budget in self.of_owner.get(owner, ()):
+            purses = self._books.purses.get(budget, {})
+            for name in sorted(purses):
+                if (spec := purses[name].spec) is not None and spec.flavor == flavor:
+                    yield purses[name]
 
     # -- budgets ----------------------------------------------------------------------------------------------------
 
@@ -39,6 +58,7 @@ class Quotas:
 
         O(its claims), and O(the claims of those whose relations are others now).
         """
+        self.near.cache_clear()
         relations = self._rename(name, new)
         owner, quota = new if new is not None else (None, NOTHING)
         registry, purses = self._registry, self._books.purses.get(name, {})
