@@ -167,7 +167,7 @@ PLUGIN_READERS = {
     "Quota.parents": "runs_budgets.quotas: new[1].parents",
     "Quota.envelopes": "runs_budgets.quotas: quota.envelopes",
     "Envelope.name": "runs_budgets.quotas: envelope.name",
-    "Envelope.flavor": "runs_budgets.offers: purse.spec.flavor",
+    "Envelope.flavor": "runs_budgets.quotas: spec.flavor",
     "Envelope.selector": "runs_budgets.offers: spec.selector",
     "Envelope.gpus": "runs_budgets.envelopes: purse.spec.gpus",
     "Envelope.gpu_hours": "runs_budgets.envelopes: spec.gpu_hours",
