@@ -40,7 +40,10 @@ def ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float]
 
 
 class Turn:
-    """One pass over the line. queue: who is to be asked, by band and order."""
+    """One pass over the line. queue: who is to be asked, by band and order.
+
+    covered: how many decisions there were when who pays was last found out; only a decision changes that within a pass.
+    """
 
     def __init__(self, world: World, advice: Advice, batch: Batch, clock: Clock) -> None:
         self.world = world
@@ -50,6 +53,7 @@ class Turn:
         self.fresh: dict[Key, float] = {}
         self.queue: list[tuple[int, Order, Key]] = []
         self.asked: set[Key] = set()
+        self.covered: dict[Queue, int] = {}
 
     def take(self, fresh: dict[Key, float]) -> None:
         """Ask whoever has something to hear."""
@@ -110,8 +114,13 @@ class Turn:
                     self._push(first[1])
 
     def _cover(self, queue: Queue) -> None:
+        """Find out who pays, unless that is known: whoever started since may have taken what was offered before."""
+        made = len(self.batch.decisions)
+        if self.covered.get(queue) == made:
+            return
         assert queue.ask is not None
         self.world.line.covered(queue, cover(self.world, self.advice, queue.ask))
+        self.covered[queue] = made
 
     def _unpaid(self, key: Key) -> None:
         """Somebody may pay for what this run holds already."""
@@ -138,7 +147,7 @@ class Turn:
     def _waiting(self, key: Key, entry: Entry, band: int) -> None:
         world, queue = self.world, entry.queue
         if world.funded and (queue.stale or band == FUNDABLE):
-            self._cover(queue)  # whoever started since may have taken what was offered before
+            self._cover(queue)
         if queue.band != band:
             self._push(key)
             return
