@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from runs_core.values.funding import Ask as Ask
     from runs_core.values.funding import Cap as Cap
     from runs_core.values.funding import Cover as Cover
+    from runs_core.values.funding import Gives as Gives
     from runs_core.values.funding import Look as Look
     from runs_core.values.funding import Offer as Offer
     from runs_core.values.funding import Offers as Offers
@@ -123,7 +124,7 @@ _HOME = {
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
     "values.demand": "Demand",
     "values.fields": "Fact Rule fact_of field rules",
-    "values.funding": "Account Ask Cap Cover Look Offer Offers Pledge Share Stage Unit",
+    "values.funding": "Account Ask Cap Cover Gives Look Offer Offers Pledge Share Stage Unit",
     "values.lease": "Closed Lease LeaseSpec NodeSlots Opened Payer Role RunRef",
     "values.meta": "Key Meta Pairs",
     "values.need": "Need NodeFilter",

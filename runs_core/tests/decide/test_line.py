@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import attrs
+
 from runs_core.testing.builders import A_MONDAY, a_node, a_run
 from runs_core.testing.harness import Harness, lasting
+from runs_core.values.change import RunSeen
 from runs_core.values.decision import Starts
-from runs_core.values.run import Phase
+from runs_core.values.run import Phase, RunStatus
 
 MINUTE = timedelta(minutes=1)
 
@@ -81,3 +84,26 @@ def test_a_run_without_a_flavor_says_so_once_there_are_two() -> None:
     stage.settle()
     assert stage.run("waits").status.reason == "FlavorAmbiguous"
     assert "set spec.resources.flavor" in stage.run("waits").status.message
+
+
+def test_a_what_if_in_which_a_run_leaves_the_line_forgets_nothing_of_its_queue() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("first"), MINUTE), a_run("second"), oracles=True)
+    stage.settle()
+    world, second = stage.world, stage.run("second")
+    before, asked = world.line.entries[second.key], world.line.asked
+    bound = attrs.evolve(second, status=attrs.evolve(second.status, phase=Phase.HELD))
+    with world.supposing([RunSeen(bound)]):
+        assert second.key not in world.line.entries
+        assert world.line.head(before.shape) is None
+    assert world.line.entries[second.key].queue is before.queue
+    assert (world.line.asked, world.line.head(before.shape)) == (asked, (before.order, second.key))
+
+
+def test_a_queue_that_only_a_what_if_needs_is_gone_afterwards() -> None:
+    stage = Harness(a_node("n1"))
+    stage.settle()
+    other = a_run("other", gpus=2)
+    with stage.world.supposing([RunSeen(attrs.evolve(other, status=RunStatus(phase=Phase.QUEUED)))]):
+        assert len(stage.world.line.shapes) == 1
+    assert stage.world.line.shapes == {}
+    assert stage.world.line.sizes == {}

@@ -22,6 +22,7 @@ from runs_core import (
     BudgetSpec,
     Change,
     Closed,
+    Gives,
     Key,
     Lease,
     LeaseGone,
@@ -151,7 +152,7 @@ class Stage:
         self.chronicle = Chronicle()
         self.runs: dict[Key, Run] = {}
         self.budgets: dict[str, Budget] = {}
-        self.told: list[Key | Payer] = []
+        self.told: list[Key | Payer | Gives] = []
         self.tell(TimePassed(BEGIN))
         for name in self.names:
             self.tell(BudgetSeen(a_budget(name, OWNERS[self.names.index(name)], quota(rng, "", BEGIN))))

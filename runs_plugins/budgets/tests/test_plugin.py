@@ -128,6 +128,14 @@ def test_a_strangers_envelope_is_not_looked_at() -> None:
     assert "else/main" not in Bench(*FAMILY).offers("vision", gpus=999)
 
 
+def test_the_family_is_asked_where_the_own_envelopes_have_the_gpus_and_not_the_pods() -> None:
+    """4 and 4 of its own pay for no pod of 8, and the parent's 8 do."""
+    own = quota(envelope("one", gpus=4), envelope("two", gpus=4), parents=("org",))
+    bench = Bench(a_budget("vision", sections=(own,)), a_budget("org", sections=(quota(envelope()),)))
+    assert list(bench.offers("vision", gpus=8)) == ["vision/one", "vision/two"]
+    assert list(bench.offers("vision", gpus=8, unit=8)) == ["vision/one", "vision/two", "org/main"]
+
+
 def test_a_cycle_made_by_two_edits_is_told_on_both_and_mended_by_one() -> None:
     one = a_budget("one", sections=(quota(envelope(), parents=("two",)),))
     two = a_budget("two", sections=(quota(envelope(), parents=("one",)),))

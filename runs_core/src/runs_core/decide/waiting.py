@@ -92,7 +92,8 @@ class Turn:
         world = self.world
         world.stand_unpaid()
         for queue in world.line.give():
-            self._cover(queue)
+            if not queue.hopeless:
+                self._cover(queue)
             first = world.line.first(queue)
             if first is not None and (queue.band == FUNDABLE or _says_otherwise(world, first[1], queue)):
                 self._push(first[1])

@@ -15,6 +15,7 @@ from numbers import Real
 from runs_core.decide.advice import Rank
 from runs_core.values.decision import Hold
 from runs_core.values.demand import Demand
+from runs_core.values.funding import Gives, Told
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.quantity import counted
@@ -141,14 +142,14 @@ def _line(value: object) -> str:
     return str(value)
 
 
-def keys(answer: object) -> Sequence[Key | Payer]:
+def keys(answer: object) -> Sequence[Told]:
     """Keys of runs: (namespace, name); and envelopes."""
     if isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
         raise Unfit(f"got {kind_of(answer)}, want the keys of runs")
     found = tuple(islice(answer, MOST_KEYS))
     for key in found:
-        if not isinstance(key, (Key, Payer)):
-            raise Unfit(f"got {shown(key)}, want the Key of a run, or a Payer")
+        if not isinstance(key, (Key, Payer, Gives)):
+            raise Unfit(f"got {shown(key)}, want the Key of a run, a Payer, or Gives")
     return found
 
 

@@ -13,7 +13,8 @@ from runs_core.hooks.question import Failed, Question
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.change import Change
 from runs_core.values.demand import Demand
-from runs_core.values.lease import Lease, Payer
+from runs_core.values.funding import Told
+from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.run import Phase, Run
@@ -37,7 +38,7 @@ class IndexUnusable(Exception):
 class GuardedIndex:
     """A plugin's index as the world feeds it. Never raises: its first failure breaks it until a new start."""
 
-    def __init__(self, inner: Index, question: Question[Sequence[Key | Payer]], view: View) -> None:
+    def __init__(self, inner: Index, question: Question[Sequence[Told]], view: View) -> None:
         self.inner = inner
         self.why: str | None = None
         self._question = question
@@ -58,7 +59,7 @@ class GuardedIndex:
         if told is not None and self.why is None and isinstance(answer := self._question.tell(told), Failed):
             self.why = f"its index is broken since it failed to end an observation: {answer.why}"
 
-    def apply(self, change: Change) -> Sequence[Key | Payer]:
+    def apply(self, change: Change) -> Sequence[Told]:
         """The runs whose hold may change; when the index breaks, all that have not started: they are held now."""
         if self.why is not None:
             return ()

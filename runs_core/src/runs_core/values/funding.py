@@ -71,6 +71,17 @@ class Offers:
     unfunded: bool = True
 
 
+class Gives(NamedTuple):
+    """An envelope that may give more than before. gpus: `had` of no offer of it is more than by so many greater."""
+
+    payer: Payer
+    gpus: int
+
+
+Told = Key | Payer | Gives
+"""What an index tells of: a run whose hold or class may change, or an envelope that may give more."""
+
+
 @attrs.frozen(kw_only=True)
 class Stage:
     """One kind of work that may be taken back.

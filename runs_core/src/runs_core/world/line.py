@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from runs_core.values.decision import NoPlace
-from runs_core.values.funding import Ask, Cover
+from runs_core.values.funding import Ask, Cover, Gives
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.need import Need, NodeFilter
@@ -22,6 +22,8 @@ Order = tuple[float | str, ...]
 FUNDABLE, UNFUNDABLE, UNPAYABLE = 0, 1, 2
 """Bands of the line: who would be paid for goes first. Who must not start without a payer waits for quota alone."""
 Head = tuple[Order, Key]
+UNKNOWN = 1 << 60
+"""GPUs, where nobody says how many."""
 
 
 class Shape:
@@ -48,10 +50,11 @@ class Shape:
 class Queue:
     """Runs of one need that ask the same of the budgets. cover: the last answer; band: what follows from it.
 
-    stale: an envelope that the answer named can give more since.
+    stale: an envelope that the answer named can give more since. may: GPUs that each of those has at most; None: any
+    envelope may give any number.
     """
 
-    __slots__ = ("ask", "band", "cover", "heap", "shape", "size", "stale")
+    __slots__ = ("ask", "band", "cover", "heap", "may", "shape", "size", "stale")
 
     def __init__(self, shape: Shape, ask: Ask | None) -> None:
         self.shape = shape
@@ -61,6 +64,22 @@ class Queue:
         self.band = FUNDABLE
         self.cover: Cover | None = None
         self.stale = True
+        self.may: dict[Payer, int] | None = None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether all that its envelopes have, in whole pods, cannot pay for it: asking who pays changes nothing."""
+        ask = self.ask
+        if ask is None or self.may is None or self.band == FUNDABLE:
+            return False
+        wanted = ask.gpus if ask.demand is None else ask.demand.least
+        return sum(gpus - gpus % ask.unit for gpus in self.may.values()) < wanted
+
+    def remember(self, cover: Cover) -> None:
+        """What the budgets say to it now."""
+        self.cover, self.stale, self.may = cover, False, {}
+        for look in cover.looks:
+            self.may[look.payer] = self.may.get(look.payer, 0) + max(0, look.had)
 
 
 class Entry(NamedTuple):
@@ -77,7 +96,8 @@ class Line:
     sizes: the shapes by flavor and GPUs of a pod, those of fewest pods first. asked: the fleet's `freed` when every
     shape last had its chance; judged: its `changed` when the `never` of every shape was last looked at.
 
-    gave: envelopes that may give more since somebody last looked. slack: flavors in which more may be taken back.
+    gave: envelopes that may give more since somebody last looked, and how much. slack: flavors in which more may be
+    taken back.
     watching: queues by the envelopes that their last cover looked at; those that were never answered are not there.
     """
 
@@ -86,10 +106,11 @@ class Line:
         self.shapes: dict[Need, Shape] = {}
         self.sizes: dict[tuple[str, int], list[Shape]] = {}
         self.asked = self.judged = -1
-        self.gave: set[Payer] = set()
+        self.gave: dict[Payer, int] = {}
         self.slack: set[str] = set()
         self.watching: dict[Payer, dict[Queue, None]] = {}
         self._unheard: dict[Queue, None] = {}
+        self._left: dict[Queue, None] | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -122,27 +143,44 @@ class Line:
         shape.size += 1
         queue.size += 1
         self.entries[key] = Entry(order, shape, queue)
-        heapq.heappush(queue.heap, (order, key))
-        if queue.heap[0][1] == key:
-            heapq.heappush(shape.heads[queue.band], (order, key))
+        head, heads = (order, key), shape.heads[queue.band]
+        if not queue.heap or queue.heap[0] != head:  # it may be back from a what-if
+            heapq.heappush(queue.heap, head)
+        if queue.heap[0] == head and (not heads or heads[0] != head):
+            heapq.heappush(heads, head)
 
     def _leave(self, key: Key, entry: Entry) -> None:
         del self.entries[key]
         shape, queue = entry.shape, entry.queue
         shape.size -= 1
         queue.size -= 1
-        if not queue.size:
-            self._watch(queue, ())
-            self._unheard.pop(queue, None)
-            del shape.queues[queue.ask]
-        elif (first := self.first(queue)) is not None:
-            heapq.heappush(shape.heads[queue.band], first)
+        if queue.size:
+            if (first := self.first(queue)) is not None:
+                heapq.heappush(shape.heads[queue.band], first)
+        elif self._left is None:
+            self._remove(queue)
+        else:
+            self._left[queue] = None
+
+    def _remove(self, queue: Queue) -> None:
+        """Nobody stands there."""
+        shape = queue.shape
+        self._watch(queue, ())
+        self._unheard.pop(queue, None)
+        del shape.queues[queue.ask]
         if not shape.size:
             del self.shapes[shape.need]
             size = _size(shape.need)
             self.sizes[size].remove(shape)
             if not self.sizes[size]:
                 del self.sizes[size]
+
+    def supposed(self, *, begins: bool) -> None:
+        """A what-if begins, or is over: who left and came back finds what was known of its queue as it was."""
+        left, self._left = self._left, {} if begins else None
+        for queue in left or ():
+            if not queue.size:
+                self._remove(queue)
 
     def forget(self) -> None:
         """What was found out about each need may be wrong: all are asked again."""
@@ -200,10 +238,15 @@ class Line:
         """Ask the queue of this run again: what kept it from taking what was offered may have gone."""
         self._unheard[self.entries[key].queue] = None
 
+    def may_give(self, told: Payer | Gives) -> None:
+        """An envelope may give more than before."""
+        payer, gpus = (told.payer, told.gpus) if isinstance(told, Gives) else (told, UNKNOWN)
+        self.gave[payer] = self.gave.get(payer, 0) + gpus
+
     def covered(self, queue: Queue, cover: Cover) -> None:
         """That is what the budgets say to this queue now."""
         self._watch(queue, [look.payer for look in cover.looks])
-        queue.cover, queue.stale = cover, False
+        queue.remember(cover)
         self._unheard.pop(queue, None)
         band = FUNDABLE if cover.fundable else UNFUNDABLE if cover.unfunded else UNPAYABLE
         if band != queue.band:
@@ -214,9 +257,14 @@ class Line:
     def give(self) -> Sequence[Queue]:
         """The queues that an envelope may now give more to, or that were never answered, by their first runs."""
         found, self._unheard = self._unheard, {}
-        for payer in self.gave:
-            found |= self.watching.get(payer, {})
-        self.gave = set()
+        for queue in found:
+            queue.may = None
+        for payer, gpus in self.gave.items():
+            for queue in self.watching.get(payer, ()):
+                if queue.may is not None:
+                    queue.may[payer] += gpus
+                found[queue] = None
+        self.gave = {}
         for queue in found:
             queue.stale = True
         firsts = sorted((first, queue) for queue in found if (first := self.first(queue)) is not None)

@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.change import Change
 from runs_core.values.demand import Demand
-from runs_core.values.lease import Lease, Payer
+from runs_core.values.funding import Told
+from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.run import Run
@@ -26,7 +27,7 @@ class Index(Protocol):
     and when it is over.
     """
 
-    def apply(self, change: Change) -> Iterable[Key | Payer]: ...
+    def apply(self, change: Change) -> Iterable[Told]: ...
 
 
 class View(Protocol):

@@ -15,8 +15,8 @@ from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.demand import Demand
-from runs_core.values.funding import Ask, Pledge
-from runs_core.values.lease import Lease, Payer
+from runs_core.values.funding import Ask, Pledge, Told
+from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.node import MalformedNode, Node
@@ -445,6 +445,7 @@ class World:
                 self._suppose(begins=False)
 
     def _suppose(self, *, begins: bool) -> None:
+        self.line.supposed(begins=begins)
         for index in self._indexes.values():
             told: Callable[[bool], object] | None = getattr(index, "supposed", None)
             if told is not None:
@@ -489,16 +490,16 @@ class World:
         for index in self._indexes.values():
             self._hear(index.apply(change))
 
-    def _hear(self, moved: Iterable[Key | Payer]) -> None:
+    def _hear(self, moved: Iterable[Told]) -> None:
         """Runs to look at, and envelopes that may give more."""
         if self._supposed:
             return
         for one in moved:
-            if isinstance(one, Payer):
-                self.line.gave.add(one)
-                self.unpaid.gave.add(one)
-            else:
+            if isinstance(one, Key):
                 self.touched.add(one)
+                continue
+            for line in (self.line, self.unpaid):
+                line.may_give(one)
 
     def _put(self, change: Rare) -> None:
         match change:

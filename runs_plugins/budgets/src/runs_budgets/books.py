@@ -11,7 +11,7 @@ from runs_budgets.clock import NEVER
 from runs_budgets.envelopes import Purse, Shared
 from runs_budgets.fill import Changed
 from runs_budgets.meter import FRESH, UNSEEN, Holding, Mark, Tally, latest
-from runs_core import Key, Payer
+from runs_core import Gives, Key, Payer
 
 Due = tuple[int, str, str]
 
@@ -228,18 +228,23 @@ class Books:
         """It may give more than before, for a reason that its counts do not show."""
         self._opened[purse] = None
 
-    def told(self) -> list[Key | Payer]:
+    def told(self) -> list[Key | Payer | Gives]:
         """Runs whose class is another one now, and envelopes that can give more, since this was last asked."""
         if not self._had and not self._turned and not self._pledges and not self._opened:
             return []
         turned = self._turned.items()
         runs = {holding.claim.run: None for holding, cls in turned if holding.claim is not None and holding.cls != cls}
         runs |= {claim.run: None for claim, taken in self._pledges.items() if claim.pledged and claim.taken != taken}
+        more: dict[Purse, int] = {}
         for thing, had in self._had.items():
             has = thing.standing()
             if has[0] < had[0] or has[1] < had[1] or has[2] < had[2]:
-                self._opened.update(dict.fromkeys(thing.freed(had)))
-        found: list[Key | Payer] = [*runs, *(purse.payer for purse in self._opened)]
+                for purse in thing.freed(had):
+                    more.setdefault(purse, 0)  # of a cap: what the envelope has is the same, and it may give more of it
+                if isinstance(thing, Purse):
+                    more[thing] = max(had[0] - has[0], had[1] - has[1], 0)
+        gives = (Gives(purse.payer, gpus) for purse, gpus in more.items() if purse not in self._opened)
+        found: list[Key | Payer | Gives] = [*runs, *(purse.payer for purse in self._opened), *gives]
         self._turned.clear()
         self._pledges.clear()
         self._had.clear()

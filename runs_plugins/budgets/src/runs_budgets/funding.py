@@ -20,6 +20,7 @@ from runs_core import (
     BudgetSeen,
     Change,
     Class,
+    Gives,
     Key,
     Lease,
     LeaseGone,
@@ -37,7 +38,7 @@ from runs_core import (
     section,
 )
 
-Told = Iterable[Key | Payer]
+Told = Iterable[Key | Payer | Gives]
 Minimum = Callable[[Run], int | None]
 """The GPUs that a malleable run cannot do without; None: it is fixed."""
 

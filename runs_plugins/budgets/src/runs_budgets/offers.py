@@ -47,7 +47,7 @@ def unfunded_allowed(ask: Ask) -> bool:
 def family_offers(funding: Funding, asked: Asked) -> Iterator[Offer]:
     """The owner's own envelopes, its parents', siblings' and cousins', each by budget and name.
 
-    A tier farther than needed is not looked at.
+    A tier farther than needed is not looked at. An envelope gives whole pods: a pod has one payer.
     """
     ask, needed, rests = asked.ask, asked.ask.gpus, dict[str, int]()
     if ask.owner is None:
@@ -56,7 +56,7 @@ def family_offers(funding: Funding, asked: Asked) -> Iterator[Offer]:
         for purse in purses:
             offer = available(purse, tier, asked)
             if not offer.selector:  # else it may turn out that the run lies elsewhere
-                needed -= _draw(offer, needed, rests)
+                needed -= _draw(offer, needed, rests, ask.unit)
             yield offer
         if needed <= 0:
             return
@@ -65,14 +65,13 @@ def family_offers(funding: Funding, asked: Asked) -> Iterator[Offer]:
 def drawn(offers: Iterable[Offer], needed: int) -> int:
     """What they would give together, wherever the run lies, of so many GPUs."""
     rests: dict[str, int] = {}
-    return sum(_draw(offer, needed, rests) for offer in offers)
+    return sum(_draw(offer, needed, rests, 1) for offer in offers)
 
 
-def _draw(offer: Offer, needed: int, rests: dict[str, int]) -> int:
-    """What would be taken of it: no more than is needed, nor than its caps have left."""
-    if not offer.caps:
-        return min(offer.gpus, needed)
+def _draw(offer: Offer, needed: int, rests: dict[str, int], unit: int) -> int:
+    """What would be taken of it: no more than is needed, nor than its caps have left, in whole pods."""
     takes = min(offer.gpus, needed, *(rests.setdefault(cap.name, cap.left) for cap in offer.caps))
+    takes -= takes % unit
     for cap in offer.caps:
         rests[cap.name] -= takes
     return takes

@@ -1,0 +1,118 @@
+"""Who waits for quota is asked who pays only when its envelopes could pay: compared with asking everybody."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from runs_budgets import plugin
+from runs_budgets.books import Books
+from runs_budgets.sections import AggregateCap, Envelope, Lending, Quota, Terms
+from runs_core import Gives, Key, Payer
+from runs_core.decide.cover import cover
+from runs_core.testing.builders import a_budget, a_node, a_run
+from runs_core.testing.harness import Harness, lasting
+from runs_core.world.line import FUNDABLE, Queue
+
+
+def envelope(name: str, gpus: int, **more: object) -> Envelope:
+    return Envelope(name=name, flavor="h100", gpus=gpus, **more)  # type: ignore[arg-type]  # as Envelope takes them
+
+
+CAP = AggregateCap(name="both", flavor="h100", envelopes=("main", "more"), gpus=7)
+BUDGETS = (
+    a_budget("org", sections=(Quota(envelopes=(envelope("main", 5), envelope("more", 4)), aggregate_caps=(CAP,)),)),
+    a_budget("vision", sections=(Quota(envelopes=(envelope("main", 4), envelope("more", 3)), parents=("org",)),)),
+    a_budget("speech", sections=(Quota(envelopes=(envelope("main", 6, gpu_hours=40),), parents=("org",)),)),
+    a_budget("else", sections=(Quota(envelopes=(envelope("main", 9, lending=Lending(to=("*",), max_gpus=4)),)),)),
+)
+
+
+def a_stage() -> Harness:
+    return Harness(*(a_node(f"n{at}", gpus=8) for at in range(6)), *BUDGETS, plugins={"budgets": plugin}, oracles=True)
+
+
+def wrong(stage: Harness) -> tuple[int, list[str]]:
+    """Of the queues that wait for quota: how many there are, and whose envelopes would pay."""
+    world, found, looked = stage.world, [], 0
+    for shape in world.line.shapes.values():
+        for ask, queue in shape.queues.items():
+            if ask is not None and queue.band != FUNDABLE:
+                looked += 1
+                if cover(world, stage.loop.advice, ask).fundable:
+                    found.append(f"{ask.owner} asks for {ask.gpus} by {ask.unit}")
+    return looked, found
+
+
+def play(seed: int) -> int:
+    """A history, in which nobody waits for quota that is there. How many queues were found waiting."""
+    rng, stage, total = random.Random(seed), a_stage(), 0
+    for number in range(60):
+        unit = rng.choice((1, 1, 2, 4))
+        run = a_run(
+            f"r{number}",
+            gpus=unit * rng.randint(1, 5),
+            gpus_per_pod=unit,
+            owner=rng.choice(("org", "vision", "speech", "else")),
+            sections=(Terms(allow_unfunded=rng.random() < 0.3),),
+        )
+        stage.submit(lasting(run, timedelta(minutes=rng.randint(1, 40))))
+        stage.advance(minutes=rng.choice((0, 1, 3)))
+        looked, found = wrong(stage)
+        total += looked
+        assert not found, found
+    return total
+
+
+def test_nobody_waits_for_quota_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    spared = watched(monkeypatch)
+    assert sum(play(seed) for seed in range(6)) > 300
+    assert sum(spared) > 100
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Each time that a queue is heard of: whether it was spared the question."""
+    hopeless: Callable[[Queue], bool] = Queue.hopeless.fget  # type: ignore[attr-defined]  # a property's
+    spared: list[bool] = []
+
+    def noted(queue: Queue) -> bool:
+        spared.append(hopeless(queue))
+        return spared[-1]
+
+    monkeypatch.setattr(Queue, "hopeless", property(noted))
+    return spared
+
+
+def found_by(seeds: int = 10) -> bool:
+    for seed in range(seeds):
+        try:
+            play(seed)
+        except AssertionError:
+            return True
+    return False
+
+
+def test_an_index_that_tells_of_too_little_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Books.told
+
+    def understated(self: Books) -> list[Key | Payer | Gives]:
+        return [Gives(one.payer, one.gpus // 2) if isinstance(one, Gives) else one for one in told(self)]
+
+    monkeypatch.setattr(Books, "told", understated)
+    assert found_by()
+
+
+def test_a_line_that_forgets_what_it_was_told_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    hopeless: Callable[[Queue], bool] = Queue.hopeless.fget  # type: ignore[attr-defined]  # a property's
+
+    def by_the_last_answer(queue: Queue) -> bool:
+        cover_ = queue.cover
+        if cover_ is not None and queue.may is not None:
+            queue.may = {look.payer: look.had for look in cover_.looks}
+        return hopeless(queue)
+
+    monkeypatch.setattr(Queue, "hopeless", property(by_the_last_answer))
+    assert found_by()
