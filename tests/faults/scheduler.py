@@ -18,10 +18,12 @@ import runs_cli.actions.serve
 import runs_cli.serving  # noqa: F401  # before anything is forked, so that a child need not
 import runs_core.serve.process  # noqa: F401  # likewise
 from runs_cli.main import root
+from runs_core.cluster.kube import sweep
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.cluster import KubeCluster, wall_clock
 from runs_core.cluster.kube.gates import Places
 from runs_core.cluster.kube.mirror import Mirror
+from runs_core.values.lease import Lease
 
 
 def serve(words: Sequence[str], skew: float, variant: str) -> None:
@@ -74,12 +76,26 @@ def statuses_unguarded() -> None:
     Api.swap = over_anything  # type: ignore[method-assign,assignment]  # the defect to be found
 
 
+def sweeps_what_is_open() -> None:
+    """A lease goes when it was opened long enough ago."""
+    ended = sweep.ended
+    sweep.ended = lambda value: value.spec.start if isinstance(value, Lease) else ended(value)  # the defect to be found
+
+
+def sweeps_the_last() -> None:
+    """The resolution that the next one is held against goes as well."""
+    due = sweep.Sweeper._due
+    sweep.Sweeper._due = lambda self, before, last: due(self, before, last + 1)  # type: ignore[method-assign]  # likewise
+
+
 defects = {
     "": sound,
     "journal unread": journal_unread,
     "places unguarded": places_unguarded,
     "events unsorted": events_unsorted,
     "statuses unguarded": statuses_unguarded,
+    "sweeps what is open": sweeps_what_is_open,
+    "sweeps the last": sweeps_the_last,
 }
 
 

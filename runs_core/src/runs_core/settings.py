@@ -58,6 +58,14 @@ class StartSettings:
     )
 
 
+@rules(
+    Rule(
+        cel="duration(self.leases) >= duration('1h')",
+        message="want 1h or more: while a closed lease is there, a start that arrives late cannot open it again",
+        field="leases",
+        check=lambda retention: retention.leases >= timedelta(hours=1),
+    ),
+)
 @attrs.frozen(kw_only=True)
 class RetentionSettings:
     """How long what is over stays readable."""

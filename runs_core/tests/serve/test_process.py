@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from runs_core.cluster.kube.election import Claim, Election
+from runs_core.cluster.kube.sweep import Swept
 from runs_core.errors import Conflict, Deposed, Unavailable
 from runs_core.serve.health import Health
 from runs_core.serve.loop import Loop
@@ -70,6 +71,7 @@ class FakeCluster:
         self.doomed: dict[Key, str] = {}
         self.stopped: list[float] = []
         self.tidied: list[Key] = []
+        self.swept = 0
         self.wait = wait
         self._mine = 0
         self._allowed: Callable[[], bool] = lambda: True
@@ -119,6 +121,10 @@ class FakeCluster:
 
     def tidy(self, leases: Sequence[Lease], services: Sequence[Key]) -> None:
         self.tidied += [*(lease.key for lease in leases), *services]
+
+    def sweep(self) -> Swept:
+        self.swept += 1
+        return Swept()
 
     def stop(self, seconds: float) -> bool:
         self.stopped.append(seconds)
@@ -214,6 +220,7 @@ def test_who_is_elected_decides_and_whoever_is_asked_to_stop_lets_go(process: Pr
     assert room.claim is not None
     assert room.claim.holder == ""
     assert [cluster.stopped for cluster in room.clusters] == [[20.0]]
+    assert room.clusters[0].swept
 
 
 def test_a_standby_decides_nothing_and_is_ready(process: Process, room: Room) -> None:
@@ -222,6 +229,7 @@ def test_a_standby_decides_nothing_and_is_ready(process: Process, room: Room) ->
     room.at[50] = lambda: answers.append(process._parts.health.ready())
     process.run()
     assert (process.led, room.written, answers) == (0, [], [[]])
+    assert room.clusters[0].swept == 0
     assert room.claim.holder == "other"
 
 

@@ -160,7 +160,7 @@ def verify(name: str, system_namespace: str) -> int:
             session.asked,
             plain=lambda: plain(told),
             names=lambda: [found.name],
-            blocks=lambda: _told(told),
+            blocks=lambda: _told(told, found.spec.number),
         )
     return 0 if told.verified else 1
 
@@ -172,11 +172,19 @@ def verified(session: Session, found: Resolution, home: str) -> Verification:
     return verification(found, session.evidence(found), before, first)
 
 
-def _told(told: Verification) -> list[Block]:
+def _told(told: Verification, number: int) -> list[Block]:
     bound = told.bound_by or "nothing that is still there: only its own word"
     verdict = "all of it follows from its evidence" if told.verified else "it differs"
     fields = Fields(pairs=[("Resolution", told.resolution), ("Verified", verdict), ("Nonce bound by", bound)])
-    return [fields, *([] if told.verified else [Notes(title="Differences", lines=told.differences)])]
+    differences = [] if told.verified else [Notes(title="Differences", lines=told.differences)]
+    return [fields, *differences, *([] if told.bound_by is not None else [_unchecked(number)])]
+
+
+def _unchecked(number: int) -> Notes:
+    """What nobody can tell any more."""
+    gone = f"{resolution_name(number - 1)} is not there any more" if number > 1 else "no record of that can be read"
+    line = f"whether its nonce was bound before: {gone}. All else was, its nonce against its own commitment"
+    return Notes(title="Not checked", lines=[line])
 
 
 def run(*, flavor: str, gpus: int, domain: str | None, apply: bool) -> int:

@@ -15,6 +15,7 @@ import attrs
 
 from runs_core.cluster.kube.api import Refused
 from runs_core.cluster.kube.election import Campaign, Election
+from runs_core.cluster.kube.sweep import Swept
 from runs_core.cluster.port import Cluster
 from runs_core.decide.batch import Batch
 from runs_core.errors import Deposed, RunsError, Unavailable
@@ -61,6 +62,7 @@ class LiveCluster(Cluster, Protocol):
     def services(self, seconds: float) -> list[tuple[Key, str]]: ...
     def untold(self) -> int: ...
     def tidy(self, leases: Sequence[Lease], services: Sequence[Key]) -> None: ...
+    def sweep(self) -> Swept: ...
     def stop(self, seconds: float) -> bool: ...
 
 
@@ -230,6 +232,11 @@ class Process:
             carry_out(loop, effects)
         cluster.tidy([one.lease for one in ripe if one.lease], [one.service for one in ripe if one.service])
         self._tell(ripe)
+        swept = cluster.sweep()
+        if swept.leases or swept.resolutions:
+            log.info("removed what was kept long enough", leases=swept.leases, resolutions=swept.resolutions)
+        if swept.refusal is not None:
+            log.warn(f"what was kept long enough cannot be removed: {swept.refusal}")
         return len(ripe)
 
     def _tell(self, mended: Collection[Finding]) -> None:

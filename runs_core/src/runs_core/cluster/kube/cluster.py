@@ -23,6 +23,7 @@ from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, everything
 from runs_core.cluster.kube.statuses import Basis, Overtaken
 from runs_core.cluster.kube.steps import Step, steps
+from runs_core.cluster.kube.sweep import Sweeper, Swept
 from runs_core.cluster.kube.unsent import Skipping, Unsent
 from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
 from runs_core.cluster.kube.writes import NEVER_SEEN, SPENT, Writes
@@ -150,6 +151,7 @@ class KubeCluster:
         self._home = namespace
         self._api = api
         self._writes = Writes(api, self._run_of, self._node_of, sections, namespace)
+        self._sweeper = Sweeper(api, self._writes, self.writer)
 
     def now(self) -> datetime:
         """The cluster's time, UTC."""
@@ -276,6 +278,10 @@ class KubeCluster:
 
     def _let_go(self, lease: Lease) -> None:
         self.inbox.put(Written(effect=e.CloseLease(lease), answer=self._writes.close(lease)))
+
+    def sweep(self) -> Swept:
+        """Remove more of what was kept long enough, when there is time; what came of it since the last call."""
+        return self._sweeper.begin(self._clock(), self._settings.retention, self._chain.number)
 
     def stop(self, seconds: float) -> bool:
         """Finish what is in flight; False: something was left for the next leader, who finds it in the journal."""
@@ -462,6 +468,7 @@ class KubeCluster:
             yield from self._item(news.resource, item, deleted=False)
         for key in self.mirror.names(news.resource):
             if key not in here:
+                self._sweeper.saw((news.resource, key), None)
                 yield from self.mirror.vanished((news.resource, key), news.version)
         self._listed_at[news.resource] = news.version
 
@@ -493,6 +500,8 @@ class KubeCluster:
         if kind == "Run":
             bare = isinstance(value, Run) and value.meta.deleting is None and not held
             (self._bare.add if bare else self._bare.discard)(name[1])
+        if kind in ("GPULease", "Resolution"):
+            self._sweeper.saw(name, value)
         yield from self.mirror.saw(name, version, value)
         yield from self._went_on(value)
         yield from self._came_up(name, value)

@@ -26,10 +26,10 @@ CLUSTER = (
     Permission(api_group=GROUP, resource=f"{BUDGET.plural}/status", verbs=("update",)),
     Permission(api_group=GROUP, resource=RUN.plural, verbs=(*_LOOK, "patch", "delete")),
     Permission(api_group=GROUP, resource=f"{RUN.plural}/status", verbs=("update",)),
-    # leases: opened by creation, closed by a patch
-    Permission(api_group=GROUP, resource=LEASE.plural, verbs=(*_LOOK, "create", "patch")),
-    # resolutions: kept before anybody is told to go, and then only their status
-    Permission(api_group=GROUP, resource=RESOLUTION.plural, verbs=(*_LOOK, "create")),
+    # leases: opened by creation, closed by a patch, removed when they were kept long enough
+    Permission(api_group=GROUP, resource=LEASE.plural, verbs=(*_LOOK, "create", "patch", "delete")),
+    # resolutions: kept before anybody is told to go, then only their status; removed when they were kept long enough
+    Permission(api_group=GROUP, resource=RESOLUTION.plural, verbs=(*_LOOK, "create", "delete")),
     Permission(api_group=GROUP, resource=f"{RESOLUTION.plural}/status", verbs=("patch",)),
     # pods: made from a template, or taken over with labels and a binding; ended
     Permission(api_group="", resource="pods", verbs=(*_LOOK, "create", "patch", "delete")),

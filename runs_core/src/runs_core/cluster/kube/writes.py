@@ -13,7 +13,7 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import MERGE, Api, Object, Refused
-from runs_core.cluster.kube.evidence import divided, owned
+from runs_core.cluster.kube.evidence import divided, names, owned
 from runs_core.cluster.kube.podmake import FINALIZER, pod_object, service
 from runs_core.cluster.kube.statuses import Basis, Statuses
 from runs_core.schema.convert import lease_from_object, to_object
@@ -176,6 +176,25 @@ class Writes:
         except Refused as error:
             if error.reason != "AlreadyExists":
                 raise
+
+    def own(self, resolution: Resolution) -> None:
+        """Its evidence goes with it, also where whoever kept it was killed before that was said."""
+        stored = to_object(resolution)
+        for part in names(resolution.name, resolution.spec.evidence, resolution.spec.evidence.parts):
+            home = resolution.spec.evidence.namespace
+            self._api.apply(*owned({"metadata": {"name": part, "namespace": home}}, stored))
+
+    def remove(self, over: Lease | Resolution) -> bool:
+        """That one, and no other of its name. False: it was gone already."""
+        kind = "GPULease" if isinstance(over, Lease) else "Resolution"
+        options: Object = {"propagationPolicy": "Background", "preconditions": {"uid": over.meta.uid}}
+        try:
+            self._api.call("DELETE", paths.one(kind, over.meta.key), options)
+        except Refused as error:
+            if error.status != HTTPStatus.NOT_FOUND and not _another(error):
+                raise
+            return False
+        return True
 
     def _told(self, resolution: Resolution) -> Object | None:
         """Its status; None: it is gone."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import assert_never
 from uuid import NAMESPACE_OID, uuid5
 
+from runs_core.cluster.archive import archive
 from runs_core.cluster.kubelet import Kubelet
 from runs_core.cluster.local.store import Object, Row, Store
 from runs_core.errors import Conflict, InvalidInput
@@ -275,7 +275,7 @@ class LocalCluster:
         ]
         over = self._resolutions_over(parse_time(before))
         if self._settings.retention.archive is not None:
-            _archive(Path(self._settings.retention.archive), {"leases": old, "resolutions": over})
+            archive(Path(self._settings.retention.archive), {"leases": old, "resolutions": over})
         for body in old:
             self.store.remove("GPULease", body["metadata"]["namespace"], body["metadata"]["name"])
         for body in over:
@@ -286,15 +286,6 @@ class LocalCluster:
         """Those that were over before then."""
         over = (body for body in self.store.find("Resolution") if body["status"]["phase"] != ResolutionPhase.ACTIVATING)
         return [body for body in over if (end := body["status"].get("end")) is not None and parse_time(end) < before]
-
-
-def _archive(folder: Path, gone: Mapping[str, Sequence[Object]]) -> None:
-    """Append as JSON lines, a file for each kind. One may stand twice after a crash in between; its uid tells."""
-    for kind, bodies in gone.items():
-        if bodies:
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / f"{kind}.jsonl").open("a", encoding="utf-8") as out:
-                out.writelines(json.dumps(body, sort_keys=True) + "\n" for body in bodies)
 
 
 def _seen(value: object) -> c.Change | None:

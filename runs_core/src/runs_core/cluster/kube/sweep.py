@@ -1,0 +1,158 @@
+"""Closed leases and resolutions that were kept long enough are removed, a few at a time, behind all other writes."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+
+import attrs
+
+from runs_core.cluster.archive import archive
+from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.evidence import joined
+from runs_core.cluster.kube.mirror import Name, Value
+from runs_core.cluster.kube.writer import Work, Writer
+from runs_core.cluster.kube.writes import Writes
+from runs_core.schema.convert import to_object
+from runs_core.settings import RetentionSettings
+from runs_core.values.lease import Lease
+from runs_core.values.meta import Key
+from runs_core.values.resolution import Resolution, ResolutionPhase, resolution_name
+
+MOST_AT_ONCE = 500
+Over = Lease | Resolution
+
+
+@attrs.frozen(kw_only=True)
+class Swept:
+    """What has come of it since this was asked last. refusal: why something was not removed; it is tried again."""
+
+    leases: int = 0
+    resolutions: int = 0
+    refusal: str | None = None
+
+
+def ended(value: Value | None) -> datetime | None:
+    """Since when it is over, and will never change again; None: it is not, or is nothing that is swept."""
+    match value:
+        case Lease() if value.status.closed:
+            return value.status.end
+        case Resolution() if value.status.phase is not ResolutionPhase.ACTIVATING:
+            return value.status.end
+        case _:
+            return None
+
+
+class Sweeper:
+    """`saw` and `begin` are for the thread that decides. Cost: of what ended, and of what goes."""
+
+    def __init__(self, api: Api, writes: Writes, writer: Writer) -> None:
+        self._api = api
+        self._writes = writes
+        self._writer = writer
+        self._over: dict[Name, Over] = {}
+        self._standing: set[Name] = set()
+        self._by_end: list[tuple[datetime, Name]] = []
+        self._going: set[Name] = set()
+        self._lock = threading.Lock()
+        self._swept = Swept()
+
+    def saw(self, name: Name, value: Value | None) -> None:
+        """As the server has it; None: it is gone."""
+        end = ended(value)
+        self._standing.discard(name)
+        if end is None or not isinstance(value, Over):
+            self._over.pop(name, None)
+            if isinstance(value, Resolution):
+                self._standing.add(name)
+            return
+        known = self._over.get(name)
+        self._over[name] = value
+        if known is None or ended(known) != end:
+            heapq.heappush(self._by_end, (end, name))
+
+    def begin(self, now: datetime, retention: RetentionSettings, last: int) -> Swept:
+        """Let the next go. last: number of the last resolution.
+
+        Nothing is begun while something of the last time is still under way.
+        """
+        with self._lock:
+            swept, self._swept = self._swept, Swept()
+            busy = bool(self._going)
+        for name in () if busy else self._due(now - retention.leases, last):
+            with self._lock:
+                self._going.add(name)
+            self._writer.add(self._work(name, self._over[name], retention.archive))
+        return swept
+
+    def _due(self, before: datetime, last: int) -> list[Name]:
+        found: list[Name] = []
+        stays: list[tuple[datetime, Name]] = []
+        while self._by_end and self._by_end[0][0] < before and len(found) < MOST_AT_ONCE:
+            end, name = heapq.heappop(self._by_end)
+            value = self._over.get(name)
+            if value is None or ended(value) != end:
+                continue  # it is gone, or another has its name
+            stays.append((end, name))  # until the watch tells that it is gone: it may be refused
+            if not (isinstance(value, Resolution) and self._binds(value, before, last)):
+                found.append(name)
+        for one in stays:
+            heapq.heappush(self._by_end, one)
+        return found
+
+    def _binds(self, resolution: Resolution, before: datetime, last: int) -> bool:
+        """Whether the nonce of one that is kept, or is to come, is held against it."""
+        if resolution.spec.number >= last:
+            return True
+        after = ("Resolution", Key("", resolution_name(resolution.spec.number + 1)))
+        end = ended(self._over.get(after))
+        return after in self._standing or (end is not None and end >= before)
+
+    def _work(self, name: Name, value: Over, folder: str | None) -> Work:
+        def failed(refusal: Refused) -> None:
+            with self._lock:
+                self._swept = attrs.evolve(self._swept, refusal=f"{name[0]} {name[1].name}: {refusal}")
+
+        def gone() -> None:
+            with self._lock:
+                leases, resolutions = self._swept.leases, self._swept.resolutions
+                if isinstance(value, Lease):
+                    self._swept = attrs.evolve(self._swept, leases=leases + 1)
+                else:
+                    self._swept = attrs.evolve(self._swept, resolutions=resolutions + 1)
+
+        def done() -> None:
+            with self._lock:
+                self._going.discard(name)
+
+        key = Key(f"{name[0]} of {name[1].namespace}", name[1].name)  # no run's, so that no run waits for it
+        task = partial(self._remove, value, folder, gone)
+        return Work(key=key, stages=[[task]], failed=failed, done=done, last_can_wait=True)
+
+    def _remove(self, value: Over, folder: str | None, gone: Callable[[], None]) -> None:
+        if isinstance(value, Resolution):
+            self._writes.own(value)
+        if folder is not None:
+            self._archive(Path(folder), value)
+        if self._writes.remove(value):
+            gone()
+
+    def _archive(self, folder: Path, value: Over) -> None:
+        kind = "leases" if isinstance(value, Lease) else "resolutions"
+        body = self._whole(value) if isinstance(value, Resolution) else to_object(value)
+        try:
+            with self._lock:
+                archive(folder, {kind: [body]})
+        except OSError as error:
+            raise Refused(HTTPStatus.FORBIDDEN, "NotArchived", f"retention.archive: {error}") from error
+
+    def _whole(self, resolution: Resolution) -> Object:
+        """With all of its evidence, wherever it is kept."""
+        body = to_object(resolution)
+        body["spec"]["evidence"]["data"] = joined(self._api, resolution)
+        return body

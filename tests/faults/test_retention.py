@@ -1,0 +1,96 @@
+"""What is over goes when its time has come, from a real API server, and nothing else goes with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from tests.faults.by_hand import AT_ONCE, taken_back
+from tests.faults.plane import Object, until
+from tests.faults.stage import SOON, Stage
+
+from runs_core.serve.manifests.installation import NAMESPACE
+from runs_core.settings import Settings
+
+A_DAY = 86_400.0
+LATER = Settings().retention.leases.total_seconds() + A_DAY
+OFTEN = {"audit": {"period": "1s", "grace": "1s"}}
+
+
+def journal(stage: Stage) -> dict[str, str]:
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/runs-journal"
+    found: dict[str, str] = stage.plane.admin.call("GET", path)[1]["data"]
+    return found
+
+
+def leases(stage: Stage) -> dict[str, Object]:
+    mine = (one for one in stage.items("GPULease") if one["metadata"]["namespace"] == stage.namespace)
+    return {one["metadata"]["name"]: one for one in mine}
+
+
+def verified(stage: Stage, name: str) -> tuple[int, str]:
+    """Exit code and output of `runs resolve verify`."""
+    words = ["--kubeconfig", str(stage.plane.dir / "kubeconfig"), "resolve", "verify", name]
+    command = [sys.executable, "-m", "runs_cli.main", *words, "--system-namespace", NAMESPACE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def a_month_later(stage: Stage, variant: str = "") -> None:
+    """Two runs, of which one is taken back twice and ended; then a leader whose clock is a month ahead."""
+    stage.settings = {"election": SOON, **AT_ONCE, **OFTEN}
+    old = stage.scheduler("now", variant=variant)
+    stage.reach_leader("now")
+    stage.submit("over", 8, None)
+    stage.reach("over", "Running")
+    names = []
+    for _ in range(2):
+        names.append(taken_back(stage, 16))
+        stage.settle({"over": "Running"}, 30)
+    stage.submit("stays", 4, None)
+    stage.reach("stays", "Running")
+    stage.edit("over", canceled=True)
+    stage.settle({"over": "Failed", "stays": "Running"}, 30)
+    before = leases(stage)
+    closed = {name for name, one in before.items() if one.get("status", {}).get("closed")}
+    assert len(closed) >= 3
+    assert len(before) > len(closed)
+    assert verified(stage, names[1])[0] == 0
+    assert f"Nonce bound by: {names[0]}" in verified(stage, names[1])[1]
+    assert closed <= set(leases(stage)), "a lease went before its time"
+    old.stop()
+    head = journal(stage)["head"]
+    stage.scheduler("later", skew=LATER, variant=variant)
+    stage.reach_leader("later")
+    until(lambda: not closed & set(leases(stage)), 30, "closed leases are still there")
+    until(lambda: names[0] not in resolutions(stage), 30, "a resolution is still there")
+    stage.await_(lambda: "over" not in stage.runs(), "the run is still there")
+    after = leases(stage)
+    assert set(after) == set(before) - closed
+    assert [name for name, one in after.items() if "deletionTimestamp" in one["metadata"]] == [], "an open lease goes"
+    assert resolutions(stage) == names[-1:], "the last resolution went"
+    assert journal(stage)["head"] == head
+    code, told = verified(stage, names[-1])
+    assert code == 0, told
+    assert f"{names[0]} is not there any more" in told
+    name = taken_back(stage, 16, ahead=LATER)
+    assert verified(stage, name)[0] == 0
+    assert f"Nonce bound by: {names[-1]}" in verified(stage, name)[1]
+
+
+def resolutions(stage: Stage) -> list[str]:
+    return sorted(one["metadata"]["name"] for one in stage.items("Resolution"))
+
+
+def test_what_was_kept_for_its_time_goes_and_what_is_open_or_last_stays(stage: Stage) -> None:
+    a_month_later(stage)
+    assert stage.verdict().wrong() == []
+
+
+@pytest.mark.parametrize(
+    ("variant", "found"), [("sweeps what is open", "an open lease goes"), ("sweeps the last", "last resolution went")]
+)
+def test_a_scheduler_that_removes_too_much_is_found_out(stage: Stage, variant: str, found: str) -> None:
+    with pytest.raises(AssertionError, match=found):
+        a_month_later(stage, variant)
