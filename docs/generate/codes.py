@@ -87,6 +87,10 @@ ELSEWHERE = {
     "Freed": ("status of a Resolution", "All that was taken back by hand has gone."),
     "NodeGone": ("status of a Resolution", "A node whose places were bound takes nothing new."),
     "StartedOtherwise": ("status of a Resolution", "The run has started elsewhere."),
+    "Late": (
+        "status of a Resolution",
+        "Its writer had been replaced by another scheduler when it arrived; nobody is cut by it.",
+    ),
     "Unfundable": ("status of a Resolution", "Its payers would not pay any more as they did when it was decided."),
     "Retention": ("history", "A finished run was removed; its time in the setting `retention.runs` was over."),
     "SetAside": (

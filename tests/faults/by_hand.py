@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ from tests.faults.stage import MERGE, Stage
 
 from runs_core.cluster.kube import paths
 from runs_core.schema.requests import RESOLVE, annotation_of
+from runs_core.serve.manifests.installation import NAMESPACE
 from runs_core.values.request import Request
 
 NODE = f"{paths.LISTS['Node']}/node-00000"
@@ -53,3 +56,11 @@ def taken_back(stage: Stage, gpus: int, ahead: float = 0) -> str:
         (found,) = answers(stage, uid)
         name: str = found["metadata"]["name"]
         return name
+
+
+def verified(stage: Stage, name: str) -> tuple[int, str]:
+    """Exit code and output of `runs resolve verify`."""
+    words = ["--kubeconfig", str(stage.plane.dir / "kubeconfig"), "resolve", "verify", name]
+    command = [sys.executable, "-m", "runs_cli.main", *words, "--system-namespace", NAMESPACE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr

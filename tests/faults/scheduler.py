@@ -76,6 +76,11 @@ def statuses_unguarded() -> None:
     Api.swap = over_anything  # type: ignore[method-assign,assignment]  # the defect to be found
 
 
+def late_resolutions_followed() -> None:
+    """A resolution counts, whoever kept it."""
+    KubeCluster._judged = lambda self, name, version, value: value  # type: ignore[method-assign]  # the defect to be found
+
+
 def sweeps_what_is_open() -> None:
     """A lease goes when it was opened long enough ago."""
     ended = sweep.ended
@@ -94,6 +99,7 @@ defects = {
     "places unguarded": places_unguarded,
     "events unsorted": events_unsorted,
     "statuses unguarded": statuses_unguarded,
+    "late resolutions followed": late_resolutions_followed,
     "sweeps what is open": sweeps_what_is_open,
     "sweeps the last": sweeps_the_last,
 }

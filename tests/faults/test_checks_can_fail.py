@@ -10,7 +10,7 @@ from tests.faults.conftest import only_in_full
 from tests.faults.proxy import Request, Watching
 from tests.faults.stage import Stage
 from tests.faults.test_kills import a_life
-from tests.faults.test_leaders import a_late_status, stop_at
+from tests.faults.test_leaders import a_late_resolution, a_late_status, stop_at
 from tests.faults.test_watches import canceling, lives
 
 
@@ -62,6 +62,11 @@ def test_a_start_that_does_not_wait_for_its_places_is_found_out(stage: Stage) ->
 def test_a_status_that_is_written_over_whatever_is_there_is_found_out(stage: Stage) -> None:
     with pytest.raises(AssertionError, match=r"not settled|an end was written over"):
         a_late_status(stage, "statuses unguarded")
+
+
+def test_a_late_resolution_that_is_carried_out_is_found_out(stage: Stage) -> None:
+    with pytest.raises(AssertionError, match="somebody was cut"):
+        a_late_resolution(stage, "late resolutions followed")
 
 
 @only_in_full

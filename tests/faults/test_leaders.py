@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from tests.faults.by_hand import AT_ONCE, answers, asked, taken_back, verified
 from tests.faults.conftest import Table, only_in_full
 from tests.faults.proxy import Request
 from tests.faults.stage import Scheduler, Stage
@@ -96,6 +97,50 @@ def test_a_status_that_arrives_late_is_refused(stage: Stage, table: Table) -> No
     seconds = a_late_status(stage)
     how = "SIGSTOP of the leader before it writes that a run starts; replaced; the write arrives when the run has ended"
     table.add("status written late", how, [seconds], stage)
+
+
+def a_late_resolution(stage: Stage, variant: str = "") -> float:
+    """The leader stands still before it keeps a resolution. It arrives when whoever asked for it wants it no more.
+
+    Seconds from then until it is over; nobody is cut, and the next one is held against it.
+    """
+    stage.settings |= AT_ONCE
+    old = stage.scheduler("old", variant=variant)
+    stage.reach_leader("old")
+    stage.submit("first", 8, None)
+    stage.reach("first", "Running")
+    found, late = stop_at(stage, lambda request: request.plural == "resolutions", old)
+    with asked(stage, 16) as uid:
+        stage.await_(lambda: bool(found), "no resolution is written")
+    stage.scheduler("heir", variant=variant, proxy=stage.another_proxy())
+    stage.reach_leader("heir")
+    assert answers(stage, uid) == []
+    late.set()
+    old.signal(signal.SIGCONT)
+    stage.said(old, "stands by", times=2)
+    seconds = stage.await_(lambda: bool(answers(stage, uid)), "the resolution has not arrived")
+    time.sleep(2)  # for what should not come
+    seconds += stage.settle({"first": "Running"}, 20)
+    assert stage.attempt("first") == 1, "somebody was cut"
+    (told,) = answers(stage, uid)
+    assert told["status"]["reason"] == "Late"
+    name = taken_back(stage, 16)
+    (following,) = (one for one in stage.items("Resolution") if one["metadata"]["name"] == name)
+    assert following["spec"]["number"] == told["spec"]["number"] + 1
+    assert following["spec"]["seed"]["commitment"] == told["spec"]["nextCommitment"]
+    code, words = verified(stage, name)
+    assert code == 0, words
+    stage.settle({"first": "Running"}, 20)
+    assert stage.attempt("first") == 2
+    return seconds
+
+
+def test_a_resolution_that_arrives_late_cuts_nobody_and_the_next_one_is_held_against_it(
+    stage: Stage, table: Table
+) -> None:
+    seconds = a_late_resolution(stage)
+    how = "SIGSTOP of the leader before it keeps a resolution; replaced, the request withdrawn; then it arrives"
+    table.add("resolution written late", how, [seconds], stage)
 
 
 def stop_at(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
-from tests.faults.by_hand import AT_ONCE, taken_back
+from tests.faults.by_hand import AT_ONCE, taken_back, verified
 from tests.faults.plane import Object, until
 from tests.faults.stage import SOON, Stage
 
@@ -27,14 +24,6 @@ def journal(stage: Stage) -> dict[str, str]:
 def leases(stage: Stage) -> dict[str, Object]:
     mine = (one for one in stage.items("GPULease") if one["metadata"]["namespace"] == stage.namespace)
     return {one["metadata"]["name"]: one for one in mine}
-
-
-def verified(stage: Stage, name: str) -> tuple[int, str]:
-    """Exit code and output of `runs resolve verify`."""
-    words = ["--kubeconfig", str(stage.plane.dir / "kubeconfig"), "resolve", "verify", name]
-    command = [sys.executable, "-m", "runs_cli.main", *words, "--system-namespace", NAMESPACE]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout + done.stderr
 
 
 def a_month_later(stage: Stage, variant: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,12 +19,13 @@ from runs_core.cluster.kube.evidence import joined
 from runs_core.cluster.kube.gates import Audits
 from runs_core.cluster.kube.journal import FIRST
 from runs_core.cluster.kube.nonce import standing
+from runs_core.cluster.kube.reflect import everything
 from runs_core.errors import Unavailable
-from runs_core.schema.convert import resolution_from_object
+from runs_core.schema.convert import resolution_from_object, to_object
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, a_pod, a_run
 from runs_core.testing.resolutions import numbered
-from runs_core.values.change import Change, ResolutionGone, ResolutionSeen, StartRefused
+from runs_core.values.change import ChainSeen, Change, ResolutionGone, ResolutionSeen, StartRefused
 from runs_core.values.effect import Effect, EndPod, PutResolution, SetResolutionStatus
 from runs_core.values.nonces import Chain
 from runs_core.values.resolution import Resolution, ResolutionPhase, ResolutionStatus
@@ -307,6 +308,85 @@ def test_a_cut_that_waits_for_nothing_is_noticed(
     server.refuses.add(OURS)
     written(cluster, *cutting(numbered(1))[0])
     assert deleted(server) != []
+
+
+# -- one that a leader before sent too late ---------------------------------------------------------------------------
+
+
+def arrives(server: Server, one: Resolution) -> None:
+    """Whoever led before had sent it."""
+    body = to_object(one)
+    body.pop("status")
+    server.call("POST", OURS, body)
+
+
+def looked(cluster: KubeCluster) -> list[Change]:
+    """What a watch would tell of resolutions."""
+    cluster.inbox.put(everything(cluster._api, "Resolution", OURS))
+    return list(cluster.observe()[1])
+
+
+def phases(changes: Sequence[Change]) -> list[str]:
+    return [change.resolution.status.phase for change in changes if isinstance(change, ResolutionSeen)]
+
+
+def test_one_that_arrives_after_another_took_over_is_over_and_the_chain_goes_on(
+    server: Server, scheduler: Scheduler
+) -> None:
+    cluster, one = scheduler(), numbered(1)
+    led(cluster)
+    arrives(server, one)
+    changes = looked(cluster)
+    assert phases(changes) == ["Canceled"]
+    assert ChainSeen(Chain(number=1, commitment=one.spec.next_commitment)) in changes
+    assert cluster.writer.drain(5)
+    assert server.objects[f"{OURS}/{one.name}"]["status"]["reason"] == "Late"
+    assert set(phases(list(cluster.observe()[1]))) <= {"Canceled"}
+    (stays,) = led(scheduler()).resolutions()
+    assert stays.status.reason == "Late"
+
+
+def test_one_that_was_there_before_is_carried_out(server: Server, scheduler: Scheduler) -> None:
+    cluster, one = scheduler(), numbered(1)
+    arrives(server, one)
+    assert [kept.status.phase for kept in led(cluster).resolutions()] == ["Activating"]
+    assert phases(looked(cluster)) == []
+    assert "status" not in server.objects[f"{OURS}/{one.name}"]
+
+
+def test_ones_own_is_not_late_however_early_it_is_heard_of(server: Server, scheduler: Scheduler) -> None:
+    cluster, one = scheduler(), numbered(1)
+    led(cluster)
+    cluster.commit([PutResolution(one)], [])
+    assert cluster.writer.drain(5)
+    assert set(phases([*looked(cluster), *looked(cluster)])) == {"Activating"}
+
+
+def test_a_late_one_that_has_the_number_of_ones_own_cuts_nobody(server: Server, scheduler: Scheduler) -> None:
+    cluster, one = scheduler(), numbered(1)
+    led(cluster)
+    arrives(server, attrs.evolve(one, spec=attrs.evolve(one.spec, digest="1" * 64)))
+    cluster.commit(cutting(one)[0], [])
+    looked(cluster)
+    assert cluster.writer.drain(5)
+    changes = looked(cluster)
+    assert deleted(server) == []
+    assert set(phases(changes)) <= {"Canceled"}
+    assert one.spec.beneficiary is not None
+    assert one.spec.beneficiary.run in [change.run for change in changes if isinstance(change, StartRefused)]
+    assert server.objects[f"{OURS}/{one.name}"]["status"]["reason"] == "Late"
+
+
+def test_a_late_one_stays_over_if_that_cannot_be_written(server: Server, scheduler: Scheduler) -> None:
+    cluster, one = scheduler(), numbered(1)
+    led(cluster)
+    server.refuses.add(f"{OURS}/{one.name}/status")
+    arrives(server, one)
+    changes = looked(cluster)
+    assert cluster.writer.drain(5)
+    server.version += 1
+    server.objects[f"{OURS}/{one.name}"]["metadata"]["resourceVersion"] = str(server.version)
+    assert set(phases([*changes, *looked(cluster)])) == {"Canceled"}
 
 
 # -- evidence that is too long ----------------------------------------------------------------------------------------

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import attrs
+
 from runs_core.decide.advice import Advice
 from runs_core.decide.reclaim import cut_decision
 from runs_core.decide.victims import every_stage
 from runs_core.values.decision import Decision
 from runs_core.values.funding import LOTTERY
-from runs_core.values.resolution import Cut, Resolution
+from runs_core.values.resolution import Cut, Resolution, ResolutionPhase, ResolutionStatus
 from runs_core.values.run import Run
 from runs_core.world.world import World
 
@@ -27,3 +31,10 @@ def _meant(world: World, run: Run, cut: Cut, resolution: Resolution) -> bool:
     """Whether it holds what it held then: a start after that is another one."""
     at = resolution.spec.at
     return run.uid == cut.uid and any(lease.spec.start < at for lease in world.leases_of(run.key))
+
+
+def too_late(resolution: Resolution, now: datetime) -> Resolution:
+    """As it counts if whoever decided it had been replaced when it arrived."""
+    told = "it arrived after another scheduler had taken over, and cuts nobody"
+    status = ResolutionStatus(phase=ResolutionPhase.CANCELED, reason="Late", message=told, end=now)
+    return attrs.evolve(resolution, status=status)

@@ -27,6 +27,7 @@ from runs_core.cluster.kube.sweep import Sweeper, Swept
 from runs_core.cluster.kube.unsent import Skipping, Unsent
 from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
 from runs_core.cluster.kube.writes import NEVER_SEEN, SPENT, Writes
+from runs_core.decide.carry_out import too_late
 from runs_core.errors import InvalidInput, RunsError
 from runs_core.schema.pods import UID_LABEL
 from runs_core.settings import Settings
@@ -40,7 +41,7 @@ from runs_core.values.node import Node
 from runs_core.values.nonces import Chain
 from runs_core.values.pod import Pod
 from runs_core.values.record import Record
-from runs_core.values.resolution import Resolution
+from runs_core.values.resolution import Resolution, ResolutionPhase
 from runs_core.values.run import Phase, Run
 from runs_core.values.section import Section
 from runs_core.world.ledger import entry, fold
@@ -148,6 +149,8 @@ class KubeCluster:
         self._skipping = Skipping()
         self._pace = Pace()
         self._chain = Chain()
+        self._led_at: int | None = None
+        self._late: set[Name] = set()
         self._home = namespace
         self._api = api
         self._writes = Writes(api, self._run_of, self._node_of, sections, namespace)
@@ -183,6 +186,7 @@ class KubeCluster:
             found = list(pool.map(lambda kind: everything(self._api, kind, paths.LISTS[kind]), WRITTEN))
         for listed in found:
             self.inbox.put(listed)
+        self._led_at = next(listed.version for listed in found if listed.resource == "Resolution")
         items = next(listed.items for listed in found if listed.resource == "GPULease")
         held = [item for item in items if not (item.get("status") or {}).get("closed")]
         places = {(node, at) for item in held for node, found in item["spec"]["slots"].items() for at in found}
@@ -500,11 +504,28 @@ class KubeCluster:
         if kind == "Run":
             bare = isinstance(value, Run) and value.meta.deleting is None and not held
             (self._bare.add if bare else self._bare.discard)(name[1])
+        if isinstance(value, Resolution):
+            value = self._judged(name, version, value)
         if kind in ("GPULease", "Resolution"):
             self._sweeper.saw(name, value)
         yield from self.mirror.saw(name, version, value)
         yield from self._went_on(value)
         yield from self._came_up(name, value)
+
+    def _judged(self, name: Name, version: int, value: Resolution) -> Resolution:
+        """One that was kept after this process took over, and not by it, was sent too late: nobody follows it."""
+        if value.status.phase is not ResolutionPhase.ACTIVATING:
+            self._late.discard(name)
+            return value
+        known = self.mirror.get(name)
+        ours = isinstance(known, Resolution) and known.spec.digest == value.spec.digest
+        if name not in self._late and (ours or self._led_at is None or version <= self._led_at):
+            return value
+        late = too_late(value, self._clock())
+        if name not in self._late:
+            self._late.add(name)
+            self._begin(Step(key=Key("late", value.name), effects=[e.SetResolutionStatus(late)]))
+        return late
 
     def _went_on(self, value: Value | None) -> Iterator[c.Change]:
         """What the last resolution was stays known, even if its record goes."""
