@@ -103,7 +103,7 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
         decision = lifecycle(world, run)
         if decision is not None and decision.effects:
             return decision
-        return reclassed(world, run, advice) if world.funded else None
+        return reclassed(world, run, advice) if world.funded and status.ending is None else None  # an end says it all
     return _unstarted(world, run, advice)
 
 
