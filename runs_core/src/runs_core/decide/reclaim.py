@@ -21,6 +21,7 @@ from runs_core.decide.scope import candidate_of, scope_of, wanted_of
 from runs_core.decide.standing import stand
 from runs_core.decide.victims import Hunt, Victim, Victims, hunted, leases_with, pools_of, stages_for
 from runs_core.values.change import Change, LeaseGone, PledgeSeen, PodGone
+from runs_core.values.classes import Tier
 from runs_core.values.decision import Decision, Reclaims
 from runs_core.values.effect import Emit, PutResolution, SetRunStatus
 from runs_core.values.funding import Cover, Pledge, Stage, Unit
@@ -178,10 +179,10 @@ def _gains(world: World, fleet: FlavorFleet, held: Iterable[Lease]) -> dict[Doma
 def _might(world: World, asked: Claimant, need: Need) -> bool:
     """Whether it could find room if all were cut that its claim may leave without a payer. O(what may be taken back).
 
-    Those are the ones that have none, and those whom the family pays for out of a Budget that pays for it: whether its
-    claim displaces them is a question for the plugin, which costs more.
+    Those are the ones that have none, and those whom the family pays for out of a Budget of its own owner that pays for
+    it, for no other claim displaces anybody: whether this one does is a question for the plugin, which costs more.
     """
-    payers = {share.payer.budget for share in asked.cover.shares}
+    payers = {share.payer.budget for share in asked.cover.shares if share.tier is Tier.OWN}
     held = (
         lease
         for key in world.slack.takeable(need.flavor, world.now)
