@@ -92,7 +92,7 @@ def _ready(funding: Funding, budget: Budget, now: datetime) -> Condition:
 
 def _overcommitted(purses: list[Purse], now: datetime) -> Condition:
     """Claims that its envelopes cannot pay for."""
-    over = [purse for purse in purses if any(not claim.taken for claim in purse.claims.values())]
+    over = [purse for purse in purses if sum(purse.payees) < len(purse.claims)]
     if not over:
         return _condition("Overcommitted", "AllPaid", "every claim on it is paid for", now, true=False)
     names = ", ".join(purse.payer.envelope for purse in over)
