@@ -69,8 +69,8 @@ def play(seed: int) -> int:
 
 def test_nobody_waits_for_quota_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     spared = watched(monkeypatch)
-    assert sum(play(seed) for seed in range(6)) > 300
-    assert sum(spared) > 100
+    assert sum(play(seed) for seed in range(3)) > 100
+    assert sum(spared) > 30
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[bool]:

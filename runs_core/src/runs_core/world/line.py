@@ -110,7 +110,7 @@ class Line:
         self.slack: set[str] = set()
         self.watching: dict[Payer, dict[Queue, None]] = {}
         self._unheard: dict[Queue, None] = {}
-        self._left: dict[Queue, None] | None = None
+        self._left: dict[tuple[Need, Ask | None], tuple[Queue, bool]] | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -130,16 +130,8 @@ class Line:
             if old.order == order and (old.shape.need is need or old.shape.need == need) and old.queue.ask == ask:
                 return
             self._leave(key, old)
-        shape = self.shapes.get(need)
-        if shape is None:
-            shape = self.shapes[need] = Shape(need)
-            insort(self.sizes.setdefault(_size(need), []), shape, key=_pods)
-            self.asked = self.judged = -1
-        queue = shape.queues.get(ask)
-        if queue is None:
-            queue = shape.queues[ask] = Queue(shape, ask)
-            if ask is not None:
-                self._unheard[queue] = None
+        queue = self._queue(need, ask)
+        shape = queue.shape
         shape.size += 1
         queue.size += 1
         self.entries[key] = Entry(order, shape, queue)
@@ -157,14 +149,14 @@ class Line:
         if queue.size:
             if (first := self.first(queue)) is not None:
                 heapq.heappush(shape.heads[queue.band], first)
-        elif self._left is None:
-            self._remove(queue)
         else:
-            self._left[queue] = None
+            self._remove(queue)
 
     def _remove(self, queue: Queue) -> None:
         """Nobody stands there."""
         shape = queue.shape
+        if self._left is not None:
+            self._left[shape.need, queue.ask] = queue, queue in self._unheard
         self._watch(queue, ())
         self._unheard.pop(queue, None)
         del shape.queues[queue.ask]
@@ -176,11 +168,26 @@ class Line:
                 del self.sizes[size]
 
     def supposed(self, *, begins: bool) -> None:
-        """A what-if begins, or is over: who left and came back finds what was known of its queue as it was."""
-        left, self._left = self._left, {} if begins else None
-        for queue in left or ():
-            if not queue.size:
-                self._remove(queue)
+        """A what-if begins, or is over: who leaves in it and comes back finds what was known of its queue."""
+        self._left = {} if begins else None
+
+    def _queue(self, need: Need, ask: Ask | None) -> Queue:
+        """Where who wants this stands: made if there is none, and as it was if it went in this what-if."""
+        left, unheard = (self._left or {}).pop((need, ask), (None, False))
+        shape = self.shapes.get(need)
+        if shape is None:
+            if left is None:
+                self.asked = self.judged = -1
+            shape = self.shapes[need] = Shape(need) if left is None else left.shape
+            insort(self.sizes.setdefault(_size(need), []), shape, key=_pods)
+        queue = shape.queues.get(ask)
+        if queue is None:
+            kept = left is not None and left.shape is shape
+            queue = shape.queues[ask] = left if left is not None and kept else Queue(shape, ask)
+            self._watch(queue, self._seen(queue))
+            if unheard or (ask is not None and not kept):
+                self._unheard[queue] = None
+        return queue
 
     def forget(self) -> None:
         """What was found out about each need may be wrong: all are asked again."""
