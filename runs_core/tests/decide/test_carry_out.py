@@ -8,20 +8,24 @@ from datetime import datetime
 import attrs
 import pytest
 
-from runs_core.decide import cycle
+from runs_core.decide import activate, cycle
 from runs_core.hooks.specs import hookimpl
 from runs_core.testing.builders import FLAVOR, a_node, a_run
 from runs_core.testing.harness import Harness
 from runs_core.testing.purses import Purse, a_stage, hours, purses
-from runs_core.values.effect import Effect, PutResolution, expected
+from runs_core.values.change import HeadSeen
+from runs_core.values.effect import CloseLease, Effect, OpenLease, PutResolution, SetResolutionStatus, expected
 from runs_core.values.funding import Ask, Offers
 from runs_core.values.record import Record
 from runs_core.values.request import Request
 from runs_core.values.resolution import ResolutionPhase
+from runs_core.values.run import Phase
+from runs_core.world.ledger import entry, fold
 from runs_core.world.view import View
 
 VICTIMS = ("p", "q", "r", "s")
 Story = tuple[object, ...]
+Entry = OpenLease | CloseLease
 
 
 class Killed(Exception):
@@ -44,34 +48,64 @@ def about_to_cut() -> Harness:
     return stage
 
 
-def dies_after(stage: Harness, writes: int) -> list[int]:
-    """Of the commit that keeps a resolution, only so many effects are written. Returns how many there were."""
-    commit, seen = stage.stage.commit, list[int]()
+def dies_after(stage: Harness, writes: int, kind: type[Effect] = PutResolution) -> tuple[list[int], list[Entry]]:
+    """Of the commit that keeps a resolution, only so many effects are written. Returns how many there were.
+
+    kind: of another commit, the first that has one of these. Then also what was written of the ledger.
+    """
+    commit, seen, leases = stage.stage.commit, list[int](), list[Entry]()
 
     def dying(effects: Sequence[Effect], records: Sequence[Record]) -> None:
-        if seen or not any(isinstance(effect, PutResolution) for effect in effects):
+        if seen or not any(isinstance(effect, kind) for effect in effects):
             return commit(effects, records)
         seen.append(len(effects))
         commit(effects[:writes], ())
         for effect in effects[:writes]:
             if (change := expected(effect)) is not None:
                 stage.stage.inject(change)
+            if isinstance(effect, OpenLease | CloseLease):
+                leases.append(effect)
+        stage.stage.written = ()
         raise Killed
 
     stage.stage.commit = dying  # type: ignore[method-assign]  # the kill has to sit where every write passes
-    return seen
+    return seen, leases
+
+
+def _restarted(stage: Harness, unseen: Sequence[Entry]) -> None:
+    """unseen: what was written of the ledger, and the process did not live to see."""
+    made = [entry(effect.lease, closing=isinstance(effect, CloseLease)) for effect in unseen]
+    for effect in unseen:
+        stage.witness.see(effect.lease)
+    stage.stage.inject(HeadSeen(fold(stage.world.ledger.head, *made)))
+    stage.restart()
 
 
 def heir(stage: Harness, writes: int) -> tuple[Story, int]:
     """`heir` wants 6, and the process dies in between."""
-    seen = dies_after(stage, writes)
+    seen, _ = dies_after(stage, writes)
     stage.submit(hours(a_run("heir", gpus=6, gpus_per_pod=2), 9))
     return _after(stage, seen, "heir")
 
 
+def started(stage: Harness, writes: int) -> tuple[Story, int]:
+    """`heir` wants 6, and the process dies while it writes that `heir` has them."""
+    seen, unseen = dies_after(stage, writes, SetResolutionStatus)
+    stage.submit(hours(a_run("heir", gpus=6, gpus_per_pod=2), 9))
+    with pytest.raises(Killed):
+        stage.advance(minutes=2)
+    _restarted(stage, unseen)
+    stage.advance(minutes=2)
+    return (_told(stage), stage.phase("heir"), sorted(stage.placed("heir"))), seen[0]
+
+
+def _told(stage: Harness) -> tuple[str, ...]:
+    return tuple(f"{one.status.phase} {one.status.reason}" for one in stage.world.resolutions())
+
+
 def by_hand(stage: Harness, writes: int) -> tuple[Story, int]:
     """An administrator wants 6."""
-    seen = dies_after(stage, writes)
+    seen, _ = dies_after(stage, writes)
     request = Request(uid="request-1", flavor=FLAVOR, gpus=6, at=stage.now)
     stage.node(attrs.evolve(a_node("n1", gpus=8), request=request, cordoned=True))
     return _after(stage, seen, "nobodys/p")
@@ -98,6 +132,19 @@ def test_a_cut_that_was_killed_between_any_two_writes_ends_like_one_that_was_not
     assert count > 6
     assert len(whole[0]) == 3
     assert [writes for writes in range(1, count) if asks(about_to_cut(), writes)[0] != whole] == []
+
+
+def test_a_start_that_was_killed_between_any_two_writes_is_gone_on_with_and_the_resolution_says_so() -> None:
+    whole, count = started(about_to_cut(), 10_000)
+    assert whole[:2] == (("Released Started",), Phase.RUNNING)
+    assert count > 3
+    assert [writes for writes in range(count) if started(about_to_cut(), writes)[0] != whole] == []
+
+
+def test_a_beneficiary_that_is_not_seen_to_have_begun_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activate, "_began", lambda *_: False)
+    whole, count = started(about_to_cut(), 10_000)
+    assert [writes for writes in range(count) if started(about_to_cut(), writes)[0] != whole]
 
 
 def test_a_scheduler_that_does_not_carry_it_out_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

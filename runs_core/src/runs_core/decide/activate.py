@@ -23,6 +23,9 @@ def activate(world: World, run: Run | None, pledge: Pledge, advice: Advice) -> D
     resolution = world.resolution(pledge.resolution)
     if resolution is None:
         return None
+    if run is not None and _began(world, run, pledge):
+        outcome = Moves(reason="Started", message=f"{resolution.name}: {run.key} has what was taken")
+        return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(_released(world, run, resolution),))
     why = _given_up(world, run, pledge, advice)
     if why is not None or run is None:
         return _canceled(world, pledge, resolution, why or ("Deleted", "the run is gone"))
@@ -35,10 +38,23 @@ def activate(world: World, run: Run | None, pledge: Pledge, advice: Advice) -> D
         return _canceled(world, pledge, resolution, why)
     begun = start(world, run, pledge.placement, said)
     world.wake_at(world.now + run.spec.start_timeout, run.key)
+    return attrs.evolve(begun, effects=(*begun.effects, _released(world, run, resolution)))
+
+
+def _released(world: World, run: Run, resolution: Resolution) -> SetResolutionStatus:
     status = ResolutionStatus(
         phase=ResolutionPhase.RELEASED, reason="Started", message=f"{run.key} has what was taken", end=world.now
     )
-    return attrs.evolve(begun, effects=(*begun.effects, SetResolutionStatus(attrs.evolve(resolution, status=status))))
+    return SetResolutionStatus(attrs.evolve(resolution, status=status))
+
+
+def _began(world: World, run: Run, pledge: Pledge) -> bool:
+    """Whether it has some of its places: whoever began the start was stopped before all of it was written."""
+    if run.uid != pledge.uid or world.refusal(run.key) is not None or run.spec.canceled or run.status.phase.terminal:
+        return False
+    bound = {(pod.node, ordinal) for group in pledge.placement.groups for pod in group.pods for ordinal in pod.ordinals}
+    mine = (lease for lease in world.leases_of(run.key) if lease.spec.run_ref.uid == run.uid)
+    return any((slots.node, at) in bound for lease in mine for slots in lease.spec.slots for at in slots.ordinals)
 
 
 def _given_up(world: World, run: Run | None, pledge: Pledge, advice: Advice) -> tuple[str, str] | None:
@@ -49,6 +65,9 @@ def _given_up(world: World, run: Run | None, pledge: Pledge, advice: Advice) -> 
         return "Canceled", f"{pledge.run} is over"
     if run.status.phase.begun:
         return "StartedOtherwise", f"{pledge.run} has started elsewhere"
+    refusal = world.refusal(run.key)
+    if refusal is not None and world.now < refusal.until:
+        return "StartRefused", f"the cluster refused the start of {pledge.run}: {refusal.message}"
     held = holds(world, run, advice)
     if held is not None:
         return held.reasons[0].code, f"{pledge.run} is held: {held.reasons[0].message}"

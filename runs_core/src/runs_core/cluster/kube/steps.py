@@ -11,7 +11,7 @@ from runs_core.values import effect as e
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
-from runs_core.values.resolution import Resolution
+from runs_core.values.resolution import Resolution, ResolutionPhase
 
 STATUS = 6
 
@@ -118,7 +118,15 @@ def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
             return run.key
         case e.SetBudgetStatus(budget):
             return Key("", budget.name)  # no run is without a namespace
+        case e.SetResolutionStatus(resolution) if (given := _given_to(resolution)) is not None:
+            return given  # after its start, and not at all if that is refused
         case e.PutResolution(resolution) | e.SetResolutionStatus(resolution):
             return Key("resolution", resolution.name)
         case e.Emit():
             return effect.key
+
+
+def _given_to(resolution: Resolution) -> Key | None:
+    """The run that has what was taken, if one has."""
+    to = resolution.spec.beneficiary
+    return to.run if to is not None and resolution.status.phase is ResolutionPhase.RELEASED else None
