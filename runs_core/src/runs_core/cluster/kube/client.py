@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -13,7 +14,9 @@ from runs_core.cluster.kube.snapshot import key_of, named
 from runs_core.values.meta import Key
 
 MANAGER = "runs-cli"
-NOT_FOUND = 404
+NOT_FOUND, UNAVAILABLE = 404, 503
+LEARNS, LEARNS_SECONDS, LOOK_SECONDS = "There can be a delay", 20.0, 0.5
+"""What the API server says until its policies know a new kind, and for how long it is asked again."""
 SERVERS = ("managedFields", "creationTimestamp", "uid", "generation", "selfLink", "resourceVersion")
 """What of an object's metadata is the server's, and no wish of whoever sends it back."""
 Query = dict[str, str]
@@ -61,11 +64,22 @@ class Client:
         wish = {**body, "metadata": metadata}
         wish.pop("status", None)
         query = {"fieldManager": MANAGER, "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
-        _, after = self.api.call("PATCH", paths.one(body["kind"], key), wish, content=APPLY, query=query)
+        after = self._applied(paths.one(body["kind"], key), wish, query)
         if before is None or before["metadata"]["uid"] != after["metadata"]["uid"]:
             return named(body["kind"], after), "created"
         changed = before.get("spec") != after.get("spec") or _said(before) != _said(after)
         return named(body["kind"], after), "configured" if changed else "unchanged"
+
+    def _applied(self, path: str, wish: Object, query: Query) -> Object:
+        """A server that has just been told of a kind takes some seconds until its policies know it."""
+        deadline = time.monotonic() + LEARNS_SECONDS
+        while True:
+            try:
+                return self.api.call("PATCH", path, wish, content=APPLY, query=query)[1]
+            except Refused as refusal:
+                if refusal.status != UNAVAILABLE or LEARNS not in refusal.message or time.monotonic() > deadline:
+                    raise
+            time.sleep(LOOK_SECONDS)
 
     def patch(self, kind: str, key: Key, change: Mapping[str, object]) -> Object:
         """Only these fields, whoever wrote them last; a None takes its field away."""
