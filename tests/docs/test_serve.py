@@ -50,6 +50,7 @@ def test_a_run_submitted_beside_serve_starts_and_ends(
     answer, obj = done.stdout.split("{", 1)
     assert "default/hello: created: Succeeded, all ranks succeeded" in answer
     assert json.loads("{" + obj)["status"]["phase"] == "Succeeded"
+    time.sleep(1)  # what was decided is logged once it is written, and others may read it before that
     serving.send_signal(signal.SIGTERM)
     _, said = serving.communicate(timeout=60)
     assert serving.returncode == 0
