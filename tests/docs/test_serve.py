@@ -50,10 +50,8 @@ def test_a_run_submitted_beside_serve_starts_and_ends(
     answer, obj = done.stdout.split("{", 1)
     assert "default/hello: created: Succeeded, all ranks succeeded" in answer
     assert json.loads("{" + obj)["status"]["phase"] == "Succeeded"
-    time.sleep(1)  # what was decided is logged once it is written, and others may read it before that
     serving.send_signal(signal.SIGTERM)
     _, said = serving.communicate(timeout=60)
     assert serving.returncode == 0
-    told = [json.loads(line) for line in said.splitlines()]
-    assert [line["outcome"] for line in told if line["message"] == "decided"][-1] == "Released"
-    assert (told[-1]["message"], told[-1]["leases"]) == ("stopped", 0)
+    last = json.loads(said.splitlines()[-1])  # who took the last decision, it or `submit --wait`, is chance
+    assert (last["message"], last["leases"]) == ("stopped", 0)
