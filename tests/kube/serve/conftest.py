@@ -168,6 +168,9 @@ def install(plane: Plane) -> Path:
     plane.kubectl("apply", "--server-side", "-f", "-", stdin=manifests)
     done = plane.kubectl("apply", "--server-side", "-f", "-", stdin=manifests)  # what is of a kind only just declared
     assert done.returncode == 0, done.stderr
+    probe = json.dumps(_run("probe", "default", 1, 1))
+    words = ["create", "--dry-run=server", "-f", "-"]  # the policies know a new kind some seconds after it is served
+    eventually("Runs are admitted", lambda: plane.kubectl(*words, stdin=probe).returncode == 0)
     token = plane.kubectl("create", "token", "runs", "-n", HOME).stdout
     return _kubeconfig(plane, token)
 
