@@ -36,7 +36,7 @@ and field. A field with a default may be left out; so may one that is optional.
 Notations: a duration is as Go writes it (`90s`, `30m`, `1h30m`), a time is RFC 3339 (`2026-01-31T08:00:00Z`), a
 quantity is Kubernetes' own (`2`, `500m`, `16Gi`). `[]` stands for each entry of a list.
 """
-KINDS_ORDER = ("Run", "GPULease", "Budget", "Resolution")
+KINDS_ORDER = ("Run", "GPULease", "Budget", "Reservation", "Resolution")
 LABELS = {
     RUN_LABEL: "the run's name",
     UID_LABEL: "its uid",

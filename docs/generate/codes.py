@@ -85,6 +85,13 @@ ELSEWHERE = {
         "What was taken back for the run will not be given to it; others may have it.",
     ),
     "Freed": ("status of a Resolution", "All that was taken back by hand has gone."),
+    "Reserved": ("history and event", "It was told when it will start, and places are kept for it from then on."),
+    "PromiseMoved": ("history and event", "It is to start earlier or later than it was told; the message says why."),
+    "PlacesMoved": ("history", "Other places are kept for it; its time stays."),
+    "PromiseKept": ("history", "A run that was promised a start has started; the Reservation says how far off it was."),
+    "ReservationCanceled": ("history and event", "Its promise stands no more, and its places are anybody's."),
+    "Unreserved": ("history", "Its status told of a Reservation that does not stand."),
+    "Edited": ("status of a Reservation", "The run wants something else now."),
     "NodeGone": ("status of a Resolution", "A node whose places were bound takes nothing new."),
     "StartedOtherwise": ("status of a Resolution", "The run has started elsewhere."),
     "Late": (
@@ -107,6 +114,7 @@ ELSEWHERE = {
 PHASES = {
     Phase.HELD: "Not in line. Something must happen first; `reason` says what.",
     Phase.QUEUED: "In line for GPUs.",
+    Phase.RESERVED: "It stands in line, is told when it will start, and places are kept for it from then on.",
     Phase.STARTING: "Holds its GPUs; not all pods run yet.",
     Phase.RUNNING: "All pods run.",
     Phase.SUCCEEDED: "Over; nothing is held.",
@@ -134,6 +142,7 @@ CLOSED = {
     Closed.REPAID: "The run got a payer for these places: another lease holds them from now on.",
     Closed.UNFUNDED_RECLAIMED: "Nobody paid for the run, and somebody who pays needed its GPUs.",
     Closed.PREEMPTED: "Somebody was paid for by right, had waited long enough, and the lot fell on the run.",
+    Closed.SLICE_RECLAIMED: "The run was in places that were promised to another, and their time had come.",
 }
 NO_CODES = frozenset({"False", "Finished", "Held", "Node", "Normal", "Ready", "Run", "True", "Warning"})
 """Capitalised words in the decisions that are no reasons: kinds, condition types, and what Kubernetes says itself."""

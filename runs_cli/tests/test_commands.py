@@ -432,7 +432,7 @@ def test_a_deleted_run_goes_with_its_pods(on: Runs) -> None:
 
 def test_there_is_a_crd_for_each_kind_with_its_rules(runs: Runs) -> None:
     crds = list(yaml.safe_load_all(told(runs("manifests", "crds"))))
-    names = ["budgets.runs.dev", "gpuleases.runs.dev", "resolutions.runs.dev", "runs.runs.dev"]
+    names = ["budgets.runs.dev", "gpuleases.runs.dev", "reservations.runs.dev", "resolutions.runs.dev", "runs.runs.dev"]
     assert [crd["metadata"]["name"] for crd in crds] == names
     assert "x-kubernetes-validations" in json.dumps(crds[2])
 

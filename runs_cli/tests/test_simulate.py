@@ -53,7 +53,7 @@ def test_json_has_the_keys_of_the_interface(simulate: Simulate, capsys: pytest.C
     assert {"nodes", "gpus", "runs", "skipped", "rounded", "badRows"} < set(found["input"])
     assert {"started", "finished", "neverFit", "waiting"} < set(found["runs"])
     assert {"mean", "p50", "p90", "p99", "max", "byOwner", "bySize", "byClass"} < set(found["waitSeconds"])
-    assert (found["preemptions"]["cuts"], found["forecastErrorSeconds"]) == (0, None)
+    assert (found["preemptions"]["cuts"], found["forecastErrorSeconds"]) == (0, [])
     assert (found["waitSeconds"]["max"], found["cpuSeconds"] > 0) == (60.0, True)
 
 

@@ -104,7 +104,7 @@ class Floor:
 
 def _load(said: object) -> tuple[int, int, int, int, int, int, int, int]:
     assert isinstance(said, tuple)
-    active, spare, pledged, cpu, memory, ephemeral, pods, foreign = said
+    active, spare, pledged, cpu, memory, ephemeral, pods, foreign, _ = said
     return active, spare, pledged, cpu, memory, ephemeral, pods, foreign
 
 

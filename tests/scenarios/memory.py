@@ -85,6 +85,8 @@ class MemoryStage:
             return [to_object(run, self._sections) for run in world.runs()]
         if kind == "Budget":
             return [to_object(budget, self._sections) for budget in world.budgets()]
+        if kind == "Reservation":
+            return [to_object(one) for _, one in sorted(self._harness.reservations.items())]
         if kind == "Resolution":
             return [to_object(resolution) for resolution in world.resolutions()]
         if kind == "Pod":

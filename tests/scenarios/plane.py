@@ -81,7 +81,7 @@ class EmptyPlane:
             for item in self._all(kind):
                 if item["metadata"].get("finalizers"):
                     self.people.call("PATCH", self._path(kind, item), {"metadata": {"finalizers": None}}, content=MERGE)
-        for kind in ("Run", "GPULease", "Pod", "Service", "PersistentVolumeClaim"):
+        for kind in ("Run", "GPULease", "Reservation", "Pod", "Service", "PersistentVolumeClaim"):
             for space in SPACES:
                 self._delete(paths.collection(kind, space), gracePeriodSeconds=0, propagationPolicy="Background")
         for kind in ("Node", "Budget", "Resolution", "PersistentVolume", "StorageClass"):

@@ -30,6 +30,14 @@ class Held(NamedTuple):
         return self.end - self.start
 
 
+class Promised(NamedTuple):
+    """A reservation: how far it is, the second at which its run is to start, and what that rests on."""
+
+    phase: str
+    start: float | None
+    basis: str | None
+
+
 class Play:
     """A run is named by its name, in the namespace `research`. Times are seconds since the scenario began."""
 
@@ -179,6 +187,29 @@ class Play:
     def match(self, name: str) -> list[tuple[int, int]]:
         """Nodes (or domains, at last) and GPUs left after each step of the last match."""
         return [(step["nodes"], step["gpus"]) for step in self._outcomes(name)[-1]["match"]]
+
+    def promised(self, name: str) -> Promised | None:
+        """The last reservation of the run; None: it never had one."""
+        found = [one for one in self.stage.objects("Reservation") if one["spec"]["runRef"]["name"] == name]
+        if not found:
+            return None
+        status = max(found, key=lambda one: str(one["spec"]["at"]))["status"]
+        return Promised(status["phase"], self._seconds(status.get("earliestStart")), status.get("basis"))
+
+    def promises(self, name: str) -> list[tuple[float | None, str, int | None]]:
+        """All that the run was promised: when it was to start, why not as before, and how far off that was."""
+        found = [one for one in self.stage.objects("Reservation") if one["spec"]["runRef"]["name"] == name]
+        return [
+            (self._seconds(one["earliestStart"]), one.get("cause", ""), one.get("errorSeconds"))
+            for reservation in sorted(found, key=lambda one: str(one["spec"]["at"]))
+            for one in reservation["status"]["promises"]
+        ]
+
+    def reservation(self, name: str) -> Object:
+        """The status of the run's only reservation."""
+        (found,) = [one for one in self.stage.objects("Reservation") if one["spec"]["runRef"]["name"] == name]
+        status: Object = found["status"]
+        return status
 
     def places(self, name: str) -> dict[str, list[int]]:
         """Places that the run's open leases hold, by node."""

@@ -32,7 +32,7 @@ class Stage(Protocol):
         ...
 
     def objects(self, kind: str) -> Sequence[Object]:
-        """Every Run, GPULease (open or closed), Budget, Resolution, Pod or PersistentVolumeClaim, as it is stored."""
+        """Every object of a kind that the scheduler reads or writes, as it is stored: leases open or closed."""
         ...
 
     def records(self) -> Sequence[Object]:

@@ -30,7 +30,13 @@ def transcript(stage: Stage, begin: datetime) -> str:
     lines += sorted(_line(names.plain(run)) for run in runs)
     taken = [{"is": one["metadata"]["name"], "status": one["status"]} for one in stage.objects("Resolution")]
     lines += sorted(_line(names.plain(one)) for one in taken)
+    promised = [{"is": one["metadata"]["name"], **_said(one)} for one in stage.objects("Reservation")]
+    lines += sorted(_line(names.plain(one)) for one in promised)
     return "\n".join(lines)
+
+
+def _said(one: Object) -> Object:
+    return {"spec": one["spec"], "status": one["status"]}
 
 
 def _by_name(records: Sequence[Object]) -> Iterator[Object]:

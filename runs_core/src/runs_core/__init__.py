@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from runs_core.values.change import PledgeSeen as PledgeSeen
     from runs_core.values.change import PodGone as PodGone
     from runs_core.values.change import PodSeen as PodSeen
+    from runs_core.values.change import ReservationGone as ReservationGone
+    from runs_core.values.change import ReservationSeen as ReservationSeen
     from runs_core.values.change import ResolutionGone as ResolutionGone
     from runs_core.values.change import ResolutionSeen as ResolutionSeen
     from runs_core.values.change import RunGone as RunGone
@@ -93,6 +95,7 @@ if TYPE_CHECKING:
     from runs_core.values.pod import Pod as Pod
     from runs_core.values.pod import PodPhase as PodPhase
     from runs_core.values.record import Record as Record
+    from runs_core.values.reservation import Reservation as Reservation
     from runs_core.values.resolution import Resolution as Resolution
     from runs_core.values.run import Condition as Condition
     from runs_core.values.run import Phase as Phase
@@ -118,7 +121,7 @@ _HOME = {
     "settings": "Settings",
     "values.budget": "Budget BudgetSpec BudgetStatus Namespace",
     "values.change": "BudgetGone BudgetSeen Change HeadSeen LeaseGone LeaseSeen NamespaceGone NamespaceSeen NodeGone "
-    "NodeSeen PledgeGone PledgeSeen PodGone PodSeen ResolutionGone ResolutionSeen "
+    "NodeSeen PledgeGone PledgeSeen PodGone PodSeen ReservationGone ReservationSeen ResolutionGone ResolutionSeen "
     "RunGone RunSeen TimePassed",
     "values.classes": "Class Split Tier",
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
@@ -131,6 +134,7 @@ _HOME = {
     "values.node": "Domain MalformedNode Node Taint",
     "values.pod": "Pod PodPhase",
     "values.record": "Record",
+    "values.reservation": "Reservation",
     "values.resolution": "Resolution",
     "values.run": "Condition Phase Resources Run RunSpec RunStatus Topology",
     "values.section": "Section section",

@@ -72,10 +72,11 @@ class RetentionSettings:
 
     runs: timedelta = field(Fact(doc="Finished runs."), default=timedelta(days=7))
     leases: timedelta = field(
-        Fact(doc="Closed leases, resolutions that are over, and the records of decisions."), default=timedelta(days=30)
+        Fact(doc="Closed leases, what is over of reservations and resolutions, records of decisions."),
+        default=timedelta(days=30),
     )
     archive: str | None = field(
-        Fact(doc="Folder that closed leases and resolutions are appended to, as JSON lines, before they go."),
+        Fact(doc="Folder that these are appended to, as JSON lines, before they go; not the records."),
         default=None,
     )
 
@@ -98,6 +99,22 @@ class ResolverSettings:
     quantum: timedelta = field(
         Fact(doc="A run whose claim somebody pays for is in no lottery for so long after its start."),
         default=timedelta(hours=4),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ReservationSettings:
+    """Who is promised a later start."""
+
+    max: int = field(
+        Fact(doc="Runs of one flavor that places are kept for, the first in line; 0: nobody's.", minimum=0), default=100
+    )
+    history: int = field(
+        Fact(
+            doc="Ended runs of an owner and a size from which on their length counts as an estimate; 0: never.",
+            minimum=0,
+        ),
+        default=0,
     )
 
 
@@ -196,6 +213,7 @@ class Settings:
     starts: StartSettings = field(Fact(doc="Starts that do not come up."), factory=StartSettings)
     reclaim: ReclaimSettings = field(Fact(doc="When GPUs may be taken back."), factory=ReclaimSettings)
     resolver: ResolverSettings = field(Fact(doc="Whom the lottery spares."), factory=ResolverSettings)
+    reservations: ReservationSettings = field(Fact(doc="Who is promised a later start."), factory=ReservationSettings)
     accounts: AccountSettings = field(Fact(doc="How often the status of a Budget is written."), factory=AccountSettings)
     retention: RetentionSettings = field(Fact(doc="How long what is over stays readable."), factory=RetentionSettings)
     hooks: HookSettings = field(Fact(doc="How plugins are asked."), factory=HookSettings)

@@ -59,14 +59,14 @@ def everything(schema: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
 
 
 def test_every_kind_has_columns_and_a_status_that_is_written_by_itself_but_for_leases() -> None:
-    plurals = ("budgets", "resolutions", "runs")
+    plurals = ("budgets", "reservations", "resolutions", "runs")
     apart: dict[str, object] = {**{plural: {"status": {}} for plural in plurals}, "gpuleases": None}
     for crd in crds():
         (version,) = crd["spec"]["versions"]
         assert version.get("subresources") == apart[crd["spec"]["names"]["plural"]]
         assert version["additionalPrinterColumns"]
-    names = ["budgets.runs.dev", "gpuleases.runs.dev", "resolutions.runs.dev", "runs.runs.dev"]
-    assert [crd["metadata"]["name"] for crd in crds()] == names
+    names = ["budgets", "gpuleases", "reservations", "resolutions", "runs"]
+    assert [crd["metadata"]["name"] for crd in crds()] == [f"{name}.runs.dev" for name in names]
 
 
 def test_what_has_one_author_is_one_entry_of_whose_each_field_is() -> None:
@@ -76,7 +76,7 @@ def test_what_has_one_author_is_one_entry_of_whose_each_field_is() -> None:
         for part, schema in crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"].items()
         if schema.get("x-kubernetes-map-type") == "atomic"
     }
-    kinds = {"Run", "Budget", "GPULease", "Resolution"}
+    kinds = {"Run", "Budget", "GPULease", "Reservation", "Resolution"}
     assert atomic == {*((kind, "status") for kind in kinds), ("GPULease", "spec")}
 
 

@@ -103,6 +103,7 @@ def test_the_json_has_the_keys_of_the_interface(scene: Scene) -> None:
                 "message": "wants 2; no GPU is free on 1 H100 node that will do",
                 "queuedSince": "2026-01-05T11:57:00Z",
                 "earliestStart": None,
+                "basis": None,
                 "ahead": 0,
             }
         ]

@@ -45,7 +45,7 @@ def test_nobody_is_cut_inside_its_min_runtime(play: FundedPlay) -> None:
     play.until(10)
     play.submit("y", gpus=8, owner="org")
     play.until(59)
-    assert (play.phase("x"), play.phase("y"), play.takings()) == ("Running", "Queued", [])
+    assert (play.phase("x"), play.phase("y"), play.takings()) == ("Running", "Reserved", [])
     play.until(70)
     assert (play.at("y", "startedAt"), play.ledger("x")[0].end) == (61, 61)
 
@@ -454,3 +454,69 @@ def test_the_beneficiary_starts_where_it_was_decided_about(play: FundedPlay) -> 
     play.wait(5)
     assert play.takings() == [Taking("y", ["v"], 12, "Released", "Started")]
     assert (list(play.places("y")), play.phase("x")) == (["a1"], "Running")
+
+
+def test_who_uses_promised_places_and_stays_too_long_is_sent_away_though_somebody_pays(play: FundedPlay) -> None:
+    """x has 6 until 600 and y, who wants 8, is promised 600. z says 5 minutes and takes the 2 that are free at 20.
+
+    At 600 z is still there: it goes at 601, and y starts then, a second late. All of org's quota; z's least runtime of
+    half an hour does not help it.
+    """
+    play.fleet(a1=8)
+    play.quota("org", envelope(16))
+    play.submit("x", gpus=6, owner="org", lasts="598s", runtime={"expectedDuration": "10m"})
+    play.until(10)
+    play.submit("y", gpus=8, owner="org", runtime={"expectedDuration": "10m"})
+    play.until(20)
+    play.submit("z", gpus=2, owner="org", runtime={"expectedDuration": "5m"})
+    play.until(599)
+    assert (play.at("z", "startedAt"), play.promised("y")) == (20, ("Pending", 600, "Ends"))
+    play.until(610)
+    assert play.takings() == [Taking("y", ["z"], 2, "Released", "Started")]
+    assert (play.at("y", "startedAt"), play.promises("y")) == (601, [(600, "", 1)])
+    assert play.ledger("z") == [("Start", 20, "SliceReclaimed", 601)]
+
+
+def test_who_says_nothing_may_use_promised_places_if_its_least_runtime_is_over_by_then(play: FundedPlay) -> None:
+    """x has 6 until 600 and y is promised 600. v, safe for 60 s, has the 2 from 20 until it is sent away at 600."""
+    play.fleet(a1=8)
+    play.quota("org", envelope(16))
+    play.submit("x", gpus=6, owner="org", lasts="598s", runtime={"expectedDuration": "10m"})
+    play.until(10)
+    play.submit("y", gpus=8, owner="org", runtime={"expectedDuration": "10m"})
+    play.until(20)
+    play.submit("v", gpus=1, owner="org", runtime=SHORT)
+    play.submit("w", gpus=1, owner="org")
+    play.until(650)
+    assert (play.ledger("w"), play.at("y", "startedAt")) == ([], 601)
+    assert play.ledger("v") == [("Start", 20, "SliceReclaimed", 601)]
+
+
+def test_a_promise_is_canceled_once_nobody_would_pay_for_it(play: FundedPlay) -> None:
+    """y, of org, is promised 600. At 100 org's quota shrinks to what x holds: y waits for idle GPUs from then on."""
+    play.fleet(a1=8)
+    play.quota("org", envelope(16))
+    play.submit("x", gpus=8, owner="org", runtime={"expectedDuration": "10m"})
+    play.until(10)
+    play.submit("y", gpus=8, owner="org")
+    play.until(100)
+    assert play.promised("y") == ("Pending", 600, "Ends")
+    play.quota("org", envelope(8))
+    play.until(110)
+    found = play.reservation("y")
+    assert (found["phase"], found["reason"], play.phase("y"), play.reason("y")) == (
+        "Canceled",
+        "Unfundable",
+        "Queued",
+        "OutOfQuota",
+    )
+
+
+def test_nothing_is_promised_to_who_nobody_would_pay_for(play: FundedPlay) -> None:
+    play.fleet(a1=8)
+    owners(play)
+    play.submit("x", gpus=8, owner="org", runtime={"expectedDuration": "10m"})
+    play.until(10)
+    play.submit("y", gpus=8, owner="guest")
+    play.until(100)
+    assert (play.phase("y"), play.promised("y")) == ("Queued", None)

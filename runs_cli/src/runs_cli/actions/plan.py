@@ -14,6 +14,7 @@ from runs_cli.words import NONE, moment, numbers
 from runs_core.decide.odds import MOST_WAYS
 from runs_core.errors import InvalidInput
 from runs_core.schema.manifest import Document
+from runs_core.serve.views.eta import Eta, eta
 from runs_core.serve.views.plain import Plain, plain
 from runs_core.serve.views.plan import (
     Asked,
@@ -29,7 +30,8 @@ from runs_core.serve.views.plan import (
 from runs_core.values.classes import Tier
 from runs_core.values.decision import Held, Reason, Starts, Waits
 from runs_core.values.quantity import counted
-from runs_core.values.run import Phase, Run
+from runs_core.values.reservation import Promise
+from runs_core.values.run import Run
 
 TIERS = {tier: tier.name.lower() for tier in Tier}
 """How near the run's owner is to that of the envelope."""
@@ -73,12 +75,14 @@ def plan_of(session: Session, run: Run) -> Plan:
         return of_standing(session.world, run, session.advice)
     foreseen = session.foreseen(run, outcome)
     starts = isinstance(outcome, Starts) or (foreseen is not None and foreseen.chances)
-    return of_outcome(run.key, outcome, () if starts else session.remedies(run), foreseen=foreseen)
+    expected = eta(session.world, run, session.advice) if isinstance(outcome, Waits) else None
+    remedies = () if starts else session.remedies(run)
+    return of_outcome(run.key, outcome, remedies, foreseen=foreseen, expected=expected)
 
 
 def outcome_of(session: Session, run: Run) -> Held | Waits | Starts | None:
     """None: it has started, is being undone, or is over."""
-    if run.status.phase not in (Phase.QUEUED, Phase.HELD) or run.status.ending is not None:
+    if run.status.phase.begun or run.status.ending is not None:
         return None
     return session.consider(run)
 
@@ -90,6 +94,7 @@ def plan_blocks(found: Plan) -> list[Block]:
     blocks += [Notes(title="Reasons", lines=reason_lines(found.reasons))] if found.reasons else []
     blocks += pay_blocks(found)
     blocks += [place_table(found.placement)] if found.placement else []
+    blocks += [eta_block(found.forecast)] if found.forecast is not None else []
     blocks += [Notes(title="What would start it", lines=remedy_lines(found.remedies))] if found.remedies else []
     return blocks
 
@@ -131,6 +136,26 @@ def cut_table(cuts: tuple[MayBeCut, ...]) -> Table:
         for one in cuts
     ]
     return Table(columns=columns, rows=rows, title=title)
+
+
+def eta_block(found: Eta) -> Block:
+    """When it starts, and what that rests on."""
+    blockers = ", ".join(map(str, found.blocked_by))
+    short = f"{found.short_of}, {counted(found.deficit_gpus, 'GPU')}" if found.deficit_gpus else str(found.short_of)
+    pairs = [
+        ("Starts about", f"{moment(found.earliest_start)} ({found.basis})"),
+        ("Nine in ten by", moment(found.latest) if found.latest > found.earliest_start else NONE),
+        ("Short of", short),
+        ("Once these end", blockers or NONE),
+        ("Promised", promise_text(found.promises[-1]) if found.promises else NONE),
+    ]
+    return Fields(pairs=[pair for pair in pairs if pair[1] != NONE])
+
+
+def promise_text(promise: Promise) -> str:
+    """What was promised last, and why it took the place of an earlier promise."""
+    cause = f": {promise.cause}" if promise.cause else ""
+    return f"{moment(promise.earliest_start)}, at {moment(promise.at)}{cause}"
 
 
 def reason_lines(reasons: tuple[Reason, ...]) -> list[str]:

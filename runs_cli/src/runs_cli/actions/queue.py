@@ -32,7 +32,7 @@ def line_table(session: Session, found: Line, title: str = "") -> Table:
         Column("AHEAD", right=True),
         Column("PHASE", state=True),
         Column("WAITING", right=True),
-        Column("EARLIEST", wide=True),
+        Column("STARTS"),
         Column("REASON"),
         Column("MESSAGE", wide=True),
     ]
@@ -45,7 +45,7 @@ def line_table(session: Session, found: Line, title: str = "") -> Table:
             str(item.ahead),
             str(item.phase),
             span(session.now - item.queued_since) if item.queued_since else NONE,
-            moment(item.earliest_start),
+            f"{moment(item.earliest_start)} ({item.basis})" if item.basis else NONE,
             item.reason or NONE,
             item.message or NONE,
         ]

@@ -32,7 +32,7 @@ PODS = ("Run", "Pod")
 LEDGER = ("Run", "GPULease")
 STORAGE = ("StorageClass", "PersistentVolume", "PersistentVolumeClaim")
 CUTS = ("Resolution",)
-FLEET = ("Namespace", "Budget", "Node", *STORAGE, "Run", "GPULease", "Pod")
+FLEET = ("Namespace", "Budget", "Node", *STORAGE, "Run", "GPULease", "Reservation", "Pod")
 """Kinds that a command looks at. With Node among them it is about the whole cluster, else about its namespace."""
 
 

@@ -24,6 +24,7 @@ class Batch:
         self.seconds: list[dict[str, float]] = []
         self._inverses: list[Change] = [HeadSeen(world.ledger.head)]
         self._touched = (set(world.touched), set(world.touched_budgets), set(world.touched_nodes))
+        self._promises = (world.promises.stirred, world.promises.due)
 
     def take(self, decision: Decision, seconds: dict[str, float]) -> None:
         self.decisions.append(decision)
@@ -44,5 +45,7 @@ class Batch:
             self.world.revert(inverse)
         world = self.world
         world.touched, world.touched_budgets, world.touched_nodes = self._touched
+        world.promises.stirred, world.promises.due = self._promises
+        world.ends.forget()
         world.line.forget()
         world.unpaid.forget()

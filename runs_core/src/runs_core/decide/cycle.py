@@ -12,6 +12,7 @@ from runs_core.decide.hold import failed_upstream, hold, holds
 from runs_core.decide.lifecycle import is_at_rest, lifecycle, unwanted
 from runs_core.decide.manual import by_hand
 from runs_core.decide.paying import reclassed, stamped
+from runs_core.decide.promise import keep, unkept
 from runs_core.decide.release import Cause, late_pods, left_open, orphaned, release, removal
 from runs_core.decide.standing import stand
 from runs_core.decide.waiting import ask_line
@@ -88,6 +89,8 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
         decision = orphaned(world, [lease for lease in strays if lease.spec.run_ref.uid == first])
         if decision is not None or run is None:
             return decision
+    if key in world.promises.by_run and (kept := keep(world, key, run)) is not None:
+        return kept
     if (pledge := world.pledge(key)) is not None:
         return activate(world, run, pledge, advice)
     if run is None:
@@ -139,6 +142,8 @@ def _unstarted(world: World, run: Run, advice: Advice) -> Decision | None:
         return hold(world, run, held)
     if run.status.phase is Phase.HELD:
         return _let_in(world, run)
+    if run.status.phase is Phase.RESERVED and run.key not in world.promises.by_run:
+        return unkept(world, run)
     return None
 
 

@@ -18,6 +18,7 @@ from runs_core.decide.place import place
 from runs_core.decide.release import Cause, release
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.decide.scope import candidate_of, scope_of, wanted_of
+from runs_core.decide.slices import overdue
 from runs_core.decide.standing import stand
 from runs_core.decide.victims import Hunt, Victim, Victims, hunted, leases_with, pools_of, stages_for
 from runs_core.values.change import Change, LeaseGone, PledgeSeen, PodGone
@@ -25,7 +26,7 @@ from runs_core.values.classes import Tier
 from runs_core.values.decision import Decision, Reclaims
 from runs_core.values.effect import Emit, PutResolution, SetRunStatus
 from runs_core.values.funding import Cover, Pledge, Stage, Unit
-from runs_core.values.lease import Lease
+from runs_core.values.lease import Closed, Lease
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.quantity import counted
@@ -37,6 +38,8 @@ from runs_core.world.world import World
 
 ACTIVATING = "Activating"
 PREEMPTED = "Preempted"
+SLICE = Stage(name="slice", order=0, closure=Closed.SLICE_RECLAIMED, at_once=True)
+"""Overdue users of promised places, before anybody else."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,13 +74,13 @@ def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]
         taken = work_out(
             Stream(question.seed), short_by(question.need, nodes), pools, Fit(question.need, nodes).suffices
         )
-        if taken is None:
+        if taken is None or not taken.cuts:
             continue
         placement = place_without(world, asked, need, domains=domains, taken=taken, advice=advice)
         if placement is None:
             continue
         resolution = resolution_of(question, taken, bound=bound_of(placement), payers=paid_of(said.shares))
-        closures = {stage.name: stage for stage in stages_for(advice, said, due=asked.due)}
+        closures = {stage.name: stage for stage in (SLICE, *stages_for(advice, said, due=asked.due))}
         cuts = [cut_decision(world, cut, resolution, closures[cut.stage]) for cut in resolution.spec.cuts]
         return [_beneficiary(world, run, resolution, placement), *cuts]
     return ()
@@ -106,7 +109,20 @@ def victims(world: World, asked: Claimant, advice: Advice) -> Victims:
     """Units that could be cut for this run, were its claim made."""
     stages = stages_for(advice, asked.cover, due=asked.due)
     with world.supposing([PledgeSeen(_claim(world, asked.run, asked.cover))]):
-        return hunted(world, Hunt(flavor=asked.need.flavor, stages=stages, run=asked.run), advice)
+        found = hunted(world, Hunt(flavor=asked.need.flavor, stages=stages, run=asked.run), advice)
+    late = list(_overstaying(world, asked.run))
+    if not late:
+        return found
+    known = {victim.unit.run for victim in late}
+    return Victims([*late, *(one for one in found.units if one.unit.run not in known)], found.spared)
+
+
+def _overstaying(world: World, run: Run) -> Iterator[Victim]:
+    """Who is in its promised places though its time has come: who uses another's places answers for the estimate."""
+    for key in overdue(world, run.key):
+        other = world.run(key)
+        if other is not None and key != run.key and other.status.phase.begun and not other.status.ending:
+            yield Victim(SLICE, Unit(key), other, tuple(leases_with(world, Unit(key))))
 
 
 def _claim(world: World, run: Run, said: Cover) -> Pledge:

@@ -25,6 +25,8 @@ _run_with = changer(Run)
 def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, **changes: Any) -> Run:  # noqa: ANN401  # fields of RunStatus, checked when it is built
     """The run with its new status. changes: other fields of RunStatus."""
     old = run.status
+    if old.reservation is not None and phase is not Phase.RESERVED:
+        changes.setdefault("reservation", None)
     admitted = changes.get("admitted_at", old.admitted_at)
     status = _status_with(
         old,

@@ -15,8 +15,10 @@ from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES, no_flavo
 from runs_core.decide.paid import filters, place_paid, place_widest
 from runs_core.decide.paying import cover_held, repay, stamped
 from runs_core.decide.place import fits_when_empty, place
+from runs_core.decide.promise import look, never_fits, promise, unfundable
 from runs_core.decide.quota import OUT_OF_QUOTA, beside_quota
 from runs_core.decide.reclaim import Claimant, reclaim
+from runs_core.decide.slices import beside, is_due
 from runs_core.decide.standing import joined, stand
 from runs_core.decide.start import start
 from runs_core.values.decision import Decision, Ends, NoPlace, Outcome, Starts, Waits
@@ -37,6 +39,8 @@ def ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float]
     fresh: runs that are to be answered, with the seconds spent on their holds.
     """
     Turn(world, advice, batch, clock).take(fresh)
+    if world.settings.reservations.max:
+        promise(world, advice, batch)
 
 
 class Turn:
@@ -70,7 +74,7 @@ class Turn:
             self.fresh.update(dict.fromkeys(_judged_anew(world, self.fresh), 0.0))
         for key in self.fresh:
             self._push(key)
-        for key in _woken(world):
+        for key in (*_promised(world), *_woken(world)):
             self._push(key)
         while self.queue:
             band, _, key = heapq.heappop(self.queue)
@@ -154,14 +158,11 @@ class Turn:
             return
         self.asked.add(key)
         explain = key in self.fresh or (world.funded and _says_otherwise(world, key, queue))
-        reclaims = (
-            band == FUNDABLE
-            and bool(self.advice.stages)
-            and world.slack.ripe(_flavor(world, entry.shape.need), world.now)
-        )
-        if (
-            not explain and not reclaims and _is_out_of_reach(world, entry.shape)
-        ):  # what was free when it was woken has been taken since
+        ripe = world.slack.ripe(_flavor(world, entry.shape.need), world.now)
+        reclaims = band == FUNDABLE and bool(self.advice.stages) and (ripe or is_due(world, key))
+        promised = key in world.promises.by_run
+        if not (explain or reclaims or promised) and _is_out_of_reach(world, entry.shape):
+            # what was free when it was woken has been taken since
             return
         decision = self._decide(key, entry, explain=explain, reclaims=reclaims)
         if decision is None:
@@ -178,7 +179,7 @@ class Turn:
         assert run is not None
         seconds = {"hold": self.fresh.get(key, 0.0), "place": 0.0}
         began = self.clock()
-        verdict = self._answer(entry, explain=explain)
+        verdict = self._answer(run, entry, explain=explain)
         asked = self.clock()
         seconds["place"] = asked - began
         none = verdict is None or isinstance(verdict, NoPlace)
@@ -189,6 +190,7 @@ class Turn:
         decision: Decision | None
         unasked = not seconds["hold"] or key in world.touched  # woken with the line, or touched by a start of this pass
         if isinstance(verdict, NoPlace):
+            run = self._unpromised(run, entry, verdict)
             decision = waits(world, run, verdict)
         elif unasked and (held := holds(world, run, self.advice)) is not None:
             seconds["hold"] = self.clock() - asked
@@ -197,8 +199,20 @@ class Turn:
             decision = start(world, run, verdict, entry.queue.cover)
         if decision is not None:
             self.batch.take(decision, seconds)
-            world.touched.discard(key)
+            if key not in world.promises.by_run:
+                world.touched.discard(key)
+        if isinstance(verdict, NoPlace) and not verdict.never and world.settings.reservations.max:
+            look(world, key, self.advice, self.batch, {})
         return decision
+
+    def _unpromised(self, run: Run, entry: Entry, verdict: NoPlace) -> Run:
+        """What it was promised stands no more, if it never fits, or nobody would pay for it."""
+        known = self.world.promises.by_run.get(run.key)
+        if known is None or not (verdict.never or entry.queue.band != FUNDABLE):
+            return run
+        over = never_fits(self.world, known) if verdict.never else unfundable(self.world, known)
+        self.batch.take(over, {})
+        return self.world.run(run.key) or run
 
     def _reclaim(self, run: Run, entry: Entry) -> Decision | None:
         """Take back for it what nobody pays for, as one decision with those that it cuts; None: it cannot be."""
@@ -208,15 +222,17 @@ class Turn:
             return None
         name, fleet = found
         need = entry.shape.need if entry.shape.need.flavor else attrs.evolve(entry.shape.need, flavor=name)
-        least = Claimant(run=run, need=need.as_wide(need.gpus), fleet=fleet, cover=said.of(need.gpus))
-        decisions = reclaim(world, least, self.advice)
+        paid, due = said.of(need.gpus), is_due(world, run.key)
+        least = Claimant(run=run, need=need.as_wide(need.gpus), fleet=fleet, cover=paid, due=due)
+        with beside(world, run, said, self.advice, behind=run.key in world.promises.by_run and not due):
+            decisions = reclaim(world, least, self.advice)
         for decision in decisions:
             self.batch.take(stamped(world, decision, self.advice), {})
             if isinstance(decision.outcome, Ends):  # nothing is to be done for it until its pods have gone
                 world.touched.discard(decision.run)
         return decisions[0] if decisions else None
 
-    def _answer(self, entry: Entry, *, explain: bool) -> Placement | NoPlace | None:
+    def _answer(self, run: Run, entry: Entry, *, explain: bool) -> Placement | NoPlace | None:
         """Where the run goes, or why nowhere; None: nowhere, and nobody asked why."""
         world, shape, found = self.world, entry.shape, find_flavor(self.world, entry.shape.need)
         if found is None:
@@ -224,6 +240,8 @@ class Turn:
         name, flavor = found
         said = entry.queue.cover
         placement = None if entry.queue.band == UNPAYABLE else self._place(shape, flavor, said)
+        if placement is None and flavor.withheld and entry.queue.band != UNPAYABLE:
+            placement = place_beside(world, flavor, shape.need, run, said=said, advice=self.advice)
         if placement is not None:
             return placement
         if not explain:
@@ -262,6 +280,24 @@ class Turn:
         return placement
 
 
+def place_beside(
+    world: World, flavor: FlavorFleet, need: Need, run: Run, *, said: Cover | None, advice: Advice
+) -> Placement | None:
+    """Where it goes among places that are promised for later, as far as it may use them.
+
+    Who has a promise of its own leaves those behind it theirs, until its time has come and it finds no other place.
+    """
+    if flavor.free + flavor.withheld < need.gpus:
+        return None
+    promised = run.key in world.promises.by_run
+    with beside(world, run, said, advice, behind=promised):
+        placement = place_widest(world, flavor, need, said, advice)
+    if placement is not None or not promised or not is_due(world, run.key):
+        return placement
+    with beside(world, run, said, advice):
+        return place_widest(world, flavor, need, said, advice)
+
+
 def _says_otherwise(world: World, key: Key, queue: Queue) -> bool:
     """Whether the run's status says that it waits for quota where it waits for room, or the other way round."""
     run = world.run(key)
@@ -283,6 +319,16 @@ def _judged_anew(world: World, fresh: Iterable[Key]) -> list[Key]:
     return found
 
 
+def _promised(world: World) -> Iterator[Key]:
+    """Runs that places are kept for, where more are free than when the line was last asked: each by itself."""
+    line = world.line
+    for key in world.promises.by_run if line.asked != world.fleet.freed else ():
+        entry = line.entries.get(key)
+        found = find_flavor(world, entry.shape.need) if entry is not None else None
+        if entry is not None and found is not None and found[1].free + found[1].withheld >= entry.shape.need.gpus:
+            yield key
+
+
 def _woken(world: World) -> Iterator[Key]:
     """The first runs of each need that free GPUs alone would take, where more are free than when it was last asked."""
     line, known = world.line, world.fleet.freed
@@ -294,7 +340,7 @@ def _woken(world: World) -> Iterator[Key]:
         if found is None:
             continue
         flavor = found[1]
-        most = flavor.pods(gpus_per_pod)
+        most = flavor.pods(gpus_per_pod) + flavor.withheld
         for shape in shapes:
             if shape.need.pods > most:
                 break
@@ -305,7 +351,7 @@ def _woken(world: World) -> Iterator[Key]:
 def _is_out_of_reach(world: World, shape: Shape) -> bool:
     """Whether it is clear, without a trial, that nobody of this need can start."""
     found = find_flavor(world, shape.need)
-    return found is None or shape.failed == found[1].freed or found[1].free < shape.need.gpus
+    return found is None or shape.failed == found[1].freed or found[1].free + found[1].withheld < shape.need.gpus
 
 
 def _answered(world: World, key: Key) -> bool:
@@ -344,6 +390,8 @@ def find_flavor(world: World, need: Need) -> tuple[str, FlavorFleet] | None:
 def waits(world: World, run: Run, verdict: NoPlace) -> Decision | None:
     """Stays in line; None where its status says so already."""
     now, status = world.now, run.status
+    if run.key in world.promises.by_run and not verdict.never:
+        return None  # what it was promised stands in its status
     stands = stand(
         run,
         now,
@@ -371,7 +419,12 @@ def consider(world: World, run: Run, advice: Advice) -> Outcome:
     said = cover(world, advice, world.ask(run)) if advice.funding else None
     found = seek(world, world.need(run), advice, said)
     if isinstance(found, NoPlace):
-        return Waits(reasons=found.reasons, match=found.match, never=found.never, cover=found.cover)
+        known = find_flavor(world, world.need(run))
+        barred = said is not None and not said.fundable and not said.unfunded
+        beside_ = known and not barred and place_beside(world, known[1], world.need(run), run, said=said, advice=advice)
+        if not beside_:
+            return Waits(reasons=found.reasons, match=found.match, never=found.never, cover=found.cover)
+        found = beside_
     return Starts(placement=found, attempt=run.status.attempt + 1, cover=said)
 
 

@@ -17,7 +17,7 @@ from runs_core.values.funding import Told
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
-from runs_core.values.run import Phase, Run
+from runs_core.values.run import Run
 from runs_core.world.view import Index, View
 
 I = TypeVar("I")  # noqa: E741 - as in View
@@ -67,7 +67,7 @@ class GuardedIndex:
         if not isinstance(answer, Failed):
             return answer
         self.why = f"its index is broken since it failed to take up {type(change).__name__}: {answer.why}"
-        return [run.key for run in self._view.runs() if run.status.phase in (Phase.HELD, Phase.QUEUED)]
+        return [run.key for run in self._view.runs() if not run.status.phase.begun]
 
 
 @attrs.frozen

@@ -20,7 +20,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from runs_core.errors import InvalidInput, Problem
 from runs_core.schema.metadata import meta_from, meta_to
-from runs_core.schema.names import API_VERSION, BUDGET, KINDS, LEASE, RESOLUTION, RUN, Kind, manifest_name
+from runs_core.schema.names import API_VERSION, BUDGET, KINDS, LEASE, RESERVATION, RESOLUTION, RUN, Kind, manifest_name
 from runs_core.schema.podread import template_of
 from runs_core.schema.podspec import Amounts, PodTemplateSpec
 from runs_core.schema.say import got
@@ -30,6 +30,7 @@ from runs_core.values.fields import fact_of
 from runs_core.values.lease import Lease, NodeSlots
 from runs_core.values.meta import Pairs, pairs
 from runs_core.values.quantity import format_duration, format_time, parse_duration, parse_time
+from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run, RunSpec
 from runs_core.values.section import Section
@@ -37,7 +38,7 @@ from runs_core.values.template import PodTemplate
 
 Object = dict[str, Any]
 """A Kubernetes object, or a part of one, as JSON has it."""
-Ours = Run | Lease | Budget | Resolution | Namespace
+Ours = Run | Lease | Budget | Reservation | Resolution | Namespace
 T = TypeVar("T")
 _EXTENSIBLE: Mapping[type, tuple[str, str]] = {
     RunSpec: ("Run", "spec"),
@@ -72,12 +73,15 @@ def from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Our
             return lease_from_object(obj)
         case "Budget":
             return budget_from_object(obj, sections)
+        case "Reservation":
+            return reservation_from_object(obj)
         case "Resolution":
             return resolution_from_object(obj)
         case "Namespace":
             return namespace_from_object(obj)
         case kind:
-            raise InvalidInput([Problem("kind", f"got {kind!r}, want Run, GPULease, Budget, Resolution or Namespace")])
+            known = "Run, GPULease, Budget, Reservation, Resolution or Namespace"
+            raise InvalidInput([Problem("kind", f"got {kind!r}, want {known}")])
 
 
 def run_from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ()) -> Run:
@@ -93,6 +97,11 @@ def budget_from_object(obj: Mapping[str, Any], sections: Sequence[Section] = ())
 def lease_from_object(obj: Mapping[str, Any]) -> Lease:
     """As `from_object`."""
     return cast("Lease", _read(LEASE, obj, ()))
+
+
+def reservation_from_object(obj: Mapping[str, Any]) -> Reservation:
+    """As `from_object`."""
+    return cast("Reservation", _read(RESERVATION, obj, ()))
 
 
 def resolution_from_object(obj: Mapping[str, Any]) -> Resolution:

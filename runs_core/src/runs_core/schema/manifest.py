@@ -23,7 +23,7 @@ from runs_core.values.run import Run
 from runs_core.values.section import Section
 
 WRITTEN = ("Run", "Budget", "Node", "Namespace", "Pod", *STORAGE)
-"""Kinds that people write; GPULeases and Resolutions are the scheduler's."""
+"""Kinds that people write; GPULeases, Reservations and Resolutions are the scheduler's."""
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 
 

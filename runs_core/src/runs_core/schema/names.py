@@ -7,6 +7,7 @@ import attrs
 from runs_core.values.budget import Budget, BudgetSpec, BudgetStatus
 from runs_core.values.fields import Fact
 from runs_core.values.lease import Lease, LeaseSpec, LeaseStatus
+from runs_core.values.reservation import Reservation, ReservationSpec, ReservationStatus
 from runs_core.values.resolution import Resolution, ResolutionSpec, ResolutionStatus
 from runs_core.values.run import Run, RunSpec, RunStatus
 
@@ -86,6 +87,29 @@ LEASE = Kind(
     ),
     status_apart=False,  # nobody but the scheduler writes a lease, and it closes one and lets it go in one write
 )
+RESERVATION = Kind(
+    name="Reservation",
+    plural="reservations",
+    short="rsv",
+    namespaced=True,
+    doc="The promise of a later start: when, where, on what grounds.",
+    value=Reservation,
+    spec=ReservationSpec,
+    status=ReservationStatus,
+    columns=(
+        ("Run", "string", ".spec.runRef.name"),
+        ("GPUs", "integer", ".spec.gpus"),
+        ("Flavor", "string", ".spec.flavor"),
+        ("Start", "string", ".status.earliestStart"),
+        ("Latest", "string", ".status.latest"),
+        ("Basis", "string", ".status.basis"),
+        ("Missing", "integer", ".status.deficitGPUs"),
+        ("Of", "string", ".status.shortOf"),
+        ("Phase", "string", ".status.phase"),
+        ("Reason", "string", ".status.reason"),
+        _AGE,
+    ),
+)
 RESOLUTION = Kind(
     name="Resolution",
     plural="resolutions",
@@ -107,7 +131,7 @@ RESOLUTION = Kind(
         _AGE,
     ),
 )
-KINDS = {kind.name: kind for kind in (RUN, BUDGET, LEASE, RESOLUTION)}
+KINDS = {kind.name: kind for kind in (RUN, BUDGET, LEASE, RESERVATION, RESOLUTION)}
 
 
 def camel(name: str) -> str:

@@ -11,7 +11,19 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TextIO
 
-from runs_core.values.decision import Ends, Held, Moves, Outcome, Reason, Reclaims, Released, Removed, Starts, Waits
+from runs_core.values.decision import (
+    Ends,
+    Held,
+    Moves,
+    Outcome,
+    Reason,
+    Reclaims,
+    Released,
+    Removed,
+    Reserves,
+    Starts,
+    Waits,
+)
 from runs_core.values.record import Record
 
 LOGGER = logging.getLogger("runs")
@@ -75,6 +87,8 @@ def reasons(outcome: Outcome) -> list[str]:
             return ["Started"]
         case Reclaims(resolution=name):
             return [name]
+        case Reserves():
+            return ["Reserved"]
         case Moves(reason=word) | Removed(reason=word):
             return [word]
         case Ends(closure=closure) | Released(closure=closure):

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from runs_core.serve.summary import Waited
+from runs_core.serve.summary import ForecastError, Waited
+from runs_core.values.reservation import Basis
 
 MICROSECOND = timedelta(microseconds=1)
 _SECOND = 1_000_000
@@ -46,6 +47,29 @@ class Waits:
         p50, p90, p99 = (nearest_rank(ordered, percent) / _SECOND for percent in (50, 90, 99))
         mean = round(sum(ordered) / len(ordered) / _SECOND, 6)
         return Waited(starts=len(ordered), mean=mean, p50=p50, p90=p90, p99=p99, max=ordered[-1] / _SECOND)
+
+
+class Errors:
+    """How far off forecasts of one basis were, in whole seconds; negative: the run started earlier."""
+
+    def __init__(self) -> None:
+        self._seconds = array("q")
+
+    def add(self, error: int) -> None:
+        self._seconds.append(error)
+
+    def summary(self, basis: Basis) -> ForecastError:
+        """Of what was added: at least one."""
+        ordered = sorted(map(abs, self._seconds))
+        return ForecastError(
+            basis=basis,
+            forecasts=len(ordered),
+            late=sum(error > 0 for error in self._seconds),
+            mean=round(sum(ordered) / len(ordered), 6),
+            p50=nearest_rank(ordered, 50),
+            p90=nearest_rank(ordered, 90),
+            max=ordered[-1],
+        )
 
 
 def nearest_rank(ordered: Sequence[int], percent: int) -> int:

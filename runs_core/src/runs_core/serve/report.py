@@ -22,7 +22,7 @@ import attrs
 from runs_core.cluster.trace.input import EPOCH, TraceInput
 from runs_core.cluster.trace.scale import load_inside, load_of
 from runs_core.serve.cuts import Cuts
-from runs_core.serve.measure import MICROSECOND, Mean, Timeline, Waits, seconds
+from runs_core.serve.measure import MICROSECOND, Errors, Mean, Timeline, Waits, seconds
 from runs_core.serve.standing import MILLION, SIZES, Leased, Line
 from runs_core.serve.summary import (
     AllWaited,
@@ -39,8 +39,16 @@ from runs_core.serve.summary import (
     Utilisation,
 )
 from runs_core.values.change import Change, RunGone, RunSeen
-from runs_core.values.effect import CloseLease, Effect, OpenLease, PutResolution, SetRunStatus
+from runs_core.values.effect import (
+    CloseLease,
+    Effect,
+    OpenLease,
+    PutResolution,
+    SetReservationStatus,
+    SetRunStatus,
+)
 from runs_core.values.record import Record
+from runs_core.values.reservation import Basis, Reservation
 
 SHOWN = 100
 """Runs that can never fit are all counted, and so many are listed, by name."""
@@ -65,6 +73,7 @@ class Report:
         self._over_all = (Mean(), Mean(), Mean())
         self._while_waiting = Mean()
         self._timeline = Timeline(self._first, trace.span / _BUCKETS)
+        self._errors: dict[Basis, Errors] = {}
         self.decisions = 0
 
     @property
@@ -101,6 +110,8 @@ class Report:
                     self._cuts.ended(lease)
                 case PutResolution(resolution):
                     self._cuts.decided(resolution)
+                case SetReservationStatus(reservation):
+                    self._score(reservation)
                 case SetRunStatus(run):
                     self._line.wrote(run, self._now, owners.get(run.uid))
                 case _:
@@ -108,6 +119,11 @@ class Report:
         for record in records:
             self._line.decided(record)
         self.decisions += len(records)
+
+    def _score(self, reservation: Reservation) -> None:
+        for one in reservation.status.promises:
+            if one.error_seconds is not None:
+                self._errors.setdefault(one.basis, Errors()).add(one.error_seconds)
 
     def _pass(self, now: datetime) -> None:
         """Time passes with everything as it stands; what comes after the last end does not count."""
@@ -141,6 +157,7 @@ class Report:
             series=self._series(),
             decisions=self.decisions,
             preemptions=self._cuts.summary(),
+            forecast_error_seconds=tuple(self._errors[basis].summary(basis) for basis in sorted(self._errors)),
         )
 
     def _input(self) -> Input:

@@ -68,7 +68,7 @@ class Line:
 
     def seen(self, run: Run, now: datetime) -> None:
         """Submitted, or edited."""
-        if run.key not in self._phase and run.status.phase is Phase.QUEUED:
+        if run.key not in self._phase and run.status.phase.waits:
             self._phase[run.key] = Phase.QUEUED
             self._places[run.key] = Place(now, run.gpus)
 
@@ -77,7 +77,7 @@ class Line:
         phase = run.status.phase
         if phase in (Phase.STARTING, Phase.RUNNING) and run.key in self._places:
             self._begin(run, now, owner)
-        elif phase is Phase.QUEUED and run.key not in self._places:
+        elif phase.waits and run.key not in self._places:
             self._places[run.key] = Place(now, run.gpus)
         elif phase is Phase.HELD:
             self._leave_line(run.key)

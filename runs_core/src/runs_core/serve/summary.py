@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import attrs
 
 from runs_core.values.meta import Key
+from runs_core.values.reservation import Basis
 
 
 @attrs.frozen(kw_only=True)
@@ -164,11 +165,24 @@ class Series:
 
 
 @attrs.frozen(kw_only=True)
+class ForecastError:
+    """Promises of one basis, held against the starts that came: seconds, whichever way. late: started later."""
+
+    basis: Basis
+    forecasts: int
+    late: int
+    mean: float
+    p50: int
+    p90: int
+    max: int
+
+
+@attrs.frozen(kw_only=True)
 class Summary:
     """The same for the same trace, settings and plugins, whatever the order of rows, but for cpu_seconds.
 
-    never_fit: the first of them by name. forecast_error_seconds: None, since nothing is forecast. cpu_seconds: of this
-    process; None where the rest is to be compared.
+    never_fit: the first of them by name. forecast_error_seconds: by basis. cpu_seconds: of this process; None where the
+    rest is to be compared.
     """
 
     input: Input
@@ -182,5 +196,5 @@ class Summary:
     series: Series
     decisions: int
     preemptions: Preemptions
-    forecast_error_seconds: None = None
+    forecast_error_seconds: tuple[ForecastError, ...] = ()
     cpu_seconds: float | None = None

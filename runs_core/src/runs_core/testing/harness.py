@@ -40,12 +40,13 @@ from runs_core.testing.plugins import advice_of
 from runs_core.values import change as c
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.decision import Starts, Waits
-from runs_core.values.effect import CloseLease, Effect, OpenLease, PutResolution
+from runs_core.values.effect import CloseLease, Effect, OpenLease, PutReservation, PutResolution, SetReservationStatus
 from runs_core.values.meta import SIMULATED, Key, pairs
 from runs_core.values.node import OUT_OF_SERVICE, MalformedNode, Node, Taint
 from runs_core.values.pod import Pod
 from runs_core.values.quantity import format_duration
 from runs_core.values.record import Record
+from runs_core.values.reservation import Reservation
 from runs_core.values.run import Phase, Run, RunStatus
 from runs_core.world.invariants import Witness, breaches
 from runs_core.world.oracle import differences
@@ -142,6 +143,7 @@ class Harness:
         self.records: list[Record] = []
         self.loop = self._loop()
         self.witness = Witness()
+        self.reservations: dict[Key, Reservation] = {}
         self.counted = Counted()
         self.oracles = oracles
         self._rebuilds = 0
@@ -298,10 +300,11 @@ class Harness:
 
         facts: the order in which it gets to know them; the first tells the time and the last the ledger's head.
         """
-        known = tuple(self.world.everything())
+        *known, head = self.world.everything()
+        known += (c.LeaseSeen(lease) for _, lease in sorted(self.witness.closed.items()))
         self.loop = self._loop()
         self._rebuilds = 0
-        for change in facts(known):
+        for change in facts((*known, head)):
             self.world.apply(change)
 
     # -- time -------------------------------------------------------------------------------------------------------
@@ -361,6 +364,8 @@ class Harness:
                 self.witness.see(effect.lease)
             if isinstance(effect, OpenLease):
                 opened.add(effect.lease.key)
+            if isinstance(effect, PutReservation | SetReservationStatus):
+                self.reservations[effect.reservation.key] = effect.reservation
         return opened
 
     def _unverified(self) -> list[str]:

@@ -13,6 +13,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.nonces import Chain, Nonces
 from runs_core.values.pod import Pod
+from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.values.storage import Storage
@@ -137,6 +138,20 @@ class PledgeGone:
 
 
 @attrs.frozen
+class ReservationSeen:
+    """A reservation as it is now."""
+
+    reservation: Reservation
+
+
+@attrs.frozen
+class ReservationGone:
+    """A reservation's record was removed."""
+
+    key: Key
+
+
+@attrs.frozen
 class ResolutionSeen:
     """A resolution as it is now."""
 
@@ -211,6 +226,8 @@ Change = (
     | StartRefused
     | PledgeSeen
     | PledgeGone
+    | ReservationSeen
+    | ReservationGone
     | ResolutionSeen
     | ResolutionGone
     | ChainSeen

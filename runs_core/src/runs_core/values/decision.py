@@ -12,6 +12,7 @@ from runs_core.values.funding import Cover
 from runs_core.values.lease import Closed
 from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
+from runs_core.values.reservation import Basis
 from runs_core.values.run import Phase
 
 
@@ -90,6 +91,16 @@ class Reclaims:
 
 
 @attrs.frozen(kw_only=True)
+class Reserves:
+    """It is told when it will start, and places are kept for it from then on."""
+
+    reservation: str
+    earliest_start: datetime
+    basis: Basis
+    message: str
+
+
+@attrs.frozen(kw_only=True)
 class Moves:
     """The gang came up, or its pods are made anew, on the GPUs that it holds. reason: one word."""
 
@@ -123,7 +134,7 @@ class Removed:
     phase: Phase
 
 
-Outcome = Held | Waits | Starts | Reclaims | Moves | Ends | Released | Removed
+Outcome = Held | Waits | Starts | Reclaims | Reserves | Moves | Ends | Released | Removed
 
 
 @attrs.frozen(kw_only=True)

@@ -17,6 +17,7 @@ from runs_core.values.change import (
     LeaseSeen,
     PodGone,
     PodSeen,
+    ReservationSeen,
     ResolutionSeen,
     RunGone,
     RunSeen,
@@ -25,6 +26,7 @@ from runs_core.values.change import (
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod
+from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.values.storage import VolumeClaim
@@ -118,6 +120,20 @@ class SetBudgetStatus:
 
 
 @attrs.frozen
+class PutReservation:
+    """Make a reservation, with its status. Meeting one of that name, of the same run, counts as done."""
+
+    reservation: Reservation
+
+
+@attrs.frozen
+class SetReservationStatus:
+    """Write a reservation's status. reservation: as it will stand; only its status is written."""
+
+    reservation: Reservation
+
+
+@attrs.frozen
 class PutResolution:
     """Keep a resolution, with its evidence. Meeting one of that name, and equal, counts as done.
 
@@ -152,7 +168,8 @@ class Emit:
 
 Made = OpenLease | CloseLease | MeterLease | MakePod | BindPod | EndPod | RemovePod
 Told = SetRunStatus | SetBudgetStatus | PutResolution | SetResolutionStatus | Emit
-Effect = Made | SelectNode | RemoveRun | Told
+Promised = PutReservation | SetReservationStatus
+Effect = Made | SelectNode | RemoveRun | Promised | Told
 
 
 def expected(effect: Effect) -> Change | None:
@@ -174,6 +191,8 @@ def expected(effect: Effect) -> Change | None:
             return RunGone(key)
         case SetBudgetStatus(budget):
             return BudgetSeen(budget)
+        case PutReservation(reservation) | SetReservationStatus(reservation):
+            return ReservationSeen(reservation)
         case PutResolution(resolution) | SetResolutionStatus(resolution):
             return ResolutionSeen(resolution)
         case _:

@@ -41,6 +41,7 @@ class Closed(StrEnum):
     REPAID = "Repaid"
     UNFUNDED_RECLAIMED = "UnfundedReclaimed"
     PREEMPTED = "Preempted"
+    SLICE_RECLAIMED = "SliceReclaimed"
 
 
 @attrs.frozen(kw_only=True)

@@ -197,20 +197,23 @@ class RunSpec:
 
 
 class Phase(StrEnum):
-    """Where a run stands; derived from its conditions. begun: it has started; terminal: it stays so."""
+    """Where a run stands; derived from its conditions. begun: it has started; terminal: it stays so; waits: in line."""
 
     begun: bool
     terminal: bool
+    waits: bool
 
     HELD = "Held"
     QUEUED = "Queued"
+    RESERVED = "Reserved"
     STARTING = "Starting"
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
 
     def __init__(self, value: str) -> None:
-        self.begun = value not in ("Held", "Queued")
+        self.waits = value in ("Queued", "Reserved")
+        self.begun = not self.waits and value != "Held"
         self.terminal = value in ("Succeeded", "Failed")
 
 
@@ -276,6 +279,7 @@ class RunStatus:
         Fact(doc="GPUs held by class; nobody counts them without a plugin that classifies."), default=Split()
     )
     payers: tuple[Paying, ...] = field(Fact(doc="Whose quota pays for how many of them."), default=())
+    reservation: str | None = field(Fact(doc="The Reservation that promises it a start, if one stands."), default=None)
     ending: Ending | None = field(Fact(doc="Set while the attempt is being undone."), default=None)
 
 

@@ -8,9 +8,10 @@ recomputes it.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
@@ -45,8 +46,8 @@ class NodeState:
     """One node name: what is known of it and what lies on it. Outlives the Node object while something holds it.
 
     open: present, ready, not cordoned, not lost. active, spare: masks of held places; pledged: of those that are bound
-    to a run which cannot take them yet. The others are sums over pods
-    on it that have not ended; foreign_gpus: of pods not ours.
+    to a run which cannot take them yet; kept: of those that are promised to runs for later. withheld: GPUs that are
+    free but for that. The others are sums over pods on it that have not ended; foreign_gpus: of pods not ours.
     """
 
     __slots__ = (
@@ -56,6 +57,7 @@ class NodeState:
         "domain",
         "ephemeral",
         "foreign_gpus",
+        "kept",
         "level",
         "memory",
         "name",
@@ -64,6 +66,7 @@ class NodeState:
         "pledged",
         "pods",
         "spare",
+        "withheld",
     )
 
     def __init__(self, name: str) -> None:
@@ -73,13 +76,13 @@ class NodeState:
         self.domain: DomainFleet | None = None
         self.bit = 0
         self.level = -1
-        self.active = self.spare = self.pledged = 0
+        self.active = self.spare = self.pledged = self.kept = self.withheld = 0
         self.cpu = self.memory = self.ephemeral = self.pods = self.foreign_gpus = 0
 
     @property
     def taken(self) -> int:
         """Mask of the places that nothing new may have."""
-        return self.active | self.spare | self.pledged
+        return self.active | self.spare | self.pledged | self.kept
 
     @property
     def held(self) -> int:
@@ -195,7 +198,8 @@ class DomainFleet:
 class FlavorFleet:
     """One flavor.
 
-    counts: usable nodes by free GPUs; free: their sum; order: domains by (free, key); nodes, gpus: of present ones.
+    counts: usable nodes by free GPUs; free: their sum; withheld: GPUs that would be free were they not promised to
+    somebody for later; order: domains by (free, key); nodes, gpus: of present ones.
 
     never: needs that the fleet could not take even empty, as of `changed`. recent: domains, the last to move last.
 
@@ -218,6 +222,7 @@ class FlavorFleet:
         "never",
         "nodes",
         "recent",
+        "withheld",
     )
 
     def __init__(self) -> None:
@@ -227,7 +232,7 @@ class FlavorFleet:
         self.misplaced: dict[DomainFleet, int] = {}
         self.latest: DomainFleet | None = None
         self.nodes = self.gpus = 0
-        self.free = 0
+        self.free = self.withheld = 0
         self.never: dict[Need, bool] = {}
         self.recent: dict[DomainFleet, None] = {}
         self.censuses: dict[Question, Census] = {}
@@ -261,6 +266,17 @@ class FlavorFleet:
             if counts[level]:
                 most += counts[level] * (level // gpus)
         return most
+
+
+class Before(NamedTuple):
+    """What a what-if changes of one node, as it was."""
+
+    state: NodeState
+    active: int
+    cpu: int
+    memory: int
+    ephemeral: int
+    pods: int
 
 
 class Fleet:
@@ -297,6 +313,8 @@ class Fleet:
             new = None
         if old is not None and (new is None or (new.flavor, new.domain) != (old.flavor, old.domain)):
             self._relevel(state, -1)
+            if state.withheld:
+                self._withhold(state)
             self._leave(state, old)
         state.node = new
         state.open = new is not None and new.ready and not new.cordoned and not new.lost
@@ -347,6 +365,66 @@ class Fleet:
                 if not bound:
                     self._freed(state)
                     self._forget(state)
+
+    def keep(self, name: str, mask: int) -> None:
+        """So many of its places are promised to somebody for later, and no others."""
+        state = self.state(name)
+        state.kept = mask
+        self._refresh(state)
+        self._freed(state)
+        self._forget(state)
+
+    def empty(self, leases: Iterable[Lease], pods: Iterable[Pod]) -> Sequence[Before]:
+        """What if these leases were closed and these pods gone. Returns what `refill` undoes it with."""
+        before: dict[str, Before] = {}
+        for lease in leases:
+            for slots in lease.spec.slots:
+                state = self._before(slots.node, before)
+                if state is not None and lease.spec.role is Role.ACTIVE:
+                    state.active &= ~slots.mask
+        for pod in pods:
+            state = self._before(pod.node or "", before)
+            if state is not None and not pod.phase.ended:
+                state.cpu -= pod.requests.cpu_milli
+                state.memory -= pod.requests.memory_bytes
+                state.ephemeral -= pod.requests.ephemeral_bytes
+                state.pods -= 1
+        for one in before.values():
+            self._refresh(one.state)
+            short = one.state.domain.short if one.state.domain is not None else {}
+            for requests in short:
+                short[requests] &= ~(1 << one.state.bit)
+        return tuple(before.values())
+
+    def refill(self, before: Iterable[Before]) -> None:
+        """It was only a what-if."""
+        for one in before:
+            state = one.state
+            state.active, state.cpu, state.memory, state.ephemeral, state.pods = one[1:]
+            self._refresh(state)
+
+    def _before(self, name: str, before: dict[str, Before]) -> NodeState | None:
+        state = self.states.get(name)
+        if state is not None and name not in before:
+            before[name] = Before(state, state.active, state.cpu, state.memory, state.ephemeral, state.pods)
+        return state
+
+    @contextmanager
+    def keeping(self, masks: Mapping[str, int]) -> Iterator[None]:
+        """What if only these places of these nodes were promised to others."""
+        before: list[tuple[NodeState, int]] = []
+        for name, mask in masks.items():
+            state = self.states.get(name)
+            if state is not None and state.kept != mask:
+                before.append((state, state.kept))
+                state.kept = mask
+                self._refresh(state)
+        try:
+            yield
+        finally:
+            for state, mask in before:
+                state.kept = mask
+                self._refresh(state)
 
     def retake(self, name: str, leases: Iterable[Lease]) -> None:
         """These leases hold places on a shared node; one that held the same places does not any more."""
@@ -483,7 +561,20 @@ class Fleet:
         if node is None or state.domain is None or not state.open or held >> node.gpus:
             self._relevel(state, -1)
         else:
-            self._relevel(state, max(0, node.gpus - (held | state.pledged).bit_count() - state.foreign_gpus))
+            self._relevel(
+                state, max(0, node.gpus - (held | state.pledged | state.kept).bit_count() - state.foreign_gpus)
+            )
+        if state.kept or state.withheld:
+            self._withhold(state)
+
+    def _withhold(self, state: NodeState) -> None:
+        withheld = 0
+        if state.level >= 0 and state.node is not None:
+            held = (state.active | state.spare | state.pledged).bit_count()
+            withheld = max(0, state.node.gpus - held - state.foreign_gpus) - state.level
+        if state.node is not None and withheld != state.withheld:
+            self.flavors[state.node.flavor].withheld += withheld - state.withheld
+            state.withheld = withheld
 
     def _relevel(self, state: NodeState, level: int) -> None:
         """level: usable free GPUs; -1: not usable."""

@@ -230,6 +230,27 @@ class Line:
             if (head := self.head(shape, band)) is not None:
                 yield head
 
+    def first_of(self, flavor: str, most: int) -> Sequence[Key]:
+        """The first runs of this flavor that would be paid for, first in line first. O(queues + most log most)."""
+        front = [
+            (queue.heap[0], number, 0, queue)
+            for number, (shape, queue) in enumerate(
+                (shape, queue) for shape in self.shapes.values() for queue in shape.queues.values()
+            )
+            if queue.band == FUNDABLE and shape.need.flavor in (flavor, "") and queue.heap
+        ]
+        heapq.heapify(front)
+        found: dict[Key, None] = {}
+        while front and len(found) < most:
+            (order, key), number, at, queue = heapq.heappop(front)
+            entry = self.entries.get(key)
+            if entry is not None and entry.order == order and entry.queue is queue:
+                found[key] = None
+            for child in (2 * at + 1, 2 * at + 2):
+                if child < len(queue.heap):
+                    heapq.heappush(front, (queue.heap[child], number, child, queue))
+        return list(found)
+
     def members(self, shape: Shape) -> Sequence[Key]:
         """All runs of this need. O(n): for the rare change that alters the answer of all."""
         return sorted(key for key, entry in self.entries.items() if entry.shape is shape)

@@ -16,7 +16,8 @@ from runs_core.values.meta import Key
 from runs_core.values.node import Domain, Node
 from runs_core.values.placement import PlacedPod
 from runs_core.values.pod import Pod, PodPhase
-from runs_core.values.run import Phase, Run
+from runs_core.values.reservation import ReservationPhase
+from runs_core.values.run import Run
 from runs_core.values.template import Requests
 from runs_core.world.filters import allows
 from runs_core.world.fleet import DomainFleet, FlavorFleet
@@ -56,7 +57,7 @@ def kept(world: World) -> Said:
     for state in world.fleet.states.values():
         used = (state.cpu, state.memory, state.ephemeral, state.pods, state.foreign_gpus)
         if any((state.taken, *used)) or state.node is not None:
-            said[f"node {state.name}"] = (state.active, state.spare, state.pledged, *used)
+            said[f"node {state.name}"] = (state.active, state.spare, state.pledged, *used, state.kept)
     said |= {f"leases of run {key}": sorted(leases) for key, leases in world.ledger.by_run.items()}
     said |= {f"leases on node {name}": sorted(leases) for name, leases in world.ledger.by_node.items()}
     said |= {f"pods of run {key}": sorted(pods) for key, pods in world.gangs.by_run.items()}
@@ -73,7 +74,7 @@ def kept(world: World) -> Said:
 
 
 def _kept_flavor(name: str, flavor: FlavorFleet) -> Iterator[tuple[str, object]]:
-    yield f"flavor {name}", (flavor.nodes, flavor.gpus, flavor.free, _trimmed(flavor.counts))
+    yield f"flavor {name}", (flavor.nodes, flavor.gpus, flavor.free, flavor.withheld, _trimmed(flavor.counts))
     yield f"flavor {name} order", tuple(item for item in flavor.order if _present(flavor.domains[item[1]]))
     for key, domain in flavor.domains.items():
         if not _present(domain):
@@ -90,7 +91,9 @@ def recomputed(world: World) -> Said:
     pods = [world.gangs.pods[key] for key in sorted(world.gangs.pods)]
     nodes = {node.name: node for node in world.nodes()}
     pledges = [place for pledge in world.pledges() for place in _places(pledge)]
-    loads = {name: _load(name, leases, pods, pledges) for name in _named(nodes, leases, pods, pledges)}
+    promised = _promised(world)
+    names = sorted({*_named(nodes, leases, pods, pledges), *promised})
+    loads = {name: (*_load(name, leases, pods, pledges)[:-1], promised.get(name, 0)) for name in names}
     said: dict[str, object] = {f"node {name}": load for name, load in loads.items() if any(load) or name in nodes}
     for flavor in sorted({node.flavor for node in nodes.values()}):
         of_flavor = [node for node in nodes.values() if node.flavor == flavor]
@@ -98,8 +101,17 @@ def recomputed(world: World) -> Said:
     return said | _of_ledger(leases) | _of_pods(pods) | _of_runs(world)
 
 
-Load = tuple[int, int, int, int, int, int, int, int]
-"""Masks of active, spare and pledged places, CPU, memory, storage and number of pods, foreign GPUs."""
+Load = tuple[int, int, int, int, int, int, int, int, int]
+"""Masks of active, spare and pledged places, CPU, memory, storage, number of pods, foreign GPUs, kept places."""
+
+
+def _promised(world: World) -> dict[str, int]:
+    """Masks of the places that reservations keep, by node."""
+    found: dict[str, int] = {}
+    for reservation in world.promises.all():
+        for place in reservation.status.places if reservation.status.phase is ReservationPhase.PENDING else ():
+            found[place.node] = found.get(place.node, 0) | sum(1 << ordinal for ordinal in place.ordinals)
+    return found
 
 
 def _places(pledge: Pledge) -> Iterator[PlacedPod]:
@@ -123,6 +135,7 @@ def _load(name: str, leases: Sequence[Lease], pods: Sequence[Pod], pledges: Sequ
         sum(pod.requests.ephemeral_bytes for pod in here),
         len(here),
         sum(pod.gpus for pod in here if pod.rank is None),
+        0,
     )
 
 
@@ -131,13 +144,16 @@ def _level(node: Node, load: Load) -> int:
     held = load[0] | load[1]
     if node.lost or node.cordoned or not node.ready or held >> node.gpus:
         return -1
-    return max(0, node.gpus - (held | load[2]).bit_count() - load[7])
+    return max(0, node.gpus - (held | load[2] | load[8]).bit_count() - load[7])
 
 
 def _flavor(name: str, nodes: Sequence[Node], loads: Mapping[str, Load]) -> Iterator[tuple[str, object]]:
     levels = {node.name: _level(node, loads[node.name]) for node in nodes}
     usable = [level for level in levels.values() if level >= 0]
-    yield f"flavor {name}", (len(nodes), sum(node.gpus for node in nodes), sum(usable), _counted(usable))
+    unpromised = (max(0, _level(node, (*loads[node.name][:-1], 0))) for node in nodes)
+    withheld = sum(unpromised) - sum(usable)
+    gpus = sum(node.gpus for node in nodes)
+    yield f"flavor {name}", (len(nodes), gpus, sum(usable), withheld, _counted(usable))
     frees: list[tuple[int, Domain]] = []
     for key in sorted({node.domain for node in nodes}):
         here = [node for node in nodes if node.domain == key]
@@ -224,7 +240,7 @@ def _load_of(world: World, name: str) -> Load:
 
 def fits(node: Node, load: Load, requests: Requests) -> bool:
     """Whether one more pod of these requests fits beside the load, GPUs aside."""
-    _, _, _, cpu, memory, ephemeral, pods, _ = load
+    _, _, _, cpu, memory, ephemeral, pods, *_ = load
     return (
         pods + 1 <= node.pods
         and (not requests.cpu_milli or cpu + requests.cpu_milli <= node.cpu_milli)
@@ -324,11 +340,11 @@ def _unlike_order(world: World) -> Iterator[str]:
 
 def _waits(run: Run) -> bool:
     asked_out = run.meta.deleting is not None or run.spec.suspend or run.spec.canceled
-    return run.status.phase is Phase.QUEUED and run.status.ending is None and not asked_out
+    return run.status.phase.waits and run.status.ending is None and not asked_out
 
 
 def _unstarted(run: Run) -> bool:
-    return run.status.phase in (Phase.QUEUED, Phase.HELD) and run.status.ending is None
+    return not run.status.phase.begun and run.status.ending is None
 
 
 def _namespaces(world: World) -> Sequence[str]:

@@ -28,11 +28,13 @@ from runs_core.values.run import Phase, Run
 from runs_core.values.storage import Storage
 from runs_core.values.template import PodTemplate, Terms
 from runs_core.world.bound import pledge_of
+from runs_core.world.ends import Ends
 from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
 from runs_core.world.ledger import Ledger, entry, fold
 from runs_core.world.line import Line, Order
 from runs_core.world.needs import BARE, ask_of, min_runtime_of, need_of
+from runs_core.world.promises import Promised, Promises
 from runs_core.world.resolutions import Kept, Resolutions
 from runs_core.world.slack import Slack, Slacks
 from runs_core.world.view import Index
@@ -56,6 +58,7 @@ Rare = (
     | c.HeadSeen
     | Declared
     | Kept
+    | Promised
 )
 """Changes that do not come with every run, and say what undoes them before they are taken up."""
 
@@ -106,6 +109,8 @@ class World:
         self._paying: dict[str, int] = {}
         self.volumes = Volumes()
         self._audits = Resolutions()
+        self.promises = Promises()
+        self.ends = Ends(self)
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
         self.touched_nodes: set[str] = set()
@@ -352,8 +357,8 @@ class World:
                 lease = change.lease
                 held = self.ledger.open.get(lease.key)
                 if lease.status.closed if held is None else held.status == lease.status and held == lease:
-                    if held is None and self._indexes and not self._supposed:
-                        self._tell(change)  # closed before this process saw it open: some keep account of it
+                    if held is None and not self._supposed:
+                        self._saw_closed(change)
                     return None
                 if self._indexes:
                     self._tell(change)
@@ -367,6 +372,12 @@ class World:
                     self._tell(change)
                     self._put(change)
                 return inverse
+
+    def _saw_closed(self, change: c.LeaseSeen) -> None:
+        """Closed before this process saw it open: some keep account of it."""
+        self.ends.closed(change.lease)
+        if self._indexes:
+            self._tell(change)
 
     def _inverse(self, change: Rare) -> c.Change | None:
         match change:
@@ -396,7 +407,7 @@ class World:
             case _:
                 return self._inverse_of_declared(change)
 
-    def _inverse_of_declared(self, change: Declared | Kept) -> c.Change | None:
+    def _inverse_of_declared(self, change: Declared | Kept | Promised) -> c.Change | None:
         match change:
             case c.BudgetSeen(budget):
                 b = self._budgets.get(budget.name)
@@ -414,6 +425,8 @@ class World:
                 return None if s == storage else c.StorageSeen(s) if s else c.StorageGone(kind, key)
             case c.StorageGone(kind, key):
                 return c.StorageSeen(s) if (s := self.volumes.things.get((kind, key))) else None
+            case c.ReservationSeen() | c.ReservationGone():
+                return self.promises.inverse(change)
             case _:
                 return self._audits.inverse(change)
 
@@ -478,6 +491,7 @@ class World:
         yield from (c.PodSeen(self.gangs.pods[key]) for key in sorted(self.gangs.pods))
         yield from (c.PledgeSeen(pledge) for pledge in self.pledges())
         yield from (c.StartRefused(key, self._refusals[key]) for key in sorted(self._refusals))
+        yield from self.promises.everything()
         yield from self._audits.everything()
         yield c.HeadSeen(self.ledger.head)
 
@@ -527,7 +541,7 @@ class World:
             case _:
                 self._put_declared(change)
 
-    def _put_declared(self, change: Declared | Kept) -> None:
+    def _put_declared(self, change: Declared | Kept | Promised) -> None:
         match change:
             case c.BudgetSeen(budget):
                 self._put_budget(budget.name, budget)
@@ -541,6 +555,8 @@ class World:
                 self._put_storage(name_of(storage), storage)
             case c.StorageGone(kind, key):
                 self._put_storage((kind, key), None)
+            case c.ReservationSeen() | c.ReservationGone():
+                self._promise(change)
             case _:
                 about = self._audits.put(change)
                 self.touch(*about)
@@ -568,11 +584,14 @@ class World:
         if not self._supposed and (run is None or run.status.phase is Phase.RUNNING):
             self._due.pop(key, None)
         if old is None or run is None or old.spec is not run.spec or run.spec.after:
+            self.promises.stirred = True
             self._depend(key, old, run)
             before, after = _claims(old), _claims(run)
             if before != after:
                 self.volumes.use(key, before, after)
         self._stand(key, old, run)
+        if self.ends.active:
+            self.ends.replace(key, run)
         if key in self.unpaid.entries:
             self._unpaid_moved.add(key)
         if self.funded:
@@ -636,8 +655,8 @@ class World:
             unstarted.discard(key)
             if not unstarted:
                 del self._unstarted[key.namespace]
-        out = run is None or phase is not Phase.QUEUED or run.meta.deleting or run.spec.suspend or run.spec.canceled
-        if run is None or out or key in self._pledges:
+        waits = run is not None and phase is not None and phase.waits and key not in self._pledges
+        if run is None or not waits or run.meta.deleting or run.spec.suspend or run.spec.canceled:
             self.line.replace(key, None, None)
             return
         if old is not None and old.spec is run.spec and (entry_ := self.line.entries.get(key)) is not None:
@@ -669,6 +688,7 @@ class World:
             lost = True
         if self._pledges:
             self._touch_bound({name})
+        self.promises.stirred = True
         if lost or (isinstance(old, Node) and old.lost):
             self.touch(*sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}))
         if flavors is not None and flavors != self.flavors():
@@ -734,6 +754,10 @@ class World:
                 self._touch(known.run)
         if old is not None and self._pledges:
             self._touch_bound({slots.node for slots in old.spec.slots})
+        if self.line.entries:
+            self.promises.stirred = True
+        if lease is not None and lease.status.closed and not self._supposed:
+            self.ends.closed(lease)
 
     def _touch_bound(self, nodes: AbstractSet[str]) -> None:
         """Somebody may be waiting for places of theirs."""
@@ -759,6 +783,14 @@ class World:
         resolution = self._audits.activating(key)
         pledge = pledge_of(resolution) if resolution is not None else None
         self.apply(c.PledgeSeen(pledge) if pledge is not None else c.PledgeGone(key))
+
+    def _promise(self, change: Promised) -> None:
+        key, nodes = self.promises.put(change)
+        for name in nodes:
+            self.fleet.keep(name, self.promises.mask(name))
+        if key not in self.promises.by_run:
+            self.promises.stirred = True
+        self.touch(key)
 
     def _put_pledge(self, key: Key, pledge: Pledge | None) -> None:
         old = self._pledges.pop(key, None)

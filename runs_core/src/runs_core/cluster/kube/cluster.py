@@ -53,7 +53,7 @@ Place = tuple[str, int]
 LONGEST_BACKOFF = timedelta(hours=1)
 GATHER_SECONDS = 0.1
 """From one batch to the next, at least."""
-WRITTEN = ("Run", "GPULease", "Resolution", "Pod")
+WRITTEN = ("Run", "GPULease", "Reservation", "Resolution", "Pod")
 """Kinds whose objects a leader writes as it decides."""
 OVER = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
 

@@ -26,13 +26,14 @@ from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
+from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.values.section import Section
 from runs_core.values.storage import Storage, StorageClass, Volume, VolumeClaim
 
 Name = tuple[str, Key]
-Value = Run | Lease | Budget | Resolution | Namespace | Node | MalformedNode | Pod | Storage
+Value = Run | Lease | Budget | Reservation | Resolution | Namespace | Node | MalformedNode | Pod | Storage
 GONE_KEPT = 20_000
 """Deleted objects whose last version is remembered, so that a late answer does not bring them back."""
 
@@ -177,6 +178,8 @@ def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
             return ("Run", key), None
         case e.SetBudgetStatus(budget):
             return ("Budget", Key("", budget.name)), budget
+        case e.PutReservation(reservation) | e.SetReservationStatus(reservation):
+            return ("Reservation", reservation.key), reservation
         case e.PutResolution(resolution) | e.SetResolutionStatus(resolution):
             return ("Resolution", resolution.meta.key), resolution
         case e.Emit():
@@ -188,6 +191,8 @@ def _overlaid(seen: Value | None, assumed: Value | None) -> Value | None:
         case Run(), Run():
             return attrs.evolve(seen, status=assumed.status)
         case Budget(), Budget():
+            return attrs.evolve(seen, status=assumed.status)
+        case Reservation(), Reservation():
             return attrs.evolve(seen, status=assumed.status)
         case Resolution(), Resolution():
             return attrs.evolve(seen, status=assumed.status)
@@ -226,6 +231,8 @@ def as_change(name: Name, value: Value | None) -> c.Change | None:
             return c.NamespaceSeen(value)
         case VolumeClaim() | Volume() | StorageClass():
             return c.StorageSeen(value)
+        case Reservation():
+            return c.ReservationSeen(value)
         case Resolution():
             return c.ResolutionSeen(value)
         case None:
@@ -246,6 +253,8 @@ def _gone(kind: str, key: Key) -> c.Change | None:
             return c.BudgetGone(key.name)
         case "Namespace":
             return c.NamespaceGone(key.name)
+        case "Reservation":
+            return c.ReservationGone(key)
         case "Resolution":
             return c.ResolutionGone(key.name)
         case _ if kind in KINDS:

@@ -15,6 +15,7 @@ LISTS = {
     "PersistentVolumeClaim": "/api/v1/persistentvolumeclaims",
     "Run": f"{OURS}/runs",
     "GPULease": f"{OURS}/gpuleases",
+    "Reservation": f"{OURS}/reservations",
     "Resolution": f"{OURS}/resolutions",
     "Pod": "/api/v1/pods",
 }
@@ -23,6 +24,7 @@ _PLURALS = {
     "Run": (OURS, "runs"),
     "GPULease": (OURS, "gpuleases"),
     "Budget": (OURS, "budgets"),
+    "Reservation": (OURS, "reservations"),
     "Resolution": (OURS, "resolutions"),
     "Pod": ("/api/v1", "pods"),
     "Service": ("/api/v1", "services"),

@@ -5,7 +5,7 @@ Its role is made of this table and of nothing else. Who adds a request to this p
 
 from __future__ import annotations
 
-from runs_core.schema.names import BUDGET, GROUP, LEASE, RESOLUTION, RUN
+from runs_core.schema.names import BUDGET, GROUP, LEASE, RESERVATION, RESOLUTION, RUN
 from runs_core.values.permission import Permission
 
 JOURNAL = "runs-journal"
@@ -28,6 +28,9 @@ CLUSTER = (
     Permission(api_group=GROUP, resource=f"{RUN.plural}/status", verbs=("update",)),
     # leases: opened by creation, closed by a patch, removed when they were kept long enough
     Permission(api_group=GROUP, resource=LEASE.plural, verbs=(*_LOOK, "create", "patch", "delete")),
+    # reservations: made, then only their status; removed when they were kept long enough
+    Permission(api_group=GROUP, resource=RESERVATION.plural, verbs=(*_LOOK, "create", "delete")),
+    Permission(api_group=GROUP, resource=f"{RESERVATION.plural}/status", verbs=("patch",)),
     # resolutions: kept before anybody is told to go, then only their status; removed when they were kept long enough
     Permission(api_group=GROUP, resource=RESOLUTION.plural, verbs=(*_LOOK, "create", "delete")),
     Permission(api_group=GROUP, resource=f"{RESOLUTION.plural}/status", verbs=("patch",)),

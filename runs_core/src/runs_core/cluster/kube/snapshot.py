@@ -23,7 +23,7 @@ from runs_core.values.section import Section
 
 FORBIDDEN = 403
 REFUSED = "StartRefused"
-NAMESPACED = frozenset({"Run", "GPULease", "Pod", "PersistentVolumeClaim"})
+NAMESPACED = frozenset({"Run", "GPULease", "Reservation", "Pod", "PersistentVolumeClaim"})
 PAUSED = ("the cluster refused the last start: ", "; tried again later")
 """What a status says around a refusal."""
 

@@ -95,7 +95,9 @@ def rank(effect: Effect) -> int:
             return 4
         case e.MakePod() | e.BindPod():
             return 5
-        case e.SetRunStatus() | e.SetBudgetStatus() | e.SetResolutionStatus():
+        case e.PutReservation():
+            return 1
+        case e.SetRunStatus() | e.SetBudgetStatus() | e.SetReservationStatus() | e.SetResolutionStatus():
             return STATUS
         case e.Emit() | e.RemoveRun():
             return 7
@@ -120,6 +122,8 @@ def about(effect: Effect, run_of: Callable[[Key], Key | None]) -> Key:
             return Key("", budget.name)  # no run is without a namespace
         case e.SetResolutionStatus(resolution) if (given := _given_to(resolution)) is not None:
             return given  # after its start, and not at all if that is refused
+        case e.PutReservation(reservation) | e.SetReservationStatus(reservation):
+            return Key(f"reservation {reservation.key.namespace}", reservation.key.name)
         case e.PutResolution(resolution) | e.SetResolutionStatus(resolution):
             return Key("resolution", resolution.name)
         case e.Emit():

@@ -1,4 +1,4 @@
-"""Closed leases and resolutions that were kept long enough are removed, a few at a time, behind all other writes."""
+"""Closed leases, reservations and resolutions that were kept long enough go, a few at a time, behind all other writes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ from runs_core.schema.convert import to_object
 from runs_core.settings import RetentionSettings
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
+from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution, ResolutionPhase, resolution_name
 
 MOST_AT_ONCE = 500
-Over = Lease | Resolution
+Over = Lease | Reservation | Resolution
+KINDS = {Lease: "leases", Reservation: "reservations", Resolution: "resolutions"}
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +35,7 @@ class Swept:
     """What has come of it since this was asked last. refusal: why something was not removed; it is tried again."""
 
     leases: int = 0
+    reservations: int = 0
     resolutions: int = 0
     refusal: str | None = None
 
@@ -41,6 +44,8 @@ def ended(value: Value | None) -> datetime | None:
     """Since when it is over, and will never change again; None: it is not, or is nothing that is swept."""
     match value:
         case Lease() if value.status.closed:
+            return value.status.end
+        case Reservation() if value.status.phase.over:
             return value.status.end
         case Resolution() if value.status.phase is not ResolutionPhase.ACTIVATING:
             return value.status.end
@@ -119,12 +124,9 @@ class Sweeper:
                 self._swept = attrs.evolve(self._swept, refusal=f"{name[0]} {name[1].name}: {refusal}")
 
         def gone() -> None:
+            kind = KINDS[type(value)]
             with self._lock:
-                leases, resolutions = self._swept.leases, self._swept.resolutions
-                if isinstance(value, Lease):
-                    self._swept = attrs.evolve(self._swept, leases=leases + 1)
-                else:
-                    self._swept = attrs.evolve(self._swept, resolutions=resolutions + 1)
+                self._swept = attrs.evolve(self._swept, **{kind: getattr(self._swept, kind) + 1})
 
         def done() -> None:
             with self._lock:
@@ -143,11 +145,10 @@ class Sweeper:
             gone()
 
     def _archive(self, folder: Path, value: Over) -> None:
-        kind = "leases" if isinstance(value, Lease) else "resolutions"
         body = self._whole(value) if isinstance(value, Resolution) else to_object(value)
         try:
             with self._lock:
-                archive(folder, {kind: [body]})
+                archive(folder, {KINDS[type(value)]: [body]})
         except OSError as error:
             raise Refused(HTTPStatus.FORBIDDEN, "NotArchived", f"retention.archive: {error}") from error
 

@@ -17,7 +17,7 @@ from runs_core.values.meta import Key
 from runs_core.values.run import Phase, Run
 
 Status = e.SetRunStatus | e.SetBudgetStatus
-WAITS = (Phase.QUEUED, Phase.HELD)
+WAITS = (Phase.QUEUED, Phase.RESERVED, Phase.HELD)
 BEGAN = (Phase.STARTING, Phase.RUNNING)
 
 

@@ -27,6 +27,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod
 from runs_core.values.quantity import format_time
+from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.values.section import Section
@@ -84,15 +85,26 @@ class Writes:
                 return self.statuses.write(run, basis)
             case e.SetBudgetStatus(budget):
                 return self.statuses.write(budget, basis)
-            case e.PutResolution() | e.SetResolutionStatus():
-                resolution = effect.resolution
-                return self._keep(resolution) if isinstance(effect, e.PutResolution) else self._told(resolution)
+            case e.PutReservation() | e.SetReservationStatus() | e.PutResolution() | e.SetResolutionStatus():
+                return self._tell(effect)
             case e.RemoveRun(key, uid):
                 self._remove_run(key, uid)
                 return None
             case e.Emit():
                 self._event(effect)
                 return None
+
+    def _tell(self, effect: e.Promised | e.PutResolution | e.SetResolutionStatus) -> Object | None:
+        match effect:
+            case e.PutReservation(reservation):
+                self._reserve(reservation)
+                return self._told(reservation)
+            case e.PutResolution(resolution):
+                return self._keep(resolution)
+            case e.SetReservationStatus(reservation):
+                return self._told(reservation)
+            case e.SetResolutionStatus(resolution):
+                return self._told(resolution)
 
     def keep(self, run: Run, basis: Basis) -> None:
         """Put our finalizer on it, so that it does not go before all that it holds is free. The others' stay."""
@@ -184,9 +196,9 @@ class Writes:
             home = resolution.spec.evidence.namespace
             self._api.apply(*owned({"metadata": {"name": part, "namespace": home}}, stored))
 
-    def remove(self, over: Lease | Resolution) -> bool:
+    def remove(self, over: Lease | Reservation | Resolution) -> bool:
         """That one, and no other of its name. False: it was gone already."""
-        kind = "GPULease" if isinstance(over, Lease) else "Resolution"
+        kind = to_object(over)["kind"]
         options: Object = {"propagationPolicy": "Background", "preconditions": {"uid": over.meta.uid}}
         try:
             self._api.call("DELETE", paths.one(kind, over.meta.key), options)
@@ -196,13 +208,28 @@ class Writes:
             return False
         return True
 
-    def _told(self, resolution: Resolution) -> Object | None:
-        """Its status; None: it is gone."""
-        metadata = {"name": resolution.name, **({"uid": resolution.meta.uid} if resolution.meta.uid else {})}
-        body: Object = {"apiVersion": API_VERSION, "kind": "Resolution", "metadata": metadata}
-        body["status"] = to_object(resolution).get("status", {})
+    def _reserve(self, reservation: Reservation) -> None:
+        """There already: of the same run, it is the one that a second try meets."""
+        body = to_object(reservation)
+        body.pop("status")
         try:
-            return self._api.apply(f"{paths.one('Resolution', resolution.meta.key)}/status", body)[1]
+            self._api.call("POST", paths.collection("Reservation", reservation.key.namespace), body)
+        except Refused as error:
+            if error.reason != "AlreadyExists":
+                raise
+            _, stored = self._api.call("GET", paths.one("Reservation", reservation.key))
+            if stored["spec"]["runRef"]["uid"] != reservation.spec.run_ref.uid:
+                raise Refused(409, "AlreadyExists", f"reservation {reservation.key} is another one") from error
+
+    def _told(self, one: Reservation | Resolution) -> Object | None:
+        """Its status; None: it is gone."""
+        written, known = to_object(one), one.meta
+        parts = {"name": known.name, "namespace": known.namespace, "uid": known.uid}
+        metadata = {name: part for name, part in parts.items() if part}
+        body: Object = {"apiVersion": API_VERSION, "kind": written["kind"], "metadata": metadata}
+        body["status"] = written.get("status", {})
+        try:
+            return self._api.apply(f"{paths.one(written['kind'], known.key)}/status", body)[1]
         except Refused as error:
             if error.status == HTTPStatus.NOT_FOUND or _another(error):
                 return None

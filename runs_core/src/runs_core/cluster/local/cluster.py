@@ -29,13 +29,14 @@ from runs_core.values.nonces import Chain
 from runs_core.values.pod import Pod
 from runs_core.values.quantity import format_time, parse_time
 from runs_core.values.record import Record
-from runs_core.values.resolution import Resolution, ResolutionPhase
+from runs_core.values.reservation import Reservation
+from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.values.section import Section
 from runs_core.values.storage import SELECTED_NODE, VolumeClaim
 from runs_core.world.ledger import entry, fold
 
-ORDER = ("Namespace", "Budget", "Node", *storage.KINDS, "Run", "GPULease", "Resolution", "Pod")
+ORDER = ("Namespace", "Budget", "Node", *storage.KINDS, "Run", "GPULease", "Reservation", "Resolution", "Pod")
 SWEEP_EVERY = timedelta(hours=1)
 GONE_KEPT = 10_000
 """Revisions for which what is gone is remembered; who looked longer ago reads everything anew."""
@@ -193,6 +194,10 @@ class LocalCluster:
                 self.store.remove("Run", *key)
             case e.SetBudgetStatus(budget):
                 self._put_status("Budget", to_object(budget, self._sections), Key("", budget.name))
+            case e.PutReservation(reservation):
+                self._put("Reservation", to_object(reservation))
+            case e.SetReservationStatus(reservation):
+                self._put_status("Reservation", to_object(reservation), reservation.key)
             case e.PutResolution(resolution):
                 self._resolve(resolution)
             case e.SetResolutionStatus(resolution):
@@ -273,19 +278,25 @@ class LocalCluster:
             for body in self.store.find("GPULease")
             if body.get("status", {}).get("closed") and parse_time(body["status"]["end"]) < parse_time(before)
         ]
-        over = self._resolutions_over(parse_time(before))
+        over = self._over("Resolution", parse_time(before))
+        kept = self._over("Reservation", parse_time(before))
         if self._settings.retention.archive is not None:
-            archive(Path(self._settings.retention.archive), {"leases": old, "resolutions": over})
+            gone = {"leases": old, "reservations": kept, "resolutions": over}
+            archive(Path(self._settings.retention.archive), gone)
         for body in old:
             self.store.remove("GPULease", body["metadata"]["namespace"], body["metadata"]["name"])
-        for body in over:
-            self.store.remove("Resolution", "", body["metadata"]["name"])
+        for body in (*over, *kept):
+            self.store.remove(body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"])
         self.store.prune(before, gone_up_to=self.store.revision - GONE_KEPT)
 
-    def _resolutions_over(self, before: datetime) -> list[Object]:
-        """Those that were over before then."""
-        over = (body for body in self.store.find("Resolution") if body["status"]["phase"] != ResolutionPhase.ACTIVATING)
-        return [body for body in over if (end := body["status"].get("end")) is not None and parse_time(end) < before]
+    def _over(self, kind: str, before: datetime) -> list[Object]:
+        """Those that were over before then: they say when."""
+        found: list[Object] = []
+        for body in self.store.find(kind):
+            one = from_object(body)
+            if isinstance(one, Reservation | Resolution) and one.status.end is not None and one.status.end < before:
+                found.append(body)
+        return found
 
 
 def _seen(value: object) -> c.Change | None:
@@ -298,6 +309,8 @@ def _seen(value: object) -> c.Change | None:
             return c.BudgetSeen(value)
         case Namespace():
             return c.NamespaceSeen(value)
+        case Reservation():
+            return c.ReservationSeen(value)
         case Resolution():
             return c.ResolutionSeen(value)
         case Pod():
@@ -319,6 +332,8 @@ def _gone(row: Row) -> c.Change | None:
             return c.NamespaceGone(row.name)
         case "Node":
             return c.NodeGone(row.name)
+        case "Reservation":
+            return c.ReservationGone(key)
         case "Resolution":
             return c.ResolutionGone(row.name)
         case "Pod":

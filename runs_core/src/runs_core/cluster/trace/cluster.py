@@ -59,6 +59,8 @@ class TraceCluster:
                     pass
                 case e.SelectNode():
                     pass
+                case e.PutReservation() | e.SetReservationStatus():
+                    pass
                 case e.PutResolution() | e.SetResolutionStatus():
                     pass
                 case e.RemovePod(key):

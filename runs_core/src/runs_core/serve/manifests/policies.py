@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.schema.convert import Object
-from runs_core.schema.names import BUDGET, GROUP, LEASE, RESOLUTION, RUN, VERSION
+from runs_core.schema.names import BUDGET, GROUP, LEASE, RESERVATION, RESOLUTION, RUN, VERSION
 from runs_core.schema.pods import (
     ATTEMPT_LABEL,
     GROUP_LABEL,
@@ -166,11 +166,11 @@ def _ledger(installation: Installation) -> Object:
         f"(has(object.{part}) == has(oldObject.{part}) && (!has(object.{part}) || object.{part} == oldObject.{part}))"
         for part in ("spec", "status", "metadata.labels", "metadata.finalizers", "metadata.ownerReferences")
     )
-    statuses = [f"{kind.plural}/status" for kind in (BUDGET, RESOLUTION, RUN)]
+    statuses = [f"{kind.plural}/status" for kind in (BUDGET, RESERVATION, RESOLUTION, RUN)]
     return {
         "matchConstraints": {
             "resourceRules": [
-                _rule(GROUP, VERSION, [LEASE.plural, RESOLUTION.plural], ["CREATE", "UPDATE"]),
+                _rule(GROUP, VERSION, [LEASE.plural, RESERVATION.plural, RESOLUTION.plural], ["CREATE", "UPDATE"]),
                 _rule(GROUP, VERSION, statuses, ["UPDATE"]),
             ]
         },
@@ -178,8 +178,8 @@ def _ledger(installation: Installation) -> Object:
         "validations": [
             {
                 "expression": f"oldObject != null && {same}",
-                "message": f"{LEASE.name} and {RESOLUTION.name} objects, and the status of every kind of {GROUP}, "
-                "are written by the scheduler only",
+                "message": f"{LEASE.name}, {RESERVATION.name} and {RESOLUTION.name} objects, and the status of every "
+                f"kind of {GROUP}, are written by the scheduler only",
                 "reason": "Forbidden",
             }
         ],

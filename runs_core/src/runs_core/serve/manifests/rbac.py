@@ -1,6 +1,7 @@
 """Who may do what: the scheduler exactly what is declared, researchers their runs, administrators budgets as well.
 
-No rule has a wildcard, and no person may write what is the scheduler's: leases, resolutions, and any status.
+No rule has a wildcard, and no person may write what is the scheduler's: leases, reservations,
+resolutions, and any status.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from runs_core.cluster.kube import rights
 from runs_core.schema.convert import Object
-from runs_core.schema.names import BUDGET, GROUP, LEASE, RESOLUTION, RUN
+from runs_core.schema.names import BUDGET, GROUP, LEASE, RESERVATION, RESOLUTION, RUN
 from runs_core.serve.manifests.installation import Installation
 from runs_core.values.permission import Permission
 
@@ -30,6 +31,7 @@ VIEWER = (
     Permission(api_group="events.k8s.io", resource="events", verbs=_LOOK),
     Permission(api_group=GROUP, resource=BUDGET.plural, verbs=_LOOK),
     Permission(api_group=GROUP, resource=LEASE.plural, verbs=_LOOK),
+    Permission(api_group=GROUP, resource=RESERVATION.plural, verbs=_LOOK),
     Permission(api_group=GROUP, resource=RESOLUTION.plural, verbs=_LOOK),
     Permission(api_group=GROUP, resource=RUN.plural, verbs=_LOOK),
 )

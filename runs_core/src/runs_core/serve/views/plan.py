@@ -14,6 +14,7 @@ from runs_core.decide.paying import cover_held, unpaid
 from runs_core.decide.reclaim import ACTIVATING
 from runs_core.decide.start import class_of
 from runs_core.errors import Problem
+from runs_core.serve.views.eta import Eta
 from runs_core.values.classes import Class, Tier
 from runs_core.values.decision import Held, Reason, Starts, Waits
 from runs_core.values.funding import Cover, Share
@@ -26,9 +27,10 @@ from runs_core.world.world import World
 
 
 class Verdict(StrEnum):
-    """What is decided now. The interface also knows Reserve, which nothing here can decide."""
+    """What is decided now. Reserve: it is told when it will start."""
 
     START = "Start"
+    RESERVE = "Reserve"
     WAIT = "Wait"
     HELD = "Held"
     REFUSED = "Refused"
@@ -99,8 +101,8 @@ class Remedy:
 class Plan:
     """verdict None: the run is over, or is being undone, and nothing is to be decided.
 
-    cover: every envelope that was asked to pay, where somebody keeps quotas. cuts: who may be cut for it. forecast: a
-    key of the interface that stays empty where nothing is forecast.
+    cover: every envelope that was asked to pay, where somebody keeps quotas. cuts: who may be cut for it. forecast:
+    None where nothing says when it will start.
     """
 
     run: Key
@@ -111,7 +113,7 @@ class Plan:
     cover: tuple[Asked, ...] = ()
     cuts: tuple[MayBeCut, ...] = ()
     spared: Spared | None = None
-    forecast: None = None
+    forecast: Eta | None = None
     remedies: tuple[Remedy, ...] = ()
 
 
@@ -119,22 +121,32 @@ TAKES_BACK = "takes GPUs back, and starts once those who have them have gone"
 
 
 def of_outcome(
-    run: Key, outcome: Held | Waits | Starts, remedies: Sequence[Remedy] = (), *, foreseen: Prospect | None = None
+    run: Key,
+    outcome: Held | Waits | Starts,
+    remedies: Sequence[Remedy] = (),
+    *,
+    foreseen: Prospect | None = None,
+    expected: Eta | None = None,
 ) -> Plan:
-    """The plan for a run that has not started. foreseen: who would be cut for it, where it waits for room."""
+    """The plan for a run that has not started.
+
+    foreseen: who would be cut for it, where it waits for room. expected: when it starts.
+    """
     match outcome:
         case Held(reasons=reasons):
             return Plan(run=run, verdict=Verdict.HELD, reasons=reasons, remedies=tuple(remedies))
         case Waits(reasons=reasons):
             cuts, spared = who_may_be_cut(foreseen)
+            waits = Verdict.WAIT if expected is None or expected.reservation is None else Verdict.RESERVE
             return Plan(
                 run=run,
-                verdict=Verdict.START if cuts else Verdict.WAIT,
+                verdict=Verdict.START if cuts else waits,
                 reasons=(Reason("core", ACTIVATING, TAKES_BACK), *reasons) if cuts else reasons,
                 payers=_would_pay(outcome.cover.shares) if cuts and outcome.cover is not None else (),
                 cover=asked(outcome.cover),
                 cuts=cuts,
                 spared=spared,
+                forecast=None if cuts else expected,
                 remedies=tuple(remedies),
             )
         case Starts(placement=placement, cover=cover):

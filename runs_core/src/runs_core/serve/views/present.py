@@ -12,7 +12,7 @@ from runs_core.values.decision import NoPlace
 from runs_core.values.funding import Ask, Cover
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
-from runs_core.values.run import Phase, Run
+from runs_core.values.run import Run
 from runs_core.world.world import World
 
 
@@ -47,7 +47,7 @@ class Present:
 
         For one that could start and has not yet been told, that it stands in line.
         """
-        if run.status.phase is not Phase.QUEUED or run.key not in self._world.line.entries:
+        if not run.status.phase.waits or run.key not in self._world.line.entries:
             return said_of(run)
         found, said = self._answer(self._world.need(run), self._world.ask(run) if self._advice.funding else None)
         fundable = said is None or said.fundable

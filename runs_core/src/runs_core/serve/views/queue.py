@@ -9,13 +9,14 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.serve.views.present import Present
 from runs_core.values.meta import Key
+from runs_core.values.reservation import Basis
 from runs_core.values.run import Phase
 from runs_core.world.world import World
 
 
 @attrs.frozen(kw_only=True)
 class Waiting:
-    """position: from 1. reason, message: as of now. earliest_start: None without forecast.
+    """position: from 1. reason, message: as of now. earliest_start, basis: as promised; None where nothing is.
 
     ahead: GPUs of the same flavor that runs before it want, those left out that the present fleet could never take.
     fundable: whether somebody's quota would pay; true where no plugin keeps quotas.
@@ -31,6 +32,7 @@ class Waiting:
     message: str
     queued_since: datetime | None
     earliest_start: datetime | None = None
+    basis: Basis | None = None
     ahead: int
 
 
@@ -51,6 +53,7 @@ def line(world: World, advice: Advice) -> Line:
         if run is None:
             continue
         flavor, said = run.spec.resources.flavor, present.of(run)
+        promised = world.promises.by_run.get(key)
         items.append(
             Waiting(
                 position=position,
@@ -62,6 +65,8 @@ def line(world: World, advice: Advice) -> Line:
                 reason=said.reason,
                 message=said.message,
                 queued_since=run.status.queued_since,
+                earliest_start=promised.status.earliest_start if promised is not None else None,
+                basis=promised.status.basis if promised is not None else None,
                 ahead=ahead.get(flavor, 0),
             )
         )

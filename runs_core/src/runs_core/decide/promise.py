@@ -1,0 +1,324 @@
+"""Who is first in line and finds no room is told when it will start: that is a reservation, and it is kept.
+
+The rules are sections "The decision for one waiting run", step 4, and "Reservations and forecasts" of the semantics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+import attrs
+
+from runs_core.decide.advice import Advice
+from runs_core.decide.batch import Batch
+from runs_core.decide.forecast import Forecast, Question, forecast
+from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES
+from runs_core.decide.place import fits_when_empty
+from runs_core.decide.slices import rank_of, why_not
+from runs_core.decide.standing import stand
+from runs_core.values.decision import Decision, Moves, Outcome, Reserves
+from runs_core.values.effect import Effect, Emit, PutReservation, SetReservationStatus, SetRunStatus
+from runs_core.values.lease import RunRef
+from runs_core.values.meta import Key, Meta
+from runs_core.values.quantity import format_time
+from runs_core.values.reservation import (
+    MOST_PROMISES,
+    Basis,
+    Promise,
+    Reservation,
+    ReservationPhase,
+    ReservationSpec,
+    ReservationStatus,
+    reservation_name,
+)
+from runs_core.values.run import Phase, Run
+from runs_core.world.bound import bound_of
+from runs_core.world.line import FUNDABLE
+from runs_core.world.world import BEGINNING, World
+
+EVERY = timedelta(minutes=1)
+"""Promises are worked out anew at most so often."""
+FIRST = 8
+"""So many of the line are told anew that they start earlier; those behind only if what they were told cannot be."""
+CLOCK = Key("", "promises")
+"""No run: what is woken when promises are to be worked out anew."""
+RESTS = {Basis.ENDS: "by expected ends", Basis.HISTORY: "by how long such runs took"}
+
+
+def promise(world: World, advice: Advice, batch: Batch) -> None:
+    """What is promised to whom is worked out anew where something that it rests on may be otherwise, once a minute."""
+    if world.promises.by_run and world.funded:
+        _unfundable(world, batch)
+    if not (world.promises.stirred and world.line.entries and _is_due(world)):
+        return
+    keys = set(world.promises.by_run)
+    first: dict[str, Collection[Key]] = {}
+    for flavor in world.flavors():
+        if world.ends.known(flavor):
+            keys.update(_first(world, flavor, first))
+    for at, key in enumerate(sorted(keys, key=lambda key: rank_of(world, key))):
+        known = world.promises.by_run.get(key)
+        if at < FIRST or known is None or why_not(world, known):
+            look(world, key, advice, batch, first)
+
+
+def _first(world: World, flavor: str, known: dict[str, Collection[Key]]) -> Collection[Key]:
+    """Who is near enough to the front. known: as found out before, in this pass."""
+    if flavor not in known:
+        known[flavor] = set(world.line.first_of(flavor, world.settings.reservations.max))
+    return known[flavor]
+
+
+def _is_due(world: World) -> bool:
+    """At whole minutes, so that a process which begins in between changes nothing."""
+    promises, now = world.promises, world.now
+    if promises.due is None:
+        promises.due = now + (BEGINNING - now) % EVERY
+    if now < promises.due:
+        world.wake_at(promises.due, CLOCK)
+        return False
+    promises.due, promises.stirred = None, False
+    return True
+
+
+def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, Collection[Key]]) -> None:
+    """Promise this run a start, or something else than before. first: who may be, by flavor, as far as it is known."""
+    run, entry, known = world.run(key), world.line.entries.get(key), world.promises.by_run.get(key)
+    if run is None or entry is None or entry.queue.band != FUNDABLE:
+        return
+    flavor = entry.shape.need.flavor or world.sole_flavor()
+    fleet = world.fleet.flavors.get(flavor) if flavor else None
+    if flavor is None or fleet is None:
+        return
+    shaped = entry.shape.need if entry.shape.need.flavor else attrs.evolve(entry.shape.need, flavor=flavor)
+    need, cover = shaped.as_wide(shaped.gpus), entry.queue.cover
+    said = cover.of(need.gpus) if cover is not None else None
+    if known is None and not (world.ends.known(flavor) and _has_room(world, key, flavor, first)):
+        return
+    if not fits_when_empty(world.fleet, fleet, need):
+        if known is not None:
+            _take(world, batch, never_fits(world, known))
+        return
+    kept = known is None or not why_not(world, known)
+    found = forecast(world, Question(run=run, need=need, fleet=fleet, said=said, behind=kept), advice)
+    if found is None:
+        return
+    if known is None:
+        _take(world, batch, _reserved(world, run, flavor, found))
+    elif (decision := _moved(world, run, known, found)) is not None:
+        _take(world, batch, decision)
+
+
+def _has_room(world: World, key: Key, flavor: str, first: dict[str, Collection[Key]]) -> bool:
+    """Whether one more run may have places kept for it, and this one stands near enough to the front."""
+    most = world.settings.reservations.max
+    if len(world.promises.by_run) >= most:
+        standing = sum(one.spec.flavor == flavor for one in world.promises.by_run.values())
+        if standing >= most:
+            return False
+    return len(world.line.entries) <= most or key in _first(world, flavor, first)
+
+
+def _take(world: World, batch: Batch, decision: Decision) -> None:
+    batch.take(decision, {})
+    world.touched.discard(decision.run)
+
+
+# -- making and moving ------------------------------------------------------------------------------------------------
+
+
+def _reserved(world: World, run: Run, flavor: str, found: Forecast) -> Decision:
+    now = world.now
+    spec = ReservationSpec(run_ref=RunRef(name=run.meta.name, uid=run.uid), flavor=flavor, gpus=run.gpus, at=now)
+    meta = Meta(name=reservation_name(run.meta.name, now), namespace=run.key.namespace, created=now)
+    message = told(found)
+    status = _standing(ReservationStatus(message=message), found, (_promise(world, found),))
+    made = Reservation(meta=meta, spec=spec, status=status)
+    world.wake_at(found.at, run.key)
+    outcome = Reserves(reservation=meta.name, earliest_start=found.at, basis=found.basis, message=message)
+    emit = Emit("Run", run.key, "Reserved", message, now)
+    return _decision(run, outcome, PutReservation(made), SetRunStatus(_as_reserved(world, run, made)), emit)
+
+
+def _moved(world: World, run: Run, known: Reservation, found: Forecast) -> Decision | None:
+    """The promise is kept as long as it can be; a later one says why."""
+    status, before = known.status, known.status.earliest_start or found.at
+    cause = ""
+    if found.at > before:
+        cause = why_not(world, known)
+        if not cause:
+            return None
+    elif found.at < before:
+        cause = "capacity comes free earlier"
+    promises = status.promises if found.at == before else (*status.promises, _promise(world, found, cause))
+    if len(promises) > MOST_PROMISES:
+        promises = (promises[0], *promises[-(MOST_PROMISES - 1) :])
+    message = told(found) if not cause else f"{told(found)}, not {format_time(before)}: {cause}"
+    stands = _standing(status if found.at == before else attrs.evolve(status, message=message), found, promises)
+    if stands == status:
+        return None
+    moved = attrs.evolve(known, status=stands)
+    world.wake_at(found.at, run.key)
+    if found.at == before:
+        return _decision(run, Moves(reason="PlacesMoved", message="other places are kept"), SetReservationStatus(moved))
+    emit = Emit("Run", run.key, "PromiseMoved", message, world.now)
+    effects = (SetReservationStatus(moved), SetRunStatus(_as_reserved(world, run, moved)), emit)
+    return _decision(run, Moves(reason="PromiseMoved", message=message), *effects)
+
+
+def _standing(status: ReservationStatus, found: Forecast, promises: tuple[Promise, ...]) -> ReservationStatus:
+    return attrs.evolve(
+        status,
+        basis=found.basis,
+        earliest_start=found.at,
+        latest=found.latest,
+        deficit_gpus=found.deficit_gpus,
+        short_of=found.short_of,
+        blocked_by=tuple(map(str, found.blocked_by)),
+        places=bound_of(found.placement),
+        promises=promises,
+    )
+
+
+def _promise(world: World, found: Forecast, cause: str = "") -> Promise:
+    return Promise(at=world.now, basis=found.basis, earliest_start=found.at, cause=cause)
+
+
+def told(found: Forecast) -> str:
+    """The promise in a sentence."""
+    late = f", {format_time(found.latest)} at the latest of nine in ten" if found.latest > found.at else ""
+    return f"starts about {format_time(found.at)} {RESTS[found.basis]}{late}"
+
+
+def _as_reserved(world: World, run: Run, reservation: Reservation) -> Run:
+    """Its reason stays why it waits."""
+    status = run.status
+    why = status.message.partition("; starts about ")[0]
+    reason = status.reason if status.reason in WAIT_CODES - NEVER_CODES else "NotEnoughGPUs"
+    message = f"{why}; {reservation.status.message}" if why else reservation.status.message
+    return stand(
+        run, world.now, phase=Phase.RESERVED, reason=reason, message=message, reservation=reservation.meta.name
+    )
+
+
+# -- keeping and closing ----------------------------------------------------------------------------------------------
+
+
+def keep(world: World, key: Key, run: Run | None) -> Decision | None:
+    """What is next for the reservation that stands for this run: its end, another state, or None: it stands."""
+    known = world.promises.by_run[key]
+    if run is None or run.uid != known.spec.run_ref.uid or run.meta.deleting is not None:
+        return canceled(world, known, "Deleted", "the run is gone", write_run=False)
+    status, phase = run.status, known.status.phase
+    if status.phase.begun and not status.phase.terminal:
+        return _released(world, run, known)
+    if status.phase.terminal or run.spec.canceled:
+        return canceled(world, known, "Canceled", "the run is over")
+    if run.spec.suspend or status.phase is Phase.HELD:
+        return canceled(world, known, "Held", "the run may not stand in line")
+    if (run.gpus, run.spec.resources.flavor or known.spec.flavor) != (known.spec.gpus, known.spec.flavor):
+        return canceled(world, known, "Edited", "the run wants something else now")
+    pledged = world.pledge(key) is not None
+    if pledged and phase is ReservationPhase.PENDING:
+        told_ = "GPUs were taken back for it; starts once who has them has gone"
+        active = attrs.evolve(known.status, phase=ReservationPhase.ACTIVATING, reason="Activating", message=told_)
+        outcome = Moves(reason="Activating", message=told_)
+        return _decision(run, outcome, SetReservationStatus(attrs.evolve(known, status=active)))
+    if not pledged and phase is ReservationPhase.ACTIVATING:
+        return canceled(world, known, "ResolutionCanceled", "what was taken back will not be given to it")
+    return _standing_still(world, run, known)
+
+
+def _standing_still(world: World, run: Run, known: Reservation) -> Decision | None:
+    """It goes on. Its time, if it has come without a start, is to be told anew; and its run says that it stands."""
+    lapse = _lapse(world, known)
+    if lapse is None:
+        world.promises.stirred = True
+    else:
+        world.wake_at(lapse, run.key)
+    if known.status.phase is ReservationPhase.PENDING and run.status.phase is Phase.QUEUED:
+        stands = _as_reserved(world, run, known)
+        return _decision(run, Moves(reason="Reserved", message=known.status.message), SetRunStatus(stands))
+    return None
+
+
+def _lapse(world: World, known: Reservation) -> datetime | None:
+    """Until when all goes as it was promised, if nobody ends before; None: something does not."""
+    times = [known.status.earliest_start or world.now]
+    for name in known.status.blocked_by:
+        other = world.run(Key(*name.split("/", 1)))
+        if other is not None and other.status.phase.begun and not other.status.phase.terminal:
+            end = world.ends.expected(other)
+            times.append(end.at if end is not None else world.now)
+    return min(times) if min(times) > world.now else None
+
+
+def unkept(world: World, run: Run) -> Decision:
+    """Its status tells of a reservation that does not stand."""
+    message = "its reservation does not stand any more; stands in line"
+    return _decision(run, Moves(reason="Unreserved", message=message), SetRunStatus(_as_queued(world, run)))
+
+
+def _released(world: World, run: Run, known: Reservation) -> Decision:
+    """It has started: every forecast is held against that."""
+    started = run.status.started_at or world.now
+    scored = tuple(
+        attrs.evolve(one, error_seconds=round((started - one.earliest_start).total_seconds()))
+        for one in known.status.promises
+    )
+    message = f"started at {format_time(started)}"
+    over = attrs.evolve(
+        known.status,
+        phase=ReservationPhase.RELEASED,
+        reason="Started",
+        message=message,
+        promises=scored,
+        places=(),
+        end=world.now,
+    )
+    outcome = Moves(reason="PromiseKept", message=message)
+    return _decision(run, outcome, SetReservationStatus(attrs.evolve(known, status=over)))
+
+
+def canceled(world: World, known: Reservation, reason: str, message: str, *, write_run: bool = True) -> Decision:
+    """It stands no more, and the places are anybody's."""
+    over = attrs.evolve(
+        known.status, phase=ReservationPhase.CANCELED, reason=reason, message=message, places=(), end=world.now
+    )
+    effects: list[Effect] = [SetReservationStatus(attrs.evolve(known, status=over))]
+    run = world.run(known.run)
+    if write_run and run is not None and run.status.phase is Phase.RESERVED:
+        effects.append(SetRunStatus(_as_queued(world, run)))
+    told_ = f"{known.meta.name} is canceled: {message}"
+    effects.append(Emit("Run", known.run, "ReservationCanceled", told_, world.now))
+    outcome = Moves(reason="ReservationCanceled", message=told_)
+    return Decision(run=known.run, uid=known.spec.run_ref.uid, outcome=outcome, effects=tuple(effects))
+
+
+def never_fits(world: World, known: Reservation) -> Decision:
+    """Its end, where nodes have gone that it needs."""
+    return canceled(world, known, NEVER_FITS, "the present fleet could never take it")
+
+
+def unfundable(world: World, known: Reservation) -> Decision:
+    """Its end, where quotas have changed."""
+    return canceled(world, known, "Unfundable", "nobody would pay for it any more")
+
+
+def _as_queued(world: World, run: Run) -> Run:
+    status = run.status
+    message = status.message.partition("; starts about ")[0]
+    return stand(run, world.now, phase=Phase.QUEUED, reason=status.reason, message=message)
+
+
+def _unfundable(world: World, batch: Batch) -> None:
+    """Nobody would pay any more: nothing is kept for it."""
+    for key, known in sorted(world.promises.by_run.items()):
+        entry = world.line.entries.get(key)
+        if entry is not None and entry.queue.band != FUNDABLE:
+            _take(world, batch, unfundable(world, known))
+
+
+def _decision(run: Run, outcome: Outcome, *effects: Effect) -> Decision:
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=tuple(effects))

@@ -1,0 +1,137 @@
+"""Places that are promised to somebody for later: who may use them until then, and who has stayed too long.
+
+The rule is section "The decision for one waiting run" of the semantics, step 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from runs_core.decide.advice import Advice
+from runs_core.values.funding import Cover
+from runs_core.values.meta import Key
+from runs_core.values.quantity import format_time
+from runs_core.values.reservation import Reservation
+from runs_core.values.run import Run
+from runs_core.world.line import FUNDABLE, Order
+from runs_core.world.needs import min_runtime_of
+from runs_core.world.world import World
+
+Rank = tuple[int, Order]
+LAST: Rank = (FUNDABLE + 3, ())
+"""Behind everybody."""
+
+
+def rank_of(world: World, key: Key) -> Rank:
+    """Where a run stands in line; who does not is behind everybody."""
+    entry = world.line.entries.get(key)
+    return (entry.queue.band, entry.order) if entry is not None else LAST
+
+
+def stay(world: World, run: Run, said: Cover | None, advice: Advice) -> timedelta | None:
+    """How long it would be in others' places at most; None: nobody can tell.
+
+    Who nobody pays for, or knows an estimate of, can be sent away once its least runtime is over.
+    """
+    length = world.ends.length(run)
+    unpaid = said is not None and not said.fundable
+    if advice.stages and (length is None or unpaid):
+        least = min_runtime_of(run.spec, world.settings.reclaim)
+        return least if length is None else min(length, least)
+    return length
+
+
+def others(world: World, key: Key, *, behind: bool) -> Iterator[Reservation]:
+    """The reservations that keep places and stand before this run in line, and those behind if so asked, unordered."""
+    mine = rank_of(world, key)
+    for run, reservation in world.promises.by_run.items():
+        if run != key and reservation.status.places and (behind or rank_of(world, run) < mine):
+            yield reservation
+
+
+def span(world: World, reservation: Reservation) -> tuple[datetime, datetime | None]:
+    """From when to when its run is to have its places; None: for good."""
+    start = max(world.now, reservation.status.earliest_start or world.now)
+    run = world.run(reservation.run)
+    length = world.ends.length(run) if run is not None else None
+    return start, None if length is None else start + length
+
+
+class Standing(NamedTuple):
+    """When a run is to have which places; end None: for good. masks: by node."""
+
+    start: datetime
+    end: datetime | None
+    masks: Mapping[str, int]
+
+
+def standing(world: World, key: Key, *, behind: bool) -> list[Standing]:
+    """What a run must leave: to those before it in line, and to those behind it if so asked."""
+    return [Standing(*span(world, one), world.promises.kept[one.run]) for one in others(world, key, behind=behind)]
+
+
+def left(world: World, those: Sequence[Standing], at: datetime, length: timedelta | None) -> Mapping[str, int]:
+    """What of it a run must leave that starts then, for so long: masks by node, of all nodes where places are kept."""
+    masks = dict.fromkeys(world.promises.masks, 0)
+    for start, end, theirs in those:
+        if (length is None or at + length > start) and (end is None or at < end):
+            for node, mask in theirs.items():
+                masks[node] |= mask
+    return masks
+
+
+def beside(
+    world: World, run: Run, said: Cover | None, advice: Advice, *, behind: bool = False
+) -> AbstractContextManager[None]:
+    """What if it started now: only the places that it must leave are kept. behind: as of `standing`."""
+    if not world.promises.masks:
+        return nullcontext()
+    length = stay(world, run, said, advice)
+    return world.fleet.keeping(left(world, standing(world, run.key, behind=behind), world.now, length))
+
+
+def why_not(world: World, known: Reservation) -> str:
+    """Why what was promised cannot be kept; empty: it can."""
+    at = known.status.earliest_start or world.now
+    for place in known.status.places:
+        state = world.fleet.states.get(place.node)
+        if state is None or not state.usable:
+            return f"node {place.node} takes nothing new"
+        mask = sum(1 << ordinal for ordinal in place.ordinals)
+        if state.pledged & mask:
+            return f"places on node {place.node} are bound to another run"
+        for lease in world.ledger.by_node.get(place.node, {}).values():
+            if not any(slots.node == place.node and slots.mask & mask for slots in lease.spec.slots):
+                continue
+            other = world.run(lease.run)
+            end = world.ends.expected(other) if other is not None else None
+            if end is None:
+                return f"{lease.run} runs longer than was expected"
+            if end.at > at:
+                return f"{lease.run} is expected to run until {format_time(end.at)}"
+    return f"it could not start at {format_time(at)}" if at <= world.now else ""
+
+
+def is_due(world: World, key: Key) -> bool:
+    """Whether the time that it was promised has come."""
+    reservation = world.promises.by_run.get(key)
+    at = reservation.status.earliest_start if reservation is not None else None
+    return at is not None and at <= world.now
+
+
+def overdue(world: World, key: Key) -> Iterator[Key]:
+    """Runs that started in its places after they were promised to it, and are there though its time has come."""
+    reservation = world.promises.by_run.get(key)
+    if reservation is None or not is_due(world, key):
+        return
+    found = set()
+    for node, mask in world.promises.kept[key].items():
+        for lease in world.ledger.by_node.get(node, {}).values():
+            here = any(slots.node == node and slots.mask & mask for slots in lease.spec.slots)
+            run = world.run(lease.run)
+            if here and run is not None and (run.status.started_at or world.now) >= reservation.spec.at:
+                found.add(lease.run)
+    yield from sorted(found)

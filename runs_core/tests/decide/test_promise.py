@@ -1,0 +1,41 @@
+"""Who is first in line and finds no room is told when it will start, and that is kept."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import attrs
+
+from runs_core.testing.builders import A_MONDAY, a_node, a_run
+from runs_core.testing.harness import Harness, lasting
+from runs_core.values.reservation import Basis, Reservation, ShortOf
+from runs_core.values.run import Phase, Run, Runtime
+
+
+def declared(run: Run, minutes: float, *, really: float | None = None) -> Run:
+    """It says how long it takes, and takes so long, or `really` so long: what it says counts from its start."""
+    said = attrs.evolve(run, spec=attrs.evolve(run.spec, runtime=Runtime(expected_duration=timedelta(minutes=minutes))))
+    return lasting(said, timedelta(minutes=minutes if really is None else really) - timedelta(seconds=2))
+
+
+def promised(stage: Harness, name: str) -> Reservation:
+    return stage.world.promises.by_run[stage.run(name).key]
+
+
+def minutes(stage: Harness, name: str) -> float | None:
+    started = stage.run(name).status.started_at
+    return None if started is None else (started - A_MONDAY).total_seconds() / 60
+
+
+def test_who_finds_no_room_is_told_when_it_starts_and_starts_then() -> None:
+    stage = Harness(a_node("n1"), declared(a_run("first"), 60), oracles=True)
+    stage.settle()
+    stage.submit(declared(a_run("second"), 30))
+    stage.settle()
+    found = promised(stage, "second")
+    assert (found.status.earliest_start, found.status.basis) == (A_MONDAY + timedelta(minutes=60), Basis.ENDS)
+    assert (found.status.deficit_gpus, found.status.short_of) == (8, ShortOf.CAPACITY)
+    assert found.status.blocked_by == ("research/first",)
+    assert (stage.phase("second"), stage.run("second").status.reservation) == (Phase.RESERVED, found.meta.name)
+    stage.advance(minutes=61)
+    assert minutes(stage, "second") == 60

@@ -1,0 +1,277 @@
+"""Who finds no room is told when it will start. One node a1 with 8 GPUs where nothing else is said.
+
+A pod comes up 2 s after its start: `x` below, which says 10 minutes and lasts 598 s, holds its GPUs for 600.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.scenarios.play import Play
+
+from runs_core.settings import ReservationSettings, Settings
+
+HISTORY = Settings(reservations=ReservationSettings(history=5))
+ONE = Settings(reservations=ReservationSettings(max=1))
+
+
+def submit(play: Play, name: str, gpus: int, said: str, lasts: str, **more: object) -> None:
+    play.submit(name, gpus=gpus, lasts=lasts, runtime={"expectedDuration": said}, **more)
+
+
+def x_and_y(play: Play, lasts: str = "598s") -> None:
+    """x has the node from 0 and says 10 minutes; y comes at 10 and says 10 minutes."""
+    play.fleet(a1=8)
+    submit(play, "x", 8, "10m", lasts)
+    play.until(10)
+    submit(play, "y", 8, "10m", "598s")
+    play.wait()
+
+
+def test_a_promise_is_made_and_kept(play: Play) -> None:
+    """600, and y starts at 600: the forecast was off by nothing."""
+    x_and_y(play)
+    assert play.promised("y") == ("Pending", 600, "Ends")
+    found = play.reservation("y")
+    assert (found["deficitGPUs"], found["shortOf"], found["blockedBy"]) == (8, "capacity", ["research/x"])
+    assert (play.phase("y"), play.reason("y")) == ("Reserved", "NotEnoughGPUs")
+    play.until(700)
+    assert (play.at("y", "startedAt"), play.promises("y")) == (600, [(600, "", 0)])
+    assert (play.promised("y"), play.status("y").get("reservation")) == (("Released", 600, "Ends"), None)
+
+
+def test_nothing_is_promised_where_nothing_says_when(play: Play) -> None:
+    play.fleet(a1=8)
+    play.submit("x", gpus=8, lasts="598s")
+    play.until(10)
+    play.submit("y", gpus=8)
+    play.until(100)
+    assert (play.phase("y"), play.promised("y")) == ("Queued", None)
+
+
+def test_one_after_another(play: Play) -> None:
+    """x until 600, then y until 1200, then z."""
+    x_and_y(play)
+    submit(play, "z", 8, "5m", "298s")
+    play.wait()
+    assert [play.promised(name) for name in "yz"] == [("Pending", 600, "Ends"), ("Pending", 1200, "Ends")]
+    play.until(1300)
+    assert [play.at(name, "startedAt") for name in "yz"] == [600, 1200]
+
+
+def test_who_ends_early_lets_the_next_start_early(play: Play) -> None:
+    """x ends at 300 instead of 600."""
+    x_and_y(play, lasts="298s")
+    play.until(310)
+    assert (play.at("y", "startedAt"), play.promises("y")) == (300, [(600, "", -300)])
+
+
+def test_who_runs_on_keeps_the_next_waiting_and_is_told_so_when_it_starts(play: Play) -> None:
+    """x says 10 minutes and takes 20: nothing says when it ends any more, and the promise stands, overdue."""
+    x_and_y(play, lasts="1198s")
+    play.until(1100)
+    assert (play.phase("y"), play.promised("y")) == ("Reserved", ("Pending", 600, "Ends"))
+    play.until(1210)
+    assert (play.at("y", "startedAt"), play.promises("y")) == (1200, [(600, "", 600)])
+
+
+def test_the_short_may_use_what_is_kept_until_then_and_the_long_may_not(play: Play) -> None:
+    """x has 6 until 600, y wants 8. Of the 2 that are free z has some from 20 to 320; w would stay until 1530."""
+    play.fleet(a1=8)
+    submit(play, "x", 6, "10m", "598s")
+    play.until(10)
+    submit(play, "y", 8, "10m", "598s")
+    play.until(20)
+    submit(play, "z", 2, "5m", "298s")
+    play.until(330)
+    submit(play, "w", 2, "20m", "1198s")
+    play.wait()
+    assert (play.at("z", "startedAt"), play.promised("w")) == (20, ("Pending", 1200, "Ends"))
+    play.until(1300)
+    assert [play.at(name, "startedAt") for name in "yw"] == [600, 1200]
+
+
+def test_of_two_that_come_at_once_the_first_by_name_keeps_the_other_out(play: Play) -> None:
+    """x has 6 until 600. a (1, an hour) goes before b (8) and starts; c (1, two hours) waits behind b."""
+    play.fleet(a1=8)
+    submit(play, "x", 6, "10m", "598s")
+    play.until(10)
+    submit(play, "a", 1, "1h", "3598s")
+    submit(play, "b", 8, "10m", "598s")
+    submit(play, "c", 1, "2h", "7198s")
+    play.until(20)
+    assert [play.at(name, "startedAt") for name in "abc"] == [10, None, None]
+    assert [play.promised(name) for name in "bc"] == [("Pending", 3610, "Ends"), ("Pending", 4210, "Ends")]
+
+
+def test_who_says_nothing_leaves_what_is_kept_alone_where_nobody_could_send_it_away(play: Play) -> None:
+    play.fleet(a1=8)
+    submit(play, "x", 6, "10m", "598s")
+    play.until(10)
+    submit(play, "y", 8, "10m", "598s")
+    play.until(20)
+    play.submit("v", gpus=2, lasts="10s")
+    play.until(700)
+    assert (play.at("y", "startedAt"), play.at("v", "startedAt")) == (600, None)
+
+
+def test_a_gang_that_has_no_whole_domain_waits_for_the_first_to_come_free(play: Play) -> None:
+    """4 are free in each of a and b, 8 in all: a is free at 600, b at 1200."""
+    play.fleet(a1=8, b1=8)
+    submit(play, "x", 4, "10m", "598s", selector={"runs.dev/fabric-domain": "a"})
+    submit(play, "u", 4, "20m", "1198s", selector={"runs.dev/fabric-domain": "b"})
+    play.until(10)
+    submit(play, "y", 8, "10m", "598s", spread="SingleDomain")
+    play.wait()
+    found = play.reservation("y")
+    assert (found["shortOf"], found["deficitGPUs"], found["blockedBy"]) == ("topology", 0, ["research/x"])
+    assert play.promised("y") == ("Pending", 600, "Ends")
+    play.until(610)
+    assert list(play.places("y")) == ["a1"]
+
+
+def test_two_that_end_at_once_are_both_waited_for(play: Play) -> None:
+    play.fleet(a1=8)
+    for name in ("x", "u"):
+        submit(play, name, 4, "10m", "598s")
+    play.until(10)
+    submit(play, "y", 8, "10m", "598s")
+    play.wait()
+    assert sorted(play.reservation("y")["blockedBy"]) == ["research/u", "research/x"]
+    assert play.promised("y") == ("Pending", 600, "Ends")
+
+
+def test_a_lost_node_moves_the_promise_and_that_is_said(play: Play) -> None:
+    """a1 goes at 290. x is first in line again and gets b1 at 1200, for 10 minutes; y follows at 1800."""
+    play.fleet(a1=8, b1=8)
+    submit(play, "u", 8, "20m", "1198s", selector={"runs.dev/fabric-domain": "b"})
+    submit(play, "x", 8, "10m", "598s")
+    play.until(10)
+    submit(play, "y", 8, "10m", "598s")
+    play.until(290)
+    assert play.promised("y") == ("Pending", 600, "Ends")
+    play.lose("a1")
+    play.until(310)
+    assert play.promised("x") == ("Pending", 1200, "Ends")
+    assert play.promises("y") == [(600, "", None), (1800, "node a1 takes nothing new", None)]
+    play.until(1900)
+    assert [play.at(name, "startedAt") for name in "xy"] == [1200, 1800]
+    assert [error for _, _, error in play.promises("y")] == [1200, 0]
+
+
+def test_capacity_that_comes_earlier_moves_the_promise_earlier(play: Play) -> None:
+    """z was to follow y at 1200. y is canceled at 100: at the next whole minute z is told 600."""
+    x_and_y(play)
+    submit(play, "z", 8, "5m", "298s")
+    play.until(100)
+    play.cancel("y")
+    play.until(130)
+    assert play.promises("z") == [(1200, "", None), (600, "capacity comes free earlier", None)]
+
+
+def leaving(play: Play, leave: Callable[[str], None]) -> str:
+    """x has 6; y (8) leaves at 100, and w (2), which would have stayed too long, starts at once. Why y's ended."""
+    play.fleet(a1=8)
+    submit(play, "x", 6, "10m", "598s")
+    play.until(10)
+    submit(play, "y", 8, "10m", "598s")
+    play.until(20)
+    submit(play, "w", 2, "1h", "3598s")
+    play.until(100)
+    assert play.at("w", "startedAt") is None
+    leave("y")
+    play.until(101)
+    assert play.at("w", "startedAt") == 100
+    found = play.reservation("y")
+    assert (found["phase"], found.get("places")) == ("Canceled", None)
+    return str(found["reason"])
+
+
+def test_a_canceled_run_leaves_its_places(play: Play) -> None:
+    assert (leaving(play, play.cancel), play.phase("y")) == ("Canceled", "Failed")
+
+
+def test_a_suspended_run_leaves_its_places(play: Play) -> None:
+    assert (leaving(play, play.suspend), play.phase("y")) == ("Held", "Held")
+
+
+def test_a_deleted_run_leaves_its_places(play: Play) -> None:
+    assert (leaving(play, play.delete), "y" in play.names()) == ("Deleted", False)
+
+
+@pytest.mark.settings(ONE)
+def test_places_are_kept_for_so_many_and_the_rest_queue_behind_them(play: Play) -> None:
+    """One: y. z gets its own at the first whole minute after y has started."""
+    x_and_y(play)
+    submit(play, "z", 8, "5m", "298s")
+    play.until(590)
+    assert (play.phase("z"), play.promised("z")) == ("Queued", None)
+    play.until(670)
+    assert play.promised("z") == ("Pending", 1200, "Ends")
+
+
+@pytest.mark.settings(HISTORY)
+def test_how_long_such_runs_took_is_an_estimate_once_five_have_ended(play: Play) -> None:
+    """Five of 8 GPUs took 100 s each. The sixth runs from 500: the seventh is promised 600, by history."""
+    play.fleet(a1=8)
+    for number in range(6):
+        play.submit(f"r{number}", gpus=8, lasts="98s")
+    play.until(510)
+    play.submit("last", gpus=8, lasts="98s")
+    play.wait()
+    assert play.promised("last") == ("Pending", 600, "History")
+    play.until(610)
+    assert (play.at("last", "startedAt"), play.promises("last")) == (600, [(600, "", 0)])
+
+
+def test_an_estimate_of_no_time_at_all_says_nothing(play: Play) -> None:
+    play.fleet(a1=8)
+    submit(play, "x", 8, "0s", "598s")
+    play.until(10)
+    submit(play, "y", 8, "10m", "598s")
+    play.until(100)
+    assert play.promised("y") is None
+
+
+def test_an_estimate_of_centuries_is_taken_for_ten_years(play: Play) -> None:
+    play.fleet(a1=8)
+    submit(play, "x", 8, "2000000h", "98s")
+    play.until(10)
+    submit(play, "y", 8, "2000000h", "98s")
+    submit(play, "z", 8, "1h", "98s")
+    play.wait()
+    year = 365 * 24 * 3600
+    assert [play.promised(name) for name in "yz"] == [("Pending", 10 * year, "Ends"), ("Pending", 20 * year, "Ends")]
+    play.until(210)
+    assert [play.at(name, "startedAt") for name in "yz"] == [100, 200]
+
+
+def test_a_run_that_could_never_fit_is_promised_nothing(play: Play) -> None:
+    play.fleet(a1=8)
+    submit(play, "x", 8, "10m", "598s")
+    play.until(10)
+    submit(play, "y", 16, "10m", "598s")
+    play.until(100)
+    assert (play.reason("y"), play.promised("y")) == ("NeverFits", None)
+
+
+def test_a_promise_that_the_fleet_can_never_keep_any_more_is_canceled(play: Play) -> None:
+    """y wants both nodes; one of them goes for good at 100."""
+    play.fleet(a1=8, a2=8)
+    submit(play, "x", 8, "10m", "598s")
+    play.until(10)
+    submit(play, "y", 16, "10m", "598s")
+    play.until(100)
+    assert play.promised("y") == ("Pending", 600, "Ends")
+    play.lose("a2")
+    play.until(110)
+    assert (play.reservation("y")["phase"], play.reservation("y")["reason"]) == ("Canceled", "NeverFits")
+    assert (play.phase("y"), play.reason("y")) == ("Queued", "NeverFits")
+
+
+def test_a_clock_that_jumps_far_ahead_keeps_the_promise_late(play: Play) -> None:
+    """Nobody looked from 10 to 86400: all that was to happen meanwhile happens in order."""
+    x_and_y(play)
+    play.until(86_400)
+    assert (play.at("y", "startedAt"), play.at("y", "finishedAt")) == (600, 1200)
