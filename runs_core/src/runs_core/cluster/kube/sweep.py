@@ -1,4 +1,4 @@
-"""Closed leases, reservations and resolutions that were kept long enough go, a few at a time, behind all other writes."""
+"""Closed leases, reservations and resolutions that were kept long enough go, a few at a time, behind other writes."""
 
 from __future__ import annotations
 
