@@ -158,8 +158,11 @@ class Turn:
             return
         self.asked.add(key)
         explain = key in self.fresh or (world.funded and _says_otherwise(world, key, queue))
-        ripe = world.slack.ripe(_flavor(world, entry.shape.need), world.now)
-        reclaims = band == FUNDABLE and bool(self.advice.stages) and (ripe or is_due(world, key))
+        reclaims = (
+            band == FUNDABLE
+            and bool(self.advice.stages)
+            and (world.slack.ripe(_flavor(world, entry.shape.need), world.now) or is_due(world, key))
+        )
         promised = key in world.promises.by_run
         if not (explain or reclaims or promised) and _is_out_of_reach(world, entry.shape):
             # what was free when it was woken has been taken since

@@ -216,6 +216,8 @@ class Ends:
             ends.append(status.started_at + min_runtime_of(spec, self._world.settings.reclaim))
         if ends:
             return flavor, None, min(ends).timestamp()
+        if not self._world.settings.reservations.history:
+            return None
         leases = self._world.ledger.leases_of(run.key)
         owner = leases[0].spec.owner if leases else self._world.owner(run)
         lot = (_name(owner, run.key.namespace), run.gpus.bit_length())
