@@ -83,6 +83,7 @@ READERS = {
     "ReclaimSettings.min_runtime": "runs_core.world.needs: settings.min_runtime",
     "Settings.reclaim": "runs_core.world.world: self.settings.reclaim",
     "RunStatus.preemptions": "runs_core.decide.reclaim: victim.status.preemptions",
+    "Settings.reservations": "runs_core.decide.promise: world.settings.reservations",
     "Settings.fleet": "runs_core.world.world: self.settings.fleet",
     "Split.shared": "runs_core.decide.paying: split.shared",
     "Split.unfunded": "runs_core.decide.paying: split.unfunded",
