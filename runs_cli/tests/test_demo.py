@@ -89,7 +89,7 @@ def test_a_family_shares_a_parent_recalls_and_a_stranger_lends(runs: Runs, day: 
     assert [(one["envelope"], one["class"], one["gpus"]) for one in read("who-pays", "language/encode")["now"]] == [
         ("l40s", "shared", 4), ("l40s", "owned", 4),
     ]  # fmt: skip
-    assert usage["vision", "h100"]["borrowed"] == 16
+    assert usage["vision", "l40s"]["borrowed"] == 8
     [loan] = read("loans")["items"]
     assert (loan["lender"], loan["borrower"], loan["run"]) == ("org:vision", "org:robotics", "robotics/arm")
     [recall] = [one for one in read("resolve", "list")["items"] if one["spec"]["beneficiary"]["namespace"] == "lab"]
@@ -98,8 +98,17 @@ def test_a_family_shares_a_parent_recalls_and_a_stranger_lends(runs: Runs, day: 
     assert read("explain", "vision/render")["cut"]["beneficiary"] == "lab/baseline"
 
 
+def test_a_promise_is_made_explained_and_kept(runs: Runs, day: Day, state: Path) -> None:
+    [told] = json.loads(runs("--local", str(state), "explain", "vision/preview", "-o", "json").stdout)["promised"]
+    [promise] = told["promises"]
+    assert promise["at"] < promise["earliestStart"]
+    assert (told["phase"], promise["basis"], promise["errorSeconds"]) == ("Released", "Ends", 0)
+    assert "Promised starts" in day.told
+
+
 def test_what_the_plugins_say_is_part_of_the_story(day: Day) -> None:
-    _, tree, payers, loans = day.told.split("\n`runs ")
+    _, promise, tree, payers, loans = day.told.split("\n`runs ")
+    assert promise.startswith("explain vision/preview`")
     assert tree.startswith("budgets tree`")
     assert payers.startswith("who-pays ")
     assert loans.startswith("loans --lender org:vision`")

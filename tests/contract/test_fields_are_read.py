@@ -35,7 +35,7 @@ READERS = {
     "Resources.gpus": "runs_core.world.needs: spec.resources.gpus",
     "Resources.gpus_per_pod": "runs_core.world.needs: spec.resources.gpus_per_pod",
     "Topology.selector": "runs_core.world.needs: spec.topology.selector",
-    "Runtime.expected_duration": "runs_core.serve.views.explain: run.spec.runtime.expected_duration",
+    "Runtime.expected_duration": "runs_core.world.needs: run.spec.runtime.expected_duration",
     "AfterFailure.policy": "runs_core.decide.hold: policy.policy",
     "AfterFailure.grace": "runs_core.decide.hold: policy.grace",
     "PodFailure.policy": "runs_core.decide.lifecycle: spec.on_pod_failure.policy",

@@ -1,10 +1,10 @@
 """Transcripts in the documentation: every `console` block is run, and what it shows is what the commands print.
 
 `python tests/docs/transcripts.py` compares, with `--write` it puts the present output in place. All blocks of one page
-run in one folder, in order, and share what they `export`. Lines that begin with `$ ` are commands for a POSIX shell;
-what follows up to the next is their output. No plugin is on, whatever is installed, unless the page exports
-RUNS_PLUGINS. A file that a page shows (a fenced block whose info string ends in a file name, such as ```yaml
-train.yaml) is written there first.
+run in one folder, in order, and share what they `export`; the repository's `examples` are in it. Lines that begin with
+`$ ` are commands for a POSIX shell; what follows up to the next is their output. No plugin is on, whatever is
+installed, unless the page exports RUNS_PLUGINS. A file that a page shows (a fenced block whose info string ends in a
+file name, such as ```yaml train.yaml) is written there first.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def played(text: str) -> tuple[str, list[tuple[str, str, str]]]:
     commands: list[tuple[str, str, str]] = []
     exported: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "examples").symlink_to(ROOT / "examples")
 
         def play(block: re.Match[str]) -> str:
             if block["file"]:

@@ -68,12 +68,25 @@ def test_who_ends_early_lets_the_next_start_early(play: Play) -> None:
 
 
 def test_who_runs_on_keeps_the_next_waiting_and_is_told_so_when_it_starts(play: Play) -> None:
-    """x says 10 minutes and takes 20: nothing says when it ends any more, and the promise stands, overdue."""
+    """x says 10 minutes and takes 20. It is waited for until 660, a tenth more; then the promise stands, overdue."""
     x_and_y(play, lasts="1198s")
     play.until(1100)
-    assert (play.phase("y"), play.promised("y")) == ("Reserved", ("Pending", 600, "Ends"))
+    assert (play.phase("y"), play.promised("y")) == ("Reserved", ("Pending", 660, "Ends"))
     play.until(1210)
-    assert (play.at("y", "startedAt"), play.promises("y")) == (1200, [(600, "", 600)])
+    why = "research/x is expected to run until 2026-01-05T12:11:00Z"
+    assert (play.at("y", "startedAt"), play.promises("y")) == (1200, [(600, "", 600), (660, why, 540)])
+
+
+def test_who_is_a_little_late_moves_nobody_behind_a_run_that_ends_much_later(play: Play) -> None:
+    """u (4) says a day, x (4) 10 minutes and takes 20 s more: y (4) is told 600, then 660, and starts at 620."""
+    play.fleet(a1=8)
+    submit(play, "u", 4, "24h", "86398s")
+    submit(play, "x", 4, "10m", "618s")
+    play.until(10)
+    submit(play, "y", 4, "10m", "598s")
+    play.until(700)
+    assert play.at("y", "startedAt") == 620
+    assert [(start, error) for start, _, error in play.promises("y")] == [(600, 20), (660, -40)]
 
 
 def test_the_short_may_use_what_is_kept_until_then_and_the_long_may_not(play: Play) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runs_core.schema.convert import Object
 from runs_core.schema.names import API_VERSION
@@ -19,10 +19,10 @@ WIDTHS = (1, 2, 4, 8, 8, 16, 16, 32, 64)
 ARRIVALS = 330
 SEED = 7
 TEAMS = ("language", "vision", "robotics")
-QUOTAS = {"language": (160, 32, 4), "vision": (96, 32, 0), "lab": (96, 32, 12)}
+QUOTAS = {"language": (160, 32, 4), "vision": (96, 32, 8), "lab": (96, 32, 16)}
 """GPUs of H100, of A100 and of L40S."""
-LENT = 16
-"""GPUs of H100 that vision lends to robotics, at most."""
+LENT = 8
+"""GPUs of L40S that vision lends to robotics, at most."""
 
 
 class Submit(NamedTuple):
@@ -58,11 +58,11 @@ Happening = Submit | Cancel | Lose | Restore
 
 
 def nodes() -> list[Node]:
-    """48 nodes with H100 in three domains; in a fourth 14 with A100, and 2 with L40S; eight GPUs each."""
+    """48 nodes with H100 in three domains; in a fourth 13 with A100, and 3 with L40S; eight GPUs each."""
     return [
         *(_node(f"h100-{index:03}", "H100-80GB", f"fabric-{index // 16}") for index in range(48)),
-        *(_node(f"a100-{index:03}", "A100-80GB", "fabric-3") for index in range(14)),
-        *(_node(f"l40s-{index:03}", "L40S-48GB", "fabric-3") for index in range(2)),
+        *(_node(f"a100-{index:03}", "A100-80GB", "fabric-3") for index in range(13)),
+        *(_node(f"l40s-{index:03}", "L40S-48GB", "fabric-3") for index in range(3)),
     ]
 
 
@@ -86,7 +86,7 @@ def _budget(team: str, **spec: object) -> Object:
 def _family() -> list[Object]:
     """Two children of one lab, whose envelopes they may use. robotics has none: it uses what is idle, and borrows."""
     children = [_budget(team, parents=["org:lab"], envelopes=_envelopes(*QUOTAS[team])) for team in TEAMS[:2]]
-    children[1]["spec"]["envelopes"][0]["lending"] = {"to": ["org:robotics"], "maxGPUs": LENT}
+    children[1]["spec"]["envelopes"][-1]["lending"] = {"to": ["org:robotics"], "maxGPUs": LENT}
     return [*children, _budget("lab", envelopes=_envelopes(*QUOTAS["lab"])), _budget("robotics")]
 
 
@@ -98,9 +98,8 @@ def _envelopes(h100: int, a100: int, l40s: int) -> list[Object]:
 def happenings(*, quotas: bool = False, loans: bool = False) -> list[Happening]:
     """In order of time. quotas: the lab recalls its own. loans: robotics borrows."""
     told: list[Happening] = [*_special(), *_everyday()]
-    if loans:
-        borrows = {"allowBorrow": True, "sponsors": ["org:vision"]}
-        told.append(Submit(_at(0, 20), run("robotics", "arm", LENT, "30h", funding=borrows)))
+    borrows: dict[str, Any] = {"funding": {"allowBorrow": True, "sponsors": ["org:vision"]}} if loans else {}
+    told.append(Submit(_at(0, 20), run("robotics", "arm", LENT, "30h", flavor="L40S-48GB", per_pod=4, **borrows)))
     if quotas:
         told.append(Submit(_at(22, 0), run("lab", "baseline", 8, "8h", flavor="L40S-48GB", per_pod=4)))
     return sorted(told, key=lambda happening: happening.at)
@@ -114,6 +113,8 @@ def _special() -> Iterator[Happening]:
     yield Submit(_at(0, 17), run("language", "evaluate", 8, "1h", after=["finetune"]))
     retry = {"policy": "Retry", "limit": 3, "backoff": "30s"}
     yield Submit(_at(0, 30), run("vision", "flaky", 16, "40m", said={"failures": "2"}, onPodFailure=retry))
+    yield Submit(_at(0, 30), run("language", "warmup", 16, "1h", flavor="L40S-48GB", per_pod=4, lasts="3598s"))
+    yield Submit(_at(0, 40), run("vision", "preview", 4, "30m", flavor="L40S-48GB", per_pod=4))
     yield Submit(_at(0, 45), run("robotics", "stuck", 8, "1h", said={"start": "Never"}, startTimeout="10m"))
     yield Submit(_at(1, 0), run("vision", "one-fabric", 96, "5h", spread="SingleDomain"))
     yield Submit(_at(1, 30), run("robotics", "parked", 16, "2h", suspend=True))
@@ -153,13 +154,17 @@ def run(
     per_pod: int = 8,
     group: int | None = None,
     spread: str | None = None,
+    lasts: str | None = None,
     said: dict[str, str] | None = None,
     **spec: object,
 ) -> Object:
-    """A Run whose simulated pods take `length`. said: more for the simulated kubelet. spec: other fields."""
+    """A Run that says it takes `length`, as its simulated pods do, or `lasts`, the two seconds of its start aside.
+
+    said: more for the simulated kubelet. spec: other fields.
+    """
     topology = {"groupGPUs": group, "spread": spread}
     topology = {field: value for field, value in topology.items() if value is not None}
-    annotations = {SIMULATED + what: value for what, value in {"duration": length, **(said or {})}.items()}
+    annotations = {SIMULATED + what: value for what, value in {"duration": lasts or length, **(said or {})}.items()}
     return {
         "apiVersion": API_VERSION,
         "kind": "Run",

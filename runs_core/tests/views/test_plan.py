@@ -134,6 +134,7 @@ def test_explain_has_the_plans_keys_and_its_own(scene: Scene) -> None:
         "match",
         "blockedBy",
         "cut",
+        "promised",
         "said",
         "expectedEnd",
         "pendingGPUs",

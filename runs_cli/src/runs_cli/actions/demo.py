@@ -121,7 +121,8 @@ def _why(session: Local, waiting: Line) -> list[Block]:
 
 
 def _asides(on: AbstractSet[str]) -> Iterator[Sequence[str]]:
-    """What commands of plugins have to say of the day."""
+    """What other commands have to say of the day: a promise that was kept, and whatever plugins know."""
+    yield "explain", "vision/preview"
     if "budgets" in on:
         yield "budgets", "tree"
     if "borrowing" in on:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from runs_cli.actions.plan import eta_block, outcome_of, pay_blocks, place_table, plan_of, reason_lines, remedy_lines
 from runs_cli.actions.resolve import verified
 from runs_cli.answer import Block, Column, Fields, Notes, Table, answer
@@ -9,14 +11,15 @@ from runs_cli.failures import Stop
 from runs_cli.options import asked
 from runs_cli.session import opened
 from runs_cli.session.port import CUTS, FLEET, History, Session
-from runs_cli.words import NONE, moment
+from runs_cli.words import NONE, moment, span
 from runs_core.decide.paying import by_class
 from runs_core.schema.convert import Object
 from runs_core.serve.manifests.installation import NAMESPACE
-from runs_core.serve.views.explain import Cut, Explanation, cut_of, last_cut
+from runs_core.serve.views.explain import Cut, Explanation, Promised, cut_of, last_cut
 from runs_core.serve.views.explain import explain as view
 from runs_core.serve.views.plain import Plain, plain
 from runs_core.values.quantity import counted
+from runs_core.values.reservation import Promise, ReservationPhase
 from runs_core.values.run import Run, Spread
 
 NAMED = 8
@@ -39,7 +42,8 @@ def explain(name: str, *, history: bool) -> None:
 def explained(session: Session, run: Run) -> Explanation:
     """Everything but the history."""
     outcome, said = outcome_of(session, run), session.said_by_plugins(run)
-    return view(session.world, run, plan_of(session, run), outcome, said, cut=_cut(session, run))
+    plan, reservations = plan_of(session, run), session.reservations(run)
+    return view(session.world, run, plan, outcome, said, cut=_cut(session, run), reservations=reservations)
 
 
 def _cut(session: Session, run: Run) -> Cut | None:
@@ -108,6 +112,8 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: Hist
     blocks += pay_blocks(found)
     if found.placement:
         blocks.append(place_table(found.placement))
+    if found.promised:
+        blocks.append(_promises_table(found.promised))
     if found.cut is not None:
         blocks.append(_cut_lines(found.cut))
     if found.blocked_by:
@@ -147,6 +153,27 @@ def _cut_lines(cut: Cut) -> Notes:
     stands = {True: "all of it follows from its evidence", False: "it differs from its evidence", None: "not verified"}
     verify = f"{stands[cut.verified]} (`runs resolve verify {cut.resolution}`)"
     return Notes(title="Taken back", lines=[f"{did} at {moment(cut.at)}; {verify}", f"seed {cut.seed}"])
+
+
+def _promises_table(promised: tuple[Promised, ...]) -> Table:
+    """Each promise, how far off it was, and what became of the last one of each reservation."""
+    columns = [Column("MADE"), Column("START"), Column("BY"), Column("OFF", right=True), Column("WHY")]
+    rows = []
+    for one in promised:
+        for promise in one.promises:
+            last = promise is one.promises[-1]
+            became = f"{one.reason}: {one.message}" if last and one.phase is ReservationPhase.CANCELED else ""
+            why = "; ".join(text for text in (promise.cause, became) if text)
+            rows.append([moment(promise.at), moment(promise.earliest_start), promise.basis, _off(promise), why or NONE])
+    return Table(columns=columns, rows=rows, title="Promised starts")
+
+
+def _off(promise: Promise) -> str:
+    """How far it was from the start, once there was one."""
+    seconds = promise.error_seconds
+    if seconds is None:
+        return NONE
+    return f"{span(timedelta(seconds=abs(seconds)))} {'early' if seconds < 0 else 'late'}" if seconds else "0s"
 
 
 def _unheard(session: Session, run: Run) -> list[str]:

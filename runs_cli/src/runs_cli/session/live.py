@@ -12,7 +12,7 @@ import click
 from runs_cli.enabled import known_plugins, loaded_settings
 from runs_cli.failures import Code, Stop, nearest
 from runs_cli.options import Asked
-from runs_cli.session.looking import Looking, answer_among
+from runs_cli.session.looking import Looking, answer_among, reserved
 from runs_cli.session.port import CUTS, History
 from runs_cli.words import key_of
 from runs_core.cluster.kube.api import Api, Refused
@@ -39,6 +39,7 @@ from runs_core.settings import Settings
 from runs_core.values.change import RunSeen, TimePassed
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
+from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.world.world import World
@@ -247,6 +248,9 @@ class Live(Looking):
 
     def leases(self) -> list[Lease]:
         return [lease_from_object(body) for (kind, _), body in self.seen.objects.items() if kind == "GPULease"]
+
+    def reservations(self, run: Run) -> list[Reservation]:
+        return reserved(run, (body for (kind, _), body in self.seen.objects.items() if kind == "Reservation"))
 
     def evidence(self, resolution: Resolution) -> str:
         try:

@@ -14,7 +14,7 @@ import attrs
 from runs_cli.enabled import known_plugins, loaded_settings
 from runs_cli.failures import Code, Stop, nearest
 from runs_cli.options import DEFAULT_NAMESPACE, Asked
-from runs_cli.session.looking import Looking, answer_among
+from runs_cli.session.looking import Looking, answer_among, reserved
 from runs_cli.session.port import History, key_in
 from runs_core.cluster.local import LocalCluster, Objects, Store
 from runs_core.errors import InvalidInput, Problem
@@ -33,6 +33,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.nonces import played
 from runs_core.values.quantity import format_time
+from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.world.world import World
@@ -159,6 +160,9 @@ class Local(Looking):
 
     def leases(self) -> list[Lease]:
         return [lease_from_object(body) for body in self.objects.find("GPULease")]
+
+    def reservations(self, run: Run) -> list[Reservation]:
+        return reserved(run, self.objects.find("Reservation"))
 
     def evidence(self, resolution: Resolution) -> str:
         return resolution.spec.evidence.data

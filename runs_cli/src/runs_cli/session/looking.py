@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import attrs
@@ -18,7 +18,7 @@ from runs_core.errors import InvalidInput
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import Registry
 from runs_core.schema.changes import changes_refused
-from runs_core.schema.convert import Object, budget_from_object
+from runs_core.schema.convert import Object, budget_from_object, reservation_from_object
 from runs_core.schema.manifest import validate
 from runs_core.serve.views.plan import Remedy
 from runs_core.serve.views.remedies import remedies
@@ -26,6 +26,7 @@ from runs_core.values.budget import Budget
 from runs_core.values.decision import Held, Starts, Waits
 from runs_core.values.meta import Key
 from runs_core.values.request import Request
+from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution, resolution_name
 from runs_core.values.run import Run, RunSpec
 from runs_core.world.world import World
@@ -133,6 +134,12 @@ def _program(asked: Asked) -> str:
     """How a command line for the same cluster begins."""
     options = (("--local", asked.local), ("--context", asked.context), ("--kubeconfig", asked.kubeconfig))
     return shlex.join(["runs", *(word for name, value in options if value is not None for word in (name, value))])
+
+
+def reserved(run: Run, bodies: Iterable[Object]) -> list[Reservation]:
+    """The run's among these, the first one first."""
+    known = (reservation_from_object(body) for body in bodies if body["metadata"].get("namespace") == run.key.namespace)
+    return sorted((one for one in known if one.spec.run_ref.uid == run.uid), key=lambda one: (one.spec.at, one.key))
 
 
 def answer_among(resolutions: Sequence[Resolution], uid: str) -> Resolution | None:

@@ -21,6 +21,7 @@ from runs_core.values.decision import Held, Starts, Waits
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.request import Request
+from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
 from runs_core.world.world import World
@@ -130,6 +131,10 @@ class Session(Protocol):
 
     def leases(self) -> list[Lease]:
         """Open and closed ones."""
+        ...
+
+    def reservations(self, run: Run) -> list[Reservation]:
+        """The run's, the first one first: those that are over as well, as long as they are kept."""
         ...
 
     def resolution_named(self, text: str) -> Resolution:

@@ -12,13 +12,14 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from math import inf, nextafter
 from typing import TYPE_CHECKING, NamedTuple
 
 from runs_core.values.lease import Closed, Lease
 from runs_core.values.meta import Key
 from runs_core.values.reservation import Basis
 from runs_core.values.run import Run
-from runs_core.world.needs import min_runtime_of
+from runs_core.world.needs import LONGEST, declared_end, min_runtime_of
 
 if TYPE_CHECKING:
     from runs_core.world.world import World
@@ -31,10 +32,10 @@ MOST_LENGTHS = 64
 """Runs of one owner and size, the last to end, that an estimate is made of."""
 OURS = frozenset({Closed.UNFUNDED_RECLAIMED, Closed.SLICE_RECLAIMED, Closed.NODE_LOST, Closed.EVICTED})
 """Ends that say nothing of how long a run takes."""
-
-
-LONGEST = timedelta(days=3650)
-"""No estimate is longer."""
+LATE = 10
+"""Who runs past its own word is expected within a tenth of it."""
+MOST_LATE = 512
+"""So many of them are looked at, the last to be late first."""
 
 
 class Estimate(NamedTuple):
@@ -138,7 +139,8 @@ class Ends:
     def soonest(self, flavor: str, *, most: bool = False) -> Iterator[End]:
         """Expected ends of what runs there, the first one first. most: where nine of ten such runs have ended.
 
-        Who is past its median counts with what nine of ten took; past that, or past its owner's word, nothing is known.
+        Who is past its median counts with what nine of ten took, and who is past its owner's word with a tenth more;
+        past that nothing is known.
         """
         self._begin()
         now = self._world.now.timestamp()
@@ -192,7 +194,10 @@ class Ends:
         self, lot: Lot | None, known: Sequence[tuple[float, Key]], now: float, *, most: bool
     ) -> Iterator[Iterable[tuple[float, Key, Basis]]]:
         if lot is None:
-            yield [(at, key, Basis.ENDS) for at, key in known[bisect_right(known, (now,)) :]]
+            late = bisect_right(known, (nextafter(now, inf),))
+            yield [(at, key, Basis.ENDS) for at, key in known[late:]]
+            overdue = ((self._overdue(key), key, Basis.ENDS) for _, key in known[max(0, late - MOST_LATE) : late])
+            yield sorted((one for one in overdue if one[0] > now), key=lambda one: one[:2])
             return
         found = self.estimate(lot)
         if found is None:
@@ -203,6 +208,15 @@ class Ends:
         yield [(start + first, key, Basis.HISTORY) for start, key in known[late:]]
         yield [(start + longest, key, Basis.HISTORY) for start, key in known[over:late]]
 
+    def _overdue(self, key: Key) -> float:
+        """When it is over even if it takes somewhat longer; of work that anybody may end, its own end."""
+        run = self._world.run(key)
+        assert run is not None
+        end, said = declared_end(run), run.spec.runtime.expected_duration
+        if end is None or said is None or self._at[key][2] < end.timestamp():
+            return self._at[key][2]
+        return (end + min(said, LONGEST) / LATE).timestamp()
+
     def _place(self, run: Run) -> tuple[str, Lot | None, float] | None:
         """flavor, lot and the number that it is kept in order by."""
         status = run.status
@@ -210,8 +224,8 @@ class Ends:
             return None
         flavor, spec = run.spec.resources.flavor or "", run.spec
         ends = []
-        if spec.runtime.expected_duration is not None:
-            ends.append(status.started_at + min(spec.runtime.expected_duration, LONGEST))
+        if (end := declared_end(run)) is not None:
+            ends.append(end)
         if self._world.funded and status.funding.unfunded:
             ends.append(status.started_at + min_runtime_of(spec, self._world.settings.reclaim))
         if ends:

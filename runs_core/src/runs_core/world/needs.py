@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 import attrs
@@ -13,7 +13,7 @@ from runs_core.values.funding import Ask
 from runs_core.values.meta import Pairs
 from runs_core.values.need import Need, NodeFilter
 from runs_core.values.node import Domain
-from runs_core.values.run import RunSpec, Spread
+from runs_core.values.run import Run, RunSpec, Spread
 from runs_core.values.template import PodTemplate, Terms
 
 BARE = PodTemplate()
@@ -59,6 +59,16 @@ def narrowed(wanted: NodeFilter, selector: Pairs, fleet: FleetSettings) -> NodeF
         return wanted
     both = tuple(sorted({*wanted.selector, *selector}))
     return attrs.evolve(wanted, selector=both, by_default=_by_default(both, fleet))
+
+
+LONGEST = timedelta(days=3650)
+"""No estimate is longer."""
+
+
+def declared_end(run: Run) -> datetime | None:
+    """By the owner's own estimate; None: there is none, or it has not started."""
+    started, length = run.status.started_at, run.spec.runtime.expected_duration
+    return None if started is None or length is None else started + min(length, LONGEST)
 
 
 def min_runtime_of(spec: RunSpec, settings: ReclaimSettings) -> timedelta:

@@ -12,8 +12,10 @@ from runs_core.decide.standing import joined
 from runs_core.serve.views.plan import Plan
 from runs_core.values.decision import Held, Outcome, Step, Waits
 from runs_core.values.meta import Key
+from runs_core.values.reservation import Promise, Reservation, ReservationPhase
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Phase, Run
+from runs_core.world.needs import declared_end
 from runs_core.world.world import World
 
 
@@ -39,6 +41,29 @@ class Cut:
     gpus: int
     seed: str
     verified: bool | None
+
+
+@attrs.frozen(kw_only=True)
+class Promised:
+    """What one reservation told the run, and what became of it. reason, message: of its present phase."""
+
+    reservation: str
+    phase: ReservationPhase
+    reason: str
+    message: str
+    promises: tuple[Promise, ...]
+
+
+def promised_by(reservation: Reservation) -> Promised:
+    """As explain has it."""
+    status = reservation.status
+    return Promised(
+        reservation=reservation.meta.name,
+        phase=status.phase,
+        reason=status.reason,
+        message=status.message,
+        promises=status.promises,
+    )
 
 
 def last_cut(world: World, run: Run) -> Resolution | None:
@@ -72,7 +97,8 @@ class Explanation(Plan):
     """match: the narrowing of the fleet to what would do. blocked_by: runs that must succeed first.
 
     expected_end: when it would end if it ran as long as its owner expects; pending_gpus: wanted and not held.
-    cut: the last taking-back that it was cut by, or that was for it; None: none is kept.
+    cut: the last taking-back that it was cut by, or that was for it; None: none is kept. promised: by each of its
+    reservations that is kept, the first one first.
     """
 
     phase: Phase
@@ -83,6 +109,7 @@ class Explanation(Plan):
     expected_end: datetime | None = None
     pending_gpus: int = 0
     cut: Cut | None = None
+    promised: tuple[Promised, ...] = ()
 
 
 def explain(
@@ -93,6 +120,7 @@ def explain(
     said: Iterable[tuple[str, str]] = (),
     *,
     cut: Cut | None = None,
+    reservations: Iterable[Reservation] = (),
 ) -> Explanation:
     """outcome: what would be decided now; None for a run that has started or is over. said: (plugin, line)."""
     parts = {field.name: getattr(plan, field.name) for field in attrs.fields(Plan)}
@@ -106,13 +134,13 @@ def explain(
         expected_end=expected_end(run),
         pending_gpus=run.status.pending_gpus,
         cut=cut,
+        promised=tuple(map(promised_by, reservations)),
     )
 
 
 def expected_end(run: Run) -> datetime | None:
     """By the owner's own estimate; None without one, or where it does not run."""
-    started, length = run.status.started_at, run.spec.runtime.expected_duration
-    return started + length if started is not None and length is not None and not run.status.phase.terminal else None
+    return None if run.status.phase.terminal else declared_end(run)
 
 
 def _blockers(world: World, run: Run) -> tuple[Key, ...]:
