@@ -144,7 +144,7 @@ def test_loans_have_a_lender_and_a_borrower(runs: Runs) -> None:
     runs("cluster", "advance", "30m")
     loan = {
         "lender": "bank", "budget": "quota-of-bank", "envelope": "main", "borrower": "guest", "run": "default/train",
-        "gpus": 8, "since": "2026-01-05T08:30:00Z", "gpuHours": 4,
+        "gpus": 8, "since": "2026-01-05T08:30:00Z", "until": None, "gpuHours": 4,
     }  # fmt: skip
     assert told(runs, "loans") == {"items": [loan]}
     assert told(runs, "loans", "--lender", "bank", "--borrower", "guest") == {"items": [loan]}
@@ -154,6 +154,22 @@ def test_loans_have_a_lender_and_a_borrower(runs: Runs) -> None:
     assert runs("loans").output.splitlines()[1].split()[:5] == [
         "bank", "quota-of-bank/main", "guest", "default/train", "8"
     ]  # fmt: skip
+
+
+def test_a_loan_that_has_ended_is_told_where_the_past_is_asked_for(runs: Runs) -> None:
+    """8 GPUs from 8:00 to 8:30; the run is canceled then, and half an hour later only --since knows of it."""
+    runs("sponsors", "add", "train", "bank")
+    runs("cluster", "advance", "30m")
+    runs("cancel", "train")
+    runs("cluster", "advance", "30m")
+    assert told(runs, "loans") == {"items": []}
+    [loan] = told(runs, "loans", "--since", "1h")["items"]
+    assert (loan["lender"], loan["gpus"], loan["since"]) == ("bank", 8, "2026-01-05T08:00:00Z")
+    assert loan["until"] is not None
+    assert loan["until"].startswith("2026-01-05T08:30:")
+    assert loan["gpuHours"] == 4
+    assert loan["until"] in runs("loans", "--since", "1h").output
+    assert told(runs, "loans", "--since", "20m") == {"items": []}
 
 
 def test_a_list_of_sponsors_says_what_each_lends(runs: Runs) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import attrs
@@ -34,7 +34,10 @@ class Paid:
 
 @attrs.frozen(kw_only=True)
 class Loan:
-    """What one envelope lends to one run. lender, borrower: owners. gpu_seconds: lent so far."""
+    """What one envelope lends to one run. lender, borrower: owners. gpu_seconds: lent so far.
+
+    gpus: now, or when it ended. until: when it ended; None: it stands.
+    """
 
     lender: str
     payer: Payer
@@ -42,6 +45,7 @@ class Loan:
     run: Key
     gpus: int
     since: datetime
+    until: datetime | None
     gpu_seconds: int
 
 
@@ -75,37 +79,51 @@ def _order(place: Place, cls: Class = Class.OWNED) -> tuple[bool, str, str, int]
     return place[0] is None, place[0] or "", place[1] or "", list(Class).index(cls)
 
 
-def loans(held: Iterable[Held], owner_of: Callable[[str], str | None]) -> tuple[Loan, ...]:
+def loans(
+    held: Iterable[Held], owner_of: Callable[[str], str | None], ended_after: datetime | None = None
+) -> tuple[Loan, ...]:
     """Those that stand, by lender, envelope and run; what the run was lent there before counts too.
 
-    owner_of: the owner of a Budget; None: it is gone.
+    owner_of: the owner of a Budget; None: it is gone. ended_after: with those that ended later than that.
     """
     found: dict[tuple[Payer, str], list[Held]] = {}
     for one in held:
         if one.lease.spec.payer is not None:
             found.setdefault((one.lease.spec.payer, one.lease.spec.run_ref.uid), []).append(one)
     made = [_loan(payer, leases, owner_of(payer.budget) or payer.budget) for (payer, _), leases in found.items()]
-    return tuple(sorted((one for one in made if one is not None), key=_rank))
+    known = (one for one in made if one is not None)
+    return tuple(
+        sorted(
+            (one for one in known if one.until is None or (ended_after is not None and one.until > ended_after)),
+            key=_rank,
+        )
+    )
 
 
-def _loan(payer: Payer, leases: Iterable[Held], lender: str) -> Loan | None:
-    leases = list(leases)
+def _loan(payer: Payer, leases: Sequence[Held], lender: str) -> Loan | None:
+    """Of one run; None: none of it was ever lent."""
     stand = [one for one in leases if one.cls is Class.BORROWED and not one.lease.status.closed]
-    if not stand:
+    lent = [one for one in leases if one.used.borrowed]
+    ends = [one.lease.status.end for one in lent if one.lease.status.end is not None]
+    if not stand and not ends:
         return None
+    until = None if stand else max(ends)
+    part = stand or [one for one in lent if one.lease.status.end == until]
     return Loan(
         lender=lender,
         payer=payer,
-        borrower=stand[0].lease.spec.owner or "",
-        run=stand[0].lease.run,
-        gpus=sum(one.lease.gpus for one in stand),
-        since=min(one.lease.spec.start for one in stand),
+        borrower=part[0].lease.spec.owner or "",
+        run=part[0].lease.run,
+        gpus=sum(one.lease.gpus for one in part),
+        since=min(one.lease.spec.start for one in part),
+        until=until,
         gpu_seconds=sum(one.used.borrowed for one in leases),
     )
 
 
-def _rank(loan: Loan) -> tuple[str, str, str, Key]:
-    return loan.lender, loan.payer.budget, loan.payer.envelope, loan.run
+def _rank(loan: Loan) -> tuple[bool, str, str, str, Key]:
+    """Those that stand first."""
+    return loan.until is not None, loan.lender, loan.payer.budget, loan.payer.envelope, loan.run
 
 
 def hours(seconds: int) -> float:
