@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import permutations
 
-from runs_core.testing.builders import A_MONDAY
+import attrs
+
+from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world, seen
+from runs_core.values.classes import Split
 from runs_core.values.meta import Key
+from runs_core.values.run import Phase
+from runs_core.world.oracle import differences
 from runs_core.world.slack import Slack, Slacks
 
 X, Y = Key("research", "x"), Key("research", "y")
@@ -44,3 +50,18 @@ def test_what_is_gone_or_begins_anew_is_forgotten() -> None:
     slacks.put(Y, None, at(20))
     slacks.put(X, slack(60), at(20))
     assert (slacks.pass_to(at(45)), slacks.ripe("h100", at(45)), slacks.next_moment()) == ([], False, at(60))
+
+
+def test_whatever_is_heard_of_first_who_may_be_cut_is_known_by_the_nodes_that_it_is_on() -> None:
+    """A scheduler that begins hears of nodes, leases and runs in any order; the run names no flavor, and two exist."""
+    run = a_run("x", flavor=None, phase=Phase.RUNNING)
+    status = attrs.evolve(run.status, started_at=A_MONDAY, funding=Split(unfunded=8))
+    run = attrs.evolve(run, status=status)
+    things = (run, a_lease(run, {"n1": tuple(range(8))}), a_node("n1"), a_node("n2", flavor="b200"))
+    for order in permutations(things):
+        world = a_world()
+        world.funded = True
+        for thing in order:
+            world.apply(seen(thing))
+            assert differences(world) == []
+        assert [world.slack.takeable(flavor, at(24 * 60)) for flavor in ("b200", "h100")] == [set(), {run.key}]

@@ -222,7 +222,7 @@ class Ends:
         status = run.status
         if not status.phase.begun or status.phase.terminal or status.started_at is None:
             return None
-        flavor, spec = run.spec.resources.flavor or "", run.spec
+        flavor, spec = self._world.held_flavor(run), run.spec
         ends = []
         if (end := declared_end(run)) is not None:
             ends.append(end)

@@ -22,6 +22,8 @@ from runs_core.values.template import Requests
 from runs_core.world.filters import allows
 from runs_core.world.fleet import DomainFleet, FlavorFleet
 from runs_core.world.line import FUNDABLE, UNFUNDABLE, UNPAYABLE
+from runs_core.world.needs import min_runtime_of
+from runs_core.world.slack import Slack
 from runs_core.world.world import World
 
 Said = Mapping[str, object]
@@ -70,6 +72,7 @@ def kept(world: World) -> Said:
     said |= {f"users of claim {key}": sorted(users) for key, users in world.volumes.users.items()}
     said |= {f"owners of namespace {name}": tuple(world.owners(name)) for name in _namespaces(world)}
     said |= {f"dependents of run {key}": tuple(world.dependents(key)) for key in _upstreams(world)}
+    said |= {f"what run {key} holds unpaid": slack for key, slack in world.slack.all().items()}
     return said | _kept_line(world)
 
 
@@ -278,6 +281,19 @@ def _of_pods(pods: Sequence[Pod]) -> dict[str, object]:
     return {**of_run, **live, **{name: tuple(counts) for name, counts in tries.items()}}
 
 
+def _slack(world: World, run: Run) -> Slack | None:
+    """What it holds that its owner's quota does not pay for, where anybody keeps quotas."""
+    held, started = run.status.funding, run.status.started_at
+    if not world.funded or started is None or not (held.unfunded or held.shared):
+        return None
+    nodes = {node.name: node.flavor for node in world.nodes()}
+    leases = sorted((lease for lease in world.ledger.open.values() if lease.run == run.key), key=lambda one: one.key)
+    names = (slots.node for lease in leases for slots in lease.spec.slots)
+    known = (nodes[name] for name in names if name in nodes)
+    flavor = run.spec.resources.flavor or next(known, "")
+    return Slack(flavor, held.unfunded, held.shared, started + min_runtime_of(run.spec, world.settings.reclaim))
+
+
 def _of_runs(world: World) -> dict[str, object]:
     runs = world.runs()
     said: dict[str, object] = {}
@@ -294,6 +310,7 @@ def _of_runs(world: World) -> dict[str, object]:
             )
         }
         said[f"owners of namespace {name}"] = tuple(sorted(listing))
+    said |= {f"what run {run.key} holds unpaid": slack for run in runs if (slack := _slack(world, run)) is not None}
     users: defaultdict[Key, list[Key]] = defaultdict(list)
     for run in runs:
         for name in run.spec.template.claims if run.spec.template is not None else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
@@ -29,10 +30,9 @@ class Slacks:
         self._ripe: dict[str, set[Key]] = {}
         self._green: dict[str, list[tuple[datetime, Key]]] = {}
 
-    def flavor(self, key: Key) -> str | None:
-        """Of what this run is known to hold."""
-        known = self._of.get(key)
-        return known.flavor if known is not None else None
+    def all(self) -> Mapping[Key, Slack]:
+        """By run."""
+        return self._of
 
     def put(self, key: Key, slack: Slack | None, now: datetime) -> bool:
         """It now holds that; None: nothing of the kind. Whether more may be taken back by it than before."""

@@ -601,12 +601,20 @@ class World:
             self.touch(*dependents)
         self._touch(key)
 
+    def held_flavor(self, run: Run) -> str:
+        """Of the GPUs that it holds, as far as their nodes are known; empty: none of them is."""
+        if run.spec.resources.flavor is not None:
+            return run.spec.resources.flavor
+        nodes = (self.node(slots.node) for lease in self.leases_of(run.key) for slots in lease.spec.slots)
+        return next((node.flavor for node in nodes if isinstance(node, Node)), "")
+
     def _slacken(self, old: Run | None, run: Run | None) -> None:
+        """Anew whenever the run, its leases or their nodes change: they come in any order."""
         known = run or old
         assert known is not None
         slack, held = None, known.status.funding
         if run is not None and run.status.started_at is not None and (held.unfunded or held.shared):
-            flavor = self.slack.flavor(run.key) or run.spec.resources.flavor or self.sole_flavor() or ""
+            flavor = self.held_flavor(run)
             spared = run.status.started_at + min_runtime_of(run.spec, self.settings.reclaim)
             slack = Slack(flavor, held.unfunded, held.shared, spared)
         if self.slack.put(known.key, slack, self.now) and slack is not None and not self._supposed:
@@ -693,6 +701,10 @@ class World:
             self.touch(*sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}))
         if flavors is not None and flavors != self.flavors():
             self._flavors_changed()
+        if self.funded and not same:
+            for key in sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}):
+                if (run := self._runs.get(key)) is not None:
+                    self._slacken(run, run)
 
     def _flavors_changed(self) -> None:
         """A run that names none may mean another now, and Budgets say which of theirs nobody has."""
@@ -752,6 +764,8 @@ class World:
         for known in (old, lease):
             if known is not None:
                 self._touch(known.run)
+                if self.funded and (run := self._runs.get(known.run)) is not None:
+                    self._slacken(run, run)
         if old is not None and self._pledges:
             self._touch_bound({slots.node for slots in old.spec.slots})
         if self.line.entries:
