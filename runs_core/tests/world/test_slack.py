@@ -7,7 +7,7 @@ from itertools import permutations
 
 import attrs
 
-from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world, seen
+from runs_core.testing.builders import A_MONDAY, Thing, a_lease, a_node, a_run, a_world, seen
 from runs_core.values.classes import Split
 from runs_core.values.meta import Key
 from runs_core.values.run import Phase
@@ -57,7 +57,7 @@ def test_whatever_is_heard_of_first_who_may_be_cut_is_known_by_the_nodes_that_it
     run = a_run("x", flavor=None, phase=Phase.RUNNING)
     status = attrs.evolve(run.status, started_at=A_MONDAY, funding=Split(unfunded=8))
     run = attrs.evolve(run, status=status)
-    things = (run, a_lease(run, {"n1": tuple(range(8))}), a_node("n1"), a_node("n2", flavor="b200"))
+    things: tuple[Thing, ...] = (run, a_lease(run, {"n1": tuple(range(8))}), a_node("n1"), a_node("n2", flavor="b200"))
     for order in permutations(things):
         world = a_world()
         world.funded = True
