@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,9 @@ import attrs
 
 from runs_core.values.fields import Fact, Rule, field, rules
 from runs_core.values.meta import Pairs
+from runs_core.values.quantity import parse_duration
+
+NEVER = "Never"
 
 
 class Unbudgeted(StrEnum):
@@ -118,6 +122,48 @@ class ReservationSettings:
     )
 
 
+def _is_patience(text: str) -> bool:
+    try:
+        return text == NEVER or parse_duration(text) >= timedelta()
+    except ValueError:
+        return False
+
+
+@lru_cache
+def _patience(text: str) -> timedelta | None:
+    return None if text == NEVER else parse_duration(text)
+
+
+@rules(
+    Rule(
+        cel="self.default == 'Never' || duration(self.default) >= duration('0s')",
+        message="want a duration such as 1h, or Never",
+        field="default",
+        check=lambda patience: _is_patience(patience.default),
+    ),
+    Rule(
+        cel="self.owners.all(one, self.owners[one] == 'Never' || duration(self.owners[one]) >= duration('0s'))",
+        message="want a duration such as 1h, or Never, for each owner",
+        field="owners",
+        check=lambda patience: all(_is_patience(text) for _, text in patience.owners),
+    ),
+)
+@attrs.frozen(kw_only=True)
+class PatienceSettings:
+    """How long a run that is paid for by right waits before lots are drawn for it."""
+
+    default: str = field(Fact(doc="A duration, or Never."), default="1h")
+    owners: Pairs = field(Fact(doc="Of the runs of these owners, where it is another."), default=())
+
+    def of(self, owner: str | None) -> timedelta | None:
+        """None: never."""
+        text = self.default
+        for name, theirs in self.owners:
+            if name == owner:
+                text = theirs
+        return _patience(text)
+
+
 @attrs.frozen(kw_only=True)
 class AccountSettings:
     """How often a Budget's status is written while what it pays for changes."""
@@ -214,6 +260,10 @@ class Settings:
     reclaim: ReclaimSettings = field(Fact(doc="When GPUs may be taken back."), factory=ReclaimSettings)
     resolver: ResolverSettings = field(Fact(doc="Whom the lottery spares."), factory=ResolverSettings)
     reservations: ReservationSettings = field(Fact(doc="Who is promised a later start."), factory=ReservationSettings)
+    patience: PatienceSettings = field(
+        Fact(doc="How long a run that is paid for by right waits before lots are drawn for it."),
+        factory=PatienceSettings,
+    )
     accounts: AccountSettings = field(Fact(doc="How often the status of a Budget is written."), factory=AccountSettings)
     retention: RetentionSettings = field(Fact(doc="How long what is over stays readable."), factory=RetentionSettings)
     hooks: HookSettings = field(Fact(doc="How plugins are asked."), factory=HookSettings)

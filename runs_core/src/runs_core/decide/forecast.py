@@ -7,7 +7,7 @@ again, and only those that come free before it fits are looked at.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import attrs
@@ -15,8 +15,9 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.decide.cover import cover
 from runs_core.decide.paid import place_paid
+from runs_core.decide.patience import patient_until, ripening
 from runs_core.decide.place import fits_when_empty
-from runs_core.decide.slices import left, others, standing, why_not
+from runs_core.decide.slices import guests, is_due, left, others, standing, why_not
 from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
@@ -36,6 +37,8 @@ class Question:
     """Who wants to know. need: with its flavor named. said: who would pay; None: nobody keeps quotas.
 
     behind: whether it leaves those behind it in line what they were promised, as well as those before it.
+    patient: when its patience is over; None: no lots are drawn for it. tried: they were to be drawn for it by now, and
+    that came to nothing.
     """
 
     run: Run
@@ -43,6 +46,8 @@ class Question:
     fleet: FlavorFleet
     said: Cover | None
     behind: bool = False
+    patient: datetime | None = None
+    tried: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -61,10 +66,15 @@ class Forecast:
 def forecast(world: World, asked: Question, advice: Advice) -> Forecast | None:
     """None: nothing says when it will fit. Cost: the runs that end before it fits."""
     found = _Replay(world, asked, advice, most=False).first()
+    basis: Basis | None = None
+    if asked.patient is not None and (found is None or asked.patient < found[0]):
+        sooner = _Replay(world, asked, advice, most=False, patient=asked.patient).first()
+        if sooner is not None and (found is None or sooner[0] < found[0]):
+            found, basis = sooner, Basis.PATIENCE
     if found is None:
         return None
     at, placement, blockers = found
-    basis = _basis(world, asked, placement, blockers)
+    basis = basis or _basis(world, asked, placement, blockers)
     late = _Replay(world, asked, advice, most=True).first() if basis is Basis.HISTORY else found
     deficit = _deficit(world, asked)
     return Forecast(
@@ -91,21 +101,32 @@ def foresee(world: World, run: Run, advice: Advice) -> Forecast | None:
         return None
     known = world.promises.by_run.get(run.key)
     kept = known is None or not why_not(world, known)
-    return forecast(world, Question(run=run, need=need, fleet=fleet, said=said, behind=kept), advice)
+    patient = patient_until(world, run, need, said, advice)
+    tried = is_due(world, run.key)
+    asked = Question(run=run, need=need, fleet=fleet, said=said, behind=kept, patient=patient, tried=tried)
+    return forecast(world, asked, advice)
 
 
 class _Replay:
-    """moments: when something changes, and who is gone by then. gone: so many of them are emptied now."""
+    """moments: when something changes, and who is gone from then on; those of one time follow each other.
 
-    def __init__(self, world: World, asked: Question, advice: Advice, *, most: bool) -> None:
+    gone: so many of them are emptied now.
+    patient: from then on who may be taken from is gone as well; None: only who ends.
+    """
+
+    def __init__(
+        self, world: World, asked: Question, advice: Advice, *, most: bool, patient: datetime | None = None
+    ) -> None:
         self.world = world
         self.asked = asked
         self.advice = advice
         self.length = world.ends.length(asked.run)
         self.standing = standing(world, asked.run.key, behind=asked.behind)
-        self.moments: list[tuple[datetime, list[End]]] = []
+        self.moments: list[tuple[datetime, End | None]] = []
         self.gone: list[Sequence[Before]] = []
-        self._coming = self._upcoming(most=most)
+        self.sends_away = asked.said is not None and bool(asked.said.shares and advice.stages)
+        self._seen: set[Key] = set()
+        self._coming = self._upcoming(most=most, taken=self._taken(patient, advice) if patient is not None else ())
         self._left = MOST_ENDS
         self._freed = asked.fleet.free + asked.fleet.withheld
 
@@ -120,7 +141,11 @@ class _Replay:
             self._go_to(0)
 
     def _first(self) -> tuple[datetime, Placement, list[End]] | None:
-        low, high, step = 0, self._next(0), 1
+        low = 0
+        if self.asked.tried:
+            while (following := self._next(low)) is not None and self.moments[following - 1][0] <= self.world.now:
+                low = following
+        high, step = self._next(low), 1
         placement: Placement | None = None
         while high is not None and (placement := self._fits(high)) is None:
             low, step = high, 2 * step
@@ -135,11 +160,25 @@ class _Replay:
                 low = middle
         return self.moments[high - 1][0], placement, self._blockers(high, placement)
 
-    def _upcoming(self, *, most: bool) -> Iterator[tuple[datetime, End | None]]:
+    def _upcoming(self, *, most: bool, taken: Iterable[tuple[datetime, End]]) -> Iterator[tuple[datetime, End | None]]:
         world, name = self.world, self.asked.need.flavor
         ends = ((end.at, end) for end in world.ends.soonest(name, most=most) if end.run != self.asked.run.key)
         over = sorted(one.end for one in self.standing if one.end is not None and one.end > world.now)
-        return heapq.merge(ends, ((at, None) for at in over), key=lambda one: one[0])
+        return heapq.merge(ends, taken, self._sent_away(), ((at, None) for at in over), key=lambda one: one[0])
+
+    def _sent_away(self) -> Iterator[tuple[datetime, End]]:
+        """Who uses the places that it was promised is there until then at most, where anybody can be sent away."""
+        world, key = self.world, self.asked.run.key
+        known = world.promises.by_run.get(key)
+        if known is None or not self.sends_away or is_due(world, key):
+            return
+        at, basis = known.status.earliest_start, known.status.basis
+        if at is not None and basis is not None:
+            yield from ((at, End(at, guest, basis)) for guest in guests(world, key))
+
+    def _taken(self, patient: datetime, advice: Advice) -> Iterator[tuple[datetime, End]]:
+        asked = self.asked
+        return ((end.at, end) for end in ripening(self.world, asked.run, asked.need.flavor, patient, advice))
 
     def _next(self, at: int, step: int = 1) -> int | None:
         """So many moments further, and at least until so much is free as it wants; None: there are no more."""
@@ -151,13 +190,14 @@ class _Replay:
 
     def _more(self) -> bool:
         for when, end in self._coming:
-            if not self.moments or self.moments[-1][0] != when:
-                self.moments.append((when, []))
-            self._left -= 1
             if end is not None:
-                self.moments[-1][1].append(end)
+                if end.run in self._seen:
+                    continue  # it ends by itself, or was taken from, before
+                self._seen.add(end.run)
                 run = self.world.run(end.run)
                 self._freed += run.status.width if run is not None else 0
+            self.moments.append((when, end))
+            self._left -= 1
             return self._left >= 0
         return False
 
@@ -175,18 +215,18 @@ class _Replay:
         while len(self.gone) > moments:
             world.fleet.refill(self.gone.pop())
         while len(self.gone) < moments:
-            keys = [end.run for end in self.moments[len(self.gone)][1]]
-            leases = [lease for key in keys for lease in world.leases_of(key)]
-            pods = [pod for key in keys for pod in world.pods_of(key)]
+            end = self.moments[len(self.gone)][1]
+            leases = world.leases_of(end.run) if end is not None else ()
+            pods = world.pods_of(end.run) if end is not None else ()
             self.gone.append(world.fleet.empty(leases, pods))
 
     def _blockers(self, moments: int, placement: Placement) -> list[End]:
         nodes = {pod.node for group in placement.groups for pod in group.pods}
-        ends = (end for _, ends in self.moments[:moments] for end in ends)
         return [
             end
-            for end in ends
-            if any(slots.node in nodes for lease in self.world.leases_of(end.run) for slots in lease.spec.slots)
+            for _, end in self.moments[:moments]
+            if end is not None
+            and any(slots.node in nodes for lease in self.world.leases_of(end.run) for slots in lease.spec.slots)
         ]
 
 

@@ -14,8 +14,9 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch
 from runs_core.decide.forecast import Forecast, Question, forecast
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES
+from runs_core.decide.patience import patient_until
 from runs_core.decide.place import fits_when_empty
-from runs_core.decide.slices import rank_of, why_not
+from runs_core.decide.slices import is_due, leaves, rank_of, why_not
 from runs_core.decide.standing import stand
 from runs_core.values.decision import Decision, Moves, Outcome, Reserves
 from runs_core.values.effect import Effect, Emit, PutReservation, SetReservationStatus, SetRunStatus
@@ -43,7 +44,11 @@ FIRST = 8
 """So many of the line are told anew that they start earlier; those behind only if what they were told cannot be."""
 CLOCK = Key("", "promises")
 """No run: what is woken when promises are to be worked out anew."""
-RESTS = {Basis.ENDS: "by expected ends", Basis.HISTORY: "by how long such runs took"}
+RESTS = {
+    Basis.ENDS: "by expected ends",
+    Basis.HISTORY: "by how long such runs took",
+    Basis.PATIENCE: "by drawing lots for it",
+}
 
 
 def promise(world: World, advice: Advice, batch: Batch) -> None:
@@ -55,7 +60,7 @@ def promise(world: World, advice: Advice, batch: Batch) -> None:
     keys = set(world.promises.by_run)
     first: dict[str, Collection[Key]] = {}
     for flavor in world.flavors():
-        if world.ends.known(flavor):
+        if world.ends.known(flavor) or (world.funded and advice.stages):
             keys.update(_first(world, flavor, first))
     for at, key in enumerate(sorted(keys, key=lambda key: rank_of(world, key))):
         known = world.promises.by_run.get(key)
@@ -94,20 +99,29 @@ def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, 
     shaped = entry.shape.need if entry.shape.need.flavor else attrs.evolve(entry.shape.need, flavor=flavor)
     need, cover = shaped.as_wide(shaped.gpus), entry.queue.cover
     said = cover.of(need.gpus) if cover is not None else None
-    if known is None and not (world.ends.known(flavor) and _has_room(world, key, flavor, first)):
+    patient = patient_until(world, run, need, said, advice)
+    grounds = patient is not None or world.ends.known(flavor)
+    if known is None and not (grounds and _has_room(world, key, flavor, first)):
         return
     if not fits_when_empty(world.fleet, fleet, need):
         if known is not None:
             _take(world, batch, never_fits(world, known))
         return
-    kept = known is None or not why_not(world, known)
-    found = forecast(world, Question(run=run, need=need, fleet=fleet, said=said, behind=kept), advice)
+    kept, tried = known is None or not why_not(world, known), is_due(world, key)
+    asked = Question(run=run, need=need, fleet=fleet, said=said, behind=kept, patient=patient, tried=tried)
+    found = forecast(world, asked, advice)
     if found is None:
         return
     if known is None:
         _take(world, batch, _reserved(world, run, flavor, found))
     elif (decision := _moved(world, run, known, found)) is not None:
         _take(world, batch, decision)
+    else:
+        return
+    if found.at > world.now:
+        world.wake_at(found.at, key)
+    else:
+        world.touch(key)  # lots are drawn at once
 
 
 def _has_room(world: World, key: Key, flavor: str, first: dict[str, Collection[Key]]) -> bool:
@@ -135,7 +149,6 @@ def _reserved(world: World, run: Run, flavor: str, found: Forecast) -> Decision:
     message = told(found)
     status = _standing(ReservationStatus(message=message), found, (_promise(world, found),))
     made = Reservation(meta=meta, spec=spec, status=status)
-    world.wake_at(found.at, run.key)
     outcome = Reserves(reservation=meta.name, earliest_start=found.at, basis=found.basis, message=message)
     emit = Emit("Run", run.key, "Reserved", message, now)
     return _decision(run, outcome, PutReservation(made), SetRunStatus(_as_reserved(world, run, made)), emit)
@@ -159,7 +172,6 @@ def _moved(world: World, run: Run, known: Reservation, found: Forecast) -> Decis
     if stands == status:
         return None
     moved = attrs.evolve(known, status=stands)
-    world.wake_at(found.at, run.key)
     if found.at == before:
         return _decision(run, Moves(reason="PlacesMoved", message="other places are kept"), SetReservationStatus(moved))
     emit = Emit("Run", run.key, "PromiseMoved", message, world.now)
@@ -249,8 +261,7 @@ def _lapse(world: World, known: Reservation) -> datetime | None:
     for name in known.status.blocked_by:
         other = world.run(Key(*name.split("/", 1)))
         if other is not None and other.status.phase.begun and not other.status.phase.terminal:
-            end = world.ends.expected(other)
-            times.append(end.at if end is not None else world.now)
+            times.append(leaves(world, known, other) or world.now)
     return min(times) if min(times) > world.now else None
 
 

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from runs_core.decide.advice import Advice
+from runs_core.decide.victims import is_of_an_earlier_run
 from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
 from runs_core.values.quantity import format_time
-from runs_core.values.reservation import Reservation
+from runs_core.values.reservation import Basis, Reservation
 from runs_core.values.run import Run
 from runs_core.world.line import FUNDABLE, Order
 from runs_core.world.needs import min_runtime_of
@@ -93,6 +94,22 @@ def beside(
     return world.fleet.keeping(left(world, standing(world, run.key, behind=behind), world.now, length))
 
 
+def leaves(world: World, known: Reservation, other: Run | None) -> datetime | None:
+    """When a run that is in the way will have gone, by itself or because it may be taken from; None: nobody knows."""
+    at, run = known.status.earliest_start, world.run(known.run)
+    if other is None or run is None or at is None:
+        return None
+    end = world.ends.expected(other)
+    if end is not None and end.at <= at:
+        return end.at
+    if world.funded and at > world.now and (other.status.started_at or world.now) >= known.spec.at:
+        return at  # who uses another's places is sent away
+    until = world.quanta.until(other) if known.status.basis is Basis.PATIENCE else None
+    if until is not None and until <= at and not is_of_an_earlier_run(world, other, run):
+        return at
+    return end.at if end is not None else None
+
+
 def why_not(world: World, known: Reservation) -> str:
     """Why what was promised cannot be kept; empty: it can."""
     at = known.status.earliest_start or world.now
@@ -106,12 +123,11 @@ def why_not(world: World, known: Reservation) -> str:
         for lease in world.ledger.by_node.get(place.node, {}).values():
             if not any(slots.node == place.node and slots.mask & mask for slots in lease.spec.slots):
                 continue
-            other = world.run(lease.run)
-            end = world.ends.expected(other) if other is not None else None
+            end = leaves(world, known, world.run(lease.run))
             if end is None:
                 return f"{lease.run} runs longer than was expected"
-            if end.at > at:
-                return f"{lease.run} is expected to run until {format_time(end.at)}"
+            if end > at:
+                return f"{lease.run} is expected to run until {format_time(end)}"
     return f"it could not start at {format_time(at)}" if at <= world.now else ""
 
 
@@ -123,9 +139,15 @@ def is_due(world: World, key: Key) -> bool:
 
 
 def overdue(world: World, key: Key) -> Iterator[Key]:
-    """Runs that started in its places after they were promised to it, and are there though its time has come."""
+    """Its guests that are there though its time has come."""
+    if is_due(world, key):
+        yield from guests(world, key)
+
+
+def guests(world: World, key: Key) -> Iterator[Key]:
+    """Runs that started in its places after they were promised to it, sorted."""
     reservation = world.promises.by_run.get(key)
-    if reservation is None or not is_due(world, key):
+    if reservation is None:
         return
     found = set()
     for node, mask in world.promises.kept[key].items():

@@ -77,7 +77,7 @@ def hunted(world: World, hunt: Hunt, advice: Advice) -> Victims:
             if run is None or not run.status.phase.begun or run.status.ending is not None:
                 continue
             if hunt.run is not None and (
-                run.key == hunt.run.key or (stage is LOTTERY and _before(world, run, hunt.run))
+                run.key == hunt.run.key or (stage is LOTTERY and is_of_an_earlier_run(world, run, hunt.run))
             ):
                 continue
             if not (leases := tuple(leases_with(world, unit))):
@@ -107,7 +107,7 @@ def _stops(unit: Unit) -> Unit:
     return Unit(unit.run)
 
 
-def _before(world: World, run: Run, to: Run) -> bool:
+def is_of_an_earlier_run(world: World, run: Run, to: Run) -> bool:
     """Whether it is of the same owner, and was admitted before: nobody is cut for their own later run."""
     owner = world.owner(to)
     if owner is None or world.owner(run) != owner:

@@ -23,6 +23,7 @@ class Basis(StrEnum):
 
     ENDS = "Ends"
     HISTORY = "History"
+    PATIENCE = "Patience"
 
 
 class ShortOf(StrEnum):
@@ -50,7 +51,9 @@ class Promise:
     """One forecast, and once the run has started, how far off it was. Times in UTC."""
 
     at: datetime = field(Fact(doc="When it was made."))
-    basis: Basis = field(Fact(doc="Ends: of declared ends. History: of how long such runs took."))
+    basis: Basis = field(
+        Fact(doc="Ends: declared ends. History: how long such runs took. Patience: lots that are drawn for it.")
+    )
     earliest_start: datetime = field(Fact(doc="When the run was to start."))
     cause: str = field(Fact(doc="Why it took the place of the one before."), default="")
     error_seconds: int | None = field(

@@ -35,6 +35,7 @@ from runs_core.world.ledger import Ledger, entry, fold
 from runs_core.world.line import Line, Order
 from runs_core.world.needs import BARE, ask_of, min_runtime_of, need_of
 from runs_core.world.promises import Promised, Promises
+from runs_core.world.quanta import Quanta
 from runs_core.world.resolutions import Kept, Resolutions
 from runs_core.world.slack import Slack, Slacks
 from runs_core.world.view import Index
@@ -111,6 +112,7 @@ class World:
         self._audits = Resolutions()
         self.promises = Promises()
         self.ends = Ends(self)
+        self.quanta = Quanta(self)
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
         self.touched_nodes: set[str] = set()
@@ -596,6 +598,8 @@ class World:
             self._unpaid_moved.add(key)
         if self.funded:
             self._slacken(old, run)
+            if self.quanta.active:
+                self.quanta.replace(key, run)
         moved = old is None or run is None or old.status.phase is not run.status.phase
         if moved and (dependents := self._dependents.get(key)) is not None:
             self.touch(*dependents)
