@@ -39,3 +39,15 @@ def test_who_finds_no_room_is_told_when_it_starts_and_starts_then() -> None:
     assert (stage.phase("second"), stage.run("second").status.reservation) == (Phase.RESERVED, found.meta.name)
     stage.advance(minutes=61)
     assert minutes(stage, "second") == 60
+
+
+def test_who_was_promised_a_time_is_asked_then_though_somebody_it_waits_for_is_late() -> None:
+    late, long = declared(a_run("late"), 10, really=500), declared(a_run("long"), 60)
+    stage = Harness(a_node("n1"), a_node("n2"), late, long, oracles=True)
+    stage.settle()
+    stage.submit(declared(a_run("wide", gpus=16), 30))
+    stage.advance(minutes=15)
+    stage.restart()
+    stage.settle()
+    assert promised(stage, "wide").status.earliest_start == A_MONDAY + timedelta(minutes=60)
+    assert (A_MONDAY + timedelta(minutes=60), stage.run("wide").key) in stage.world.deadlines()

@@ -244,11 +244,11 @@ def keep(world: World, key: Key, run: Run | None) -> Decision | None:
 
 def _standing_still(world: World, run: Run, known: Reservation) -> Decision | None:
     """It goes on. Its time, if it has come without a start, is to be told anew; and its run says that it stands."""
-    lapse = _lapse(world, known)
+    lapse, start = _lapse(world, known), known.status.earliest_start
     if lapse is None:
         world.promises.stirred = True
-    else:
-        world.wake_at(lapse, run.key)
+    if (wake := lapse or start) is not None and wake > world.now:
+        world.wake_at(wake, run.key)  # also where it may be promised something else: that may be found to stand
     if known.status.phase is ReservationPhase.PENDING and run.status.phase is Phase.QUEUED:
         stands = _as_reserved(world, run, known)
         return _decision(run, Moves(reason="Reserved", message=known.status.message), SetRunStatus(stands))

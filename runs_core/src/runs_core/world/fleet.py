@@ -550,6 +550,16 @@ class Fleet:
             for requests in short:
                 short[requests] &= ~(1 << state.bit)
 
+    def counts_of_freed(self) -> Sequence[tuple[FlavorFleet, int]]:
+        """What `nothing_freed` goes back to."""
+        return [(flavor, flavor.freed) for flavor in self.flavors.values()]
+
+    def nothing_freed(self, counts: Sequence[tuple[FlavorFleet, int]]) -> None:
+        """What came free since was only a what-if, and is taken again."""
+        for flavor, freed in counts:
+            self.freed -= flavor.freed - freed
+            flavor.freed = freed
+
     def _offers_more(self, flavor: FlavorFleet, domain: DomainFleet) -> None:
         flavor.freed += 1
         flavor.move(domain)

@@ -440,6 +440,7 @@ class World:
         """
         undo: list[c.Change] = []
         head, indexes = self.ledger.head, self._indexes
+        freed, stirred = self.fleet.counts_of_freed(), self.promises.stirred
         if not self._supposed:
             self._suppose(begins=True)
         self._supposed += 1
@@ -454,6 +455,8 @@ class World:
             for inverse in reversed(undo):
                 self.revert(inverse)
             self.ledger.head = head
+            self.fleet.nothing_freed(freed)
+            self.promises.stirred = stirred
             self._indexes = indexes
             self._supposed -= 1
             if not self._supposed:
