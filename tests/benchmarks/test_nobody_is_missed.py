@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from benchmarks.plugged import a_player
@@ -35,27 +36,50 @@ def missed(player: Player) -> tuple[list[Key], int]:
     return found, looked
 
 
-def history(monkeypatch: pytest.MonkeyPatch, bound: Bound) -> tuple[list[Key], int, int]:
-    """Two hours of a busy fleet: who was missed at its rests, how many were looked at, how often GPUs were taken."""
+REAL = {name: getattr(taking, name) for name in ("_might", "_fits_without")}
+
+
+def history(monkeypatch: pytest.MonkeyPatch, **bounds: Bound) -> tuple[list[Key], int, int]:
+    """Two hours of a busy fleet: who was missed at its rests, how many were looked at, how often GPUs were taken.
+
+    bounds: other than the real ones.
+    """
     player = a_player(100, plugins=True, many=20)
     found: list[Key] = []
     looked = 0
     for _ in range(110):
-        monkeypatch.setattr(taking, "_might", bound)
+        for name, bound in (REAL | bounds).items():
+            monkeypatch.setattr(taking, name, bound)
         player.play(1)
-        monkeypatch.setattr(taking, "_might", lambda *_: True)
+        for name in REAL:
+            monkeypatch.setattr(taking, name, lambda *_: True)
         late, some = missed(player)
         found, looked = found + late, looked + some
     return found, looked, player.kinds["Reclaims"]
 
 
 def test_nobody_waits_who_could_be_given_what_nobody_pays_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, looked, taken = history(monkeypatch, taking._might)
+    found, looked, taken = history(monkeypatch)
     assert found == []
     assert looked > 20
     assert taken > 10
 
 
-def test_a_bound_that_is_too_narrow_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, _, _ = history(monkeypatch, lambda *_: False)
+@pytest.mark.parametrize("name", sorted(REAL))
+def test_a_bound_that_is_too_narrow_is_found_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _, _ = history(monkeypatch, **{name: lambda *_: False})
     assert found
+
+
+def test_a_scope_is_worked_out_only_for_who_would_find_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    work_out, worked_out = taking.work_out, []
+
+    def counting(*asked: Any) -> object:
+        worked_out.append(asked)
+        return work_out(*asked)
+
+    monkeypatch.setattr(taking, "work_out", counting)
+    player = a_player(100, plugins=True, many=20)
+    player.play(150)
+    assert player.kinds["Reclaims"] > 40
+    assert len(worked_out) < 1.5 * player.kinds["Reclaims"]

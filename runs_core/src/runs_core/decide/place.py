@@ -264,6 +264,11 @@ def place(
     return trial.run()
 
 
+def fits(fleet: Fleet, flavor: FlavorFleet, need: Need) -> bool:
+    """Whether `place` finds a plan, whatever plugins score."""
+    return flavor.pods(need.gpus_per_pod) >= need.pods and Trial(fleet, flavor, need).chunks() is not None
+
+
 def fits_when_empty(fleet: Fleet, flavor: FlavorFleet, need: Need) -> bool:
     """Whether the present fleet could take it if nothing ran.
 

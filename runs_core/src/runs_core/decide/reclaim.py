@@ -14,7 +14,7 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.draw import Stream
 from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.paid import filters
-from runs_core.decide.place import place
+from runs_core.decide.place import fits, place
 from runs_core.decide.release import Cause, release
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.decide.scope import candidate_of, scope_of, wanted_of
@@ -29,6 +29,7 @@ from runs_core.values.funding import Cover, Pledge, Stage, Unit
 from runs_core.values.lease import Closed, Lease
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
+from runs_core.values.pod import Pod
 from runs_core.values.quantity import counted
 from runs_core.values.resolution import Beneficiary, Candidate, Cut, Pool, Resolution, ScopeNode, Trigger
 from runs_core.values.run import OnLoss, Phase, Run
@@ -67,6 +68,8 @@ def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]
     found = victims(world, asked, advice)
     if found.spared:
         world.wake_at(min(until for until, _ in found.spared), run.key)
+    if not _fits_without(world, fleet, need, found.units):
+        return ()  # who makes room among all of them makes room among some of them no better
     for domains in scopes(world, fleet, need, leases_of(found.units)):
         nodes = scope_of(domains, need)
         question = _question(world, run, need, nodes)
@@ -103,6 +106,19 @@ def place_without(
     here = {domain.key for domain in domains}  # what a cut frees elsewhere is no part of what is recomputed
     with world.supposing(_without(world, taken), heard=advice.scoring):
         return place(world.fleet, asked.fleet, need, advice=advice, view=world, within=here)
+
+
+def _fits_without(world: World, fleet: FlavorFleet, need: Need, units: Sequence[Victim]) -> bool:
+    """Whether there were room if all of them had gone. O(what they hold).
+
+    A scope is worked out by the node, and knows nothing of places that are promised to others.
+    """
+    pods = (pod for unit in {victim.unit: None for victim in units} for pod in _pods_with(world, unit))
+    before = world.fleet.empty(leases_of(units), pods)
+    try:
+        return fits(world.fleet, fleet, need)
+    finally:
+        world.fleet.refill(before)
 
 
 def victims(world: World, asked: Claimant, advice: Advice) -> Victims:
@@ -250,11 +266,16 @@ def _question(world: World, run: Run, need: Need, nodes: Sequence[ScopeNode]) ->
 def _without(world: World, taken: Taken) -> Iterator[Change]:
     """The world once they are gone."""
     for unit, _ in taken.cuts:
-        for pod in world.pods_of(unit.run):
-            if unit.group is None or (pod.rank is not None and pod.rank.group == unit.group):
-                yield PodGone(pod.key)
+        yield from (PodGone(pod.key) for pod in _pods_with(world, Unit(unit.run, unit.group)))
         for lease in leases_with(world, Unit(unit.run, unit.group)):
             yield LeaseGone(lease.key)
+
+
+def _pods_with(world: World, unit: Unit) -> Iterator[Pod]:
+    """That stop with it."""
+    for pod in world.pods_of(unit.run):
+        if unit.group is None or (pod.rank is not None and pod.rank.group == unit.group):
+            yield pod
 
 
 def _beneficiary(world: World, run: Run, resolution: Resolution, placement: Placement) -> Decision:
