@@ -74,7 +74,7 @@ def test_a_bound_that_is_too_narrow_is_found_out(name: str, monkeypatch: pytest.
 def test_a_scope_is_worked_out_only_for_who_would_find_room(monkeypatch: pytest.MonkeyPatch) -> None:
     work_out, worked_out = taking.work_out, []
 
-    def counting(*asked: Any) -> object:
+    def counting(*asked: Any) -> object:  # noqa: ANN401 - whatever it is asked
         worked_out.append(asked)
         return work_out(*asked)
 

@@ -25,6 +25,8 @@ from runs_core.values.run import Phase, Run
 from runs_core.world.world import World
 
 MOST_PASSES = 10_000
+MOST_TURNS = 100
+"""Decisions of one cycle for each run that there is, on average, before it is given up."""
 
 
 def cycle(world: World, advice: Advice, clock: Clock) -> Batch:
@@ -49,6 +51,7 @@ def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Ke
     fresh: dict[Key, float] = {}
     due: set[Key] = set()
     queue: list[Key] = []
+    most = len(batch.decisions) + MOST_TURNS * (world.run_count() + len(world.touched))
     while world.touched or queue:
         if not queue and len(world.touched) == 1:  # as most often: one pod or one arrival is heard of
             key = world.touched.pop()
@@ -71,6 +74,8 @@ def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Ke
             batch.take(stamped(world, decision, advice) if world.funded else decision, {"attend": seconds})
             if is_at_rest(decision):
                 world.touched.discard(key)
+            if len(batch.decisions) > most:
+                raise RunsError(f"decisions do not settle after {len(batch.decisions)}, the last about {key}")
         elif key in world.line.entries:
             fresh[key] = seconds
     return fresh

@@ -155,6 +155,9 @@ class World:
         """All runs, by key."""
         return [self._runs[key] for key in sorted(self._runs)]
 
+    def run_count(self) -> int:
+        return len(self._runs)
+
     def node(self, name: str) -> Node | MalformedNode | None:
         state = self.fleet.states.get(name)
         return (state.node if state else None) or self.fleet.malformed.get(name)
