@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from benchmarks.plugged import a_player
 from benchmarks.workload import Player
 
 from runs_core.decide import reclaim as taking
+from runs_core.decide import resolve, waiting
 from runs_core.decide.cover import cover
+from runs_core.decide.reach import Reach
 from runs_core.decide.waiting import find_flavor
 from runs_core.values.meta import Key
-from runs_core.world.line import FUNDABLE
+from runs_core.values.record import Record
+from runs_core.world.line import FUNDABLE, Entry, Line
+from runs_core.world.slack import Slacks
 
 Bound = Callable[..., bool]
 
@@ -72,14 +75,58 @@ def test_a_bound_that_is_too_narrow_is_found_out(name: str, monkeypatch: pytest.
 
 
 def test_a_scope_is_worked_out_only_for_who_would_find_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    work_out, worked_out = taking.work_out, []
+    worked_out = []
 
-    def counting(*asked: Any) -> object:  # noqa: ANN401 - whatever it is asked
+    def counting(*asked: object) -> object:
         worked_out.append(asked)
-        return work_out(*asked)
+        return resolve.work_out(*asked)  # type: ignore[arg-type]  # handed on as it came
 
     monkeypatch.setattr(taking, "work_out", counting)
     player = a_player(100, plugins=True, many=20)
     player.play(150)
     assert player.kinds["Reclaims"] > 40
     assert len(worked_out) < 1.5 * player.kinds["Reclaims"]
+
+
+# -- who is asked in vain ---------------------------------------------------------------------------------------------
+
+
+def records() -> list[Record]:
+    """Of the same hours of a busy fleet each time."""
+    player, told = a_player(60, plugins=True, many=10), list[Record]()
+    player.loop.tell(told.append)
+    player.play(120)
+    return told
+
+
+def test_to_ask_everybody_in_vain_changes_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_vain, spared = waiting.Turn._in_vain, list[bool]()
+
+    def noted(turn: waiting.Turn, key: Key, entry: Entry) -> bool:
+        spared.append(in_vain(turn, key, entry))
+        return spared[-1]
+
+    monkeypatch.setattr(waiting.Turn, "_in_vain", noted)
+    found = records()
+    assert sum(spared) > 50
+    monkeypatch.setattr(waiting.Turn, "_in_vain", lambda *_: False)
+    assert records() == found
+
+
+def test_a_reach_that_is_too_short_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = records()
+    monkeypatch.setattr(Reach, "holds", lambda *_: False)
+    assert records() != found
+
+
+def test_who_is_taken_to_be_paid_for_still_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = records()
+    monkeypatch.setattr(Line, "stands", lambda _, queue: not queue.stale)
+    assert records() != found
+
+
+def test_what_may_be_taken_back_is_counted_anew_whenever_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = records()
+    monkeypatch.setattr(Slacks, "stir", lambda *_: None)
+    monkeypatch.setattr(Slacks, "moved", property(lambda _: 0, lambda *_: None), raising=False)
+    assert records() != found
