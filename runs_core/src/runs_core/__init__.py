@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from runs_core.values.funding import Pledge as Pledge
     from runs_core.values.funding import Share as Share
     from runs_core.values.funding import Stage as Stage
+    from runs_core.values.funding import Takes as Takes
     from runs_core.values.funding import Unit as Unit
     from runs_core.values.lease import Closed as Closed
     from runs_core.values.lease import Lease as Lease
@@ -127,7 +128,7 @@ _HOME = {
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
     "values.demand": "Demand",
     "values.fields": "Fact Rule fact_of field rules",
-    "values.funding": "Account Ask Cap Cover Gives Look Offer Offers Pledge Share Stage Unit",
+    "values.funding": "Account Ask Cap Cover Gives Look Offer Offers Pledge Share Stage Takes Unit",
     "values.lease": "Closed Lease LeaseSpec NodeSlots Opened Payer Role RunRef",
     "values.meta": "Key Meta Pairs",
     "values.need": "Need NodeFilter",

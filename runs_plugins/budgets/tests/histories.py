@@ -43,6 +43,7 @@ from runs_core import (
     RunSpec,
     RunStatus,
     Share,
+    Takes,
     Tier,
     TimePassed,
 )
@@ -152,7 +153,7 @@ class Stage:
         self.chronicle = Chronicle()
         self.runs: dict[Key, Run] = {}
         self.budgets: dict[str, Budget] = {}
-        self.told: list[Key | Payer | Gives] = []
+        self.told: list[Key | Payer | Gives | Takes] = []
         self.tell(TimePassed(BEGIN))
         for name in self.names:
             self.tell(BudgetSeen(a_budget(name, OWNERS[self.names.index(name)], quota(rng, "", BEGIN))))

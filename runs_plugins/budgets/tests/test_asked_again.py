@@ -11,7 +11,7 @@ import pytest
 from runs_budgets import plugin
 from runs_budgets.books import Books
 from runs_budgets.sections import AggregateCap, Envelope, Lending, Quota, Terms
-from runs_core import Gives, Key, Payer
+from runs_core import Ask, Gives, Key, Payer, Takes
 from runs_core.decide.cover import cover
 from runs_core.testing.builders import a_budget, a_node, a_run
 from runs_core.testing.harness import Harness, lasting
@@ -31,8 +31,10 @@ BUDGETS = (
 )
 
 
-def a_stage() -> Harness:
-    return Harness(*(a_node(f"n{at}", gpus=8) for at in range(6)), *BUDGETS, plugins={"budgets": plugin}, oracles=True)
+def a_stage(nodes: int = 6) -> Harness:
+    return Harness(
+        *(a_node(f"n{at}", gpus=8) for at in range(nodes)), *BUDGETS, plugins={"budgets": plugin}, oracles=True
+    )
 
 
 def wrong(stage: Harness) -> tuple[int, list[str]]:
@@ -47,9 +49,21 @@ def wrong(stage: Harness) -> tuple[int, list[str]]:
     return looked, found
 
 
-def play(seed: int) -> int:
-    """A history, in which nobody waits for quota that is there. How many queues were found waiting."""
-    rng, stage, total = random.Random(seed), a_stage(), 0
+def outdated(stage: Harness) -> tuple[int, list[str]]:
+    """Of the queues that wait for room and are said to be paid for still: how many, and whom others would pay for."""
+    world, found, looked = stage.world, [], 0
+    for shape in world.line.shapes.values():
+        for ask, queue in shape.queues.items():
+            if ask is not None and queue.band == FUNDABLE and queue.cover is not None and world.line.stands(queue):
+                looked += 1
+                if cover(world, stage.loop.advice, ask).shares != queue.cover.shares:
+                    found.append(f"{ask.owner} asks for {ask.gpus} by {ask.unit}")
+    return looked, found
+
+
+def play(seed: int, nodes: int = 6, judge: Callable[[Harness], tuple[int, list[str]]] = wrong) -> int:
+    """A history, in which the judge finds nobody. How many queues it looked at."""
+    rng, stage, total = random.Random(seed), a_stage(nodes), 0
     for number in range(60):
         unit = rng.choice((1, 1, 2, 4))
         run = a_run(
@@ -61,7 +75,7 @@ def play(seed: int) -> int:
         )
         stage.submit(lasting(run, timedelta(minutes=rng.randint(1, 40))))
         stage.advance(minutes=rng.choice((0, 1, 3)))
-        looked, found = wrong(stage)
+        looked, found = judge(stage)
         total += looked
         assert not found, found
     return total
@@ -86,10 +100,10 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return spared
 
 
-def found_by(seeds: int = 10) -> bool:
+def found_by(seeds: int = 10, nodes: int = 6, judge: Callable[[Harness], tuple[int, list[str]]] = wrong) -> bool:
     for seed in range(seeds):
         try:
-            play(seed)
+            play(seed, nodes, judge)
         except AssertionError:
             return True
     return False
@@ -98,7 +112,7 @@ def found_by(seeds: int = 10) -> bool:
 def test_an_index_that_tells_of_too_little_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     told = Books.told
 
-    def understated(self: Books) -> list[Key | Payer | Gives]:
+    def understated(self: Books) -> list[Key | Payer | Gives | Takes]:
         return [Gives(one.payer, one.gpus // 2) if isinstance(one, Gives) else one for one in told(self)]
 
     monkeypatch.setattr(Books, "told", understated)
@@ -116,3 +130,23 @@ def test_a_line_that_forgets_what_it_was_told_is_found(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Queue, "hopeless", property(by_the_last_answer))
     assert found_by()
+
+
+def test_who_is_paid_for_is_not_asked_again_as_long_as_the_same_would_pay() -> None:
+    assert sum(play(seed, 2, outdated) for seed in range(6)) > 100
+
+
+def test_an_index_that_does_not_tell_of_all_that_is_taken_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Books.told
+    monkeypatch.setattr(Books, "told", lambda self: [one for one in told(self) if not isinstance(one, Takes)])
+    assert found_by(nodes=2, judge=outdated)
+
+
+def test_what_time_alone_takes_is_not_told() -> None:
+    stage = a_stage()
+    stage.settle()
+    ask = Ask(owner="speech", flavor="h100", gpus=20)
+    told = {
+        offer.payer.budget: offer.told for offer in stage.loop.advice.offers(ask, stage.world, stage.world.now).offers
+    }
+    assert told == {"speech": False, "org": True, "vision": True}

@@ -37,8 +37,32 @@ class Piece(NamedTuple):
 
 def cover(world: World, advice: Advice, ask: Ask, pieces: Sequence[Piece] = ()) -> Cover:
     """Who would pay for it now. pieces: what it already holds, in order; none: nothing."""
+    return filled(world, offered(world, advice, ask), ask, pieces)
+
+
+def offered(world: World, advice: Advice, ask: Ask) -> Offers:
+    """What every plugin says that envelopes have and give."""
     flavor = ask.flavor or world.sole_flavor() or ""
-    offers = advice.offers(attrs.evolve(ask, flavor=flavor) if flavor != ask.flavor else ask, world, world.now)
+    return advice.offers(attrs.evolve(ask, flavor=flavor) if flavor != ask.flavor else ask, world, world.now)
+
+
+def spare(offers: Offers, found: Cover) -> Mapping[Payer, int] | None:
+    """By payer, how much less it could give without anything being paid for otherwise; None: that is not told.
+
+    What pays behind a bound of several offers, or only in some places, is not followed that far.
+    """
+    left: dict[Payer, int] = {}
+    for offer, look in zip(offers.offers, found.looks, strict=True):
+        if not look.gave:
+            continue
+        if not offer.told or offer.caps or offer.selector or offer.payer in left:
+            return None
+        left[offer.payer] = offer.gpus - look.gave
+    return left
+
+
+def filled(world: World, offers: Offers, ask: Ask, pieces: Sequence[Piece] = ()) -> Cover:
+    """What follows from that for this gang."""
     fleet = world.settings.fleet
     found = fill(offers, ask, pieces or (Piece(ask.gpus),), fleet)
     if not found.left or ask.demand is None:

@@ -9,7 +9,7 @@ import attrs
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
-from runs_core.decide.cover import cover
+from runs_core.decide.cover import cover, filled, offered, spare
 from runs_core.decide.hold import hold, holds
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES, no_flavor, no_place
 from runs_core.decide.paid import filters, place_paid, place_widest
@@ -17,6 +17,7 @@ from runs_core.decide.paying import cover_held, repay, stamped
 from runs_core.decide.place import fits_when_empty, place
 from runs_core.decide.promise import look, never_fits, promise, unfundable
 from runs_core.decide.quota import OUT_OF_QUOTA, beside_quota
+from runs_core.decide.reach import Reach
 from runs_core.decide.reclaim import Claimant, reclaim
 from runs_core.decide.slices import beside, is_due
 from runs_core.decide.standing import joined, stand
@@ -58,6 +59,7 @@ class Turn:
         self.queue: list[tuple[int, Order, Key]] = []
         self.asked: set[Key] = set()
         self.covered: dict[Queue, int] = {}
+        self.reach: tuple[int, Reach] | None = None
 
     def take(self, fresh: dict[Key, float]) -> None:
         """Ask whoever has something to hear."""
@@ -124,7 +126,9 @@ class Turn:
         if self.covered.get(queue) == made:
             return
         assert queue.ask is not None
-        self.world.line.covered(queue, cover(self.world, self.advice, queue.ask))
+        offers = offered(self.world, self.advice, queue.ask)
+        found = filled(self.world, offers, queue.ask)
+        self.world.line.covered(queue, found, spare(offers, found))
         self.covered[queue] = made
 
     def _unpaid(self, key: Key) -> None:
@@ -149,8 +153,32 @@ class Turn:
 
     # -- who waits --------------------------------------------------------------------------------------------------
 
+    def _in_vain(self, key: Key, entry: Entry) -> bool:
+        """Whether asking it again would come to nothing, and tell nothing: the same would pay, and nothing is near.
+
+        A test plays the same with and without it: `test_nobody_is_missed.py`.
+        """
+        world, queue, need = self.world, entry.queue, entry.shape.need
+        if queue.stale or key in self.fresh or queue.band == UNPAYABLE or need.demand is not None:
+            return False
+        if queue.band == FUNDABLE:
+            if not world.line.stands(queue) or is_due(world, key):
+                return False
+        elif key in world.promises.by_run:
+            return False
+        found = find_flavor(world, need)
+        if found is None or _says_otherwise(world, key, queue):
+            return False
+        made = len(self.batch.decisions)
+        if self.reach is None or self.reach[0] != made:
+            self.reach = made, Reach(world)
+        return not self.reach[1].holds(need, *found, queue.own if queue.band == FUNDABLE else frozenset())
+
     def _waiting(self, key: Key, entry: Entry, band: int) -> None:
         world, queue = self.world, entry.queue
+        if world.funded and self._in_vain(key, entry):
+            self.asked.add(key)
+            return
         if world.funded and (queue.stale or band == FUNDABLE):
             self._cover(queue)
         if queue.band != band:

@@ -15,7 +15,7 @@ from numbers import Real
 from runs_core.decide.advice import Rank
 from runs_core.values.decision import Hold
 from runs_core.values.demand import Demand
-from runs_core.values.funding import Gives, Told
+from runs_core.values.funding import Gives, Takes, Told
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.quantity import counted
@@ -148,8 +148,8 @@ def keys(answer: object) -> Sequence[Told]:
         raise Unfit(f"got {kind_of(answer)}, want the keys of runs")
     found = tuple(islice(answer, MOST_KEYS))
     for key in found:
-        if not isinstance(key, (Key, Payer, Gives)):
-            raise Unfit(f"got {shown(key)}, want the Key of a run, a Payer, or Gives")
+        if not isinstance(key, (Key, Payer, Gives, Takes)):
+            raise Unfit(f"got {shown(key)}, want the Key of a run, a Payer, Gives, or Takes")
     return found
 
 

@@ -87,7 +87,9 @@ def runs_index(view: View, settings: object) -> Index:
     world takes it up, and returns the keys of the runs whose hold or class may change by it, and the Payers (envelopes)
     that may now give more than before. In place of a Payer, `Gives(payer, gpus)` says by how many GPUs at most what any
     offer of it `had` is more now, so that nobody is asked for a run that all its envelopes together could not pay for;
-    then no offer gives more than it had. In a what-if it gets the inverse of each change as well, last first, and must
+    then no offer gives more than it had. `Takes(payer, gpus)` says that an offer of it may give so many GPUs less; who
+    says so of all that makes an envelope give less marks its offers as `told`, and whom they pay for is not asked again
+    as long as they would still pay. In a what-if it gets the inverse of each change as well, last first, and must
     then be exactly as before. If it has `supposed(begins)`, that is called around each what-if, so that it can leave
     alone what time alone moves; if it has `observed()`, that is called once all that was seen in a turn is taken up,
     and before anything is decided. `view.index(YourClass)` hands it to your other hooks; one class, one index.

@@ -51,6 +51,7 @@ class Offer:
 
     order: among offers of a tier, before the payer's name. why: why it gives less than it has, or has nothing.
     selector: it pays only for nodes with these labels. caps: what else bounds it, together with other offers.
+    told: an index tells whenever it is to give less than this (`Takes`); else that may be so at any time.
     """
 
     tier: Tier
@@ -61,6 +62,7 @@ class Offer:
     why: str = ""
     selector: Pairs = ()
     caps: tuple[Cap, ...] = ()
+    told: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -78,8 +80,15 @@ class Gives(NamedTuple):
     gpus: int
 
 
-Told = Key | Payer | Gives
-"""What an index tells of: a run whose hold or class may change, or an envelope that may give more."""
+class Takes(NamedTuple):
+    """An envelope that may give less than before. gpus: `gpus` of no offer of it that is told is less by more."""
+
+    payer: Payer
+    gpus: int
+
+
+Told = Key | Payer | Gives | Takes
+"""What an index tells of: a run whose hold or class may change, or an envelope that may give more, or less."""
 
 
 @attrs.frozen(kw_only=True)

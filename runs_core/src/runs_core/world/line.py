@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from runs_core.values.classes import Tier
 from runs_core.values.decision import NoPlace
-from runs_core.values.funding import Ask, Cover, Gives
+from runs_core.values.funding import Ask, Cover, Gives, Takes
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.need import Need, NodeFilter
@@ -51,10 +52,11 @@ class Queue:
     """Runs of one need that ask the same of the budgets. cover: the last answer; band: what follows from it.
 
     stale: an envelope that the answer named can give more since. may: GPUs that each of those has at most; None: any
-    envelope may give any number.
+    envelope may give any number. limits: how far the line's `took` may count up for each payer, before the answer may
+    be another for that; None: it may be at any time. own: Budgets of its own owner's that pay.
     """
 
-    __slots__ = ("ask", "band", "cover", "heap", "may", "shape", "size", "stale")
+    __slots__ = ("ask", "band", "cover", "heap", "limits", "may", "own", "shape", "size", "stale")
 
     def __init__(self, shape: Shape, ask: Ask | None) -> None:
         self.shape = shape
@@ -65,6 +67,8 @@ class Queue:
         self.cover: Cover | None = None
         self.stale = True
         self.may: dict[Payer, int] | None = None
+        self.limits: Sequence[tuple[Payer, int]] | None = None
+        self.own: frozenset[str] = frozenset()
 
     @property
     def hopeless(self) -> bool:
@@ -80,6 +84,7 @@ class Queue:
         self.cover, self.stale, self.may = cover, False, {}
         for look in cover.looks:
             self.may[look.payer] = self.may.get(look.payer, 0) + max(0, look.had)
+        self.own = frozenset(share.payer.budget for share in cover.shares if share.tier is Tier.OWN)
 
 
 class Entry(NamedTuple):
@@ -96,8 +101,8 @@ class Line:
     sizes: the shapes by flavor and GPUs of a pod, those of fewest pods first. asked: the fleet's `freed` when every
     shape last had its chance; judged: its `changed` when the `never` of every shape was last looked at.
 
-    gave: envelopes that may give more since somebody last looked, and how much. slack: flavors in which more may be
-    taken back.
+    gave: envelopes that may give more since somebody last looked, and how much. took: how much less each may give than
+    ever before, added up. slack: flavors in which more may be taken back.
     watching: queues by the envelopes that their last cover looked at; those that were never answered are not there.
     """
 
@@ -107,6 +112,7 @@ class Line:
         self.sizes: dict[tuple[str, int], list[Shape]] = {}
         self.asked = self.judged = -1
         self.gave: dict[Payer, int] = {}
+        self.took: dict[Payer, int] = {}
         self.slack: set[str] = set()
         self.watching: dict[Payer, dict[Queue, None]] = {}
         self._unheard: dict[Queue, None] = {}
@@ -271,8 +277,21 @@ class Line:
         payer, gpus = (told.payer, told.gpus) if isinstance(told, Gives) else (told, UNKNOWN)
         self.gave[payer] = self.gave.get(payer, 0) + gpus
 
-    def covered(self, queue: Queue, cover: Cover) -> None:
-        """That is what the budgets say to this queue now."""
+    def may_take(self, told: Takes) -> None:
+        """An envelope may give less than before."""
+        self.took[told.payer] = self.took.get(told.payer, 0) + told.gpus
+
+    def stands(self, queue: Queue) -> bool:
+        """Whether the same would pay for it, were they asked now."""
+        if queue.stale or queue.limits is None:
+            return False
+        took = self.took
+        return all(took.get(payer, 0) <= limit for payer, limit in queue.limits)
+
+    def covered(self, queue: Queue, cover: Cover, spare: Mapping[Payer, int] | None = None) -> None:
+        """That is what the budgets say to this queue now. spare: how much less they could; None: nobody tells."""
+        took = self.took
+        queue.limits = None if spare is None else [(payer, took.get(payer, 0) + less) for payer, less in spare.items()]
         self._watch(queue, [look.payer for look in cover.looks])
         queue.remember(cover)
         self._unheard.pop(queue, None)

@@ -22,13 +22,26 @@ class Slack(NamedTuple):
     spared: datetime
 
 
+class Gains(NamedTuple):
+    """GPUs that may be taken back, by node. unpaid: of runs nobody pays for in part; shared: of others, by Budget."""
+
+    unpaid: Mapping[str, int]
+    shared: Mapping[str, Mapping[str, int]]
+
+
 class Slacks:
-    """By run, each in the heap of its flavor until its time has come. A lookup costs what has come since the last."""
+    """By run, each in the heap of its flavor until its time has come. A lookup costs what has come since the last.
+
+    moved: counts up whenever what may be taken back, or where it lies, may be something else. counted: for whoever
+    counts it, by flavor, with `moved` as it was then.
+    """
 
     def __init__(self) -> None:
         self._of: dict[Key, Slack] = {}
         self._ripe: dict[str, set[Key]] = {}
         self._green: dict[str, list[tuple[datetime, Key]]] = {}
+        self.moved = 0
+        self.counted: dict[str, tuple[int, Gains]] = {}
 
     def all(self) -> Mapping[Key, Slack]:
         """By run."""
@@ -41,6 +54,7 @@ class Slacks:
             self._of[key] = slack
         if known == slack:
             return False
+        self.moved += 1
         if known is not None:
             self._ripe.get(known.flavor, set()).discard(key)
         if slack is None:
@@ -50,6 +64,11 @@ class Slacks:
             return True
         heapq.heappush(self._green.setdefault(slack.flavor, []), (slack.spared, key))
         return False
+
+    def stir(self, key: Key) -> None:
+        """Something else of this run has changed."""
+        if key in self._of:
+            self.moved += 1
 
     def ripe(self, flavor: str, now: datetime) -> bool:
         """Whether anything of this flavor may be taken back by now."""
@@ -78,6 +97,7 @@ class Slacks:
             when, key = heapq.heappop(heap)
             if not self._stale(when, key):
                 self._ripe.setdefault(flavor, set()).add(key)
+                self.moved += 1
                 more = True
         return more
 

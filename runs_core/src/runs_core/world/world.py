@@ -15,7 +15,7 @@ from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.demand import Demand
-from runs_core.values.funding import Ask, Pledge, Told
+from runs_core.values.funding import Ask, Pledge, Takes, Told
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
@@ -520,6 +520,9 @@ class World:
             if isinstance(one, Key):
                 self.touched.add(one)
                 continue
+            if isinstance(one, Takes):
+                self.line.may_take(one)
+                continue
             for line in (self.line, self.unpaid):
                 line.may_give(one)
 
@@ -627,6 +630,8 @@ class World:
             flavor = self.held_flavor(run)
             spared = run.status.started_at + min_runtime_of(run.spec, self.settings.reclaim)
             slack = Slack(flavor, held.unfunded, held.shared, spared)
+        if old is not None and run is not None and old.status.payers != run.status.payers:
+            self.slack.stir(run.key)
         if self.slack.put(known.key, slack, self.now) and slack is not None and not self._supposed:
             self.line.slack.add(slack.flavor)
 
@@ -792,7 +797,10 @@ class World:
     def _unpay(self, old: Lease | None, lease: Lease | None) -> None:
         """Who holds GPUs that nobody pays for stands in line for cover, where its run does for GPUs while it waits."""
         for known, sign in ((old, -1), (lease, 1)):
-            if known is None or known.status.closed:
+            if known is None:
+                continue
+            self.slack.stir(known.run)
+            if known.status.closed:
                 continue
             payer = known.spec.payer
             if payer is None:

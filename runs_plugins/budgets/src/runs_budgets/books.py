@@ -11,7 +11,7 @@ from runs_budgets.clock import NEVER
 from runs_budgets.envelopes import Purse, Shared
 from runs_budgets.fill import Changed
 from runs_budgets.meter import FRESH, UNSEEN, Holding, Mark, Tally, latest
-from runs_core import Gives, Key, Payer
+from runs_core import Gives, Key, Payer, Takes
 
 Due = tuple[int, str, str]
 
@@ -31,6 +31,7 @@ class Books:
         self._turned: dict[Holding, int] = {}
         self._pledges: dict[Claim, int] = {}
         self._had: dict[Purse | Shared, tuple[int, int, int]] = {}
+        self._rose: dict[Purse, tuple[int, int, int]] = {}
         self._opened: dict[Purse, None] = {}
         self._kept: list[dict[Any, Any]] = []
         self._recent: dict[tuple[str, ...], Any] = {}
@@ -81,8 +82,9 @@ class Books:
         if claim.pledged:
             self._pledges.setdefault(claim, before)
         more = claim.taken - before
-        if more < 0 and purse not in self._had:
-            self._had[purse] = purse.standing()
+        first = self._had if more < 0 else self._rose
+        if purse not in first:
+            first[purse] = purse.standing()
         purse.funded[cls] += more
         purse.payees[cls] += (claim.taken > 0) - (before > 0)
         for cap in purse.caps:
@@ -228,9 +230,9 @@ class Books:
         """It may give more than before, for a reason that its counts do not show."""
         self._opened[purse] = None
 
-    def told(self) -> list[Key | Payer | Gives]:
-        """Runs whose class is another one now, and envelopes that can give more, since this was last asked."""
-        if not self._had and not self._turned and not self._pledges and not self._opened:
+    def told(self) -> list[Key | Payer | Gives | Takes]:
+        """Runs whose class is another one now, and envelopes that can give more, or less, since this was last asked."""
+        if not (self._had or self._rose or self._turned or self._pledges or self._opened):
             return []
         turned = self._turned.items()
         runs = {holding.claim.run: None for holding, cls in turned if holding.claim is not None and holding.cls != cls}
@@ -244,10 +246,14 @@ class Books:
                 if isinstance(thing, Purse):
                     more[thing] = max(had[0] - has[0], had[1] - has[1], 0)
         gives = (Gives(purse.payer, gpus) for purse, gpus in more.items() if purse not in self._opened)
-        found: list[Key | Payer | Gives] = [*runs, *(purse.payer for purse in self._opened), *gives]
+        found: list[Key | Payer | Gives | Takes] = [*runs, *(purse.payer for purse in self._opened), *gives]
+        for purse, stood in self._rose.items():
+            if (less := max(has - was for has, was in zip(purse.standing(), stood, strict=True))) > 0:
+                found.append(Takes(purse.payer, less))
         self._turned.clear()
         self._pledges.clear()
         self._had.clear()
+        self._rose.clear()
         self._opened.clear()
         return found
 

@@ -34,11 +34,12 @@ from runs_core import (
     RunSeen,
     RunSpec,
     Split,
+    Takes,
     TimePassed,
     section,
 )
 
-Told = Iterable[Key | Payer | Gives]
+Told = Iterable[Key | Payer | Gives | Takes]
 Minimum = Callable[[Run], int | None]
 """The GPUs that a malleable run cannot do without; None: it is fixed."""
 

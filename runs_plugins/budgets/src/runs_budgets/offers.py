@@ -94,7 +94,9 @@ def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
         if not why and had < min(asked.ask.gpus, spec.gpus):
             payees = purse.payees[OWNED] + purse.payees[BORROWED] + (0 if tier is Tier.OWN else purse.payees[SHARED])
             why = f"ranks below {payees} {'claim' if payees == 1 else 'claims'}"
-    return Offer(tier=tier, payer=purse.payer, had=had, gpus=gives, why=why, selector=spec.selector, caps=caps)
+    return Offer(
+        tier=tier, payer=purse.payer, had=had, gpus=gives, why=why, selector=spec.selector, caps=caps, told=purse.steady
+    )
 
 
 def _refusal(purse: Purse, tier: Tier, asked: Asked) -> str:
