@@ -253,7 +253,7 @@ def test_what_is_partly_paid_for_is_not_taken_back_as_a_whole(play: FundedPlay) 
     assert play.classes("x") == {"shared": 8, "unfunded": 8}
     play.submit("z", gpus=8, owner="bank")
     play.wait(60)
-    assert (play.phase("z"), play.phase("x"), play.takings()) == ("Queued", "Running", [])
+    assert (play.phase("z"), play.phase("x"), play.takings()) == ("Reserved", "Running", [])
 
 
 def test_a_run_that_asks_for_less_while_it_waits_starts_with_it(play: FundedPlay) -> None:

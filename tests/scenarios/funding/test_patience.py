@@ -88,10 +88,14 @@ def test_who_says_that_it_takes_longer_than_the_others_patience_is_drawn(play: F
 
 
 def test_who_overruns_its_word_is_drawn_when_the_patience_is_over(play: FundedPlay) -> None:
-    """x says 5 minutes, goes on, and is safe for 20: at 300 the promise moves to 1200, and says why."""
+    """x says 5 minutes, and is safe for 20. Until 330 it is waited for; then lots are to be drawn at 1200."""
     x_and_y(play, expectedDuration="5m", minRuntime="20m")
-    play.until(301)
-    assert play.promises("y") == [(300, "", None), (1200, "research/x runs longer than was expected", None)]
+    play.until(361)
+    assert [(at, cause) for at, cause, _ in play.promises("y")] == [
+        (300, ""),
+        (330, "research/x is expected to run until 2026-01-05T12:05:30Z"),
+        (1200, "research/x runs longer than was expected"),
+    ]
 
 
 @patient("Never")

@@ -373,7 +373,7 @@ def test_the_places_that_are_bound_are_nobody_elses(play: FundedPlay) -> None:
     play.until(105)
     play.submit("a", gpus=4, owner="org")
     play.until(130)
-    assert (play.at("y", "startedAt"), play.phase("a")) == (120, "Queued")
+    assert (play.at("y", "startedAt"), play.phase("a")) == (120, "Reserved")
     play.until(190)
     assert play.at("a", "startedAt") == 180
 
