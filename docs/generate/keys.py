@@ -20,7 +20,7 @@ MEANS = {
     "Plan.forecast": "when it starts; null: nothing says when, or it does not wait for room",
     "Eta.earliest_start": "when it starts if that comes true",
     "Eta.latest": "the same where nine of ten such runs have ended",
-    "Eta.basis": "what that rests on: declared ends, how long such runs took, or lots that are drawn for it",
+    "Eta.basis": "what that rests on: declared ends, past lengths, lots that are to be drawn, or a window that opens",
     "Eta.deficit_gpus": "GPUs that are missing now",
     "Eta.short_of": "what is missing",
     "Eta.blocked_by": "runs that hold its places, by their expected ends",

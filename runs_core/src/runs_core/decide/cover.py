@@ -106,7 +106,10 @@ def fill(offers: Offers, ask: Ask, pieces: Sequence[Piece], fleet: FleetSettings
                 shares.append(Share(offer.payer, offer.tier, gave, offer.selector))
         left += wanted
     looks = tuple(_look(offer, given[at], short[at]) for offer, at in zip(offers.offers, spot_of, strict=True))
-    return Cover(shares=tuple(shares) if not left else (), looks=looks, left=left, unfunded=offers.unfunded)
+    if not left:
+        return Cover(shares=tuple(shares), looks=looks, unfunded=offers.unfunded)
+    opens = tuple(sorted({offer.opens for offer in offers.offers if offer.opens is not None}))
+    return Cover(looks=looks, left=left, unfunded=offers.unfunded, opens=opens)
 
 
 def _look(offer: Offer, gave: int, short: str) -> Look:

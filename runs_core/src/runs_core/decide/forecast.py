@@ -14,6 +14,7 @@ import attrs
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.cover import cover
+from runs_core.decide.opening import opening
 from runs_core.decide.paid import place_paid
 from runs_core.decide.patience import patient_until, ripening
 from runs_core.decide.place import fits_when_empty
@@ -88,6 +89,23 @@ def forecast(world: World, asked: Question, advice: Advice) -> Forecast | None:
     )
 
 
+def at_opening(world: World, asked: Question, at: datetime, unpaid: int, advice: Advice) -> Forecast | None:
+    """For a run that is paid for in full then; None: as far as is known it finds no room. unpaid: GPUs, now."""
+    found = _Replay(world, asked, advice, most=False).at(at)
+    if found is None:
+        return None
+    placement, blockers = found
+    return Forecast(
+        at=at,
+        latest=at,
+        basis=Basis.WINDOW,
+        deficit_gpus=unpaid,
+        short_of=ShortOf.QUOTA,
+        blocked_by=tuple(end.run for end in blockers[:MOST_BLOCKERS]),
+        placement=placement,
+    )
+
+
 def foresee(world: World, run: Run, advice: Advice) -> Forecast | None:
     """As of now, for a run that waits or is about to; None: nobody would pay, it fits never, or nothing says when."""
     need = world.need(run)
@@ -96,10 +114,16 @@ def foresee(world: World, run: Run, advice: Advice) -> Forecast | None:
     if fleet is None or name is None:
         return None
     need = (need if need.flavor else attrs.evolve(need, flavor=name)).as_wide(need.gpus)
-    said = cover(world, advice, world.ask(run)).of(need.gpus) if advice.funding else None
-    if (said is not None and not said.fundable) or not fits_when_empty(world.fleet, fleet, need):
+    ask = world.ask(run)
+    said = cover(world, advice, ask).of(need.gpus) if advice.funding else None
+    if not fits_when_empty(world.fleet, fleet, need):
         return None
     known = world.promises.by_run.get(run.key)
+    if said is not None and not said.fundable:
+        if (opens := opening(world, ask, said, advice)) is None:
+            return None
+        asked = Question(run=run, need=need, fleet=fleet, said=opens.said.of(need.gpus), behind=True)
+        return at_opening(world, asked, opens.at, said.left, advice)
     kept = known is None or not why_not(world, known)
     patient = patient_until(world, run, need, said, advice)
     tried = is_due(world, run.key)
@@ -140,6 +164,17 @@ class _Replay:
         finally:
             self._go_to(0)
 
+    def at(self, when: datetime) -> tuple[Placement, list[End]] | None:
+        """Where it goes at that moment, and who had those places."""
+        count = 0
+        while (count < len(self.moments) or self._more()) and self.moments[count][0] <= when:
+            count += 1
+        try:
+            placement = self._fits(count, when)
+            return None if placement is None else (placement, self._blockers(count, placement))
+        finally:
+            self._go_to(0)
+
     def _first(self) -> tuple[datetime, Placement, list[End]] | None:
         low = 0
         if self.asked.tried:
@@ -147,14 +182,14 @@ class _Replay:
                 low = following
         high, step = self._next(low), 1
         placement: Placement | None = None
-        while high is not None and (placement := self._fits(high)) is None:
+        while high is not None and (placement := self._fits(high, self.moments[high - 1][0])) is None:
             low, step = high, 2 * step
             high = self._next(high, step)
         if high is None or placement is None:
             return None
         while high - low > 1:
             middle = (low + high) // 2
-            if (found := self._fits(middle)) is not None:
+            if (found := self._fits(middle, self.moments[middle - 1][0])) is not None:
                 high, placement = middle, found
             else:
                 low = middle
@@ -201,10 +236,9 @@ class _Replay:
             return self._left >= 0
         return False
 
-    def _fits(self, moments: int) -> Placement | None:
+    def _fits(self, moments: int, at: datetime) -> Placement | None:
         self._go_to(moments)
         world, asked = self.world, self.asked
-        at = self.moments[moments - 1][0]
         with world.fleet.keeping(left(world, self.standing, at, self.length)):
             shares = asked.said.shares if asked.said is not None else ()
             return place_paid(world, asked.fleet, asked.need, shares, self.advice)

@@ -12,8 +12,9 @@ import attrs
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch
-from runs_core.decide.forecast import Forecast, Question, forecast
+from runs_core.decide.forecast import Forecast, Question, at_opening, forecast
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES
+from runs_core.decide.opening import opening
 from runs_core.decide.patience import patient_until
 from runs_core.decide.place import fits_when_empty
 from runs_core.decide.slices import is_due, leaves, rank_of, why_not
@@ -31,6 +32,7 @@ from runs_core.values.reservation import (
     ReservationPhase,
     ReservationSpec,
     ReservationStatus,
+    ShortOf,
     reservation_name,
 )
 from runs_core.values.run import Phase, Run
@@ -48,6 +50,7 @@ RESTS = {
     Basis.ENDS: "by expected ends",
     Basis.HISTORY: "by how long such runs took",
     Basis.PATIENCE: "by drawing lots for it",
+    Basis.WINDOW: "when quota opens for it",
 }
 
 
@@ -60,7 +63,7 @@ def promise(world: World, advice: Advice, batch: Batch) -> None:
     keys = set(world.promises.by_run)
     first: dict[str, Collection[Key]] = {}
     for flavor in world.flavors():
-        if world.ends.known(flavor) or (world.funded and advice.stages):
+        if world.funded or world.ends.known(flavor):
             keys.update(_first(world, flavor, first))
     for at, key in enumerate(sorted(keys, key=lambda key: rank_of(world, key))):
         known = world.promises.by_run.get(key)
@@ -90,7 +93,7 @@ def _is_due(world: World) -> bool:
 def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, Collection[Key]]) -> None:
     """Promise this run a start, or something else than before. first: who may be, by flavor, as far as it is known."""
     run, entry, known = world.run(key), world.line.entries.get(key), world.promises.by_run.get(key)
-    if run is None or entry is None or entry.queue.band != FUNDABLE:
+    if run is None or entry is None or not (entry.queue.band == FUNDABLE or entry.queue.opens):
         return
     flavor = entry.shape.need.flavor or world.sole_flavor()
     fleet = world.fleet.flavors.get(flavor) if flavor else None
@@ -100,7 +103,7 @@ def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, 
     need, cover = shaped.as_wide(shaped.gpus), entry.queue.cover
     said = cover.of(need.gpus) if cover is not None else None
     patient = patient_until(world, run, need, said, advice)
-    grounds = patient is not None or world.ends.known(flavor)
+    grounds = patient is not None or entry.queue.opens or world.ends.known(flavor)
     if known is None and not (grounds and _has_room(world, key, flavor, first)):
         return
     if not fits_when_empty(world.fleet, fleet, need):
@@ -109,9 +112,23 @@ def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, 
         return
     kept, tried = known is None or not why_not(world, known), is_due(world, key)
     asked = Question(run=run, need=need, fleet=fleet, said=said, behind=kept, patient=patient, tried=tried)
-    found = forecast(world, asked, advice)
-    if found is None:
-        return
+    if said is not None and not said.fundable:
+        opens = opening(world, entry.queue.ask, said, advice) if entry.queue.ask is not None else None
+        if opens is None:
+            if known is not None:
+                _take(world, batch, unfundable(world, known))
+            return
+        asked = attrs.evolve(asked, said=opens.said.of(need.gpus))
+        found = at_opening(world, asked, opens.at, said.left, advice)
+    else:
+        found = forecast(world, asked, advice)
+    if found is not None:
+        _tell(world, run, flavor, found, batch)
+
+
+def _tell(world: World, run: Run, flavor: str, found: Forecast, batch: Batch) -> None:
+    """Promise that, if it is not what is promised already, and look again when it comes true."""
+    key, known = run.key, world.promises.by_run.get(run.key)
     if known is None:
         _take(world, batch, _reserved(world, run, flavor, found))
     elif (decision := _moved(world, run, known, found)) is not None:
@@ -159,11 +176,11 @@ def _moved(world: World, run: Run, known: Reservation, found: Forecast) -> Decis
     status, before = known.status, known.status.earliest_start or found.at
     cause = ""
     if found.at > before:
-        cause = why_not(world, known)
+        cause = why_not(world, known) or ("quota opens later" if found.basis is Basis.WINDOW else "")
         if not cause:
             return None
     elif found.at < before:
-        cause = "capacity comes free earlier"
+        cause = "quota opens earlier" if found.basis is Basis.WINDOW else "capacity comes free earlier"
     promises = status.promises if found.at == before else (*status.promises, _promise(world, found, cause))
     if len(promises) > MOST_PROMISES:
         promises = (promises[0], *promises[-(MOST_PROMISES - 1) :])
@@ -249,6 +266,8 @@ def _standing_still(world: World, run: Run, known: Reservation) -> Decision | No
         world.promises.stirred = True
     if (wake := lapse or start) is not None and wake > world.now:
         world.wake_at(wake, run.key)  # also where it may be promised something else: that may be found to stand
+    elif known.status.short_of is ShortOf.QUOTA and run.key in world.line.entries:
+        world.line.hear(run.key)  # who pays is asked again, whether or not an index tells of it
     if known.status.phase is ReservationPhase.PENDING and run.status.phase is Phase.QUEUED:
         stands = _as_reserved(world, run, known)
         return _decision(run, Moves(reason="Reserved", message=known.status.message), SetRunStatus(stands))
@@ -317,6 +336,12 @@ def unfundable(world: World, known: Reservation) -> Decision:
     return canceled(world, known, "Unfundable", "nobody would pay for it any more")
 
 
+def waits_for_quota(world: World, known: Reservation) -> bool:
+    """Whether somebody is to pay for it only from a time on that is yet to come."""
+    at = known.status.earliest_start
+    return known.status.short_of is ShortOf.QUOTA and at is not None and at > world.now
+
+
 def _as_queued(world: World, run: Run) -> Run:
     status = run.status
     message = status.message.partition("; starts about ")[0]
@@ -327,7 +352,7 @@ def _unfundable(world: World, batch: Batch) -> None:
     """Nobody would pay any more: nothing is kept for it."""
     for key, known in sorted(world.promises.by_run.items()):
         entry = world.line.entries.get(key)
-        if entry is not None and entry.queue.band != FUNDABLE:
+        if entry is not None and entry.queue.band != FUNDABLE and not waits_for_quota(world, known):
             _take(world, batch, unfundable(world, known))
 
 

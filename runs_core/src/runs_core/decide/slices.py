@@ -27,9 +27,12 @@ LAST: Rank = (FUNDABLE + 3, ())
 
 
 def rank_of(world: World, key: Key) -> Rank:
-    """Where a run stands in line; who does not is behind everybody."""
+    """Where a run stands in line; who does not is behind everybody. Who is promised something will be paid for then."""
     entry = world.line.entries.get(key)
-    return (entry.queue.band, entry.order) if entry is not None else LAST
+    if entry is None:
+        return LAST
+    band = entry.queue.band
+    return (FUNDABLE if band != FUNDABLE and key in world.promises.by_run else band, entry.order)
 
 
 def stay(world: World, run: Run, said: Cover | None, advice: Advice) -> timedelta | None:

@@ -15,7 +15,7 @@ from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES, no_flavo
 from runs_core.decide.paid import filters, place_paid, place_widest
 from runs_core.decide.paying import cover_held, repay, stamped
 from runs_core.decide.place import fits_when_empty, place
-from runs_core.decide.promise import look, never_fits, promise, unfundable
+from runs_core.decide.promise import look, never_fits, promise, unfundable, waits_for_quota
 from runs_core.decide.quota import OUT_OF_QUOTA, beside_quota
 from runs_core.decide.reach import Reach
 from runs_core.decide.reclaim import Claimant, reclaim
@@ -239,7 +239,8 @@ class Turn:
     def _unpromised(self, run: Run, entry: Entry, verdict: NoPlace) -> Run:
         """What it was promised stands no more, if it never fits, or nobody would pay for it."""
         known = self.world.promises.by_run.get(run.key)
-        if known is None or not (verdict.never or entry.queue.band != FUNDABLE):
+        unpaid = entry.queue.band != FUNDABLE
+        if known is None or not (verdict.never or (unpaid and not waits_for_quota(self.world, known))):
             return run
         over = never_fits(self.world, known) if verdict.never else unfundable(self.world, known)
         self.batch.take(over, {})

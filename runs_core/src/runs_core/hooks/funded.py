@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 
 import attrs
@@ -33,6 +34,9 @@ def offers(answer: object) -> Offers | None:
         whole = type(one.had) is type(one.gpus) is type(one.order) is int
         if not whole or one.gpus < 0 or any(type(cap.left) is not int for cap in one.caps):
             raise Unfit(f"got {shown(one)}, want whole numbers of GPUs, none of them negative")
+        opens: object = one.opens
+        if opens is not None and (not isinstance(opens, datetime) or opens.tzinfo is None):
+            raise Unfit(f"got opens {shown(opens)}, want a time with its zone, or None")
     return answer
 
 

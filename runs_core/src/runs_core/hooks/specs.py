@@ -173,7 +173,10 @@ def runs_cover(ask: Ask, view: View, now: datetime, settings: object) -> Offers 
     of a run that holds GPUs without a payer. Runs that ask the same are asked for once.
     Returns: every envelope that you looked at as an Offer, those that give nothing too, each with the reason why it
     gives no more; at most 10000, each payer once, GPUs as whole numbers. An offer displaces nobody. Offers that name
-    the same Cap share it. `unfunded`: whether the run may start without a payer.
+    the same Cap share it. `unfunded`: whether the run may start without a payer. `opens`, of an offer that gives more
+    by time alone (a window opens): when. If nobody pays for the run now you are asked again as of that moment, in a
+    what-if in which time has passed until then; if all of it is paid for then, and there is room, it is promised a
+    start at that moment.
     Answers merge: offers are taken by tier, order and payer; a run may start unfunded if nobody forbids it.
     A failure: nothing is offered, and the run may not start without a payer.
     Since: HOOK_API 1.

@@ -96,6 +96,7 @@ def _offer(purse: Purse, index: Purses, now: datetime) -> Offer:
         why=f"closed until {purse.opens:%H:%M}" if shut else "",
         selector=purse.selector,
         caps=purse.caps,
+        opens=purse.opens if shut else None,
     )
 
 

@@ -52,6 +52,7 @@ class Offer:
     order: among offers of a tier, before the payer's name. why: why it gives less than it has, or has nothing.
     selector: it pays only for nodes with these labels. caps: what else bounds it, together with other offers.
     told: an index tells whenever it is to give less than this (`Takes`); else that may be so at any time.
+    opens: when it gives more by time alone, as where a window opens; None: it does not, or nobody can tell.
     """
 
     tier: Tier
@@ -63,6 +64,7 @@ class Offer:
     selector: Pairs = ()
     caps: tuple[Cap, ...] = ()
     told: bool = False
+    opens: datetime | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -149,13 +151,15 @@ class Look(NamedTuple):
 class Cover:
     """Who would pay for a gang. left: GPUs of its least width that nobody pays for; 0: it is fundable.
 
-    shares: of the widest gang that somebody pays for, in the order of its ranks.
+    shares: of the widest gang that somebody pays for, in the order of its ranks. opens: when time alone lets somebody
+    give more, the first moment first; said only where it is not fundable.
     """
 
     shares: tuple[Share, ...] = ()
     looks: tuple[Look, ...] = ()
     left: int = 0
     unfunded: bool = True
+    opens: tuple[datetime, ...] = ()
 
     @property
     def fundable(self) -> bool:

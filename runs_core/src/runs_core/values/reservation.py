@@ -24,6 +24,7 @@ class Basis(StrEnum):
     ENDS = "Ends"
     HISTORY = "History"
     PATIENCE = "Patience"
+    WINDOW = "Window"
 
 
 class ShortOf(StrEnum):
@@ -31,6 +32,7 @@ class ShortOf(StrEnum):
 
     CAPACITY = "capacity"
     TOPOLOGY = "topology"
+    QUOTA = "quota"
 
 
 class ReservationPhase(StrEnum):
@@ -52,7 +54,10 @@ class Promise:
 
     at: datetime = field(Fact(doc="When it was made."))
     basis: Basis = field(
-        Fact(doc="Ends: declared ends. History: how long such runs took. Patience: lots that are drawn for it.")
+        Fact(
+            doc="Ends: declared ends. History: how long such runs took. Patience: lots that are drawn for it. "
+            "Window: an envelope that opens."
+        )
     )
     earliest_start: datetime = field(Fact(doc="When the run was to start."))
     cause: str = field(Fact(doc="Why it took the place of the one before."), default="")
@@ -88,7 +93,9 @@ class ReservationStatus:
     basis: Basis | None = field(Fact(doc="What the promise rests on."), default=None)
     earliest_start: datetime | None = field(Fact(doc="When the run starts, if that comes true."), default=None)
     latest: datetime | None = field(Fact(doc="The same where nine of ten such runs have ended by then."), default=None)
-    deficit_gpus: int = field(Fact(doc="GPUs that were missing.", minimum=0, always=True), default=0)
+    deficit_gpus: int = field(
+        Fact(doc="GPUs that were missing, or that nobody paid for.", minimum=0, always=True), default=0
+    )
     short_of: ShortOf | None = field(Fact(doc="What was missing."), default=None)
     blocked_by: tuple[str, ...] = field(
         Fact(doc="Runs that hold its places, namespace/name, the first to end first.", max_items=MOST_BLOCKERS),

@@ -79,6 +79,11 @@ class Queue:
         wanted = ask.gpus if ask.demand is None else ask.demand.least
         return sum(gpus - gpus % ask.unit for gpus in self.may.values()) < wanted
 
+    @property
+    def opens(self) -> bool:
+        """Whether time alone may let somebody pay for it."""
+        return self.cover is not None and bool(self.cover.opens)
+
     def remember(self, cover: Cover) -> None:
         """What the budgets say to it now."""
         self.cover, self.stale, self.may = cover, False, {}
@@ -237,13 +242,16 @@ class Line:
                 yield head
 
     def first_of(self, flavor: str, most: int) -> Sequence[Key]:
-        """The first runs of this flavor that would be paid for, first in line first. O(queues + most log most)."""
+        """The first runs of this flavor that would be paid for, now or once a window opens, first in line first.
+
+        O(queues + most log most).
+        """
         front = [
             (queue.heap[0], number, 0, queue)
             for number, (shape, queue) in enumerate(
                 (shape, queue) for shape in self.shapes.values() for queue in shape.queues.values()
             )
-            if queue.band == FUNDABLE and shape.need.flavor in (flavor, "") and queue.heap
+            if (queue.band == FUNDABLE or queue.opens) and shape.need.flavor in (flavor, "") and queue.heap
         ]
         heapq.heapify(front)
         found: dict[Key, None] = {}

@@ -862,6 +862,7 @@ class World:
         if old is None or budget is None or old.spec != budget.spec:
             self._owners_changed()
             if self.funded:
+                self.promises.stirred = True
                 self.line.unhear()
                 self.unpaid.unhear()
             if not self._supposed:  # what one says of owners and parents may be news for every other

@@ -95,8 +95,22 @@ def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
             payees = purse.payees[OWNED] + purse.payees[BORROWED] + (0 if tier is Tier.OWN else purse.payees[SHARED])
             why = f"ranks below {payees} {'claim' if payees == 1 else 'claims'}"
     return Offer(
-        tier=tier, payer=purse.payer, had=had, gpus=gives, why=why, selector=spec.selector, caps=caps, told=purse.steady
+        tier=tier,
+        payer=purse.payer,
+        had=had,
+        gpus=gives,
+        why=why,
+        selector=spec.selector,
+        caps=caps,
+        told=purse.steady,
+        opens=None if purse.open or not refusal else _opens(purse, asked),
     )
+
+
+def _opens(purse: Purse, asked: Asked) -> datetime | None:
+    """The beginning of its window; None: that is past."""
+    start, _ = purse.edges()
+    return moment_of(start) if micros(asked.now) < start else None
 
 
 def _refusal(purse: Purse, tier: Tier, asked: Asked) -> str:
