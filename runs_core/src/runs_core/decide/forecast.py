@@ -265,12 +265,12 @@ class _Replay:
 
 
 def _basis(world: World, asked: Question, placement: Placement, blockers: Sequence[End]) -> Basis:
-    """Of history, if anybody whose end it waits for is known by that alone, or another's promise on the same nodes."""
+    """The least certain of those of the ends that it waits for, and of others' promises on the same nodes."""
     nodes = {pod.node for group in placement.groups for pod in group.pods}
     known = others(world, asked.run.key, behind=asked.behind)
     near = (one for one in known if any(place.node in nodes for place in one.status.places))
     bases = {*(end.basis for end in blockers), *(one.status.basis for one in near)}
-    return Basis.HISTORY if Basis.HISTORY in bases else Basis.ENDS
+    return next((basis for basis in (Basis.PATIENCE, Basis.HISTORY) if basis in bases), Basis.ENDS)
 
 
 def _deficit(world: World, asked: Question) -> int:
