@@ -10,6 +10,7 @@ from benchmarks.result import Goal, Result, Side
 from benchmarks.sound import Unusable, demand_busy, demand_sound, used_now
 from benchmarks.workload import BEGIN, FLAVOR
 from runs_core.decide.advice import Silent
+from runs_core.decide.remedies import Tried, remedies
 from runs_core.decide.waiting import consider
 from runs_core.values.decision import Waits
 from runs_core.values.meta import Meta
@@ -43,8 +44,11 @@ def cost(world: World, spec: RunSpec, repetitions: int) -> float:
     """Median seconds of CPU of the whole verdict, nothing remembered of any earlier one."""
     run = Run(meta=Meta(name="asks", namespace="research", uid="asks", created=BEGIN), spec=spec)
 
+    told: list[Tried] = []
+
     def verdict() -> None:
         found = consider(world, run, Silent())
+        told.extend(remedies(world, run, Silent()))
         if not isinstance(found, Waits) or len(found.match) < 6 or not found.reasons:
             raise Unusable(f"want a wait with its reasons and the whole match, got {type(found).__name__}")
 

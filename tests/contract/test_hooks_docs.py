@@ -50,7 +50,7 @@ def test_the_reference_is_the_one_that_the_specifications_make() -> None:
 
 def test_every_hook_has_a_contract_and_every_contract_a_hook() -> None:
     hooks = {name for name, _ in inspect.getmembers(specs, inspect.isfunction) if name.startswith("runs_")}
-    assert len(hooks) == 18
+    assert len(hooks) == 19
     assert set(CONTRACTS) == hooks
 
 

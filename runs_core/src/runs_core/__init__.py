@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from runs_core.values.funding import Offer as Offer
     from runs_core.values.funding import Offers as Offers
     from runs_core.values.funding import Pledge as Pledge
+    from runs_core.values.funding import Proposal as Proposal
     from runs_core.values.funding import Share as Share
     from runs_core.values.funding import Stage as Stage
     from runs_core.values.funding import Takes as Takes
@@ -128,7 +129,7 @@ _HOME = {
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
     "values.demand": "Demand",
     "values.fields": "Fact Rule fact_of field rules",
-    "values.funding": "Account Ask Cap Cover Gives Look Offer Offers Pledge Share Stage Takes Unit",
+    "values.funding": "Account Ask Cap Cover Gives Look Offer Offers Pledge Proposal Share Stage Takes Unit",
     "values.lease": "Closed Lease LeaseSpec NodeSlots Opened Payer Role RunRef",
     "values.meta": "Key Meta Pairs",
     "values.need": "Need NodeFilter",

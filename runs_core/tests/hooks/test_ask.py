@@ -392,6 +392,7 @@ QUESTIONS: dict[str, Callable[[PluginAdvice], object]] = {
     "runs_account": lambda advice: advice.account(a_budget("b"), WORLD, NOW),
     "runs_victims": lambda advice: list(advice.victims(A_STAGE, "h100", WORLD, NOW)),
     "runs_protected": lambda advice: len(advice.protected(RUN, WORLD, NOW)),
+    "runs_remedies": lambda advice: list(advice.proposals(RUN, AN_ASK, 8, WORLD)),
     "runs_index": lambda advice: advice.attach(a_world(), WORLD),
 }
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -9,9 +8,9 @@ from runs_core.errors import Problem
 from runs_core.serve.views.explain import explain
 from runs_core.serve.views.plain import plain
 from runs_core.serve.views.plan import Plan, Verdict, of_outcome, of_standing, refused
-from runs_core.serve.views.remedies import remedies
+from runs_core.serve.views.remedies import remedies_of
 from runs_core.values.decision import Held, Starts, Waits
-from runs_core.values.run import Phase, Run, RunSpec, Spread, Topology
+from runs_core.values.run import Phase, Run, Spread, Topology
 from runs_core.world.world import World
 
 Scene = Any
@@ -28,10 +27,6 @@ def decided(world: World, run: Run) -> Held | Waits | Starts:
 
 def plan_of(world: World, run: Run) -> Plan:
     return of_outcome(run.key, decided(world, run))
-
-
-def trying(world: World, run: Run) -> Callable[[RunSpec], object]:
-    return lambda spec: consider(world, attrs.evolve(run, spec=spec), Silent())
 
 
 def test_a_run_that_fits_is_told_its_places(scene: Scene) -> None:
@@ -93,8 +88,8 @@ def test_the_narrower_width_that_is_offered_is_the_widest_that_starts(scene: Sce
     scene.node("a")
     scene.node("b", gpus=4)
     run = scene.run("r", gpus=32)
-    (remedy,) = remedies(run, ("H100",), scene.world.now, trying(scene.world, run))
-    assert remedy.command == "runs -n default submit r-2 --gpus 12 --flavor H100"
+    (remedy,) = remedies_of(scene.world, run, Silent())
+    assert remedy.command == "runs -n default cancel r && runs -n default submit r-2 --gpus 12 --flavor H100"
     assert remedy.starts_at == scene.world.now
 
 
@@ -103,7 +98,7 @@ def test_a_change_that_would_not_help_is_not_offered(scene: Scene) -> None:
     scene.node("x", flavor="A100", gpus=2)
     scene.lease(scene.run("other", gpus=8), "a", range(8))
     run = scene.run("r", gpus=4)
-    found = remedies(run, ("A100", "H100"), scene.world.now, trying(scene.world, run))
+    found = remedies_of(scene.world, run, Silent())
     assert found == ()
 
 
@@ -112,10 +107,10 @@ def test_spreading_is_offered_where_it_would_start_the_run(scene: Scene) -> None
     scene.node("b", domain="d1")
     run = scene.run("r", gpus=16)
     run = attrs.evolve(run, spec=attrs.evolve(run.spec, topology=Topology(spread=Spread.SINGLE_DOMAIN)))
-    found = remedies(run, ("H100",), scene.world.now, trying(scene.world, run))
+    found = remedies_of(scene.world, run, Silent())
     assert [remedy.change.split(" (")[0] for remedy in found] == [
         "ask for 8 GPUs instead of 16",
-        "let its groups lie in different domains",
+        "let it lie in several domains",
     ]
 
 

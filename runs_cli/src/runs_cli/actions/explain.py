@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from runs_cli.actions.plan import eta_block, outcome_of, pay_blocks, place_table, plan_of, reason_lines, remedy_lines
+from runs_cli.actions.plan import eta_block, outcome_of, pay_blocks, place_table, plan_of, reason_lines, remedy_blocks
 from runs_cli.actions.resolve import verified
 from runs_cli.answer import Block, Column, Fields, Notes, Table, answer
 from runs_cli.failures import Stop
@@ -120,8 +120,7 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: Hist
         blocks.append(Notes(title="Waits for", lines=[str(key) for key in found.blocked_by]))
     if found.forecast is not None:
         blocks.append(eta_block(found.forecast))
-    if found.remedies:
-        blocks.append(Notes(title="What would start it", lines=remedy_lines(found.remedies)))
+    blocks += remedy_blocks(found)
     if found.said:
         blocks.append(Notes(title="Plugins", lines=[f"{said.by}: {said.line}" for said in found.said]))
     if records is not None:

@@ -35,6 +35,7 @@ from runs_core.values.run import Run
 
 TIERS = {tier: tier.name.lower() for tier in Tier}
 """How near the run's owner is to that of the envelope."""
+NO_REMEDY = "no single change of its width, groups, places, flavor, payers or duration"
 EXITS = {Verdict.START: Code.DONE, Verdict.REFUSED: Code.USAGE}
 
 
@@ -95,8 +96,7 @@ def plan_blocks(found: Plan) -> list[Block]:
     blocks += pay_blocks(found)
     blocks += [place_table(found.placement)] if found.placement else []
     blocks += [eta_block(found.forecast)] if found.forecast is not None else []
-    blocks += [Notes(title="What would start it", lines=remedy_lines(found.remedies))] if found.remedies else []
-    return blocks
+    return [*blocks, *remedy_blocks(found)]
 
 
 def pay_blocks(found: Plan) -> list[Block]:
@@ -166,7 +166,15 @@ def reason_lines(reasons: tuple[Reason, ...]) -> list[str]:
     ]
 
 
-def remedy_lines(remedies: tuple[Remedy, ...]) -> list[str]:
+def remedy_blocks(found: Plan) -> list[Block]:
+    """What would start a run that waits, or that nothing was found."""
+    lines = _remedy_lines(found.remedies)
+    if not lines and found.verdict in {Verdict.WAIT, Verdict.RESERVE}:
+        lines = [NO_REMEDY]
+    return [Notes(title="What would start it", lines=lines)] if lines else []
+
+
+def _remedy_lines(remedies: tuple[Remedy, ...]) -> list[str]:
     """The change, then the command that makes it."""
     return [
         f"{remedy.change}: starts {moment(remedy.starts_at)}" + (f"   $ {remedy.command}" if remedy.command else "")

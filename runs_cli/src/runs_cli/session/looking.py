@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-import attrs
-
 from runs_cli.failures import Stop, nearest
 from runs_cli.options import Asked
 from runs_cli.words import key_of
@@ -21,14 +19,14 @@ from runs_core.schema.changes import changes_refused
 from runs_core.schema.convert import Object, budget_from_object, reservation_from_object
 from runs_core.schema.manifest import validate
 from runs_core.serve.views.plan import Remedy
-from runs_core.serve.views.remedies import remedies
+from runs_core.serve.views.remedies import remedies_of
 from runs_core.values.budget import Budget
 from runs_core.values.decision import Held, Starts, Waits
 from runs_core.values.meta import Key
 from runs_core.values.request import Request
 from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution, resolution_name
-from runs_core.values.run import Run, RunSpec
+from runs_core.values.run import Run
 from runs_core.world.world import World
 
 
@@ -121,10 +119,7 @@ class Looking:
         return foresee(self.world, request, self.advice)
 
     def remedies(self, run: Run) -> tuple[Remedy, ...]:
-        def tried(spec: RunSpec) -> object:
-            return consider(self.world, attrs.evolve(run, spec=spec), self.advice)
-
-        return remedies(run, tuple(self.world.flavors()), self.now, tried, _program(self.asked))
+        return remedies_of(self.world, run, self.advice, _program(self.asked))
 
     def said_by_plugins(self, run: Run) -> Sequence[tuple[str, str]]:
         return self.advice.explained(run, self.world, self.now)

@@ -10,7 +10,7 @@ from runs_core.values.budget import Budget
 from runs_core.values.classes import Class, Split
 from runs_core.values.decision import Hold
 from runs_core.values.demand import Demand
-from runs_core.values.funding import Account, Ask, Offers, Stage, Unit
+from runs_core.values.funding import Account, Ask, Offers, Proposal, Stage, Unit
 from runs_core.values.lease import Lease
 from runs_core.values.need import Need
 from runs_core.values.node import Domain
@@ -77,6 +77,10 @@ class Advice(Protocol):
         """Why it must not be cut now, each reason with the plugin's name, sorted; none: it may."""
         ...
 
+    def proposals(self, run: Run, ask: Ask, short: int, view: View) -> Sequence[Proposal]:
+        """Changes that might make somebody pay for it, by plugin. short: GPUs that nobody pays for."""
+        ...
+
     @property
     def scoring(self) -> bool:
         """Whether any plugin scores, so that nobody is asked in vain."""
@@ -109,6 +113,9 @@ class Silent:
         return ()
 
     def protected(self, run: Run, view: View, now: datetime) -> Sequence[tuple[str, str]]:
+        return ()
+
+    def proposals(self, run: Run, ask: Ask, short: int, view: View) -> Sequence[Proposal]:
         return ()
 
     def holds(self, run: Run, view: View, now: datetime) -> Sequence[tuple[str, Hold]]:

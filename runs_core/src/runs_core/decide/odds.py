@@ -47,8 +47,11 @@ class Prospect:
     spared_until: datetime | None = None
 
 
-def foreseen(world: World, run: Run, said: Cover | None, advice: Advice) -> Prospect | None:
-    """For a run that waits, were it asked now. said: who pays; None: nobody is cut for it, whatever there is."""
+def foreseen(world: World, run: Run, said: Cover | None, advice: Advice, *, most: int = MOST_WAYS) -> Prospect | None:
+    """For a run that waits, were it asked now. said: who pays; None: nobody is cut for it, whatever there is.
+
+    most: ways to draw that are gone through for the odds.
+    """
     if said is None or not said.fundable or not advice.stages:
         return None
     need = world.need(run)
@@ -57,7 +60,7 @@ def foreseen(world: World, run: Run, said: Cover | None, advice: Advice) -> Pros
         return None
     name, fleet = found
     least = attrs.evolve(need, flavor=name).as_wide(need.gpus)
-    return prospect(world, Claimant(run=run, need=least, fleet=fleet, cover=said.of(need.gpus)), advice)
+    return prospect(world, Claimant(run=run, need=least, fleet=fleet, cover=said.of(need.gpus)), advice, most)
 
 
 def prospect(world: World, asked: Claimant, advice: Advice, most: int = MOST_WAYS) -> Prospect:

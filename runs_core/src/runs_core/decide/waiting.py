@@ -449,27 +449,36 @@ def consider(world: World, run: Run, advice: Advice) -> Outcome:
     if held is not None:
         return held
     said = cover(world, advice, world.ask(run)) if advice.funding else None
-    found = seek(world, world.need(run), advice, said)
-    if isinstance(found, NoPlace):
-        known = find_flavor(world, world.need(run))
-        barred = said is not None and not said.fundable and not said.unfunded
-        beside_ = known and not barred and place_beside(world, known[1], world.need(run), run, said=said, advice=advice)
-        if not beside_:
-            return Waits(reasons=found.reasons, match=found.match, never=found.never, cover=found.cover)
-        found = beside_
-    return Starts(placement=found, attempt=run.status.attempt + 1, cover=said)
+    placement = tried(world, run, said, advice)
+    if placement is not None:
+        return Starts(placement=placement, attempt=run.status.attempt + 1, cover=said)
+    why = no_room(world, world.need(run), said)
+    return Waits(reasons=why.reasons, match=why.match, never=why.never, cover=why.cover)
+
+
+def tried(world: World, run: Run, said: Cover | None, advice: Advice) -> Placement | None:
+    """Where it would start now, standing where it stands. said: who pays; None: nobody is asked."""
+    need = world.need(run)
+    found = find_flavor(world, need)
+    if found is None or (said is not None and not said.fundable and not said.unfunded):
+        return None
+    placement = place_widest(world, found[1], need, said, advice)
+    return placement or place_beside(world, found[1], need, run, said=said, advice=advice)
 
 
 def seek(world: World, need: Need, advice: Advice, said: Cover | None = None) -> Placement | NoPlace:
     """Where a gang of this need would go now, or every reason why it cannot. said: who pays; None: nobody is asked."""
+    found, placement = find_flavor(world, need), None
+    if found is not None and (said is None or said.fundable or said.unfunded):
+        placement = place_widest(world, found[1], need, said, advice)
+    return placement or no_room(world, need, said)
+
+
+def no_room(world: World, need: Need, said: Cover | None) -> NoPlace:
+    """Every reason why it has to wait."""
     found = find_flavor(world, need)
     if found is None:
         return no_flavor(world, need)
     name, flavor = found
-    placement = None
-    if said is None or said.fundable or said.unfunded:
-        placement = place_widest(world, flavor, need, said, advice)
-    if placement is not None:
-        return placement
     why = no_place(world, flavor, name, need)
     return beside_quota(why, need, said) if said is not None else why

@@ -51,7 +51,7 @@ def _hold(hold: object, now: datetime) -> Hold:
     if not isinstance(code, str) or _CODE.fullmatch(code) is None:
         raise Unfit(f"got the code {shown(code)}, want one word such as OutsideOfficeHours")
     until = None if hold.until is None else _moment(hold.until, now)
-    return Hold(str(code), _line(hold.message), until)
+    return Hold(str(code), line(hold.message), until)
 
 
 def demand(answer: object, run: Run) -> Demand | None:
@@ -129,10 +129,11 @@ def _moment(value: object, now: datetime) -> datetime:
 
 def lines(answer: object) -> tuple[str, ...]:
     """Lines of plain text."""
-    return () if answer is None else tuple(_line(one) for one in few(answer, MOST_LINES, "lines"))
+    return () if answer is None else tuple(line(one) for one in few(answer, MOST_LINES, "lines"))
 
 
-def _line(value: object) -> str:
+def line(value: object) -> str:
+    """One line of plain text."""
     if not isinstance(value, str) or not value:
         raise Unfit(f"got {shown(value)}, want a line of text")
     if len(value) > MOST_TEXT:

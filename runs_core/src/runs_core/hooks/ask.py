@@ -22,7 +22,7 @@ from runs_core.values.budget import Budget
 from runs_core.values.classes import Class, Split
 from runs_core.values.decision import Hold
 from runs_core.values.demand import Demand
-from runs_core.values.funding import Account, Ask, Offer, Offers, Stage, Unit
+from runs_core.values.funding import Account, Ask, Offer, Offers, Proposal, Stage, Unit
 from runs_core.values.lease import Lease
 from runs_core.values.need import Need
 from runs_core.values.node import Domain
@@ -60,6 +60,8 @@ class PluginAdvice:
         self._accounting = self._resolve(registry.implementing("runs_account"))
         self._reclaiming = self._resolve(registry.implementing("runs_victims"))
         self._protecting = self._resolve(registry.implementing("runs_protected"))
+        self._proposing = self._resolve(registry.implementing("runs_remedies"))
+        self._declared = frozenset(one.cls for one in registry.sections if one.within("Run", "spec"))
         self._stages = registry.stages
         self._explaining = self._resolve(registry.implementing("runs_explained"))
         ranking = registry.ranking(settings.rank)
@@ -210,6 +212,13 @@ class PluginAdvice:
                 answer = (f"it failed to answer whether this run may be cut ({answer.why})",)
             found += [(question.plugin, line) for line in answer]
         return found
+
+    def proposals(self, run: Run, ask: Ask, short: int, view: View) -> Sequence[Proposal]:
+        """Of all plugins, by plugin name, in each one's order."""
+        fit = partial(funded.proposals, declared=self._declared)
+        given = (run, ask, short, self._sight(view))
+        asked = [self._of_index(question, given, fit) for question in self._proposing]
+        return [one for answer in asked if not isinstance(answer, Failed) for one in answer]
 
     def _of_index(
         self, question: Question[Any], arguments: tuple[object, ...], fit: Callable[[object], T]

@@ -25,6 +25,7 @@ class Merge(Enum):
     METER = "one plugin answers; several that meter refuse to start"
     FIRST = "each plugin's conditions and sections stand; the first by name counts where two say the same"
     CANDIDATES = "all candidates count, each once"
+    PROPOSALS = "each is tried by itself, by plugin name; those that come true are shown"
     TOLD = "nothing is returned"
 
 
@@ -84,6 +85,7 @@ CONTRACTS = {
         Contract("runs_stages", Merge.DECLARED, Failure.REFUSES),
         Contract("runs_victims", Merge.CANDIDATES, Failure.NO_OPINION),
         Contract("runs_protected", Merge.VETO, Failure.PROTECTED),
+        Contract("runs_remedies", Merge.PROPOSALS, Failure.NO_OPINION),
         Contract("runs_moments", Merge.EARLIEST, Failure.NO_OPINION),
         Contract("runs_recorded", Merge.TOLD, Failure.SILENCE),
         Contract("runs_explained", Merge.UNION, Failure.SILENCE),

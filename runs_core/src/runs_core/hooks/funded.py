@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
 import attrs
 
-from runs_core.hooks.answers import Unfit, few, kind_of, shown
+from runs_core.hooks.answers import Unfit, few, kind_of, line, shown
 from runs_core.values.classes import Class, Split
-from runs_core.values.funding import Account, Offer, Offers, Unit
+from runs_core.values.funding import Account, Offer, Offers, Proposal, Unit
 from runs_core.values.lease import Payer
 from runs_core.values.run import Condition
 
 MOST_OFFERS = 10_000
 MOST_UNITS = 1_000_000
+MOST_PROPOSALS = 100
 
 
 def offers(answer: object) -> Offers | None:
@@ -81,3 +82,17 @@ def units(answer: object) -> tuple[Unit, ...]:
 def order_of(unit: Unit) -> tuple[str, str, int]:
     """By run, then group; a whole run first."""
     return (*unit.run, -1 if unit.group is None else unit.group)
+
+
+def proposals(answer: object, declared: Collection[type]) -> tuple[Proposal, ...]:
+    """In the plugin's order. declared: the classes of sections that a run may have."""
+    return () if answer is None else tuple(_proposal(one, declared) for one in few(answer, MOST_PROPOSALS, "proposals"))
+
+
+def _proposal(one: object, declared: Collection[type]) -> Proposal:
+    if not isinstance(one, Proposal):
+        raise Unfit(f"got {kind_of(one)} among the proposals, want Proposal(change=…, section=…)")
+    if type(one.section) not in declared:
+        raise Unfit(f"got a section {kind_of(one.section)}, want one of a class that runs_sections declared for Run")
+    words = tuple(line(word) for word in few(one.words, MOST_PROPOSALS, "words"))
+    return Proposal(change=line(one.change), section=one.section, words=words)

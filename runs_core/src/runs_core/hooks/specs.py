@@ -20,7 +20,7 @@ from runs_core.values.budget import Budget
 from runs_core.values.classes import Class, Split
 from runs_core.values.decision import Hold
 from runs_core.values.demand import Demand
-from runs_core.values.funding import Account, Ask, Offers, Stage, Unit
+from runs_core.values.funding import Account, Ask, Offers, Proposal, Stage, Unit
 from runs_core.values.lease import Lease
 from runs_core.values.need import Need
 from runs_core.values.node import Domain
@@ -258,6 +258,22 @@ def runs_protected(run: Run, view: View, now: datetime, settings: object) -> Seq
     Returns: at most 50 lines of at most 1000 characters; none, or None, leaves it to the draw.
     Answers merge: all reasons count; one is enough.
     A failure: as if it protected the run, so that a failure takes nothing from anybody.
+    Since: HOOK_API 1.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def runs_remedies(run: Run, ask: Ask, short: int, view: View, settings: object) -> Sequence[Proposal] | None:
+    """Which changes of your part of its spec might make somebody pay for this run, or let it start where nobody does?
+
+    Asked: of a run that waits and that nobody pays for, by `runs plan` and `runs explain`. ask: as in `runs_cover`.
+    short: GPUs that nobody pays for.
+    Returns: at most 100 proposals; each with the change in one line of at most 1000 characters, and a value of a class
+    of Run that `runs_sections` declared, which takes the place of the run's own. Whether it helps is worked out by the
+    scheduler, so name what might.
+    Answers merge: each is tried by itself, by plugin name; those that come true are shown.
+    A failure: as if the plugin had returned None.
     Since: HOOK_API 1.
     """
     raise NotImplementedError

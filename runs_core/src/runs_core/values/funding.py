@@ -121,6 +121,19 @@ class Unit(NamedTuple):
 
 
 @attrs.frozen(kw_only=True)
+class Proposal:
+    """A change of a waiting run that may make somebody pay for it, or let it start where nobody does.
+
+    change: in words. section: takes the place of the one of its class in the run's spec. words: of the `runs` command
+    that makes the change, in the run's namespace; none: no command makes it.
+    """
+
+    change: str
+    section: object
+    words: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class Account:
     """What a plugin has to say in a Budget's status. sections: by the class that it declared for the status."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from runs_borrowing.lenders import proposals
 from runs_borrowing.loans import lending, loans, sponsored, told
 from runs_borrowing.sections import Borrowing
 from runs_budgets.funding import Funding
 from runs_budgets.offers import Asked
-from runs_core import Account, Ask, Budget, Offers, Run, Section, View, hookimpl
+from runs_core import Account, Ask, Budget, Offers, Proposal, Run, Section, View, hookimpl
 
 RUNS_HOOK_API = (1, 1)
 
@@ -28,6 +29,11 @@ def runs_cover(ask: Ask, view: View, now: datetime) -> Offers | None:
         return None
     asked = Asked(ask=ask, now=now)
     return Offers(offers=tuple(loans(view.index(Funding), asked)))
+
+
+@hookimpl
+def runs_remedies(run: Run, ask: Ask, short: int, view: View) -> Sequence[Proposal]:
+    return proposals(run, ask, short, view)
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -13,7 +13,7 @@ from runs_budgets.clock import MICRO, NEVER, micros, moment_of
 from runs_budgets.envelopes import Purse
 from runs_budgets.funding import Funding
 from runs_budgets.sections import Sharing, Terms
-from runs_core import Ask, Cap, Offer, Offers, Pairs, Tier, section
+from runs_core import Ask, Cap, Offer, Offers, Pairs, Proposal, Run, Tier, section
 
 GIVEN = Terms()
 MOST_OFFERS = 10_000
@@ -42,6 +42,14 @@ def cover(funding: Funding, asked: Asked) -> Offers:
 def unfunded_allowed(ask: Ask) -> bool:
     """Whether the run may start on idle GPUs that nobody pays for."""
     return (section(ask.sections, Terms) or GIVEN).allow_unfunded
+
+
+def proposals(run: Run) -> Sequence[Proposal]:
+    """That it starts without a payer, where its spec forbids that."""
+    terms = section(run.spec.sections, Terms) or GIVEN
+    if terms.allow_unfunded:
+        return ()
+    return (Proposal(change="set funding.allowUnfunded", section=attrs.evolve(terms, allow_unfunded=True)),)
 
 
 def family_offers(funding: Funding, asked: Asked) -> Iterator[Offer]:

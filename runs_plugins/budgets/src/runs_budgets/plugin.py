@@ -17,6 +17,7 @@ from runs_core import (
     Index,
     Lease,
     Offers,
+    Proposal,
     Run,
     Section,
     Split,
@@ -77,6 +78,11 @@ def runs_stages() -> Sequence[Stage]:
 @hookimpl
 def runs_victims(stage: str, flavor: str, view: View) -> Sequence[Unit] | None:
     return victims.unfunded_work(view.index(Funding), view, flavor) if stage == victims.UNFUNDED_WORK.name else None
+
+
+@hookimpl
+def runs_remedies(run: Run) -> Sequence[Proposal]:
+    return offers.proposals(run)
 
 
 @hookimpl
