@@ -87,6 +87,7 @@ ELSEWHERE = {
     "Freed": ("status of a Resolution", "All that was taken back by hand has gone."),
     "Reserved": ("history and event", "It was told when it will start, and places are kept for it from then on."),
     "PromiseMoved": ("history and event", "It is to start earlier or later than it was told; the message says why."),
+    "RemediesFound": ("history", "What would start it is written in its Reservation."),
     "PlacesMoved": ("history", "Other places are kept for it; its time stays."),
     "PromiseKept": ("history", "A run that was promised a start has started; the Reservation says how far off it was."),
     "ReservationCanceled": ("history and event", "Its promise stands no more, and its places are anybody's."),

@@ -98,6 +98,7 @@ MEANS = {
     "Waiting.queued_since": "start of the present wait",
     "Waiting.earliest_start": "when it was promised to start; null: nothing is promised",
     "Waiting.basis": "what that rests on",
+    "Waiting.remedies": "what would have started it when that was promised; of the first eight in line",
     "Waiting.ahead": "GPUs of that flavor that runs ahead of it want",
     "Top.flavors": "by name",
     "Counts.gpus": "all GPUs; the sum of the next five",

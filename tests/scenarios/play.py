@@ -211,6 +211,11 @@ class Play:
         status: Object = found["status"]
         return status
 
+    def remedies(self, name: str) -> list[tuple[float | None, str]]:
+        """What would have started it when it was promised something last, and when."""
+        found = self.reservation(name).get("remedies", [])
+        return [(self._seconds(one["startsAt"]), str(one["change"])) for one in found]
+
     def places(self, name: str) -> dict[str, list[int]]:
         """Places that the run's open leases hold, by node."""
         found: dict[str, list[int]] = {}

@@ -104,6 +104,7 @@ def test_the_json_has_the_keys_of_the_interface(scene: Scene) -> None:
                 "queuedSince": "2026-01-05T11:57:00Z",
                 "earliestStart": None,
                 "basis": None,
+                "remedies": [],
                 "ahead": 0,
             }
         ]

@@ -184,3 +184,39 @@ def test_a_list_of_sponsors_says_what_each_lends(runs: Runs) -> None:
 def test_the_commands_are_off_with_the_plugin(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNS_PLUGINS", "budgets")
     assert "its plugin borrowing is off" in runs("loans", code=2).stderr
+
+
+LATER = """
+apiVersion: runs.dev/v1alpha1
+kind: Run
+metadata: {name: later}
+spec:
+  resources: {flavor: H100, gpus: 8}
+  funding: {allowUnfunded: false}
+"""
+
+
+def test_a_sponsor_that_is_told_of_does_start_the_run(runs: Runs, tmp_path: Path) -> None:
+    manifest = tmp_path / "later.yaml"
+    manifest.write_text(LATER)
+    runs("cancel", "train")
+    runs("cluster", "advance", "1m")
+    runs("submit", "-f", str(manifest))
+    explained = told(runs, "explain", "later")
+    assert [
+        (one["change"], one["command"].split("fleet.db ")[-1] if one["command"] else None)
+        for one in explained["remedies"]
+    ] == [
+        ("ask for 4 GPUs instead of 8", None),
+        ("borrow 4 from bank (funding.sponsors)", "-n default sponsors add later bank"),
+        ("set funding.allowUnfunded", None),
+    ]
+    command = explained["remedies"][1]["command"].split("fleet.db ")[-1]
+    runs(*command.split())
+    assert told(runs, "explain", "later")["phase"] == "Starting"
+    assert told(runs, "who-pays", "later")["now"][1]["class"] == "borrowed"
+
+
+def test_where_nothing_helps_that_is_said(runs: Runs) -> None:
+    runs("submit", "vast", "--gpus", "12", "--gpus-per-pod", "12")
+    assert "no single change of its width" in runs("explain", "vast").stdout

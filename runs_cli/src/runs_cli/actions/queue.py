@@ -35,6 +35,7 @@ def line_table(session: Session, found: Line, title: str = "") -> Table:
         Column("STARTS"),
         Column("REASON"),
         Column("MESSAGE", wide=True),
+        Column("WOULD HAVE STARTED", wide=True),
     ]
     rows = [
         [
@@ -48,6 +49,7 @@ def line_table(session: Session, found: Line, title: str = "") -> Table:
             f"{moment(item.earliest_start)} ({item.basis})" if item.basis else NONE,
             item.reason or NONE,
             item.message or NONE,
+            "; ".join(f"{moment(one.starts_at)}: {one.change}" for one in item.remedies) or NONE,
         ]
         for item in found.items
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from runs_core.values.change import Change, HeadSeen
 from runs_core.values.decision import Decision
 from runs_core.values.effect import Effect, expected
+from runs_core.values.meta import Key
 from runs_core.world.world import World
 
 Clock = Callable[[], float]
@@ -15,13 +16,14 @@ Clock = Callable[[], float]
 class Batch:
     """Decisions of one cycle, already taken up by the world as if written; `undo` takes all of it back.
 
-    seconds: of each decision, wall time by stage.
+    seconds: of each decision, wall time by stage. promised: who was promised something, or something else than before.
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.decisions: list[Decision] = []
         self.seconds: list[dict[str, float]] = []
+        self.promised: set[Key] = set()
         self._inverses: list[Change] = [HeadSeen(world.ledger.head)]
         self._touched = (set(world.touched), set(world.touched_budgets), set(world.touched_nodes))
         self._promises = (world.promises.stirred, world.promises.due)

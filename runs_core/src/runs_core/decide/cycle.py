@@ -15,6 +15,7 @@ from runs_core.decide.paying import reclassed, stamped
 from runs_core.decide.promise import keep, unkept
 from runs_core.decide.release import Cause, late_pods, left_open, orphaned, release, removal
 from runs_core.decide.standing import stand
+from runs_core.decide.telling import tell
 from runs_core.decide.waiting import ask_line
 from runs_core.errors import RunsError
 from runs_core.values.decision import Decision, Moves, Removed
@@ -38,6 +39,8 @@ def cycle(world: World, advice: Advice, clock: Clock) -> Batch:
         fresh = _attend(world, advice, batch, clock)
         ask_line(world, advice, batch, fresh, clock)
         if not world.touched:
+            if batch.promised:
+                tell(world, advice, batch)
             return batch
     raise RunsError(f"decisions do not settle after {MOST_PASSES} passes: {sorted(map(str, world.touched))[:3]}")
 

@@ -135,6 +135,8 @@ def _tell(world: World, run: Run, flavor: str, found: Forecast, batch: Batch) ->
         _take(world, batch, decision)
     else:
         return
+    if known is None or found.at != known.status.earliest_start:
+        batch.promised.add(key)
     if found.at > world.now:
         world.wake_at(found.at, key)
     else:
@@ -185,7 +187,9 @@ def _moved(world: World, run: Run, known: Reservation, found: Forecast) -> Decis
     if len(promises) > MOST_PROMISES:
         promises = (promises[0], *promises[-(MOST_PROMISES - 1) :])
     message = told(found) if not cause else f"{told(found)}, not {format_time(before)}: {cause}"
-    stands = _standing(status if found.at == before else attrs.evolve(status, message=message), found, promises)
+    stands = _standing(
+        status if found.at == before else attrs.evolve(status, message=message, remedies=()), found, promises
+    )
     if stands == status:
         return None
     moved = attrs.evolve(known, status=stands)

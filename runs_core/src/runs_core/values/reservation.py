@@ -16,6 +16,8 @@ MOST_PROMISES = 20
 """Promises that one reservation remembers: the first, and the last ones."""
 MOST_BLOCKERS = 20
 """Runs that are named as being in the way."""
+MOST_REMEDIES = 20
+"""Changes that are named."""
 
 
 class Basis(StrEnum):
@@ -67,6 +69,14 @@ class Promise:
 
 
 @attrs.frozen(kw_only=True)
+class Remedy:
+    """A change of its run that was tried. Times in UTC."""
+
+    change: str = field(Fact(doc="In words."))
+    starts_at: datetime = field(Fact(doc="When the run would have started, had it been made when that was found out."))
+
+
+@attrs.frozen(kw_only=True)
 class ReservationSpec:
     """Never changes once made."""
 
@@ -106,6 +116,10 @@ class ReservationStatus:
     )
     promises: tuple[Promise, ...] = field(
         Fact(doc="Every promise made, the first one first.", max_items=MOST_PROMISES), default=()
+    )
+    remedies: tuple[Remedy, ...] = field(
+        Fact(doc="What would have started it earlier when the last promise was made.", max_items=MOST_REMEDIES),
+        default=(),
     )
     end: datetime | None = field(Fact(doc="When it was over."), default=None)
 

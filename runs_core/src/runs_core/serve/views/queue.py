@@ -9,7 +9,7 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.serve.views.present import Present
 from runs_core.values.meta import Key
-from runs_core.values.reservation import Basis
+from runs_core.values.reservation import Basis, Remedy
 from runs_core.values.run import Phase
 from runs_core.world.world import World
 
@@ -17,6 +17,8 @@ from runs_core.world.world import World
 @attrs.frozen(kw_only=True)
 class Waiting:
     """position: from 1. reason, message: as of now. earliest_start, basis: as promised; None where nothing is.
+
+    remedies: what would have started it when that was promised, of the first in line.
 
     ahead: GPUs of the same flavor that runs before it want, those left out that the present fleet could never take.
     fundable: whether somebody's quota would pay; true where no plugin keeps quotas.
@@ -33,6 +35,7 @@ class Waiting:
     queued_since: datetime | None
     earliest_start: datetime | None = None
     basis: Basis | None = None
+    remedies: tuple[Remedy, ...] = ()
     ahead: int
 
 
@@ -67,6 +70,7 @@ def line(world: World, advice: Advice) -> Line:
                 queued_since=run.status.queued_since,
                 earliest_start=promised.status.earliest_start if promised is not None else None,
                 basis=promised.status.basis if promised is not None else None,
+                remedies=promised.status.remedies if promised is not None else (),
                 ahead=ahead.get(flavor, 0),
             )
         )
