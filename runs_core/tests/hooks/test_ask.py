@@ -21,10 +21,12 @@ from runs_core.testing.plugins import a_plugin, advice_of
 from runs_core.values.classes import Class
 from runs_core.values.decision import Hold
 from runs_core.values.demand import Demand
-from runs_core.values.funding import Ask, Offers, Stage
+from runs_core.values.fields import Fact, field
+from runs_core.values.funding import Ask, Offers, Proposal, Stage
 from runs_core.values.lease import Closed
 from runs_core.values.node import Domain
 from runs_core.values.record import Record
+from runs_core.values.section import Section
 
 RUN = a_run("train")
 WORLD = a_world(a_node("n1"), RUN)
@@ -372,6 +374,51 @@ def test_calls_failures_hangs_and_time_are_counted_by_plugin_and_hook() -> None:
 def test_a_registry_that_is_not_sound_gives_no_advice() -> None:
     with pytest.raises(PluginError, match="implements no hook"):
         PluginAdvice(of(a=a_plugin()), Settings())
+
+
+@attrs.frozen(kw_only=True)
+class Purse:
+    """A section of a run, of the plugin below."""
+
+    open: bool = field(Fact(doc="Whether it pays."), default=False)
+
+
+NO_WORD: Any = 1
+OPENED = Proposal(change="open the purse", section=Purse(open=True))
+
+
+def proposing(*answers: object) -> PluginAdvice:
+    def runs_sections() -> list[Section]:
+        return [Section(plugin="purse", kind="Run", name="purse", cls=Purse)]
+
+    def runs_remedies(short: int) -> list[object]:
+        return [*answers, attrs.evolve(OPENED, change=f"open the purse for {short}")]
+
+    return advice_of({"purse": a_plugin(runs_sections, runs_remedies)})
+
+
+def test_a_plugin_proposes_other_values_of_its_own_section() -> None:
+    found = proposing(OPENED).proposals(RUN, AN_ASK, 8, WORLD)
+    assert found == [OPENED, attrs.evolve(OPENED, change="open the purse for 8")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("open it", "got str among the proposals, want Proposal"),
+        (
+            attrs.evolve(OPENED, section=RUN.spec),
+            "got a section RunSpec, want one of a class that runs_sections declared",
+        ),
+        (attrs.evolve(OPENED, change="two\nlines"), "without control characters"),
+        (attrs.evolve(OPENED, words=(NO_WORD,)), "want a line of text"),
+    ],
+)
+def test_who_proposes_what_it_must_not_proposes_nothing(answer: object, why: str) -> None:
+    advice = proposing(answer)
+    assert advice.proposals(RUN, AN_ASK, 8, WORLD) == []
+    (tally,) = [one for one in advice.tallies if one.failed]
+    assert why in tally.last_failure
 
 
 def holds_of(advice: PluginAdvice) -> list[object]:
