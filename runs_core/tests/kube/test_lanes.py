@@ -48,6 +48,15 @@ def test_what_frees_goes_before_what_takes_and_what_only_tells_goes_last() -> No
     assert order.rest() == ["end", "start", "status"]
 
 
+def test_what_only_tells_does_not_press() -> None:
+    order = Order(Lanes(1))
+    for name, lane in (("status", Lane.TELLS), ("why", Lane.WHY), ("start", Lane.TAKES), ("end", Lane.FREES)):
+        order.add(name, lane)
+    assert order.lanes.pressing == 2
+    order.rest()
+    assert order.lanes.pressing == 0
+
+
 def test_what_somebody_waits_for_can_wait_no_longer() -> None:
     order = Order(Lanes(1))
     order.add("other's status", Lane.TELLS, OTHER)

@@ -15,6 +15,7 @@ import attrs
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.gates import Audits, Gate, Places
+from runs_core.cluster.kube.gather import Gathering
 from runs_core.cluster.kube.journal import Intent, Journal
 from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change, read
 from runs_core.cluster.kube.nonce import standing
@@ -51,8 +52,6 @@ Told = Callable[[Sequence[Record]], None]
 Place = tuple[str, int]
 """A node, and one of the ledger's places on it."""
 LONGEST_BACKOFF = timedelta(hours=1)
-GATHER_SECONDS = 0.1
-"""From one batch to the next, at least."""
 WRITTEN = ("Run", "GPULease", "Reservation", "Resolution", "Pod")
 """Kinds whose objects a leader writes as it decides."""
 OVER = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
@@ -143,7 +142,7 @@ class KubeCluster:
         self.lingering: dict[Key, Lease] = {}
         self.flavors: tuple[str, ...] = ()
         self._intents: dict[str, Intent] = {}
-        self._bound = 0.0
+        self._gathering = Gathering(lambda: self.writer.pressing)
         self._refused: dict[Key, int] = {}
         self._bare: set[Key] = set()
         self._skipping = Skipping()
@@ -253,9 +252,7 @@ class KubeCluster:
         Right after a batch a little longer: what comes meanwhile shares the next write of the journal.
         """
         self.inbox.wait(seconds)
-        since = time.monotonic() - self._bound
-        if since < GATHER_SECONDS:
-            time.sleep(GATHER_SECONDS - since)
+        self._gathering.wait()
 
     def wake(self) -> None:
         """From any thread."""
@@ -350,7 +347,7 @@ class KubeCluster:
         head = fold(self.journal.entry.head, *(made for step in batch for made in _entries(step.effects)))
         self.journal.write(attrs.evolve(self.journal.entry, intents=intents, head=head, chain=self._chain))
         self._intents = intents
-        self._bound = time.monotonic()
+        self._gathering.begin()
 
     def _under_way(self, run: str, intent: Intent) -> bool:
         """Whether a lease of it is still to be written: what is written can be seen, and need not be told."""

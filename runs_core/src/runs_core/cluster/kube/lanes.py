@@ -91,6 +91,12 @@ class Lanes:
                 self._threads.append(thread)
                 thread.start()
 
+    @property
+    def pressing(self) -> int:
+        """How many wait that are more than telling."""
+        with self._changed:
+            return len(self._frees) + len(self._takes)
+
     def hurry(self, key: Key) -> None:
         """What could wait of this run keeps others waiting now."""
         with self._changed:

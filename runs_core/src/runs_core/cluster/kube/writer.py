@@ -93,6 +93,11 @@ class Writer:
         with self._lock:
             return len(self._chains)
 
+    @property
+    def pressing(self) -> int:
+        """How many writes wait for a thread, those aside that only tell."""
+        return self._lanes.pressing
+
     def busy(self, key: Key) -> bool:
         """Whether something is still to be written for this run."""
         with self._lock:
