@@ -1,0 +1,78 @@
+"""The credentials of requests."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+
+import pytest
+from kubernetes import client
+
+from runs_core.cluster.kube import api
+from runs_core.cluster.kube.api import Api
+
+
+class Server(http.server.HTTPServer):
+    """tokens: those that it was asked with."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.tokens: list[str] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """Nothing but that it was heard."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.tokens.append(self.headers["Authorization"])
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the standard library's name
+        """Nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    thread = threading.Thread(target=made.serve_forever, args=(0.05,))
+    thread.start()
+    yield made
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+def connected(host: str) -> Api:
+    """With another token each time that it is looked up, as where tokens are short-lived."""
+    configuration, looks = client.Configuration(), iter(range(100))
+    configuration.host = host
+
+    def look(found: client.Configuration) -> None:
+        found.api_key["authorization"] = f"Bearer {next(looks)}"
+
+    configuration.refresh_api_key_hook = look  # type: ignore[assignment]  # the client says that it has none
+    return Api(configuration)
+
+
+def test_a_token_is_not_looked_up_for_each_request(server: Server) -> None:
+    asked = connected(server.address)
+    for _ in range(3):
+        asked.call("GET", "/")
+    assert server.tokens == ["Bearer 0"] * 3
+
+
+def test_a_new_token_is_found_soon(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = connected(server.address)
+    asked.call("GET", "/")
+    monkeypatch.setattr(api, "TOKEN_SECONDS", 0.0)
+    asked.call("GET", "/")
+    assert server.tokens == ["Bearer 0", "Bearer 1"]
