@@ -80,6 +80,16 @@ def test_what_has_one_author_is_one_entry_of_whose_each_field_is() -> None:
     assert atomic == {*((kind, "status") for kind in kinds), ("GPULease", "spec")}
 
 
+def test_rules_that_share_when_they_do_not_apply_are_one_and_name_their_fields() -> None:
+    crd = next(crd for crd in crds() if crd["spec"]["names"]["kind"] == "Run")
+    found = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"]
+    (joined,) = [rule for rule in found if "admittedAt" in rule["rule"]]
+    parts = ("resources", "topology", "template")
+    assert all(f"self.spec.{part} == oldSelf.spec.{part}" in joined["rule"] for part in parts)
+    assert (joined["rule"].count("admittedAt"), joined["fieldPath"]) == (1, ".spec")
+    assert joined["message"].startswith("resources, topology, template: want no change once the run is admitted")
+
+
 def test_no_word_means_several_kinds() -> None:
     """`kubectl delete runs --all` would take leases and budgets along if `runs` were their category as well."""
     names = [crd["spec"]["names"] for crd in crds()]

@@ -121,7 +121,7 @@ class LeaseSpec:
         change=lambda old, new: not (old.metered_until and new.metered_until) or new.metered_until >= old.metered_until,
     ),
     Rule(
-        cel="!has(oldSelf.closed) || !oldSelf.closed || self == oldSelf",
+        cel="!oldSelf.closed || self == oldSelf",
         message="want no change: a closed lease stays as it is",
         change=lambda old, new: not old.closed or new == old,
     ),
@@ -154,7 +154,7 @@ def _run_of(lease: Lease) -> Key:
         change=lambda old, new: new.spec == old.spec,
     ),
     Rule(
-        cel="!has(self.status) || !has(self.status.end) || self.status.end >= self.spec.start",
+        cel="!has(self.status.end) || self.status.end >= self.spec.start",
         message="want no earlier than spec.start",
         field="status.end",
         check=lambda lease: lease.status.end is None or lease.status.end >= lease.spec.start,

@@ -51,7 +51,7 @@ class OnUpstreamFailure(StrEnum):
 
 @rules(
     Rule(
-        cel="self.gpus % (has(self.gpusPerPod) ? self.gpusPerPod : 1) == 0",
+        cel="self.gpus % self.gpusPerPod == 0",
         message="want a multiple of gpusPerPod",
         field="gpus",
         check=lambda r: r.gpus % r.gpus_per_pod == 0,
@@ -143,14 +143,13 @@ class AfterFailure:
 
 @rules(
     Rule(
-        cel="!has(self.topology) || !has(self.topology.groupGPUs) || "
-        "self.topology.groupGPUs % (has(self.resources.gpusPerPod) ? self.resources.gpusPerPod : 1) == 0",
+        cel="!has(self.topology.groupGPUs) || self.topology.groupGPUs % self.resources.gpusPerPod == 0",
         message="want a multiple of resources.gpusPerPod",
         field="topology.groupGPUs",
         check=lambda s: s.topology.group_gpus is None or s.topology.group_gpus % s.resources.gpus_per_pod == 0,
     ),
     Rule(
-        cel="!(has(oldSelf.canceled) && oldSelf.canceled) || (has(self.canceled) && self.canceled)",
+        cel="!oldSelf.canceled || self.canceled",
         message="want true: a canceled run stays canceled; submit a new one",
         field="canceled",
         change=lambda old, new: new.canceled or not old.canceled,
@@ -283,16 +282,8 @@ class RunStatus:
     ending: Ending | None = field(Fact(doc="Set while the attempt is being undone."), default=None)
 
 
-_NOT_ADMITTED = "!has(oldSelf.status) || !has(oldSelf.status.admittedAt)"
+_NOT_ADMITTED = "!has(oldSelf.status.admittedAt)"
 _SHAPE_STAYS = "want no change once the run is admitted; submit a new run"
-
-
-def _same(part: str) -> str:
-    """CEL: spec.part is as it was, also where it was not there."""
-    return (
-        f"(has(self.spec.{part}) == has(oldSelf.spec.{part}) && "
-        f"(!has(self.spec.{part}) || self.spec.{part} == oldSelf.spec.{part}))"
-    )
 
 
 @rules(
@@ -309,19 +300,23 @@ def _same(part: str) -> str:
         check=lambda run: run.meta.name not in run.spec.after,
     ),
     Rule(
-        cel=f"{_NOT_ADMITTED} || self.spec.resources == oldSelf.spec.resources",
+        cel="self.spec.resources == oldSelf.spec.resources",
+        unless=_NOT_ADMITTED,
         message=_SHAPE_STAYS,
         field="spec.resources",
         change=lambda old, new: old.status.admitted_at is None or new.spec.resources == old.spec.resources,
     ),
     Rule(
-        cel=f"{_NOT_ADMITTED} || {_same('topology')}",
+        cel="self.spec.topology == oldSelf.spec.topology",
+        unless=_NOT_ADMITTED,
         message=_SHAPE_STAYS,
         field="spec.topology",
         change=lambda old, new: old.status.admitted_at is None or new.spec.topology == old.spec.topology,
     ),
     Rule(
-        cel=f"{_NOT_ADMITTED} || {_same('template')}",
+        cel="has(self.spec.template) == has(oldSelf.spec.template) && "
+        "(!has(self.spec.template) || self.spec.template == oldSelf.spec.template)",
+        unless=_NOT_ADMITTED,
         message=_SHAPE_STAYS,
         field="spec.template",
         change=lambda old, new: old.status.admitted_at is None or new.spec.template == old.spec.template,
