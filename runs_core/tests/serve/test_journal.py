@@ -120,8 +120,17 @@ def test_a_large_batch_is_packed(server: Server) -> None:
     many = {f"ns/r{number}": Intent().joined([LEASE], []) for number in range(1000)}
     first.write(attrs.evolve(first.entry, intents=many))
     assert server.stored is not None
-    assert sum(map(len, server.stored["data"].values())) < MOST_PLAIN_BYTES
+    plain = sum(len(intent.text) for intent in many.values())
+    assert plain > MOST_PLAIN_BYTES
+    assert sum(map(len, server.stored["data"].values())) < plain / 10
     assert journal(server).take_over("b").intents == many
+
+
+def test_a_small_batch_stands_there_to_be_read(server: Server) -> None:
+    first = leading(server, "a")
+    first.write(attrs.evolve(first.entry, intents={str(RUN.key): Intent().joined([LEASE], [])}))
+    assert server.stored is not None
+    assert LEASE.meta.name in server.stored["data"]["intents"]
 
 
 def test_conflicts_that_nobody_else_made_depose_nobody(server: Server) -> None:

@@ -31,8 +31,9 @@ ANSWER_SECONDS = 5.0
 MOST_TRIES = 5
 FIRST = "firstCommitment"
 _PLAIN, _PACKED = "intents", "intents.zlib"
-MOST_PLAIN_BYTES = 128 << 10
-"""Beyond it the intents are packed: a large batch would not fit into an object of the API server otherwise."""
+MOST_PLAIN_BYTES = 4 << 10
+"""Beyond it the intents are packed: the API server handles each byte of what it stores a few dozen times, and a large
+batch would not fit into an object of its otherwise."""
 
 
 @attrs.frozen(kw_only=True)
