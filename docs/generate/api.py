@@ -31,7 +31,8 @@ from runs_core.values.fields import Rule, rules_of
 WORDS = f"""
 All kinds are of `{API_VERSION}`. `runs manifests crds` prints their CustomResourceDefinitions, made of the same
 declarations as this page. A manifest with an unknown field, or a value out of bounds, is refused with its file, line
-and field. A field with a default may be left out; so may one that is optional.
+and field. A field with a default may be left out; so may one that is optional. In a status, what has its default is
+mostly left out.
 
 Notations: a duration is as Go writes it (`90s`, `30m`, `1h30m`), a time is RFC 3339 (`2026-01-31T08:00:00Z`), a
 quantity is Kubernetes' own (`2`, `500m`, `16Gi`). `[]` stands for each entry of a list.

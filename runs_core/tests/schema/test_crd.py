@@ -80,6 +80,22 @@ def test_what_has_one_author_is_one_entry_of_whose_each_field_is() -> None:
     assert atomic == {*((kind, "status") for kind in kinds), ("GPULease", "spec")}
 
 
+def filled(part: dict[str, Any]) -> set[str]:
+    return {name for name, member in part["properties"].items() if "default" in member}
+
+
+def test_of_a_status_columns_are_filled_in_and_no_more() -> None:
+    found = {}
+    for crd in crds():
+        (version,) = crd["spec"]["versions"]
+        status = version["schema"]["openAPIV3Schema"]["properties"]["status"]
+        columns = {column["jsonPath"].rpartition(".")[2] for column in version["additionalPrinterColumns"]}
+        found[crd["spec"]["names"]["kind"]] = filled(status)
+        assert filled(status) <= columns
+        assert sum("default" in part for part in everything(status)) == len(filled(status)) + 1, "none is deeper"
+    assert found["Run"] == {"phase", "reason", "width"}
+
+
 def test_rules_that_share_when_they_do_not_apply_are_one_and_name_their_fields() -> None:
     crd = next(crd for crd in crds() if crd["spec"]["names"]["kind"] == "Run")
     found = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"]

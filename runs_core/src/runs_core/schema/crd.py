@@ -11,9 +11,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, assert_never
 
+import attrs
+
 from runs_core.schema.check import MOST_CHARACTERS
 from runs_core.schema.convert import Object
-from runs_core.schema.names import GROUP, KINDS, VERSION, Kind
+from runs_core.schema.names import GROUP, KINDS, VERSION, Kind, manifest_name
 from runs_core.schema.say import spelling
 from runs_core.schema.shape import (
     MOST_WHOLE,
@@ -32,7 +34,7 @@ from runs_core.schema.shape import (
     Whole,
     record,
 )
-from runs_core.values.fields import Rule, rules_of
+from runs_core.values.fields import Rule, fact_of, rules_of
 from runs_core.values.quantity import LARGEST_DURATION, format_duration
 from runs_core.values.section import Section
 
@@ -95,10 +97,33 @@ def _root(kind: Kind, sections: Sequence[Section]) -> Object:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": {**schema(record(kind.spec, mine)), **one_author},
-            "status": {**schema(record(kind.status, told)), "default": {}, **_WHOLE},
+            "status": {**_told(kind, told), "default": {}, **_WHOLE},
         },
     }
     return found | _rules(rules_of(kind.value))
+
+
+def _told(kind: Kind, sections: tuple[Section, ...]) -> Object:
+    """The API server fills in what is always written, and no more: with each write it handles each field that is there.
+
+    What is left out of a status is zero, or empty, as in those of Kubernetes' own kinds.
+    """
+    found = schema(record(kind.status, sections))
+    facts = [(attribute.name, fact_of(attribute)) for attribute in attrs.fields(kind.status)]
+    always = {manifest_name(name, fact) for name, fact in facts if fact is not None and fact.always}
+    parts = {name: part if name in always else _unfilled(part) for name, part in found["properties"].items()}
+    return {**found, "properties": parts}
+
+
+def _unfilled(found: Object) -> Object:
+    """Without defaults, at any depth."""
+    kept = {key: value for key, value in found.items() if key != "default"}
+    for inside in ("items", "additionalProperties"):
+        if inside in kept:
+            kept[inside] = _unfilled(kept[inside])
+    if "properties" in kept:
+        kept["properties"] = {name: _unfilled(part) for name, part in kept["properties"].items()}
+    return kept
 
 
 def schema(shape: Shape) -> Object:
