@@ -57,6 +57,11 @@ def test_a_lease_is_closed_and_let_go_in_one_write() -> None:
     assert "spec" not in body
 
 
+def test_a_closed_lease_does_not_say_whose_each_field_is() -> None:
+    ((_, _, body),) = closing(SHUT)
+    assert body["metadata"]["managedFields"] == [{}], "one empty entry, which clears them; none would leave them"
+
+
 def test_nothing_of_what_a_lease_was_metered_as_outlives_its_closure() -> None:
     ((_, _, body),) = closing(SHUT)
     assert body["status"] == {

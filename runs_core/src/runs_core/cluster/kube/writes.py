@@ -36,6 +36,11 @@ from runs_core.values.storage import SELECTED_NODE, VolumeClaim
 SPENT = "AlreadyClosed"
 """Reason of a refusal that is our own: the lease was opened, and closed, before."""
 NEVER_SEEN = Basis()
+UNNOTED: Object = {"managedFields": [{}]}
+"""In the metadata of a patch: the API server forgets whose each field is, and compares nothing to find out.
+
+Source: Kubernetes documentation, "Server-Side Apply", clearing managedFields.
+"""
 
 
 class Writes:
@@ -259,7 +264,7 @@ class Writes:
         """Its status as a whole. None: it is gone; the uid keeps it from going to another of its name."""
         try:
             uid = lease.meta.uid or self._uid(lease.key)
-            body = {"metadata": {"uid": uid, **metadata}, "status": whole_status(lease)}
+            body = {"metadata": {"uid": uid, **UNNOTED, **metadata}, "status": whole_status(lease)}
             return self._api.call("PATCH", paths.one("GPULease", lease.key), body, content=MERGE)[1]
         except Refused as error:
             if error.status == HTTPStatus.NOT_FOUND or _another(error):
