@@ -16,7 +16,7 @@ from runs_core.values.meta import Key
 from runs_core.values.run import Run
 from runs_core.world.world import World
 
-MOST_OTHERS = 64
+MOST_OTHERS = 32
 """Runs that start because one leaves the line: beyond that nothing is told."""
 
 
