@@ -10,7 +10,17 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from benchmarks import explanation, funding, out_of_quota, placement, plugged, taking_back, throughput, waiting
+from benchmarks import (
+    explanation,
+    forecast,
+    funding,
+    out_of_quota,
+    placement,
+    plugged,
+    taking_back,
+    throughput,
+    waiting,
+)
 from benchmarks.live import fleet, queue_load
 from benchmarks.measure import PACE, pace
 from benchmarks.result import QUICK, RESULTS, Result, write
@@ -19,7 +29,7 @@ from benchmarks.table import PAGE, page
 
 BENCHMARKS: dict[str, Callable[..., Result]] = {
     module.NAME: module.run
-    for module in (placement, throughput, waiting, explanation, funding, taking_back, plugged, out_of_quota)
+    for module in (placement, throughput, waiting, explanation, forecast, funding, taking_back, plugged, out_of_quota)
 }
 LIVE: dict[str, Callable[..., Result]] = {module.NAME: module.run for module in (queue_load, fleet)}
 """Each on a real API server of its own; they want a machine that does nothing else."""

@@ -21,7 +21,7 @@ from runs_core.values.change import BudgetSeen, Change, NodeSeen, RunSeen
 from runs_core.values.meta import SIMULATED, Meta
 from runs_core.values.node import Domain, Node
 from runs_core.values.record import Record
-from runs_core.values.run import Resources, Run, RunSpec, Topology
+from runs_core.values.run import Resources, Run, RunSpec, Runtime, Topology
 from runs_core.values.template import PodTemplate, Requests
 
 FLAVOR = "H100"
@@ -105,7 +105,8 @@ class Demand:
     """burst: how many times the fleet's GPUs are asked for at once, at the start; load: how many times from then on.
 
     waiting: runs that come with the burst, beyond it. mean: of the exponential durations. owners: whose runs they are,
-    each as often as any other; none: nobody's.
+    each as often as any other; none: nobody's. says: how many times as long as they take runs say they take, at most;
+    0: they say nothing.
     """
 
     gpus: int
@@ -116,10 +117,27 @@ class Demand:
     mean: timedelta = timedelta(hours=1)
     seed: int = 1
     owners: Sequence[Owner] = ()
+    says: float = 0.0
 
 
 def runs(demand: Demand) -> Iterator[At]:
     """The burst, then Poisson arrivals without end."""
+    if not demand.says:
+        yield from _silent_runs(demand)
+        return
+    draw = random.Random(demand.seed + 1)
+    for at, seen in _silent_runs(demand):
+        yield at, RunSeen(_saying(seen.run, draw.uniform(1, demand.says)))
+
+
+def _saying(run: Run, times: float) -> Run:
+    """It says that it takes so many times as long as it does."""
+    [(_, lasts)] = run.meta.annotations
+    said = timedelta(seconds=round(times * int(lasts.removesuffix("s"))))
+    return attrs.evolve(run, spec=attrs.evolve(run.spec, runtime=Runtime(expected_duration=said)))
+
+
+def _silent_runs(demand: Demand) -> Iterator[tuple[datetime, RunSeen]]:
     draw = random.Random(demand.seed)
     mean_gpus = sum(shape.gpus for shape in demand.shapes) / len(demand.shapes)
     number = held = 0
