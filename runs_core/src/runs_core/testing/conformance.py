@@ -62,6 +62,7 @@ class Trial:
             said[f"the demand of {run.key}"] = advice.demand(run, world)
             said[f"the rank of {run.key}"] = advice.rank(run, world)
             said[f"the scores for {run.key}"] = advice.scores(domains, a_need(run), world)
+            said[f"what is proposed for {run.key}"] = advice.proposals(run, world.ask(run), run.gpus, world)
             said[f"what is explained of {run.key}"] = advice.explained(run, world, now)
         self.kept_up()
         return said
