@@ -10,7 +10,7 @@ from benchmarks.workload import Player
 
 from runs_core.decide import reclaim as taking
 from runs_core.decide import resolve, waiting
-from runs_core.decide.cover import cover
+from runs_core.decide.cover import cover, firm
 from runs_core.decide.reach import Reach
 from runs_core.decide.waiting import find_flavor
 from runs_core.values.meta import Key
@@ -129,4 +129,10 @@ def test_what_may_be_taken_back_is_counted_anew_whenever_it_is_another(monkeypat
     found = records()
     monkeypatch.setattr(Slacks, "stir", lambda *_: None)
     monkeypatch.setattr(Slacks, "moved", property(lambda _: 0, lambda *_: None), raising=False)
+    assert records() != found
+
+
+def test_a_claim_that_is_taken_to_displace_nobody_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = records()
+    monkeypatch.setattr(waiting, "firm", lambda *asked: firm(*asked)._replace(displacing=frozenset()))
     assert records() != found

@@ -12,6 +12,7 @@ import attrs
 
 from runs_core.decide.advice import Advice
 from runs_core.settings import FleetSettings
+from runs_core.values.classes import Tier
 from runs_core.values.funding import Ask, Cover, Look, Offer, Offers, Share
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Pairs
@@ -46,19 +47,34 @@ def offered(world: World, advice: Advice, ask: Ask) -> Offers:
     return advice.offers(attrs.evolve(ask, flavor=flavor) if flavor != ask.flavor else ask, world, world.now)
 
 
-def spare(offers: Offers, found: Cover) -> Mapping[Payer, int] | None:
-    """By payer, how much less it could give without anything being paid for otherwise; None: that is not told.
+class Firm(NamedTuple):
+    """How firm an answer is.
 
-    What pays behind a bound of several offers, or only in some places, is not followed that far.
+    spare: by payer, how much less it may give before anything of this is otherwise; None: that is not told.
+    displacing: Budgets of the owner's own, whose claims on them may displace somebody.
     """
-    left: dict[Payer, int] = {}
+
+    spare: Mapping[Payer, int] | None
+    displacing: frozenset[str]
+
+
+def firm(offers: Offers, found: Cover) -> Firm:
+    """What pays behind a bound of several offers, or only in some places, is not followed that far."""
+    spare: dict[Payer, int] = {}
+    displacing: set[str] = set()
+    followed = True
     for offer, look in zip(offers.offers, found.looks, strict=True):
-        if not look.gave:
+        if not (gave := look.gave):
             continue
-        if not offer.told or offer.caps or offer.selector or offer.payer in left:
-            return None
-        left[offer.payer] = offer.gpus - look.gave
-    return left
+        left = offer.gpus - gave
+        if offer.tier is Tier.OWN:
+            if offer.caps or offer.idle is None or gave > offer.idle:
+                displacing.add(offer.payer.budget)
+            else:
+                left = min(left, offer.idle - gave)
+        followed = followed and offer.told and not (offer.caps or offer.selector or offer.payer in spare)
+        spare[offer.payer] = left
+    return Firm(spare if followed else None, frozenset(displacing))
 
 
 def filled(world: World, offers: Offers, ask: Ask, pieces: Sequence[Piece] = ()) -> Cover:

@@ -47,17 +47,17 @@ class Reach:
         self._node: dict[str, tuple[int, int]] = {}
         self._promised: set[str] = {name for name in world.promises.masks if self._on(name)[1]}
 
-    def holds(self, need: Need, name: str, fleet: FlavorFleet, own: frozenset[str] = frozenset()) -> bool:
-        """Whether so many pods might fit. own: Budgets of its owner's that would pay for it."""
-        at = name, own, need.gpus_per_pod
+    def holds(self, need: Need, name: str, fleet: FlavorFleet, displacing: frozenset[str] = frozenset()) -> bool:
+        """Whether so many pods might fit. displacing: Budgets whose family may lose by its claim."""
+        at = name, displacing, need.gpus_per_pod
         most = self._most.get(at)
         if most is None:
-            most = self._most[at] = self._seats(name, fleet, own, need.gpus_per_pod)
+            most = self._most[at] = self._seats(name, fleet, displacing, need.gpus_per_pod)
         return most >= need.pods
 
-    def _seats(self, name: str, fleet: FlavorFleet, own: frozenset[str], gpus_per_pod: int) -> int:
+    def _seats(self, name: str, fleet: FlavorFleet, displacing: frozenset[str], gpus_per_pod: int) -> int:
         known = gains(self._world, name)
-        those = [known.unpaid, *(known.shared.get(budget, NOTHING) for budget in own)]
+        those = [known.unpaid, *(known.shared.get(budget, NOTHING) for budget in displacing)]
         return fleet.pods(gpus_per_pod) + sum(self._more(node, those, gpus_per_pod) for node in self._nodes(those))
 
     def _nodes(self, those: Iterable[Gain]) -> Iterable[str]:

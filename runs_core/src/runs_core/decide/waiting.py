@@ -9,7 +9,7 @@ import attrs
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
-from runs_core.decide.cover import cover, filled, offered, spare
+from runs_core.decide.cover import cover, filled, firm, offered
 from runs_core.decide.hold import hold, holds
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES, no_flavor, no_place
 from runs_core.decide.paid import filters, place_paid, place_widest
@@ -128,7 +128,7 @@ class Turn:
         assert queue.ask is not None
         offers = offered(self.world, self.advice, queue.ask)
         found = filled(self.world, offers, queue.ask)
-        self.world.line.covered(queue, found, spare(offers, found))
+        self.world.line.covered(queue, found, *firm(offers, found))
         self.covered[queue] = made
 
     def _unpaid(self, key: Key) -> None:
@@ -166,13 +166,18 @@ class Turn:
                 return False
         elif key in world.promises.by_run:
             return False
-        found = find_flavor(world, need)
-        if found is None or _says_otherwise(world, key, queue):
-            return False
+        return not _says_otherwise(world, key, queue) and not self._in_reach(entry)
+
+    def _in_reach(self, entry: Entry) -> bool:
+        """Whether it might be given room, if all were taken back that may be for it."""
+        queue, need = entry.queue, entry.shape.need
+        found = find_flavor(self.world, need)
+        if found is None or need.demand is not None:
+            return True
         made = len(self.batch.decisions)
         if self.reach is None or self.reach[0] != made:
-            self.reach = made, Reach(world)
-        return not self.reach[1].holds(need, *found, queue.own if queue.band == FUNDABLE else frozenset())
+            self.reach = made, Reach(self.world)
+        return self.reach[1].holds(need, *found, queue.displacing if queue.band == FUNDABLE else frozenset())
 
     def _waiting(self, key: Key, entry: Entry, band: int) -> None:
         world, queue = self.world, entry.queue
@@ -189,7 +194,10 @@ class Turn:
         reclaims = (
             band == FUNDABLE
             and bool(self.advice.stages)
-            and (world.slack.ripe(_flavor(world, entry.shape.need), world.now) or is_due(world, key))
+            and (
+                is_due(world, key)
+                or (world.slack.ripe(_flavor(world, entry.shape.need), world.now) and self._in_reach(entry))
+            )
         )
         promised = key in world.promises.by_run
         if not (explain or reclaims or promised) and _is_out_of_reach(world, entry.shape):

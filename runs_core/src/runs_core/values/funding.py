@@ -53,6 +53,8 @@ class Offer:
     selector: it pays only for nodes with these labels. caps: what else bounds it, together with other offers.
     told: an index tells whenever it is to give less than this (`Takes`); else that may be so at any time.
     opens: when it gives more by time alone, as where a window opens; None: it does not, or nobody can tell.
+    idle: GPUs of it that nobody holds, of which `Takes` tells as well: an own claim of more may displace somebody;
+    None: any may.
     """
 
     tier: Tier
@@ -65,6 +67,7 @@ class Offer:
     caps: tuple[Cap, ...] = ()
     told: bool = False
     opens: datetime | None = None
+    idle: int | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -11,7 +11,6 @@ from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from runs_core.values.classes import Tier
 from runs_core.values.decision import NoPlace
 from runs_core.values.funding import Ask, Cover, Gives, Takes
 from runs_core.values.lease import Payer
@@ -53,10 +52,11 @@ class Queue:
 
     stale: an envelope that the answer named can give more since. may: GPUs that each of those has at most; None: any
     envelope may give any number. limits: how far the line's `took` may count up for each payer, before the answer may
-    be another for that; None: it may be at any time. own: Budgets of its own owner's that pay.
+    be another for that; None: it may be at any time. displacing: Budgets of its owner's own, whose claims on them may
+    displace somebody.
     """
 
-    __slots__ = ("ask", "band", "cover", "heap", "limits", "may", "own", "shape", "size", "stale")
+    __slots__ = ("ask", "band", "cover", "displacing", "heap", "limits", "may", "shape", "size", "stale")
 
     def __init__(self, shape: Shape, ask: Ask | None) -> None:
         self.shape = shape
@@ -68,7 +68,7 @@ class Queue:
         self.stale = True
         self.may: dict[Payer, int] | None = None
         self.limits: Sequence[tuple[Payer, int]] | None = None
-        self.own: frozenset[str] = frozenset()
+        self.displacing: frozenset[str] = frozenset()
 
     @property
     def hopeless(self) -> bool:
@@ -89,7 +89,6 @@ class Queue:
         self.cover, self.stale, self.may = cover, False, {}
         for look in cover.looks:
             self.may[look.payer] = self.may.get(look.payer, 0) + max(0, look.had)
-        self.own = frozenset(share.payer.budget for share in cover.shares if share.tier is Tier.OWN)
 
 
 class Entry(NamedTuple):
@@ -296,9 +295,15 @@ class Line:
         took = self.took
         return all(took.get(payer, 0) <= limit for payer, limit in queue.limits)
 
-    def covered(self, queue: Queue, cover: Cover, spare: Mapping[Payer, int] | None = None) -> None:
+    def covered(
+        self,
+        queue: Queue,
+        cover: Cover,
+        spare: Mapping[Payer, int] | None = None,
+        displacing: frozenset[str] = frozenset(),
+    ) -> None:
         """That is what the budgets say to this queue now. spare: how much less they could; None: nobody tells."""
-        took = self.took
+        took, queue.displacing = self.took, displacing
         queue.limits = None if spare is None else [(payer, took.get(payer, 0) + less) for payer, less in spare.items()]
         self._watch(queue, [look.payer for look in cover.looks])
         queue.remember(cover)

@@ -112,6 +112,7 @@ def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
         caps=caps,
         told=purse.steady,
         opens=None if purse.open or not refusal else _opens(purse, asked),
+        idle=max(0, spec.gpus - purse.taken),
     )
 
 
