@@ -46,18 +46,22 @@ def demand_answers(advice: PluginAdvice) -> None:
 
 
 def miscounted(world: World) -> Iterator[str]:
-    """The free GPUs of nodes, domains and the flavor, counted anew from the open leases alone. O(nodes + leases).
+    """The free GPUs of nodes, domains and the flavor, counted anew from leases, pledges and promises alone.
 
-    `runs_core.world.oracle` says more, at a cost that only small worlds can pay.
+    O(nodes + leases). `runs_core.world.oracle` says more, at a cost that only small worlds can pay.
     """
     held: defaultdict[str, int] = defaultdict(int)
     for lease in world.ledger.open.values():
         for slots in lease.spec.slots:
             held[slots.node] |= slots.mask
+    bound: defaultdict[str, int] = defaultdict(int)
+    for pledge in world.pledges():
+        for pod in (pod for group in pledge.placement.groups for pod in group.pods):
+            bound[pod.node] |= sum(1 << ordinal for ordinal in pod.ordinals)
     flavor = world.fleet.flavors[FLAVOR]
     domains: Counter[Domain] = Counter()
     for node in (node for node in world.nodes() if node.flavor == FLAVOR):
-        free = node.gpus - held[node.name].bit_count()
+        free = node.gpus - (held[node.name] | bound[node.name] | world.promises.mask(node.name)).bit_count()
         domains[node.domain] += free
         state = world.fleet.states[node.name]
         if (state.active, state.level) != (held[node.name], free):

@@ -205,7 +205,9 @@ class Player:
         prepare: Callable[[Loop], None] = lambda _: None,
         *,
         plugins: Mapping[str, object] | None = None,
+        settings: Settings | None = None,
     ) -> None:
+        settings = settings or Settings()
         self._trace = runs(demand)
         self._ahead = deque([*nodes(count), *(owner.founded() for owner in demand.owners)])
         self.gpus = count * NODE_GPUS
@@ -216,9 +218,9 @@ class Player:
         self._told: list[Record] = []
         self.used_seconds = self.seconds = 0.0
         self.most_waiting = 0
-        self.cluster = TraceCluster(self._feed(), Settings(), begin=BEGIN, told=self._told.extend)
-        advice = PluginAdvice(of(**plugins), Settings()) if plugins else None
-        self.loop = Loop(self.cluster, Settings(), advice)
+        self.cluster = TraceCluster(self._feed(), settings, begin=BEGIN, told=self._told.extend)
+        advice = PluginAdvice(of(**plugins), settings) if plugins else None
+        self.loop = Loop(self.cluster, settings, advice)
         if advice is not None:
             advice.attach(self.loop.world, self.loop.world)
         prepare(self.loop)

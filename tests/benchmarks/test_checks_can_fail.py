@@ -150,18 +150,34 @@ def test_a_line_asked_in_full_on_each_arrival_misses_the_ratio() -> None:
 # -- plugged ----------------------------------------------------------------------------------------------------------
 
 
-def test_plugins_that_make_the_loop_recompute_all_indexes_miss_the_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugged, "demand_funded", plugged.held)  # so small a market has not some of everything
-    said = {"warm": 60, "repetitions": 3, "arrivals": 15, "many": 10}
-    honest = goal(plugged.compare(60, **said), "both plugins / bare core").measured  # type: ignore[arg-type]  # as they are named
-    broken = plugged.compare(60, prepare=each_turn(recomputed), limit=2 * honest, **said)
-    assert not goal(broken, "both plugins / bare core").met
+def ratio_of(limit: float, prepare: Callable[[Loop], None] = lambda _: None) -> Goal:
+    found, facts = plugged.compare(150, warm=30, repetitions=3, arrivals=15, many=10, prepare=prepare, limit=limit)
+    assert facts["shared part"] > 0
+    assert facts["borrowed part"] > 0
+    return found
+
+
+def test_plugins_that_make_the_loop_recompute_all_indexes_miss_the_ratio() -> None:
+    honest = ratio_of(plugged.LIMIT).measured
+    assert not ratio_of(2 * honest, each_turn(recomputed)).met
+
+
+def test_plugins_under_which_the_fleet_does_other_work_are_no_evidence() -> None:
+    both, bare = (plugged.a_player(60, plugins=plugins, many=10) for plugins in (True, False))
+    for player in (both, bare):
+        player.play(60)
+    with pytest.raises(Unusable, match="and none unfunded"):
+        plugged.demand_alike(both, bare)
+    paid = plugged.a_player(60, plugins=True, many=10, quotas=plugged.plenty, settings=plugged.UNPROMISED)
+    paid.play(60)
+    with pytest.raises(Unusable, match="want the same"):
+        plugged.demand_alike(paid, bare)
 
 
 def test_plugins_that_have_nothing_to_pay_for_are_no_evidence() -> None:
     player = plugged.a_player(20, plugins=False, many=10)
     with pytest.raises(Unusable, match="want some of each class"):
-        plugged.demand_funded(player)
+        plugged.demand_contended(player)
 
 
 # -- out of quota -----------------------------------------------------------------------------------------------------
