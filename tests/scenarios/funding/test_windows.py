@@ -28,12 +28,16 @@ def test_a_window_that_opens_pays_for_what_runs_already(play: FundedPlay) -> Non
 
 
 def test_a_run_waits_for_the_opening_of_a_window(play: FundedPlay) -> None:
-    """x would not run unfunded: it starts at 60 to the second, though nothing else happens then."""
+    """x would not run unfunded: it is promised 60, and starts then to the second, though nothing else happens."""
     play.fleet(a1=8)
     play.quota("vision", envelope(4, window=play.window(opens=60)))
     play.submit("x", gpus=4, owner="vision", funding=PATIENT)
     play.wait(10)
-    assert (play.phase("x"), play.reason("x")) == ("Queued", "OutOfQuota")
+    assert (play.phase("x"), play.reason("x"), play.promised("x")) == (
+        "Reserved",
+        "OutOfQuota",
+        ("Pending", 60, "Window"),
+    )
     play.until(200)
     assert (play.at("x", "startedAt"), play.classes("x")) == (60, {"owned": 4})
 
