@@ -8,13 +8,14 @@ from time import process_time
 
 import attrs
 import pytest
-from benchmarks import explanation, out_of_quota, placement, plugged, taking_back, throughput, waiting
+from benchmarks import explanation, forecast, out_of_quota, placement, plugged, taking_back, throughput, waiting
 from benchmarks.result import Goal, Result
 from benchmarks.sound import Unusable, demand_answers, demand_busy, demand_sound, miscounted, used_now
 from benchmarks.workload import BEGIN, FLAVOR, Demand, Player
 
 from runs_core.decide import victims
 from runs_core.decide.advice import Advice
+from runs_core.decide.forecast import Forecast, foresee
 from runs_core.decide.waiting import consider
 from runs_core.serve.loop import Loop
 from runs_core.testing.plugins import a_plugin, advice_of
@@ -237,6 +238,21 @@ def test_an_explanation_that_asks_node_by_node_misses_the_limit(monkeypatch: pyt
     monkeypatch.setattr(explanation, "consider", slow)
     scale = 100 / explanation.NODES
     assert not explanation.explain_all(100, repetitions=3, limit=explanation.LIMIT * scale).met
+
+
+# -- forecasts --------------------------------------------------------------------------------------------------------
+
+
+def test_a_forecast_that_is_worked_out_many_times_misses_the_limit() -> None:
+    def slow(world: World, run: Run, advice: Advice) -> Forecast | None:
+        return [foresee(world, run, advice) for _ in range(200)][-1]
+
+    assert not forecast.ask_each(600, slow, asked=5).met
+
+
+def test_forecasts_that_say_nothing_are_no_evidence() -> None:
+    with pytest.raises(Unusable, match="0 of 5 were told a time"):
+        forecast.ask_each(600, lambda *_: None, asked=5)
 
 
 # -- taking back ------------------------------------------------------------------------------------------------------

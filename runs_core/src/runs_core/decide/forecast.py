@@ -18,7 +18,7 @@ from runs_core.decide.opening import opening
 from runs_core.decide.paid import place_paid
 from runs_core.decide.patience import patient_until, ripening
 from runs_core.decide.place import fits_when_empty
-from runs_core.decide.slices import guests, is_due, left, others, standing, why_not
+from runs_core.decide.slices import Standing, guests, is_due, left, met, others, standing, why_not
 from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
@@ -26,7 +26,7 @@ from runs_core.values.placement import Placement
 from runs_core.values.reservation import MOST_BLOCKERS, Basis, ShortOf
 from runs_core.values.run import Run
 from runs_core.world.ends import End
-from runs_core.world.fleet import Before, FlavorFleet
+from runs_core.world.fleet import Before, FlavorFleet, Keeping
 from runs_core.world.world import World
 
 MOST_ENDS = 5_000
@@ -152,6 +152,8 @@ class _Replay:
         self._seen: set[Key] = set()
         self._coming = self._upcoming(most=most, taken=self._taken(patient, advice) if patient is not None else ())
         self._left = MOST_ENDS
+        self._keeping = Keeping(world.fleet)
+        self._met: Sequence[Standing] | None = None
         self._freed = asked.fleet.free + asked.fleet.withheld
 
     def first(self) -> tuple[datetime, Placement, list[End]] | None:
@@ -162,7 +164,7 @@ class _Replay:
         try:
             return self._first()
         finally:
-            self._go_to(0)
+            self._undo()
 
     def at(self, when: datetime) -> tuple[Placement, list[End]] | None:
         """Where it goes at that moment, and who had those places."""
@@ -173,7 +175,7 @@ class _Replay:
             placement = self._fits(count, when)
             return None if placement is None else (placement, self._blockers(count, placement))
         finally:
-            self._go_to(0)
+            self._undo()
 
     def _first(self) -> tuple[datetime, Placement, list[End]] | None:
         low = 0
@@ -239,9 +241,16 @@ class _Replay:
     def _fits(self, moments: int, at: datetime) -> Placement | None:
         self._go_to(moments)
         world, asked = self.world, self.asked
-        with world.fleet.keeping(left(world, self.standing, at, self.length)):
-            shares = asked.said.shares if asked.said is not None else ()
-            return place_paid(world, asked.fleet, asked.need, shares, self.advice)
+        if (those := met(self.standing, at, self.length)) != self._met:
+            self._keeping.only(left(world, those))
+            self._met = those
+        shares = asked.said.shares if asked.said is not None else ()
+        return place_paid(world, asked.fleet, asked.need, shares, self.advice)
+
+    def _undo(self) -> None:
+        self._go_to(0)
+        self._keeping.undo()
+        self._met = None
 
     def _go_to(self, moments: int) -> None:
         """Empty, or fill again, until all who are gone by that moment are, and nobody else."""
@@ -276,7 +285,7 @@ def _basis(world: World, asked: Question, placement: Placement, blockers: Sequen
 def _deficit(world: World, asked: Question) -> int:
     """GPUs that are missing now, on the nodes that will do."""
     length = world.ends.length(asked.run)
-    with world.fleet.keeping(left(world, standing(world, asked.run.key, behind=False), world.now, length)):
+    with world.fleet.keeping(left(world, met(standing(world, asked.run.key, behind=False), world.now, length))):
         free = sum(
             level * (mask & eligible).bit_count()
             for domain in asked.fleet.domains.values()

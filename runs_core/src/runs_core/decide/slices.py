@@ -77,13 +77,17 @@ def standing(world: World, key: Key, *, behind: bool) -> list[Standing]:
     return [Standing(*span(world, one), world.promises.kept[one.run]) for one in others(world, key, behind=behind)]
 
 
-def left(world: World, those: Sequence[Standing], at: datetime, length: timedelta | None) -> Mapping[str, int]:
-    """What of it a run must leave that starts then, for so long: masks by node, of all nodes where places are kept."""
+def met(those: Sequence[Standing], at: datetime, length: timedelta | None) -> Sequence[Standing]:
+    """Those whose time a run would be there in that starts then, for so long."""
+    return [one for one in those if (length is None or at + length > one.start) and (one.end is None or at < one.end)]
+
+
+def left(world: World, those: Sequence[Standing]) -> Mapping[str, int]:
+    """What a run must leave to these: masks by node, of all nodes where places are kept."""
     masks = dict.fromkeys(world.promises.masks, 0)
-    for start, end, theirs in those:
-        if (length is None or at + length > start) and (end is None or at < end):
-            for node, mask in theirs.items():
-                masks[node] |= mask
+    for one in those:
+        for node, mask in one.masks.items():
+            masks[node] |= mask
     return masks
 
 
@@ -94,7 +98,7 @@ def beside(
     if not world.promises.masks:
         return nullcontext()
     length = stay(world, run, said, advice)
-    return world.fleet.keeping(left(world, standing(world, run.key, behind=behind), world.now, length))
+    return world.fleet.keeping(left(world, met(standing(world, run.key, behind=behind), world.now, length)))
 
 
 def leaves(world: World, known: Reservation, other: Run | None) -> datetime | None:

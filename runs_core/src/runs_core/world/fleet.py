@@ -279,6 +279,28 @@ class Before(NamedTuple):
     pods: int
 
 
+class Keeping:
+    """What if other places were promised to others than are: these, then those; only what differs is touched."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._before: dict[str, tuple[NodeState, int]] = {}
+
+    def only(self, masks: Mapping[str, int]) -> None:
+        """These of these nodes."""
+        for name, mask in masks.items():
+            state = self._fleet.states.get(name)
+            if state is not None and state.kept != mask:
+                self._before.setdefault(name, (state, state.kept))
+                self._fleet.keep_as_if(state, mask)
+
+    def undo(self) -> None:
+        """It was only a what-if."""
+        for state, mask in self._before.values():
+            self._fleet.keep_as_if(state, mask)
+        self._before.clear()
+
+
 class Fleet:
     """All flavors, and the nodes that were set aside. freed, changed: the sums over flavors.
 
@@ -412,19 +434,17 @@ class Fleet:
     @contextmanager
     def keeping(self, masks: Mapping[str, int]) -> Iterator[None]:
         """What if only these places of these nodes were promised to others."""
-        before: list[tuple[NodeState, int]] = []
-        for name, mask in masks.items():
-            state = self.states.get(name)
-            if state is not None and state.kept != mask:
-                before.append((state, state.kept))
-                state.kept = mask
-                self._refresh(state)
+        trial = Keeping(self)
+        trial.only(masks)
         try:
             yield
         finally:
-            for state, mask in before:
-                state.kept = mask
-                self._refresh(state)
+            trial.undo()
+
+    def keep_as_if(self, state: NodeState, mask: int) -> None:
+        """As `keep`, but nobody hears of it."""
+        state.kept = mask
+        self._refresh(state)
 
     def retake(self, name: str, leases: Iterable[Lease]) -> None:
         """These leases hold places on a shared node; one that held the same places does not any more."""
