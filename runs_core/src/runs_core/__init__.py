@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runs_core.hooks.permission import Permission as Permission
     from runs_core.hooks.specs import HOOK_API as HOOK_API
     from runs_core.hooks.specs import hookimpl as hookimpl
+    from runs_core.schema.names import API_VERSION as API_VERSION
     from runs_core.serve.loop import Loop as Loop
     from runs_core.serve.simulate import Simulation as Simulation
     from runs_core.serve.simulate import simulate as simulate
@@ -118,6 +119,7 @@ _HOME = {
     "errors": "PluginError RunsError",
     "hooks.permission": "Permission",
     "hooks.specs": "HOOK_API hookimpl",
+    "schema.names": "API_VERSION",
     "serve.loop": "Loop",
     "serve.simulate": "Simulation simulate",
     "settings": "Settings",

@@ -121,6 +121,33 @@ def test_what_it_says_comes_true(runs: Runs, words: str, run: tuple[dict[str, in
         assert {cls: count for cls, count in status.items() if count} == run[1]
 
 
+def test_an_owner_that_has_no_budget_asks_for_its_first(runs: Runs) -> None:
+    """speech joins lab's family: 3 of its own; of lab's 18 what vision leaves, 10, and audio's 2."""
+    words = "speech --owner speech --parent lab --for-namespace talk --envelope main --flavor H100 --gpus 3"
+    said = asked(runs, *words.split(), "--file", "request.yaml")
+    assert (rooms(said, "before")["speech"], rooms(said, "after")["speech"]) == ((0, 0), (3, 12))
+    runs("cluster", "apply", "-f", "request.yaml")
+    shown = json.loads(runs("budgets", "show", "speech", "-o", "json").stdout)
+    assert (shown["spec"]["parents"], shown["spec"]["namespaces"]["names"]) == (["lab"], ["talk"])
+    again = asked(runs, "speech", "--envelope", "probe", "--flavor", "H100", "--gpus", "1")
+    assert rooms(again, "before")["speech"] == (3, 12)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("vision --owner speech --envelope main --flavor H100 --gpus 3", "Budget vision is there already, of vision"),
+        ("speech --owner vision --envelope main --flavor H100 --gpus 3", "vision has a Budget already"),
+        ("vision --parent lab --envelope main --gpus 3", "are of a new Budget: say --owner as well"),
+        ("speech --owner speech --envelope main", "say --flavor and --gpus"),
+        ("speech --owner speech --envelope main --flavor H100 --gpus -3", "gpus"),
+    ],
+)
+def test_a_first_request_that_cannot_be_is_refused(runs: Runs, words: str, said: str) -> None:
+    answer = runs("budgets", "request", *words.split(), code=2 if "-3" in words else 1)
+    assert said in answer.output
+
+
 def test_nothing_in_the_cluster_changes(runs: Runs) -> None:
     before = runs("budgets", "list", "-o", "json").stdout, runs("get", "-A", "-o", "json").stdout
     asked(runs, "lab", "--envelope", "main", "--gpus", "6", "--file", "request.yaml")

@@ -19,10 +19,14 @@ from runs_cli.failures import Stop, nearest
 from runs_cli.options import asked
 from runs_cli.session import opened
 from runs_cli.session.port import PAID, Session
-from runs_core import Split
+from runs_core import API_VERSION, Split
 
 Object = dict[str, Any]
 _SPRINT = "runs budgets request vision --envelope sprint --flavor A100-80GB --gpus 32 --file request.yaml"
+_FIRST = (
+    "runs budgets request audio --owner org:audio --parent org:lab --for-namespace audio "
+    "--envelope h100 --flavor H100-80GB --gpus 32"
+)
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -57,6 +61,7 @@ class Request:
             "Two weeks of another flavor, as a file for the administrator:",
             f"{_SPRINT} --opens 2026-02-01T00:00:00Z --closes 2026-02-15T00:00:00Z",
         ),
+        ("The first quota of an owner that has no Budget:", _FIRST),
     ),
 )
 @click.argument("name", metavar="NAME", type=BUDGET)
@@ -67,18 +72,40 @@ class Request:
 @click.option("--opens", metavar="TIME", help="Pays from then on, such as 2026-02-01T00:00:00Z.")
 @click.option("--closes", metavar="TIME", help="Pays until then.")
 @click.option("--sharing", type=click.Choice([one.value for one in Sharing]), help="Who may use what it has left.")
+@click.option("--owner", metavar="OWNER", help="Of a Budget that is not there yet: whose it is.")
+@click.option("--parent", "parents", metavar="OWNER", multiple=True, help="Of a new Budget: whose family it joins.")
+@click.option(
+    "--for-namespace", "spaces", metavar="NAMESPACE", multiple=True, help="Of a new Budget: whose runs it pays for."
+)
 @click.option("--file", "file", metavar="FILE", help="Write the manifest there; shown, unless given.")
-def request_command(name: str, envelope: str, flavor: str | None, file: str | None, **said: object) -> None:
+def request_command(
+    name: str,
+    *,
+    envelope: str,
+    flavor: str | None,
+    file: str | None,
+    owner: str | None,
+    parents: tuple[str, ...],
+    spaces: tuple[str, ...],
+    **said: object,
+) -> None:
     """A Budget's manifest with one envelope as you want it, and what that would do now. Nothing in the cluster changes.
+
+    With --owner it is a new Budget's.
 
     OWN is what a new run of that owner could be given by its own envelopes of the flavor, FAMILY by its family's beside
     them. The scheduler's own engine says so, of the world as it is and of one in which the Budget is as asked.
     """
     with opened(asked(), PAID) as session:
-        budget = session.budget_named(name)
-        manifest = _plain_body(session.stored("Budget", budget.meta.key))
+        if owner is not None:
+            manifest = _new_body(session, name, owner, parents, spaces)
+        elif parents or spaces:
+            raise Stop("--parent and --for-namespace are of a new Budget: say --owner as well")
+        else:
+            manifest = _plain_body(session.stored("Budget", session.budget_named(name).meta.key))
         changes = tuple(_change(manifest, envelope, flavor, said))
-        wanted = attrs.evolve(budget, spec=session.budget_read(manifest).spec)
+        wanted, known = session.budget_read(manifest), session.world.budget(name)
+        wanted = wanted if known is None else attrs.evolve(known, spec=wanted.spec)
         flavor = _envelope(manifest["spec"], envelope)["flavor"]
         found = Request(
             envelope=envelope,
@@ -113,6 +140,20 @@ def _plain_body(body: Object) -> Object:
         "metadata": {"name": meta["name"], **kept},
         "spec": copy.deepcopy(body["spec"]),
     }
+
+
+def _new_body(session: Session, name: str, owner: str, parents: Sequence[str], spaces: Sequence[str]) -> Object:
+    """Of a Budget without envelopes so far. Stop: there is one of that name, or of that owner."""
+    for known in session.world.budgets():
+        if known.name == name:
+            raise Stop(f"Budget {name} is there already, of {known.spec.owner}; leave --owner out to change it")
+        if known.spec.owner == owner:
+            raise Stop(f"{owner} has a Budget already: runs budgets request {known.name} changes it")
+    spec: Object = {"owner": owner, "namespaces": {"names": list(spaces)}}
+    if parents:
+        spec["parents"] = list(parents)
+    body: Object = {"apiVersion": API_VERSION, "kind": "Budget", "metadata": {"name": name}, "spec": spec}
+    return body
 
 
 def _envelope(spec: Object, name: str) -> Object:
