@@ -127,8 +127,9 @@ def test_an_owner_that_has_no_budget_asks_for_its_first(runs: Runs) -> None:
     said = asked(runs, *words.split(), "--file", "request.yaml")
     assert (rooms(said, "before")["speech"], rooms(said, "after")["speech"]) == ((0, 0), (3, 12))
     runs("cluster", "apply", "-f", "request.yaml")
-    shown = json.loads(runs("budgets", "show", "speech", "-o", "json").stdout)
-    assert (shown["spec"]["parents"], shown["spec"]["namespaces"]["names"]) == (["lab"], ["talk"])
+    items = json.loads(runs("budgets", "tree", "-o", "json").stdout)["items"]
+    [tree] = [one for one in items if one["owner"] == "speech"]
+    assert tree["parents"] == ["lab"]
     again = asked(runs, "speech", "--envelope", "probe", "--flavor", "H100", "--gpus", "1")
     assert rooms(again, "before")["speech"] == (3, 12)
 
