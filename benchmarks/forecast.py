@@ -1,4 +1,4 @@
-"""When a gang that the busy fleet cannot take will start, worked out from declared ends for a person who asks.
+"""When a gang that the busy fleet cannot take starts, worked out from declared ends for a person who asks.
 
 Runs say how long they take, half as long again at most; the fleet is as busy as it can be while nearly all find room at
 once. Then gangs of many widths are asked about that it has no room for, each once, as `explain` does.
@@ -84,7 +84,7 @@ def ask_each(count: int, foresees: Foresees = foresee, *, asked: int, limit: flo
     demand_sound(player)
     return Result(
         name=NAME,
-        title=f"When each of {asked} gangs will start that {count:,} nodes have no room for now",
+        title=f"When each of {asked} gangs starts that {count:,} nodes have no room for now",
         quick=False,
         goals=(
             Goal(
