@@ -26,8 +26,8 @@ from runs_core.values.run import Phase, Run
 from runs_core.world.world import World
 
 MOST_PASSES = 10_000
-MOST_TURNS = 100
-"""Decisions of one cycle for each run that there is, on average, before it is given up."""
+MOST_TURNS, AT_LEAST = 100, 10_000
+"""Looks of one pass for each run that there is, on average, before it is given up, and how many there may always be."""
 
 
 def cycle(world: World, advice: Advice, clock: Clock) -> Batch:
@@ -54,7 +54,7 @@ def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Ke
     fresh: dict[Key, float] = {}
     due: set[Key] = set()
     queue: list[Key] = []
-    most = len(batch.decisions) + MOST_TURNS * (world.run_count() + len(world.touched))
+    looks = 0
     while world.touched or queue:
         if not queue and len(world.touched) == 1:  # as most often: one pod or one arrival is heard of
             key = world.touched.pop()
@@ -69,6 +69,9 @@ def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Ke
                     queue = sorted(found)
             key = heapq.heappop(queue)
             due.discard(key)
+        looks += 1
+        if looks > AT_LEAST and looks > MOST_TURNS * (world.run_count() + len(queue)):
+            raise RunsError(f"decisions do not settle after {looks}, the last about {key}")
         began = clock()
         fresh.pop(key, None)
         decision = attend(world, key, advice)
@@ -77,8 +80,6 @@ def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Ke
             batch.take(stamped(world, decision, advice) if world.funded else decision, {"attend": seconds})
             if is_at_rest(decision):
                 world.touched.discard(key)
-            if len(batch.decisions) > most:
-                raise RunsError(f"decisions do not settle after {len(batch.decisions)}, the last about {key}")
         elif key in world.line.entries:
             fresh[key] = seconds
     return fresh

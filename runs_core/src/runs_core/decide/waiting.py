@@ -40,7 +40,8 @@ def ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float]
     fresh: runs that are to be answered, with the seconds spent on their holds.
     """
     Turn(world, advice, batch, clock).take(fresh)
-    if world.settings.reservations.max:
+    promises = world.promises
+    if (promises.stirred or promises.by_run) and world.line.entries and world.settings.reservations.max:
         promise(world, advice, batch)
 
 

@@ -120,6 +120,8 @@ class Ends:
 
     def replace(self, key: Key, run: Run | None) -> None:
         """The run is so now; None: it is gone."""
+        if key not in self._at and (run is None or self._is_silent(run)):
+            return
         place = self._place(run) if run is not None else None
         old = self._at.get(key)
         if old == place:
@@ -135,6 +137,14 @@ class Ends:
             flavor, lot, when = place
             self._at[key] = place
             insort(self._sorted.setdefault(flavor, {}).setdefault(lot, []), (when, key))
+
+    def _is_silent(self, run: Run) -> bool:
+        """Whether nothing can be known of its end, whatever becomes of it: so it is wherever nobody says anything."""
+        return (
+            run.spec.runtime.expected_duration is None
+            and not self._world.funded
+            and not self._world.settings.reservations.history
+        )
 
     def soonest(self, flavor: str, *, most: bool = False) -> Iterator[End]:
         """Expected ends of what runs there, the first one first. most: where nine of ten such runs have ended.
