@@ -41,7 +41,8 @@ def ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float]
     """
     Turn(world, advice, batch, clock).take(fresh)
     promises = world.promises
-    if (promises.stirred or promises.by_run) and world.line.entries and world.settings.reservations.max:
+    told = promises.by_run or (promises.stirred and world.ends.can_tell())
+    if told and world.line.entries and world.settings.reservations.max:
         promise(world, advice, batch)
 
 

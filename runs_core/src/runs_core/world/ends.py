@@ -60,6 +60,7 @@ class Ends:
     def __init__(self, world: World) -> None:
         self._world = world
         self.active = False
+        self._saying = 0
         self._closed: dict[str, list[Lease]] = {}
         self._estimates: dict[str, dict[int, Estimate]] = {}
         self._sorted: dict[str, dict[Lot | None, list[tuple[float, Key]]]] = {}
@@ -120,8 +121,6 @@ class Ends:
 
     def replace(self, key: Key, run: Run | None) -> None:
         """The run is so now; None: it is gone."""
-        if key not in self._at and (run is None or self._is_silent(run)):
-            return
         place = self._place(run) if run is not None else None
         old = self._at.get(key)
         if old == place:
@@ -138,13 +137,15 @@ class Ends:
             self._at[key] = place
             insort(self._sorted.setdefault(flavor, {}).setdefault(lot, []), (when, key))
 
-    def _is_silent(self, run: Run) -> bool:
-        """Whether nothing can be known of its end, whatever becomes of it: so it is wherever nobody says anything."""
-        return (
-            run.spec.runtime.expected_duration is None
-            and not self._world.funded
-            and not self._world.settings.reservations.history
-        )
+    def heard(self, old: Run | None, run: Run | None) -> None:
+        """What the run says is so now; None: it was, or is, not there."""
+        for known, sign in ((old, -1), (run, 1)):
+            if known is not None and known.spec.runtime.expected_duration is not None:
+                self._saying += sign
+
+    def can_tell(self) -> bool:
+        """Whether the end of anything may be known: not where nobody says anything, pays, or keeps a history."""
+        return bool(self._saying or self._world.funded or self._world.settings.reservations.history)
 
     def soonest(self, flavor: str, *, most: bool = False) -> Iterator[End]:
         """Expected ends of what runs there, the first one first. most: where nine of ten such runs have ended.
@@ -165,7 +166,7 @@ class Ends:
 
     def known(self, flavor: str) -> bool:
         """Whether anything that runs there is expected to end at any time."""
-        return next(self.soonest(flavor), None) is not None
+        return self.can_tell() and next(self.soonest(flavor), None) is not None
 
     def expected(self, run: Run) -> End | None:
         """When this one is; None: nothing is known."""

@@ -596,6 +596,7 @@ class World:
             self._due.pop(key, None)
         if old is None or run is None or old.spec is not run.spec or run.spec.after:
             self.promises.stirred = True
+            self.ends.heard(old, run)
             self._depend(key, old, run)
             before, after = _claims(old), _claims(run)
             if before != after:
@@ -620,6 +621,10 @@ class World:
             return run.spec.resources.flavor
         nodes = (self.node(slots.node) for lease in self.leases_of(run.key) for slots in lease.spec.slots)
         return next((node.flavor for node in nodes if isinstance(node, Node)), "")
+
+    def _loosen(self, key: Key) -> None:
+        if (run := self._runs.get(key)) is not None:
+            self._slacken(run, run)
 
     def _slacken(self, old: Run | None, run: Run | None) -> None:
         """Anew whenever the run, its leases or their nodes change: they come in any order."""
@@ -718,8 +723,7 @@ class World:
             self._flavors_changed()
         if self.funded and not same:
             for key in sorted({lease.run for lease in self.ledger.by_node.get(name, {}).values()}):
-                if (run := self._runs.get(key)) is not None:
-                    self._slacken(run, run)
+                self._loosen(key)
 
     def _flavors_changed(self) -> None:
         """A run that names none may mean another now, and Budgets say which of theirs nobody has."""
@@ -779,8 +783,8 @@ class World:
         for known in (old, lease):
             if known is not None:
                 self._touch(known.run)
-                if self.funded and (run := self._runs.get(known.run)) is not None:
-                    self._slacken(run, run)
+                if self.funded:
+                    self._loosen(known.run)
         if old is not None and self._pledges:
             self._touch_bound({slots.node for slots in old.spec.slots})
         if self.line.entries:
