@@ -30,7 +30,7 @@ def missed(player: Player) -> tuple[list[Key], int]:
         flavor = find_flavor(world, need)
         if queue.band != FUNDABLE or first is None or flavor is None or queue.ask is None:
             continue
-        run, said = world.run(first[1]), cover(world, advice, queue.ask)
+        run, said = world.run(first[1]), cover(world, advice, queue.ask, first[0])
         if run is None or not said.fundable:
             continue
         looked += 1

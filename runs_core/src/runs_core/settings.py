@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +19,8 @@ from runs_core.values.meta import Pairs
 from runs_core.values.quantity import parse_duration
 
 NEVER = "Never"
+HOLDS_AFTER = timedelta(hours=1)
+"""So long who is not paid for waits before quota is held for it, where patience is Never."""
 
 
 class Unbudgeted(StrEnum):
@@ -130,6 +132,7 @@ def _is_patience(text: str) -> bool:
 
 
 @lru_cache
+@cache  # asked for every run that waits
 def _patience(text: str) -> timedelta | None:
     return None if text == NEVER else parse_duration(text)
 
@@ -162,6 +165,13 @@ class PatienceSettings:
             if name == owner:
                 text = theirs
         return _patience(text)
+
+    def holds_after(self, owner: str | None) -> timedelta:
+        """So long a run that nobody pays for waits before quota is held for it."""
+        found = self.of(owner)
+        if found is None:
+            found = _patience(self.default)
+        return found if found is not None else HOLDS_AFTER
 
 
 @attrs.frozen(kw_only=True)

@@ -64,7 +64,7 @@ def decided(stage: Harness, key: str, *, due: bool = True) -> Sequence[Decision]
     """What would be decided for this waiting run."""
     world, advice, run = stage.world, stage.loop.advice, stage.run(key)
     need = world.need(run)
-    said = cover(world, advice, world.ask(run))
+    said = cover(world, advice, world.ask(run), world.order(run))
     assert need.flavor is not None
     claimant = Claimant(run=run, need=need, fleet=world.fleet.flavors[need.flavor], cover=said, due=due)
     return reclaim(world, claimant, advice)

@@ -156,7 +156,7 @@ def test_who_is_foreseen_to_be_cut_is_cut(heir: str) -> None:
     stage.advance(minutes=31)
     asked = hours(a_run(heir, gpus=4 if heir == "heir" else 8), 1)
     world, advice = stage.loop.world, stage.loop.advice
-    said = cover(world, advice, world.ask(asked))
+    said = cover(world, advice, world.ask(asked), world.order(asked))
     found = foreseen(world, asked, said, advice)
     assert found is not None
     assert [(one.unit.name, one.odds) for one in found.chances] == [("wide", Fraction(1))]
@@ -168,4 +168,4 @@ def test_who_is_foreseen_to_be_cut_is_cut(heir: str) -> None:
 def test_nobody_is_foreseen_to_be_cut_for_whom_nobody_pays() -> None:
     stage = Harness(a_node("n1", gpus=8), plugins={"purses": purses(Purse(name="main", gpus=4))}, oracles=True)
     world, advice, poor = stage.loop.world, stage.loop.advice, a_run("poor", gpus=8)
-    assert foreseen(world, poor, cover(world, advice, world.ask(poor)), advice) is None
+    assert foreseen(world, poor, cover(world, advice, world.ask(poor), world.order(poor)), advice) is None

@@ -42,9 +42,10 @@ def wrong(stage: Harness) -> tuple[int, list[str]]:
     world, found, looked = stage.world, [], 0
     for shape in world.line.shapes.values():
         for ask, queue in shape.queues.items():
-            if ask is not None and queue.band != FUNDABLE:
+            first = world.line.first(queue)
+            if ask is not None and first is not None and queue.band != FUNDABLE:
                 looked += 1
-                if cover(world, stage.loop.advice, ask).fundable:
+                if cover(world, stage.loop.advice, ask, first[0]).fundable:
                     found.append(f"{ask.owner} asks for {ask.gpus} by {ask.unit}")
     return looked, found
 
@@ -56,7 +57,7 @@ def outdated(stage: Harness) -> tuple[int, list[str]]:
         for ask, queue in shape.queues.items():
             if ask is not None and queue.band == FUNDABLE and queue.cover is not None and world.line.stands(queue):
                 looked += 1
-                if cover(world, stage.loop.advice, ask).shares != queue.cover.shares:
+                if cover(world, stage.loop.advice, ask, queue.seen).shares != queue.cover.shares:
                     found.append(f"{ask.owner} asks for {ask.gpus} by {ask.unit}")
     return looked, found
 

@@ -223,7 +223,7 @@ def test_who_may_be_cut_is_foreseen_for_the_least_width_alone() -> None:
     stage.advance(minutes=31)
     elastic = a_run("elastic", gpus=8, owner="lab")
     world = stage.loop.world
-    found = foreseen(world, elastic, cover(world, advice, world.ask(elastic)), advice)
+    found = foreseen(world, elastic, cover(world, advice, world.ask(elastic), world.order(elastic)), advice)
     assert [one.unit.name for one in (found.chances if found is not None else ())] == ["poor"]
 
 

@@ -15,6 +15,7 @@ from runs_core.values.effect import Emit, SetResolutionStatus
 from runs_core.values.funding import Pledge
 from runs_core.values.resolution import Resolution, ResolutionPhase, ResolutionStatus
 from runs_core.values.run import Run
+from runs_core.world.held import FIRST
 from runs_core.world.world import World
 
 
@@ -31,8 +32,8 @@ def activate(world: World, run: Run | None, pledge: Pledge, advice: Advice) -> D
         return _canceled(world, pledge, resolution, why or ("Deleted", "the run is gone"))
     if _held(world, pledge):
         return None
-    with world.supposing([PledgeGone(run.key)]):
-        said = cover(world, advice, world.ask(run)).of(pledge.placement.gpus)
+    with world.supposing([PledgeGone(run.key)]):  # what was bound before is not held from it
+        said = cover(world, advice, world.ask(run), FIRST).of(pledge.placement.gpus)
     if said.shares != pledge.shares:
         why = ("Unfundable", "its payers would not pay as they did when it was decided")
         return _canceled(world, pledge, resolution, why)

@@ -18,6 +18,7 @@ from runs_core.values.lease import Payer
 from runs_core.values.meta import Pairs
 from runs_core.values.node import Node
 from runs_core.world.filters import located
+from runs_core.world.held import Asker, Order
 from runs_core.world.needs import ANY_NODE, narrowed
 from runs_core.world.world import World
 
@@ -36,15 +37,18 @@ class Piece(NamedTuple):
         return all(located(wanted, node) for node in self.nodes)
 
 
-def cover(world: World, advice: Advice, ask: Ask, pieces: Sequence[Piece] = ()) -> Cover:
-    """Who would pay for it now. pieces: what it already holds, in order; none: nothing."""
-    return filled(world, offered(world, advice, ask), ask, pieces)
+def cover(world: World, advice: Advice, ask: Ask, order: Order, pieces: Sequence[Piece] = ()) -> Cover:
+    """Who would pay for it now. order: its place in line; pieces: what it already holds, in order; none: nothing."""
+    left = world.held.kept_back(offered(world, advice, ask), Asker(ask.owner, order), ask.gpus)
+    return filled(world, left, ask, pieces)
 
 
 def offered(world: World, advice: Advice, ask: Ask) -> Offers:
-    """What every plugin says that envelopes have and give."""
+    """What every plugin says that envelopes have and give, before anything of it is kept for others."""
     flavor = ask.flavor or world.sole_flavor() or ""
-    return advice.offers(attrs.evolve(ask, flavor=flavor) if flavor != ask.flavor else ask, world, world.now)
+    held = world.held.gpus(ask.owner) if world.held.by_run and not ask.empty else 0
+    same = flavor == ask.flavor and held == ask.held
+    return advice.offers(ask if same else attrs.evolve(ask, flavor=flavor, held=held), world, world.now)
 
 
 class Firm(NamedTuple):

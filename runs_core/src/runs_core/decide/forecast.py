@@ -115,12 +115,12 @@ def foresee(world: World, run: Run, advice: Advice) -> Forecast | None:
         return None
     need = (need if need.flavor else attrs.evolve(need, flavor=name)).as_wide(need.gpus)
     ask = world.ask(run)
-    said = cover(world, advice, ask).of(need.gpus) if advice.funding else None
+    said = cover(world, advice, ask, world.order(run)).of(need.gpus) if advice.funding else None
     if not fits_when_empty(world.fleet, fleet, need):
         return None
     known = world.promises.by_run.get(run.key)
     if said is not None and not said.fundable:
-        if (opens := opening(world, ask, said, advice)) is None:
+        if (opens := opening(world, ask, world.order(run), said, advice)) is None:
             return None
         asked = Question(run=run, need=need, fleet=fleet, said=opens.said.of(need.gpus), behind=True)
         return at_opening(world, asked, opens.at, said.left, advice)

@@ -72,7 +72,7 @@ def _start(world: World, key: Key, advice: Advice) -> Sequence[Change]:
     run = world.run(key)
     if run is None:
         return ()
-    said = cover(world, advice, world.ask(run)) if advice.funding else None
+    said = cover(world, advice, world.ask(run), world.order(run)) if advice.funding else None
     placement = tried(world, run, said, advice)
     if placement is None or holds(world, run, advice) is not None:
         return ()

@@ -9,6 +9,7 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.cover import cover
 from runs_core.values.change import TimePassed
 from runs_core.values.funding import Ask, Cover
+from runs_core.world.held import Order
 from runs_core.world.world import World
 
 MOST_OPENINGS = 8
@@ -22,15 +23,16 @@ class Opening(NamedTuple):
     said: Cover
 
 
-def opening(world: World, ask: Ask, said: Cover | None, advice: Advice) -> Opening | None:
+def opening(world: World, ask: Ask, order: Order, said: Cover | None, advice: Advice) -> Opening | None:
     """The first moment at which all of it is paid for with everything else as it is now; None: time alone does not.
 
-    said: the answer of now. Found by letting time pass, in a what-if, to each moment that an offer names.
+    order: its place in line; said: the answer of now. Found by letting time pass, in a what-if, to each moment that an
+    offer names.
     """
     for at in said.opens[:MOST_OPENINGS] if said is not None else ():
         if at > world.now:
             with world.supposing([TimePassed(at)]):
-                found = cover(world, advice, ask)
+                found = cover(world, advice, ask, order)
             if found.fundable:
                 return Opening(at, found)
     return None

@@ -30,9 +30,8 @@ def cover_held(world: World, run: Run, advice: Advice) -> Cover:
         Piece(lease.gpus, tuple(node for slots in lease.spec.slots if isinstance(node := world.node(slots.node), Node)))
         for lease in unpaid(world, run)
     )
-    return cover(
-        world, advice, attrs.evolve(world.ask(run), gpus=sum(piece.gpus for piece in pieces), demand=None), pieces
-    )
+    ask = attrs.evolve(world.ask(run), gpus=sum(piece.gpus for piece in pieces), demand=None)
+    return cover(world, advice, ask, world.order(run), pieces)
 
 
 def unpaid(world: World, run: Run) -> Sequence[Lease]:

@@ -13,6 +13,7 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch
 from runs_core.decide.forecast import Forecast, Question, at_opening, forecast
+from runs_core.decide.held import hold_quota, own_cover
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES
 from runs_core.decide.opening import opening
 from runs_core.decide.patience import patient_until
@@ -100,7 +101,7 @@ def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, 
     if flavor is None or fleet is None:
         return
     shaped = entry.shape.need if entry.shape.need.flavor else attrs.evolve(entry.shape.need, flavor=flavor)
-    need, cover = shaped.as_wide(shaped.gpus), entry.queue.cover
+    need, cover = shaped.as_wide(shaped.gpus), own_cover(world, entry)
     said = cover.of(need.gpus) if cover is not None else None
     patient = patient_until(world, run, need, said, advice)
     grounds = patient is not None or entry.queue.opens or world.ends.known(flavor)
@@ -113,7 +114,7 @@ def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, 
     kept, tried = known is None or not why_not(world, known), is_due(world, key)
     asked = Question(run=run, need=need, fleet=fleet, said=said, behind=kept, patient=patient, tried=tried)
     if said is not None and not said.fundable:
-        opens = opening(world, entry.queue.ask, said, advice) if entry.queue.ask is not None else None
+        opens = opening(world, entry.queue.ask, entry.order, said, advice) if entry.queue.ask is not None else None
         if opens is None:
             if known is not None:
                 _take(world, batch, unfundable(world, known))
@@ -124,6 +125,8 @@ def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, 
         found = forecast(world, asked, advice)
     if found is not None:
         _tell(world, run, flavor, found, batch)
+        if world.funded:
+            hold_quota(world, advice)
 
 
 def _tell(world: World, run: Run, flavor: str, found: Forecast, batch: Batch) -> None:

@@ -69,7 +69,7 @@ def _trial(world: World, run: Run, advice: Advice) -> Starts:
         changed = attrs.evolve(run, spec=spec)
         if holds(world, changed, advice) is not None:
             return None
-        said = cover(world, advice, world.ask(changed)) if advice.funding else None
+        said = cover(world, advice, world.ask(changed), world.order(changed)) if advice.funding else None
         if tried(world, changed, said, advice) is None:
             return None
         return UNPAID if paid and said is not None and not said.fundable else ""
@@ -78,7 +78,7 @@ def _trial(world: World, run: Run, advice: Advice) -> Starts:
 
 
 def _is_paid(world: World, run: Run, advice: Advice) -> bool:
-    return not advice.funding or cover(world, advice, world.ask(run)).fundable
+    return not advice.funding or cover(world, advice, world.ask(run), world.order(run)).fundable
 
 
 def _first(world: World, options: Iterable[Option], starts: Starts) -> Iterator[Tried]:
@@ -164,7 +164,7 @@ def _of_flavor(spec: RunSpec, flavor: str) -> Option:
 
 def _paid(world: World, run: Run, advice: Advice) -> Iterator[Tried]:
     """What plugins propose so that somebody pays, or nobody needs to."""
-    said = cover(world, advice, world.ask(run)) if advice.funding else None
+    said = cover(world, advice, world.ask(run), world.order(run)) if advice.funding else None
     if said is None or said.fundable:
         return
     starts, ask = _trial(world, run, advice), world.ask(run)
@@ -183,7 +183,7 @@ def _in_time(world: World, run: Run, option: Option, advice: Advice) -> Tried | 
     changed = attrs.evolve(run, spec=spec)
     if holds(world, changed, advice) is not None:
         return None
-    said = cover(world, advice, world.ask(changed))
+    said = cover(world, advice, world.ask(changed), world.order(changed))
     back = foreseen(world, changed, said, advice, most=1)
     if back is not None and back.chances:
         return Tried(change=f"{change}{TAKES_BACK}", spec=spec, at=world.now)

@@ -9,7 +9,8 @@ import attrs
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
-from runs_core.decide.cover import cover, filled, firm, offered
+from runs_core.decide.cover import cover
+from runs_core.decide.held import find_cover, heard, hold_quota, own_cover
 from runs_core.decide.hold import hold, holds
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES, no_flavor, no_place
 from runs_core.decide.paid import filters, place_paid, place_widest
@@ -22,6 +23,7 @@ from runs_core.decide.reclaim import Claimant, reclaim
 from runs_core.decide.slices import beside, is_due
 from runs_core.decide.standing import joined, stand
 from runs_core.decide.start import start
+from runs_core.values.classes import Tier
 from runs_core.values.decision import Decision, Ends, NoPlace, Outcome, Starts, Waits
 from runs_core.values.effect import Effect, Emit, SetRunStatus
 from runs_core.values.funding import Cover
@@ -30,7 +32,7 @@ from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.run import Phase, Run
 from runs_core.world.fleet import FlavorFleet
-from runs_core.world.line import FUNDABLE, UNPAYABLE, Entry, Order, Queue, Shape
+from runs_core.world.line import FUNDABLE, UNPAYABLE, Entry, Line, Order, Queue, Shape
 from runs_core.world.world import World
 
 
@@ -49,7 +51,8 @@ def ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float]
 class Turn:
     """One pass over the line. queue: who is to be asked, by band and order.
 
-    covered: how many decisions there were when who pays was last found out; only a decision changes that within a pass.
+    covered: how many decisions there were when who pays was last found out, and which quota was held: only those change
+    that within a pass.
     """
 
     def __init__(self, world: World, advice: Advice, batch: Batch, clock: Clock) -> None:
@@ -60,7 +63,7 @@ class Turn:
         self.fresh: dict[Key, float] = {}
         self.queue: list[tuple[int, Order, Key]] = []
         self.asked: set[Key] = set()
-        self.covered: dict[Queue, int] = {}
+        self.covered: dict[Queue, tuple[int, int]] = {}
         self.reach: tuple[int, Reach] | None = None
 
     def take(self, fresh: dict[Key, float]) -> None:
@@ -99,7 +102,9 @@ class Turn:
         """Envelopes may give more than when somebody last looked: to those in line, and to those that run unpaid."""
         world = self.world
         world.stand_unpaid()
+        hold_quota(world, self.advice)
         for queue in world.line.give():
+            heard(world, queue)
             if not queue.hopeless:
                 self._cover(queue)
             first = world.line.first(queue)
@@ -124,25 +129,23 @@ class Turn:
 
     def _cover(self, queue: Queue) -> None:
         """Find out who pays, unless that is known: whoever started since may have taken what was offered before."""
-        made = len(self.batch.decisions)
+        made = len(self.batch.decisions), self.world.held.version
         if self.covered.get(queue) == made:
             return
-        assert queue.ask is not None
-        offers = offered(self.world, self.advice, queue.ask)
-        found = filled(self.world, offers, queue.ask)
-        self.world.line.covered(queue, found, *firm(offers, found))
+        find_cover(self.world, self.advice, queue)
         self.covered[queue] = made
 
     def _unpaid(self, key: Key) -> None:
         """Somebody may pay for what this run holds already."""
         world = self.world
+        hold_quota(world, self.advice)
         self.asked.add(key)
         queue = world.unpaid.entries[key].queue
         run = world.run(key)
         assert run is not None
         found = cover_held(world, run, self.advice)
         world.unpaid.covered(queue, found)
-        if not found.fundable:
+        if not found.fundable or self._unheard_of(world.unpaid, found):
             return
         if (held := holds(world, run, self.advice)) is not None:
             world.step_aside(key, held.until)
@@ -183,15 +186,20 @@ class Turn:
 
     def _waiting(self, key: Key, entry: Entry, band: int) -> None:
         world, queue = self.world, entry.queue
-        if world.funded and self._in_vain(key, entry):
-            self.asked.add(key)
-            return
-        if world.funded and (queue.stale or band == FUNDABLE):
-            self._cover(queue)
+        if world.funded:
+            hold_quota(world, self.advice)
+            if self._in_vain(key, entry):
+                self.asked.add(key)
+                return
+            if queue.stale or band == FUNDABLE:
+                self._cover(queue)
         if queue.band != band:
             self._push(key)
             return
         self.asked.add(key)
+        if band == FUNDABLE and (said := own_cover(world, entry)) is not None and not said.fundable:
+            self._behind(key)
+            return
         explain = key in self.fresh or (world.funded and _says_otherwise(world, key, queue))
         reclaims = (
             band == FUNDABLE
@@ -214,6 +222,17 @@ class Turn:
             for _, following in world.line.heads(entry.shape):
                 self._push(following)
 
+    @staticmethod
+    def _unheard_of(line: Line, said: Cover) -> bool:
+        """Whether somebody else's envelope gives it what came free in this very pass: those before it hear first."""
+        return bool(line.gave) and any(share.payer in line.gave for share in said.shares if share.tier is not Tier.OWN)
+
+    def _behind(self, key: Key) -> None:
+        """The first of its queue is paid for, and by what is held for those before it this one is not."""
+        known = self.world.promises.by_run.get(key)
+        if known is not None and not waits_for_quota(self.world, known):
+            self.batch.take(unfundable(self.world, known), {})
+
     def _decide(self, key: Key, entry: Entry, *, explain: bool, reclaims: bool) -> Decision | None:
         world = self.world
         run = world.run(key)
@@ -226,7 +245,10 @@ class Turn:
         none = verdict is None or isinstance(verdict, NoPlace)
         if none and reclaims and (taken := self._reclaim(run, entry)) is not None:
             return taken
-        if verdict is None:
+        said = own_cover(world, entry)
+        if verdict is None or (
+            said is not None and self._unheard_of(world.line, said) and not isinstance(verdict, NoPlace)
+        ):
             return None
         decision: Decision | None
         unasked = not seconds["hold"] or key in world.touched  # woken with the line, or touched by a start of this pass
@@ -237,7 +259,7 @@ class Turn:
             seconds["hold"] = self.clock() - asked
             decision = hold(world, run, held)
         else:
-            decision = start(world, run, verdict, entry.queue.cover)
+            decision = start(world, run, verdict, said)
         if decision is not None:
             self.batch.take(decision, seconds)
             if key not in world.promises.by_run:
@@ -258,7 +280,7 @@ class Turn:
 
     def _reclaim(self, run: Run, entry: Entry) -> Decision | None:
         """Take back for it what nobody pays for, as one decision with those that it cuts; None: it cannot be."""
-        world, said = self.world, entry.queue.cover
+        world, said = self.world, own_cover(self.world, entry)
         found = find_flavor(world, entry.shape.need)
         if found is None or said is None or holds(world, run, self.advice) is not None:
             return None
@@ -280,7 +302,7 @@ class Turn:
         if found is None:
             return no_flavor(world, shape.need)
         name, flavor = found
-        said = entry.queue.cover
+        said = own_cover(world, entry)
         placement = None if entry.queue.band == UNPAYABLE else self._place(shape, flavor, said)
         if placement is None and flavor.withheld and entry.queue.band != UNPAYABLE:
             placement = place_beside(world, flavor, shape.need, run, said=said, advice=self.advice)
@@ -458,7 +480,7 @@ def consider(world: World, run: Run, advice: Advice) -> Outcome:
     held = holds(world, run, advice)
     if held is not None:
         return held
-    said = cover(world, advice, world.ask(run)) if advice.funding else None
+    said = cover(world, advice, world.ask(run), world.order(run)) if advice.funding else None
     placement = tried(world, run, said, advice)
     if placement is not None:
         return Starts(placement=placement, attempt=run.status.attempt + 1, cover=said)

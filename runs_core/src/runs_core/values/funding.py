@@ -25,6 +25,8 @@ class Ask:
     that; None: all or nothing. selector: labels that its nodes must have.
     min_runtime: so long nothing is taken back from it once it has started, and so long who pays for it must last.
     sections: the plugins' part of the run's spec.
+    held: GPUs of what is offered that may be kept for others: so many more than it wants are to be looked for.
+    empty: whether it is asked as if nobody held anything of its owner's own envelopes.
     """
 
     owner: str | None
@@ -35,14 +37,20 @@ class Ask:
     selector: Pairs = ()
     min_runtime: timedelta = timedelta()
     sections: Mapping[type, Any] = attrs.field(default=MappingProxyType({}), hash=False)  # compared all the same
+    held: int = 0
+    empty: bool = False
 
 
 class Cap(NamedTuple):
-    """A bound that several offers share. left: GPUs. why: what the trace says of it; its name, unless given."""
+    """A bound that several offers share. left: GPUs. why: what the trace says of it; its name, unless given.
+
+    askers: whether it is the asker's own bound, of which nobody else takes or holds anything.
+    """
 
     name: str
     left: int
     why: str = ""
+    askers: bool = False
 
 
 @attrs.frozen(kw_only=True)

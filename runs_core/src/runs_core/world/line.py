@@ -11,8 +11,9 @@ from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from runs_core.values.classes import Tier
 from runs_core.values.decision import NoPlace
-from runs_core.values.funding import Ask, Cover, Gives, Takes
+from runs_core.values.funding import Ask, Cover, Gives, Offers, Takes
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.need import Need, NodeFilter
@@ -54,9 +55,15 @@ class Queue:
     envelope may give any number. limits: how far the line's `took` may count up for each payer, before the answer may
     be another for that; None: it may be at any time. displacing: Budgets of its owner's own, whose claims on them may
     displace somebody.
+
+    offers: what that answer was made of, before anything of it was kept for others; seen: from which place in line it
+    was asked. empty: what cover would be, were its owner's own envelopes empty; None: not known.
     """
 
-    __slots__ = ("ask", "band", "cover", "displacing", "heap", "limits", "may", "shape", "size", "stale")
+    __slots__ = (
+        "ask", "band", "cover", "displacing", "empty", "heap", "limits", "may", "offers", "seen", "shape", "size",
+        "stale",
+    )  # fmt: skip
 
     def __init__(self, shape: Shape, ask: Ask | None) -> None:
         self.shape = shape
@@ -69,15 +76,22 @@ class Queue:
         self.may: dict[Payer, int] | None = None
         self.limits: Sequence[tuple[Payer, int]] | None = None
         self.displacing: frozenset[str] = frozenset()
+        self.offers: Offers | None = None
+        self.seen: Order = ()
+        self.empty: Cover | None = None
 
     @property
     def hopeless(self) -> bool:
         """Whether all that its envelopes have, in whole pods, cannot pay for it: asking who pays changes nothing."""
+        return self.may is not None and self.band != FUNDABLE and not self.could(self.may)
+
+    def could(self, may: Mapping[Payer, int]) -> bool:
+        """Whether so many GPUs of each envelope, in whole pods, could pay for it."""
         ask = self.ask
-        if ask is None or self.may is None or self.band == FUNDABLE:
-            return False
+        if ask is None:
+            return True
         wanted = ask.gpus if ask.demand is None else ask.demand.least
-        return sum(gpus - gpus % ask.unit for gpus in self.may.values()) < wanted
+        return sum(gpus - gpus % ask.unit for gpus in may.values()) >= wanted
 
     @property
     def opens(self) -> bool:
@@ -108,6 +122,7 @@ class Line:
     gave: envelopes that may give more since somebody last looked, and how much. took: how much less each may give than
     ever before, added up. slack: flavors in which more may be taken back.
     watching: queues by the envelopes that their last cover looked at; those that were never answered are not there.
+    of_owner: queues by the owner that asks.
     """
 
     def __init__(self) -> None:
@@ -119,6 +134,7 @@ class Line:
         self.took: dict[Payer, int] = {}
         self.slack: set[str] = set()
         self.watching: dict[Payer, dict[Queue, None]] = {}
+        self.of_owner: dict[str, dict[Queue, None]] = {}
         self._unheard: dict[Queue, None] = {}
         self._left: dict[tuple[Need, Ask | None], tuple[Queue, bool]] | None = None
 
@@ -129,16 +145,19 @@ class Line:
         """Everybody, first in line first. O(n log n): for people, not for decisions."""
         return [key for *_, key in sorted((min(e.queue.band, 1), e.order, key) for key, e in self.entries.items())]
 
-    def replace(self, key: Key, order: Order | None, need: Need | None, ask: Ask | None = None) -> None:
-        """The run now stands at `order`, waiting for `need` and asking `ask`; None: it does not wait."""
+    def replace(self, key: Key, order: Order | None, need: Need | None, ask: Ask | None = None) -> Queue | None:
+        """The run now stands at `order`, waiting for `need` and asking `ask`; None: it does not wait.
+
+        Returns the queue of which it is the first now, and was not before.
+        """
         old = self.entries.get(key)
         if order is None or need is None:
             if old is not None:
                 self._leave(key, old)
-            return
+            return None
         if old is not None:
             if old.order == order and (old.shape.need is need or old.shape.need == need) and old.queue.ask == ask:
-                return
+                return None
             self._leave(key, old)
         queue = self._queue(need, ask)
         shape = queue.shape
@@ -148,8 +167,11 @@ class Line:
         head, heads = (order, key), shape.heads[queue.band]
         if not queue.heap or queue.heap[0] != head:  # it may be back from a what-if
             heapq.heappush(queue.heap, head)
-        if queue.heap[0] == head and (not heads or heads[0] != head):
+        if queue.heap[0] != head:
+            return None
+        if not heads or heads[0] != head:
             heapq.heappush(heads, head)
+        return queue
 
     def _leave(self, key: Key, entry: Entry) -> None:
         del self.entries[key]
@@ -170,6 +192,11 @@ class Line:
         self._watch(queue, ())
         self._unheard.pop(queue, None)
         del shape.queues[queue.ask]
+        if queue.ask is not None and queue.ask.owner is not None:
+            theirs = self.of_owner[queue.ask.owner]
+            del theirs[queue]
+            if not theirs:
+                del self.of_owner[queue.ask.owner]
         if not shape.size:
             del self.shapes[shape.need]
             size = _size(shape.need)
@@ -195,6 +222,8 @@ class Line:
             kept = left is not None and left.shape is shape
             queue = shape.queues[ask] = left if left is not None and kept else Queue(shape, ask)
             self._watch(queue, self._seen(queue))
+            if ask is not None and ask.owner is not None:
+                self.of_owner.setdefault(ask.owner, {})[queue] = None
             if unheard or (ask is not None and not kept):
                 self._unheard[queue] = None
         return queue
@@ -268,16 +297,39 @@ class Line:
         """All runs of this need. O(n): for the rare change that alters the answer of all."""
         return sorted(key for key, entry in self.entries.items() if entry.shape is shape)
 
+    def in_order(self, queue: Queue) -> Iterator[Head]:
+        """The runs of a queue, first in line first, as far as they are taken. O(log n) each."""
+        front = [(queue.heap[0], 0)] if queue.heap else []
+        last: Head | None = None
+        while front:
+            head, at = heapq.heappop(front)
+            entry = self.entries.get(head[1])
+            if head != last and entry is not None and entry.order == head[0] and entry.queue is queue:
+                yield head
+            last = head
+            for child in (2 * at + 1, 2 * at + 2):
+                if child < len(queue.heap):
+                    heapq.heappush(front, (queue.heap[child], child))
+
     # -- who pays ---------------------------------------------------------------------------------------------------
 
     def unhear(self) -> None:
         """Envelopes that nobody has looked at yet may pay now: every queue is asked again."""
         for shape in self.shapes.values():
-            self._unheard |= {queue: None for ask, queue in shape.queues.items() if ask is not None}
+            for ask, queue in shape.queues.items():
+                if ask is not None:
+                    self._unheard[queue] = queue.empty = None
 
     def hear(self, key: Key) -> None:
         """Ask the queue of this run again: what kept it from taking what was offered may have gone."""
         self._unheard[self.entries[key].queue] = None
+
+    def hear_of(self, payer: Payer, owner: str) -> None:
+        """Another part of this envelope is held by runs of that owner: theirs ask again, and who may be lent it."""
+        for queue in self.watching.get(payer, ()):
+            if queue.ask is not None and (queue.ask.owner == owner or _borrows(queue, payer)):
+                self._unheard[queue] = None
+                queue.stale = True
 
     def may_give(self, told: Payer | Gives) -> None:
         """An envelope may give more than before."""
@@ -343,6 +395,11 @@ class Line:
                     del self.watching[payer]
         for payer in payers:
             self.watching.setdefault(payer, {})[queue] = None
+
+
+def _borrows(queue: Queue, payer: Payer) -> bool:
+    looks = queue.cover.looks if queue.cover is not None else ()
+    return any(look.payer == payer and look.tier is Tier.STRANGER for look in looks)
 
 
 def _size(need: Need) -> tuple[str, int]:

@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runs_core.values.change import Change
-from runs_core.values.funding import Pledge
-from runs_core.values.lease import Lease, Role
+from runs_core.values.funding import Pledge, Share
+from runs_core.values.lease import Lease, Payer, Role
 from runs_core.values.meta import Key
 from runs_core.values.node import Domain, Node
 from runs_core.values.placement import PlacedPod
@@ -21,6 +21,7 @@ from runs_core.values.run import Run
 from runs_core.values.template import Requests
 from runs_core.world.filters import allows
 from runs_core.world.fleet import DomainFleet, FlavorFleet
+from runs_core.world.held import Hold
 from runs_core.world.line import FUNDABLE, UNFUNDABLE, UNPAYABLE
 from runs_core.world.needs import min_runtime_of
 from runs_core.world.slack import Slack
@@ -38,7 +39,8 @@ def differences(world: World) -> list[str]:
         for name in sorted(have.keys() | want.keys())
         if have.get(name) != want.get(name)
     ]
-    return [*found, *_seats(world), *_misjudged(world), *_too_short(world), *_unlike_order(world)]
+    found += [*_seats(world), *_misjudged(world), *_too_short(world), *_unlike_order(world), *_unlike_holds(world)]
+    return found
 
 
 def snapshot(world: World) -> Said:
@@ -353,6 +355,31 @@ def _unlike_order(world: World) -> Iterator[str]:
             continue
         if order != (1.0, run.status.admitted_at.timestamp(), *key):
             yield f"line: run {key}, admitted at {run.status.admitted_at}, stands at {order}"
+
+
+def _unlike_holds(world: World) -> Iterator[str]:
+    """What is held of each envelope, by each owner and before each place is what the holds say."""
+    held, line = world.held, world.line
+    parts: dict[Payer, list[tuple[Hold, Share]]] = defaultdict(list)
+    for hold in sorted(held.by_run.values(), key=lambda hold: hold.order):
+        for share in hold.shares:
+            parts[share.payer].append((hold, share))
+    if held.parts() != parts:
+        yield f"held: by envelope {held.parts()}, the holds say {dict(parts)}"
+    owners = {hold.owner for hold in held.by_run.values()}
+    for owner in sorted({*owners, *line.of_owner}):
+        runs = sorted(key for key, hold in held.by_run.items() if hold.owner == owner)
+        gpus = sum(share.gpus for key in runs for share in held.by_run[key].shares)
+        if (held.of(owner), held.gpus(owner)) != (runs, gpus):
+            yield f"held: {owner} has {held.of(owner)}, {held.gpus(owner)} GPUs, the holds say {runs}, {gpus}"
+        theirs = {
+            queue for shape in line.shapes.values() for ask, queue in shape.queues.items() if ask and ask.owner == owner
+        }
+        if theirs != set(line.of_owner.get(owner, ())):
+            yield f"line: the queues of {owner} are others than those that ask for it"
+    for order in sorted(entry.order for entry in line.entries.values()):
+        if held.ahead(order) != sum(hold.order < order for hold in held.by_run.values()):
+            yield f"held: before {order} there are others than {held.ahead(order)}"
 
 
 def _waits(run: Run) -> bool:

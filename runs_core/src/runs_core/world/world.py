@@ -31,6 +31,7 @@ from runs_core.world.bound import pledge_of
 from runs_core.world.ends import Ends
 from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
+from runs_core.world.held import Held, Hold
 from runs_core.world.ledger import Ledger, entry, fold
 from runs_core.world.line import Line, Order
 from runs_core.world.needs import BARE, ask_of, min_runtime_of, need_of
@@ -111,6 +112,7 @@ class World:
         self.volumes = Volumes()
         self._audits = Resolutions()
         self.promises = Promises()
+        self.held = Held(self._holds)
         self.ends = Ends(self)
         self.quanta = Quanta(self)
         self.touched: set[Key] = set()
@@ -522,6 +524,7 @@ class World:
                 continue
             if isinstance(one, Takes):
                 self.line.may_take(one)
+                self.held.taken(one.payer)
                 continue
             for line in (self.line, self.unpaid):
                 line.may_give(one)
@@ -686,12 +689,40 @@ class World:
         waits = run is not None and phase is not None and phase.waits and key not in self._pledges
         if run is None or not waits or run.meta.deleting or run.spec.suspend or run.spec.canceled:
             self.line.replace(key, None, None)
+            self._stir_hold(key)
             return
         if old is not None and old.spec is run.spec and (entry_ := self.line.entries.get(key)) is not None:
             need, ask = entry_.shape.need, entry_.queue.ask
         else:
             need, ask = self.need(run), self.ask(run) if self.funded else None
-        self.line.replace(key, self._order(key, run), need, ask)
+        stood = key in self.line.entries
+        first = self.line.replace(key, self._order(key, run), need, ask)
+        if ask is None or ask.owner is None:
+            return
+        held = self.held
+        if held.by_run:
+            self._stir_hold(key)
+            if first is not None and first.cover is not None and not self._supposed:
+                self.line.hear(key)  # what is held from those behind may be its own
+        if not stood:
+            held.expect(
+                ask.owner, (run.status.queued_since or self.now) + self.settings.patience.holds_after(ask.owner)
+            )
+
+    def _stir_hold(self, key: Key) -> None:
+        """What it holds may be somebody's now."""
+        hold = self.held.by_run.get(key)
+        if hold is not None and not self._supposed and not self._holds(hold):
+            self.held.stirred.add(hold.owner)
+
+    def _holds(self, hold: Hold) -> bool:
+        """Whether it waits where it did, and nothing is bound to it yet."""
+        stands = self.line.entries.get(hold.run)
+        return stands is not None and stands.order == hold.order and hold.run not in self._pledges
+
+    def order(self, run: Run) -> Order:
+        """Its place in line, whether it stands there or not."""
+        return self._order(run.key, run)
 
     def _order(self, key: Key, run: Run) -> Order:
         rank = self.rank(run)
@@ -826,6 +857,10 @@ class World:
             self.fleet.keep(name, self.promises.mask(name))
         if key not in self.promises.by_run:
             self.promises.stirred = True
+        if self.funded and not self._supposed:
+            self._stir_hold(key)
+            if (stands := self.line.entries.get(key)) is not None:
+                self.held.stir(stands.queue.ask)
         self.touch(key)
 
     def _put_pledge(self, key: Key, pledge: Pledge | None) -> None:

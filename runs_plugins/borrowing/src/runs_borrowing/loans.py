@@ -30,7 +30,7 @@ def loans(funding: Funding, asked: Asked) -> Iterator[Offer]:
     """
     ask = asked.ask
     most = (section(ask.sections, Borrowing) or NOTHING).max_borrow_gpus
-    limit = () if most is None else (Cap(LIMIT, most),)
+    limit = () if most is None else (Cap(LIMIT, most, askers=True),)
     for place, sponsor in enumerate(sponsored(ask)):
         if funding.family.tier(ask.owner, sponsor) is not Tier.STRANGER:
             continue

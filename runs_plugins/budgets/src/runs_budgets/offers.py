@@ -55,9 +55,10 @@ def proposals(run: Run) -> Sequence[Proposal]:
 def family_offers(funding: Funding, asked: Asked) -> Iterator[Offer]:
     """The owner's own envelopes, its parents', siblings' and cousins', each by budget and name.
 
-    A tier farther than needed is not looked at. An envelope gives whole pods: a pod has one payer.
+    A tier farther than needed, beside what may be kept for others, is not looked at. An envelope gives whole pods: a
+    pod has one payer.
     """
-    ask, needed, rests = asked.ask, asked.ask.gpus, dict[str, int]()
+    ask, needed, rests = asked.ask, asked.ask.gpus + asked.ask.held, dict[str, int]()
     if ask.owner is None:
         return
     for tier, purses in funding.quotas.near(ask.owner, ask.flavor):
@@ -89,9 +90,10 @@ def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
     """What one envelope may give to a new claim of that tier: only own claims displace anybody, and only family."""
     spec = purse.spec
     assert spec is not None
-    before = purse.contractual if tier is Tier.OWN else purse.taken
+    empty = asked.ask.empty and tier is Tier.OWN
+    before = 0 if empty else purse.contractual if tier is Tier.OWN else purse.taken
     had = max(0, spec.gpus - before)
-    gives, why, caps = had, "", tuple(_caps(purse, tier)) if purse.caps else ()
+    gives, why, caps = had, "", tuple(_caps(purse, tier, empty=empty)) if purse.caps else ()
     refusal = _refusal(purse, tier, asked)
     if refusal:
         gives, why = 0, refusal
@@ -150,7 +152,8 @@ def _bounds(purse: Purse, tier: Tier, asked: Asked, caps: tuple[Cap, ...]) -> It
     if whole < NEVER:
         pays_for = (whole - purse.used(micros(asked.now))) // asked.quantum
         if pays_for < spec.gpus:
-            yield pays_for - purse.taken, "hours left would pay less than its minRuntime"
+            taken = 0 if asked.ask.empty and tier is Tier.OWN else purse.taken
+            yield pays_for - taken, "hours left would pay less than its minRuntime"
     if tier is not Tier.STRANGER or spec.lending is None:
         return
     if spec.lending.max_gpus is not None:
@@ -160,9 +163,9 @@ def _bounds(purse: Purse, tier: Tier, asked: Asked, caps: tuple[Cap, ...]) -> It
         yield pays_for - purse.funded[BORROWED], "hours left to lend would pay less than its minRuntime"
 
 
-def _caps(purse: Purse, tier: Tier) -> Iterator[Cap]:
+def _caps(purse: Purse, tier: Tier, *, empty: bool) -> Iterator[Cap]:
     for cap in purse.caps:
-        left = max(0, cap.gpus - (cap.contractual if tier is Tier.OWN else cap.taken))
+        left = max(0, cap.gpus - (0 if empty else cap.contractual if tier is Tier.OWN else cap.taken))
         yield Cap(f"{purse.payer.budget}/{cap.name}", left, f"cap {cap.name}")
 
 

@@ -10,6 +10,7 @@ import attrs
 from runs_core.decide.draw import seed_text
 from runs_core.decide.standing import joined
 from runs_core.serve.views.plan import Plan
+from runs_core.serve.views.present import with_hold
 from runs_core.values.decision import Held, Outcome, Step, Waits
 from runs_core.values.meta import Key
 from runs_core.values.reservation import Promise, Reservation, ReservationPhase
@@ -127,7 +128,9 @@ def explain(
     return Explanation(
         **parts,
         phase=run.status.phase,
-        message=joined(outcome.reasons) if isinstance(outcome, Waits | Held) else run.status.message,
+        message=with_hold(world, run, joined(outcome.reasons))
+        if isinstance(outcome, Waits | Held)
+        else run.status.message,
         match=outcome.match if isinstance(outcome, Waits) else (),
         blocked_by=_blockers(world, run) if isinstance(outcome, Held) else (),
         said=tuple(Said(by=plugin, line=line) for plugin, line in said),

@@ -13,6 +13,7 @@ from runs_core.values.funding import Ask, Cover
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.run import Run
+from runs_core.world.held import Order
 from runs_core.world.world import World
 
 
@@ -34,13 +35,29 @@ def said_of(run: Run) -> Why:
     return Why(f"Ending: {status.reason}" if status.ending is not None else status.reason, status.message)
 
 
+def with_hold(world: World, run: Run, message: str) -> str:
+    """Why it waits, and what is held for it meanwhile."""
+    hold = world.held.by_run.get(run.key)
+    if hold is None:
+        return message
+    gpus: dict[str, int] = {}
+    for share in hold.shares:
+        name = f"{share.payer.budget}/{share.payer.envelope}"
+        gpus[name] = gpus.get(name, 0) + share.gpus
+    parts = ", ".join(f"{count} GPUs of {name}" for name, count in gpus.items())
+    return f"{message}; {parts} are held for it"
+
+
 class Present:
-    """Answers for one look at a world that does not change meanwhile: each need is asked for once."""
+    """Answers for one look at a world that does not change meanwhile: each need is asked for once.
+
+    But once for each part of those with that need before whom the same quota is held.
+    """
 
     def __init__(self, world: World, advice: Advice) -> None:
         self._world = world
         self._advice = advice
-        self._known: dict[tuple[Need, Ask | None], tuple[Placement | NoPlace, Cover | None]] = {}
+        self._known: dict[tuple[Need, Ask | None, int], tuple[Placement | NoPlace, Cover | None]] = {}
 
     def of(self, run: Run) -> Why:
         """What is true now of a run in line; of any other, what its status says.
@@ -49,15 +66,18 @@ class Present:
         """
         if not run.status.phase.waits or run.key not in self._world.line.entries:
             return said_of(run)
-        found, said = self._answer(self._world.need(run), self._world.ask(run) if self._advice.funding else None)
+        ask = self._world.ask(run) if self._advice.funding else None
+        found, said = self._answer(self._world.need(run), ask, self._world.order(run))
         fundable = said is None or said.fundable
         if isinstance(found, NoPlace):
-            return Why(found.reasons[0].code, joined(found.reasons), found.never, fundable)
+            why = with_hold(self._world, run, joined(found.reasons))
+            return Why(found.reasons[0].code, why, found.never, fundable)
         return Why("Admitted", "stands in line; what it wants is free", fundable=fundable)
 
-    def _answer(self, need: Need, ask: Ask | None) -> tuple[Placement | NoPlace, Cover | None]:
-        known = self._known.get((need, ask))
+    def _answer(self, need: Need, ask: Ask | None, order: Order) -> tuple[Placement | NoPlace, Cover | None]:
+        ahead = self._world.held.ahead(order)
+        known = self._known.get((need, ask, ahead))
         if known is None:
-            said = cover(self._world, self._advice, ask) if ask is not None else None
-            known = self._known[need, ask] = (seek(self._world, need, self._advice, said), said)
+            said = cover(self._world, self._advice, ask, order) if ask is not None else None
+            known = self._known[need, ask, ahead] = (seek(self._world, need, self._advice, said), said)
         return known
