@@ -95,7 +95,7 @@ def records() -> list[Record]:
     """Of the same hours of a busy fleet each time."""
     player, told = a_player(60, plugins=True, many=10), list[Record]()
     player.loop.tell(told.append)
-    player.play(120)
+    player.play(300)
     return told
 
 

@@ -177,6 +177,10 @@ def runs_cover(ask: Ask, view: View, now: datetime, settings: object) -> Offers 
     by time alone (a window opens): when. If nobody pays for the run now you are asked again as of that moment, in a
     what-if in which time has passed until then; if all of it is paid for then, and there is room, it is promised a
     start at that moment.
+    Part of what you offer may be held for a run that stands before this one, and core takes that off. So look for
+    `ask.held` GPUs more than it wants; and where `ask.empty` is set, answer as if nobody held anything of the own
+    envelopes of its owner: that is what a run holds which nobody has paid for longer than patience. A Cap that is the
+    asker's own (`askers`) is bounded by nobody else.
     Answers merge: offers are taken by tier, order and payer; a run may start unfunded if nobody forbids it.
     A failure: nothing is offered, and the run may not start without a payer.
     Since: HOOK_API 1.
