@@ -22,6 +22,7 @@ from runs_core.decide.slices import standing
 from runs_core.decide.waiting import find_flavor, tried
 from runs_core.values.quantity import counted, format_duration
 from runs_core.values.run import Run, RunSpec, Spread
+from runs_core.world.held import LAST, Order
 from runs_core.world.world import World
 
 MINUTE = timedelta(minutes=1)
@@ -62,14 +63,15 @@ def remedies(world: World, run: Run, advice: Advice) -> tuple[Tried, ...]:
     return (*_of_another_shape(world, run, advice), *_paid(world, run, advice), *_shorter(world, run, advice))
 
 
-def _trial(world: World, run: Run, advice: Advice) -> Starts:
+def _trial(world: World, run: Run, advice: Advice, order: Order | None = None) -> Starts:
+    """order: its place in line, where that is not the run's own."""
     paid = _is_paid(world, run, advice)
 
     def starts(spec: RunSpec) -> str | None:
         changed = attrs.evolve(run, spec=spec)
         if holds(world, changed, advice) is not None:
             return None
-        said = cover(world, advice, world.ask(changed), world.order(changed)) if advice.funding else None
+        said = cover(world, advice, world.ask(changed), order or world.order(changed)) if advice.funding else None
         if tried(world, changed, said, advice) is None:
             return None
         return UNPAID if paid and said is not None and not said.fundable else ""
@@ -94,16 +96,27 @@ def _first(world: World, options: Iterable[Option], starts: Starts) -> Iterator[
 
 
 def _of_another_shape(world: World, run: Run, advice: Advice) -> Sequence[Tried]:
-    """Once it is in line its shape is fixed: another run takes its place, at the end of the line."""
+    """Once it is in line its shape is fixed: another run takes its place, at the end of the line.
+
+    None is told to a run that holds quota for which others of its owner wait: it would go to them.
+    """
     anew = world.run(run.key) is not None
+    if _leaves_quota(world, run):
+        return ()
     flavors = [name for name in world.flavors() if name != (run.spec.resources.flavor or world.sole_flavor())]
     with without(world, run, advice) as settled:
         if not settled:
             return ()
-        starts = _trial(world, run, advice)
+        starts = _trial(world, run, advice, LAST if anew else None)
         kinds = (_narrower(world, run, starts), _groups(run.spec), _spread(run.spec), _elsewhere(run.spec))
         options = (*kinds, *([_of_flavor(run.spec, flavor)] for flavor in flavors))
         return [attrs.evolve(one, anew=anew) for some in options for one in _first(world, some, starts)]
+
+
+def _leaves_quota(world: World, run: Run) -> bool:
+    hold = world.held.by_run.get(run.key)
+    queues = world.line.of_owner.get(hold.owner, ()) if hold is not None else ()
+    return sum(queue.size for queue in queues) > 1
 
 
 def _narrower(world: World, run: Run, starts: Starts) -> Iterator[Option]:

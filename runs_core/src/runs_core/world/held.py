@@ -22,6 +22,8 @@ from runs_core.values.meta import Key
 Order = tuple[float | str, ...]
 FIRST: Order = ()
 """Before everybody: nothing is kept from it."""
+LAST: Order = (float("inf"),)
+"""Behind everybody: all is kept from it that is held at all."""
 
 
 class Hold(NamedTuple):
