@@ -197,7 +197,7 @@ class Turn:
             self._push(key)
             return
         self.asked.add(key)
-        if band == FUNDABLE and (said := own_cover(world, entry)) is not None and not said.fundable:
+        if world.held.by_run and band == FUNDABLE and (said := own_cover(world, entry)) and not said.fundable:
             self._behind(key)
             return
         explain = key in self.fresh or (world.funded and _says_otherwise(world, key, queue))
@@ -245,7 +245,7 @@ class Turn:
         none = verdict is None or isinstance(verdict, NoPlace)
         if none and reclaims and (taken := self._reclaim(run, entry)) is not None:
             return taken
-        said = own_cover(world, entry)
+        said = own_cover(world, entry) if world.held.by_run else entry.queue.cover
         if verdict is None or (
             said is not None and self._unheard_of(world.line, said) and not isinstance(verdict, NoPlace)
         ):
@@ -302,7 +302,7 @@ class Turn:
         if found is None:
             return no_flavor(world, shape.need)
         name, flavor = found
-        said = own_cover(world, entry)
+        said = own_cover(world, entry) if world.held.by_run else entry.queue.cover
         placement = None if entry.queue.band == UNPAYABLE else self._place(shape, flavor, said)
         if placement is None and flavor.withheld and entry.queue.band != UNPAYABLE:
             placement = place_beside(world, flavor, shape.need, run, said=said, advice=self.advice)

@@ -689,7 +689,8 @@ class World:
         waits = run is not None and phase is not None and phase.waits and key not in self._pledges
         if run is None or not waits or run.meta.deleting or run.spec.suspend or run.spec.canceled:
             self.line.replace(key, None, None)
-            self._stir_hold(key)
+            if self.held.by_run:
+                self._stir_hold(key)
             return
         if old is not None and old.spec is run.spec and (entry_ := self.line.entries.get(key)) is not None:
             need, ask = entry_.shape.need, entry_.queue.ask
