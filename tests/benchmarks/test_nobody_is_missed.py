@@ -8,8 +8,8 @@ import pytest
 from benchmarks.plugged import a_player
 from benchmarks.workload import Player
 
+from runs_core.decide import held, resolve, waiting
 from runs_core.decide import reclaim as taking
-from runs_core.decide import resolve, waiting
 from runs_core.decide.cover import cover, firm
 from runs_core.decide.reach import Reach
 from runs_core.decide.waiting import find_flavor
@@ -134,5 +134,5 @@ def test_what_may_be_taken_back_is_counted_anew_whenever_it_is_another(monkeypat
 
 def test_a_claim_that_is_taken_to_displace_nobody_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     found = records()
-    monkeypatch.setattr(waiting, "firm", lambda *asked: firm(*asked)._replace(displacing=frozenset()))
+    monkeypatch.setattr(held, "firm", lambda *asked: firm(*asked)._replace(displacing=frozenset()))
     assert records() != found
