@@ -134,10 +134,10 @@ def demand_alike(both: Player, bare: Player) -> Split:
 
 
 def demand_contended(player: Player) -> Split:
-    """Some of each class is held, and something was taken back."""
+    """Some is owned, shared and unfunded, and something was taken back. What is held for others is lent to nobody."""
     found = held(player)
-    if not all((found.owned, found.shared, found.borrowed, found.unfunded)):
-        raise Unusable(f"GPUs are held as {found}: want some of each class")
+    if not all((found.owned, found.shared, found.unfunded)):
+        raise Unusable(f"GPUs are held as {found}: want some owned, shared and unfunded")
     if not player.kinds["Reclaims"]:
         raise Unusable("nothing was taken back: want some of it")
     return found

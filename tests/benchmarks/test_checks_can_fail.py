@@ -177,7 +177,7 @@ def test_plugins_under_which_the_fleet_does_other_work_are_no_evidence() -> None
 
 def test_plugins_that_have_nothing_to_pay_for_are_no_evidence() -> None:
     player = plugged.a_player(20, plugins=False, many=10)
-    with pytest.raises(Unusable, match="want some of each class"):
+    with pytest.raises(Unusable, match="want some owned, shared and unfunded"):
         plugged.demand_contended(player)
 
 
