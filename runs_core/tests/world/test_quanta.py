@@ -9,8 +9,8 @@ import attrs
 import pytest
 
 from runs_core.settings import ReclaimSettings, ResolverSettings, Settings
-from runs_core.testing.builders import A_MONDAY, a_node, a_run
-from runs_core.values.change import NodeSeen, RunGone, RunSeen
+from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run
+from runs_core.values.change import LeaseSeen, NodeSeen, RunGone, RunSeen
 from runs_core.values.run import Ending, Phase, Run, Runtime
 from runs_core.world.quanta import Quanta, Spared
 from runs_core.world.world import World
@@ -106,3 +106,11 @@ def test_who_forgets_those_that_leave_is_found_out(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Quanta, "replace", forgets)
     assert any(differs(seed) for seed in range(60))
+
+
+def test_who_names_no_flavor_may_be_drawn_where_its_nodes_are_though_there_are_others() -> None:
+    world, run = a_world(n1="h100", n2="b200"), started("x", 0, None)
+    world.apply(LeaseSeen(a_lease(run, {"n1": tuple(range(8))})))
+    world.apply(RunSeen(run))
+    assert [key for _, key in world.quanta.ripening("h100")] == [run.key]
+    assert list(world.quanta.ripening("b200")) == []

@@ -59,7 +59,7 @@ def promise(world: World, advice: Advice, batch: Batch) -> None:
     """What is promised to whom is worked out anew where something that it rests on may be otherwise, once a minute."""
     if world.promises.by_run and world.funded:
         _unfundable(world, batch)
-    if not (world.promises.stirred and world.line.entries and _is_due(world)):
+    if not (world.promises.stirred and _is_due(world)):
         return
     keys = set(world.promises.by_run)
     first: dict[str, Collection[Key]] = {}

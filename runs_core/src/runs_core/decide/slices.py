@@ -13,6 +13,7 @@ from typing import NamedTuple
 from runs_core.decide.advice import Advice
 from runs_core.decide.victims import is_of_an_earlier_run
 from runs_core.values.funding import Cover
+from runs_core.values.lease import mask_of
 from runs_core.values.meta import Key
 from runs_core.values.quantity import format_time
 from runs_core.values.reservation import Basis, Reservation
@@ -124,7 +125,7 @@ def why_not(world: World, known: Reservation) -> str:
         state = world.fleet.states.get(place.node)
         if state is None or not state.usable:
             return f"node {place.node} takes nothing new"
-        mask = sum(1 << ordinal for ordinal in place.ordinals)
+        mask = mask_of(place.ordinals)
         if state.pledged & mask:
             return f"places on node {place.node} are bound to another run"
         for lease in world.ledger.by_node.get(place.node, {}).values():

@@ -70,11 +70,11 @@ class NodeSlots:
     @property
     def mask(self) -> int:
         """The same as a bit mask."""
-        return _mask(self.ordinals)
+        return mask_of(self.ordinals)
 
 
 @lru_cache(maxsize=4096)
-def _mask(ordinals: tuple[int, ...]) -> int:
+def mask_of(ordinals: tuple[int, ...]) -> int:
     """Remembered: nodes have few places, and so there are few such tuples."""
     mask = 0
     for ordinal in ordinals:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
-from runs_core.values.lease import Lease, Role
+from runs_core.values.lease import Lease, Role, mask_of
 from runs_core.values.need import Need, NodeFilter
 from runs_core.values.node import Domain, MalformedNode, Node
 from runs_core.values.placement import Placement
@@ -381,7 +381,7 @@ class Fleet:
         for group in placement.groups:
             for pod in group.pods:
                 state = self.state(pod.node)
-                mask = sum(1 << ordinal for ordinal in pod.ordinals)
+                mask = mask_of(pod.ordinals)
                 state.pledged = state.pledged | mask if bound else state.pledged & ~mask
                 self._refresh(state)
                 if not bound:

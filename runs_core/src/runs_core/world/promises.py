@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import assert_never
 
 from runs_core.values.change import ReservationGone, ReservationSeen
+from runs_core.values.lease import mask_of
 from runs_core.values.meta import Key
 from runs_core.values.reservation import Reservation, ReservationPhase
 
@@ -96,5 +97,5 @@ def kept(reservation: Reservation) -> Mapping[str, int]:
     found: dict[str, int] = {}
     if reservation.status.phase is ReservationPhase.PENDING:
         for one in reservation.status.places:
-            found[one.node] = found.get(one.node, 0) | sum(1 << ordinal for ordinal in one.ordinals)
+            found[one.node] = found.get(one.node, 0) | mask_of(one.ordinals)
     return found

@@ -42,7 +42,7 @@ class Quanta:
     def replace(self, key: Key, run: Run | None) -> None:
         """The run is so now; None: it is gone."""
         until = self.until(run) if run is not None else None
-        place = (run.spec.resources.flavor or "", until) if run is not None and until is not None else None
+        place = (self._world.held_flavor(run), until) if run is not None and until is not None else None
         old = self._at.get(key)
         if old == place:
             return
