@@ -32,7 +32,7 @@ from runs_core.values.change import LeaseSeen, NodeGone, NodeSeen
 from runs_core.values.effect import CloseLease, EndPod, SetRunStatus
 from runs_core.values.lease import Closed, Lease
 from runs_core.values.node import Domain
-from runs_core.world import fleet, gangs, ledger, line, world
+from runs_core.world import about_places, after, fleet, gangs, ledger, line, world
 from runs_core.world.invariants import Witness, breaches
 from runs_core.world.oracle import differences, snapshot
 
@@ -153,7 +153,7 @@ def test_6_is_broken_by_a_closure_that_moves_the_start(monkeypatch: Patch) -> No
 
 def test_6_is_broken_by_a_ledger_whose_head_forgets_closures(monkeypatch: Patch) -> None:
     real = ledger.entry
-    monkeypatch.setattr(world, "entry", lambda lease, closing: 0 if closing else real(lease, closing=False))
+    monkeypatch.setattr(about_places, "entry", lambda lease, closing: 0 if closing else real(lease, closing=False))
     assert "head is not the sum" in found_by_playing()
 
 
@@ -181,7 +181,7 @@ DRIFTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "try (": (gangs.Tally, "add", lambda self, phase, sign: setattr(self, "running", 1)),
     "leases of run": (ledger.Ledger, "add", lambda self, lease: self.open.update({lease.key: lease})),
     "pods of run": (gangs.Gangs, "_recount", lambda self, old, new, rank: self.by_run.pop(rank.run)),
-    "dependents of run": (world.World, "_depend", lambda self, key, old, run: None),
+    "dependents of run": (after.Dependents, "replace", lambda self, key, old, run, runs: frozenset()),
     "owners of namespace": (world.World, "_owners_changed", lambda self: None),
     "line ": (line.Line, "_leave", lambda self, key, shape: None),
     "allows": (fleet.DomainFleet, "eligible", lambda self, f: self.filtered.setdefault(f, 0) or 2**9 - 1),

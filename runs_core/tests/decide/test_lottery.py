@@ -33,7 +33,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.resolution import Evidence, Resolution, ResolutionPhase
 from runs_core.values.run import Phase, Run
-from runs_core.world import world as worlds
+from runs_core.world import about_runs
 from runs_core.world.view import View
 
 
@@ -440,7 +440,7 @@ BROKEN: list[tuple[str, Callable[..., object], Callable[[], None]]] = [
 def test_a_rule_that_is_wrong_is_noticed(
     monkeypatch: pytest.MonkeyPatch, name: str, wrong: Callable[..., object], claim: Callable[[], None]
 ) -> None:
-    for module in (victims, worlds):
+    for module in (victims, about_runs):
         monkeypatch.setattr(module, name, wrong, raising=module is victims)
     with pytest.raises((AssertionError, ValueError)):
         claim()

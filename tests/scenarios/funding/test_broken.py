@@ -38,7 +38,7 @@ Scenario = Callable[[FundedPlay], None]
             repaid.test_one_lease_gets_two_payers,
         ),
         (
-            "runs_core.world.world.min_runtime_of runs_core.decide.victims.min_runtime_of",
+            "runs_core.world.about_runs.min_runtime_of runs_core.decide.victims.min_runtime_of",
             lambda *_: timedelta(),
             taking_back.test_nobody_is_cut_inside_its_min_runtime,
         ),

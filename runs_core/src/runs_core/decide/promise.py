@@ -38,8 +38,9 @@ from runs_core.values.reservation import (
 )
 from runs_core.values.run import Phase, Run
 from runs_core.world.bound import bound_of
+from runs_core.world.known import BEGINNING
 from runs_core.world.line import FUNDABLE
-from runs_core.world.world import BEGINNING, World
+from runs_core.world.world import World
 
 EVERY = timedelta(minutes=1)
 """Promises are worked out anew at most so often."""

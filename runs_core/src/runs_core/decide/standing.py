@@ -10,7 +10,7 @@ from typing import Any
 from runs_core.values.changed import changer
 from runs_core.values.decision import Reason
 from runs_core.values.run import Condition, Phase, Run, RunStatus
-from runs_core.world.world import BEGINNING
+from runs_core.world.known import BEGINNING
 
 TYPE = attrgetter("type")
 HELD, READY = Phase.HELD, (Phase.RUNNING, Phase.SUCCEEDED)

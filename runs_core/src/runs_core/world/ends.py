@@ -22,7 +22,7 @@ from runs_core.values.run import Run
 from runs_core.world.needs import LONGEST, declared_end, min_runtime_of
 
 if TYPE_CHECKING:
-    from runs_core.world.world import World
+    from runs_core.world.known import Known
 
 Lot = tuple[str, int]
 """Whose runs, and of which size: two sizes are alike if they have as many binary digits."""
@@ -57,7 +57,7 @@ class End(NamedTuple):
 class Ends:
     """active: somebody has asked, and every change of a run is to be told."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Known) -> None:
         self._world = world
         self.active = False
         self._saying = 0

@@ -16,7 +16,7 @@ from runs_core.values.run import Run
 from runs_core.world.needs import min_runtime_of
 
 if TYPE_CHECKING:
-    from runs_core.world.world import World
+    from runs_core.world.known import Known
 
 Spared = tuple[datetime, Key]
 """Until when a run is."""
@@ -25,7 +25,7 @@ Spared = tuple[datetime, Key]
 class Quanta:
     """active: somebody has asked, and every change of a run is to be told."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Known) -> None:
         self._world = world
         self.active = False
         self._sorted: dict[str, list[Spared]] = {}
