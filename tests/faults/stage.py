@@ -20,7 +20,7 @@ from tests.faults.proxy import Proxy, Request
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Refused
-from runs_core.cluster.kube.mirror import as_change, read
+from runs_core.cluster.seen import as_change, read
 from runs_core.errors import Unavailable
 from runs_core.settings import FleetSettings
 from runs_core.values.change import TimePassed

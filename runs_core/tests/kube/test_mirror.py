@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from runs_core.cluster.kube.mirror import Mirror, Name
+from runs_core.cluster.kube.mirror import Mirror
+from runs_core.cluster.seen import Name
 from runs_core.testing.builders import A_MONDAY, a_lease, a_pod, a_run
 from runs_core.values.change import LeaseSeen, PodGone, PodSeen, RunGone, RunSeen
 from runs_core.values.effect import CloseLease, RemovePod, RemoveRun, SetRunStatus

@@ -17,7 +17,7 @@ from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.gates import Audits, Gate, Places
 from runs_core.cluster.kube.gather import Gathering
 from runs_core.cluster.kube.journal import Intent, Journal
-from runs_core.cluster.kube.mirror import Mirror, Name, Value, as_change, read
+from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.kube.nonce import standing
 from runs_core.cluster.kube.pace import Pace
 from runs_core.cluster.kube.podmake import FINALIZER
@@ -28,6 +28,7 @@ from runs_core.cluster.kube.sweep import Sweeper, Swept
 from runs_core.cluster.kube.unsent import Skipping, Unsent
 from runs_core.cluster.kube.writer import PREMISE, THREADS, Work, Write, Writer
 from runs_core.cluster.kube.writes import NEVER_SEEN, SPENT, Writes
+from runs_core.cluster.seen import Name, Value, as_change, read
 from runs_core.decide.carry_out import too_late
 from runs_core.errors import InvalidInput, RunsError
 from runs_core.schema.pods import UID_LABEL

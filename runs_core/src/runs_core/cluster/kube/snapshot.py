@@ -10,8 +10,8 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.mirror import Name, Value, as_change, read
 from runs_core.cluster.kube.reflect import everything
+from runs_core.cluster.seen import Name, Value, as_change, read
 from runs_core.errors import InvalidInput
 from runs_core.schema.names import API_VERSION, KINDS
 from runs_core.schema.storage import VERSIONS

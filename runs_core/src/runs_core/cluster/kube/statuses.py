@@ -13,7 +13,7 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.mirror import Name, Value
+from runs_core.cluster.seen import Name, Value
 from runs_core.schema.convert import from_object, to_object
 from runs_core.schema.names import API_VERSION
 from runs_core.values.budget import Budget

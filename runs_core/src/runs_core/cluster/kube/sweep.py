@@ -15,9 +15,9 @@ import attrs
 from runs_core.cluster.archive import archive
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.evidence import joined
-from runs_core.cluster.kube.mirror import Name, Value
 from runs_core.cluster.kube.writer import Work, Writer
 from runs_core.cluster.kube.writes import Writes
+from runs_core.cluster.seen import Name, Value
 from runs_core.schema.convert import to_object
 from runs_core.settings import RetentionSettings
 from runs_core.values.lease import Lease

@@ -11,27 +11,24 @@ from uuid import NAMESPACE_OID, uuid5
 from runs_core.cluster.archive import archive
 from runs_core.cluster.kubelet import Kubelet
 from runs_core.cluster.local.store import Object, Row, Store
+from runs_core.cluster.seen import as_change, read
 from runs_core.errors import Conflict, InvalidInput
 from runs_core.schema import storage
 from runs_core.schema.convert import from_object, to_object
-from runs_core.schema.nodes import node_from_object
-from runs_core.schema.pods import pod_from_object, pod_to_object
+from runs_core.schema.pods import pod_to_object
 from runs_core.schema.record import record_to_object
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values import effect as e
-from runs_core.values.budget import Budget, Namespace
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.nonces import Chain
-from runs_core.values.pod import Pod
 from runs_core.values.quantity import format_time, parse_time
 from runs_core.values.record import Record
 from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution
-from runs_core.values.run import Run
 from runs_core.values.section import Section
 from runs_core.values.storage import SELECTED_NODE, VolumeClaim
 from runs_core.world.ledger import entry, fold
@@ -138,21 +135,13 @@ class LocalCluster:
         return [*(Row(*name, 0, None) for name in sorted(gone)), *live]
 
     def _change(self, row: Row) -> c.Change | None:
-        if row.body is None:
-            return _gone(row)
-        key = Key(row.namespace, row.name)
+        name = row.kind, Key(row.namespace, row.name)
         try:
-            if row.kind == "Node":
-                return c.NodeSeen(node_from_object(row.body, self._settings.fleet))
-            if row.kind == "Pod":
-                return c.PodSeen(pod_from_object(row.body, self._settings.fleet))
-            if row.kind in storage.KINDS:
-                return c.StorageSeen(storage.storage_from_object(row.kind, row.body))
-            value = from_object(row.body, self._sections)
+            value = read(row.kind, row.body, self._settings.fleet, self._sections) if row.body is not None else None
         except InvalidInput as error:
-            self.aside[row.kind, key] = str(error)
+            self.aside[name] = str(error)
             return None
-        return _seen(value)
+        return as_change(name, value)
 
     def _note(self, change: c.Change) -> None:
         """What the kubelet must know."""
@@ -297,48 +286,3 @@ class LocalCluster:
             if isinstance(one, Reservation | Resolution) and one.status.end is not None and one.status.end < before:
                 found.append(body)
         return found
-
-
-def _seen(value: object) -> c.Change | None:
-    match value:
-        case Run():
-            return c.RunSeen(value)
-        case Lease():
-            return c.LeaseSeen(value)
-        case Budget():
-            return c.BudgetSeen(value)
-        case Namespace():
-            return c.NamespaceSeen(value)
-        case Reservation():
-            return c.ReservationSeen(value)
-        case Resolution():
-            return c.ResolutionSeen(value)
-        case Pod():
-            return c.PodSeen(value)
-        case _:
-            return None
-
-
-def _gone(row: Row) -> c.Change | None:
-    key = Key(row.namespace, row.name)
-    match row.kind:
-        case "Run":
-            return c.RunGone(key)
-        case "GPULease":
-            return c.LeaseGone(key)
-        case "Budget":
-            return c.BudgetGone(row.name)
-        case "Namespace":
-            return c.NamespaceGone(row.name)
-        case "Node":
-            return c.NodeGone(row.name)
-        case "Reservation":
-            return c.ReservationGone(key)
-        case "Resolution":
-            return c.ResolutionGone(row.name)
-        case "Pod":
-            return c.PodGone(key)
-        case _ if row.kind in storage.KINDS:
-            return c.StorageGone(row.kind, key)
-        case _:
-            return None
