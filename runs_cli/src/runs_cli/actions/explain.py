@@ -18,6 +18,7 @@ from runs_core.serve.manifests.installation import NAMESPACE
 from runs_core.serve.views.explain import Cut, Explanation, Promised, cut_of, last_cut
 from runs_core.serve.views.explain import explain as view
 from runs_core.serve.views.plain import Plain, plain
+from runs_core.values.demand import Demand
 from runs_core.values.quantity import counted
 from runs_core.values.reservation import Promise, ReservationPhase
 from runs_core.values.run import Run, Spread
@@ -95,7 +96,7 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: Hist
         ("Run", str(run.key)),
         ("Phase", str(found.phase)),
         ("Ending", f"since {moment(ending.since)}; {ending.then} once its pods have ended" if ending else NONE),
-        ("Wants", wants(run)),
+        ("Wants", wants(run, session.world.demand(run))),
         ("Owner", run.spec.owner or ", ".join(session.world.owners(run.key.namespace)) or NONE),
         ("Admitted", moment(status.admitted_at)),
         ("Started", f"{moment(status.started_at)} (attempt {status.attempt})" if status.started_at else NONE),
@@ -129,11 +130,14 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: Hist
     return blocks
 
 
-def wants(run: Run) -> str:
-    """The gang's shape, and where it may lie."""
+def wants(run: Run, demand: Demand | None) -> str:
+    """The gang's shape, and where it may lie. demand: how wide it may be, where that is not one width."""
     resources, topology = run.spec.resources, run.spec.topology
+    width = counted(run.gpus, "GPU")
+    if demand is not None and demand.most > demand.least:
+        width = f"{demand.least} to {counted(demand.most, 'GPU')}"
     parts = [
-        f"{counted(run.gpus, 'GPU')} of {resources.flavor or 'any flavor'}",
+        f"{width} of {resources.flavor or 'any flavor'}",
         f"in pods of {resources.gpus_per_pod}",
     ]
     if topology.group_gpus is not None:

@@ -60,7 +60,7 @@ def _row(session: Session, run: Run, why: Why) -> list[str]:
     return [
         run.key.name,
         str(status.phase),
-        f"{status.width}/{run.gpus}",
+        f"{status.width}/{session.world.wanted(run)}",
         run.spec.resources.flavor or NONE,
         run.spec.owner or ",".join(session.world.owners(run.key.namespace)) or NONE,
         ",".join(f"{one.budget}/{one.envelope}:{one.gpus}" for one in status.payers) or NONE,
