@@ -10,8 +10,9 @@ from typing import NamedTuple
 import attrs
 
 from runs_core.settings import Settings, StartSettings
-from runs_core.testing.builders import a_budget, a_node, a_run
-from runs_core.testing.harness import Harness, Thing, lasting
+from runs_core.testing.builders import a_budget, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
+from runs_core.testing.outside import Thing
 from runs_core.values.budget import Namespace, Namespaces
 from runs_core.values.change import BudgetGone, Change, NamespaceGone, PodGone
 from runs_core.values.meta import Key

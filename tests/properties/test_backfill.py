@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runs_core.decide import slices
-from runs_core.testing.builders import A_MONDAY, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 from runs_core.values.reservation import Basis, Reservation, ReservationPhase
 from runs_core.values.run import Phase, Run, Runtime, Spread
 from runs_core.world.world import World

@@ -17,7 +17,8 @@ from tests.properties.histories import History, Instant, history, play
 
 from runs_core.testing.builders import A_MONDAY
 from runs_core.testing.canonical import canonical, first_difference
-from runs_core.testing.harness import Counted, Harness
+from runs_core.testing.checks import Counted
+from runs_core.testing.harness import Harness
 from runs_core.values.change import Change
 
 EXAMPLES = 60

@@ -22,8 +22,8 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.paid import place_widest
 from runs_core.decide.remedies import Tried
 from runs_core.decide.waiting import find_flavor
-from runs_core.testing.builders import NAMESPACE, a_budget, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import NAMESPACE, a_budget, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 from runs_core.values.funding import Cover
 from runs_core.values.meta import pairs
 from runs_core.values.placement import Placement

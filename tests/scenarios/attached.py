@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from runs_core.cluster.port import Cluster
 from runs_core.settings import Settings
-from runs_core.testing.harness import CheckedLoop
 from runs_core.testing.plugins import advice_of
+from runs_core.testing.stage import CheckedLoop
 
 
 def attached(cluster: Cluster, settings: Settings, plugins: Mapping[str, object]) -> CheckedLoop:

@@ -16,7 +16,8 @@ from runs_core.schema.pods import pod_from_object, pod_to_object
 from runs_core.schema.record import record_to_object
 from runs_core.schema.storage import KINDS, storage_from_object
 from runs_core.settings import Settings
-from runs_core.testing.harness import Harness, Thing
+from runs_core.testing.harness import Harness
+from runs_core.testing.outside import Thing
 from runs_core.values.change import BudgetGone, StorageSeen
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key

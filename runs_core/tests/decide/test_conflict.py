@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from runs_core.errors import Conflict
-from runs_core.testing.builders import A_MONDAY, a_node, a_run
+from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
 from runs_core.testing.canonical import canonical
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.harness import Harness
 from runs_core.values.change import NodeSeen, TimePassed
 from runs_core.values.effect import Emit
 from runs_core.values.node import MalformedNode

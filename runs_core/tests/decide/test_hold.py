@@ -6,8 +6,8 @@ import attrs
 import pytest
 
 from runs_core.settings import Settings, Unbudgeted
-from runs_core.testing.builders import A_MONDAY, a_budget, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import A_MONDAY, a_budget, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 from runs_core.values.budget import Namespace, Namespaces
 from runs_core.values.change import BudgetGone, RunSeen
 from runs_core.values.decision import Held

@@ -7,8 +7,8 @@ import pytest
 
 from runs_core.decide.advice import Silent
 from runs_core.decide.cycle import cycle
-from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run, a_world
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run, a_world, lasting
+from runs_core.testing.harness import Harness
 from runs_core.values.change import NodeGone, NodeSeen, StorageSeen
 from runs_core.values.decision import Ends, Released, Removed, Starts
 from runs_core.values.effect import EndPod, SelectNode

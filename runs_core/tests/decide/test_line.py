@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import attrs
 
-from runs_core.testing.builders import A_MONDAY, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 from runs_core.values.change import RunSeen
 from runs_core.values.decision import Starts
 from runs_core.values.run import Phase, RunStatus

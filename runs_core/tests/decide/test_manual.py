@@ -17,8 +17,8 @@ from runs_core.schema.manifest import validate
 from runs_core.schema.nodes import node_from_object, node_to_object
 from runs_core.schema.requests import RESOLVE, request_in
 from runs_core.settings import FleetSettings
-from runs_core.testing.builders import A_MONDAY, FLAVOR, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import A_MONDAY, FLAVOR, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 from runs_core.testing.purses import Purse, a_stage, hours, purses
 from runs_core.values.lease import Closed
 from runs_core.values.node import Domain, Node

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import attrs
 
-from runs_core.testing.builders import A_MONDAY, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 from runs_core.values.reservation import Basis, Reservation, ShortOf
 from runs_core.values.run import Phase, Run, Runtime
 

@@ -9,8 +9,8 @@ import attrs
 import pytest
 
 from runs_core.decide.verify import verify
-from runs_core.testing.builders import a_budget, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import a_budget, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 from runs_core.testing.plugins import a_plugin
 from runs_core.testing.purses import Purse, a_stage, hours, leases, purses
 from runs_core.values.change import Change, LeaseGone

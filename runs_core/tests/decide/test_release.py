@@ -8,8 +8,8 @@ import pytest
 from runs_core.decide.advice import Silent
 from runs_core.decide.cycle import cycle
 from runs_core.settings import Settings
-from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run, a_world
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run, a_world, lasting
+from runs_core.testing.harness import Harness
 from runs_core.values.effect import CloseLease, Effect
 from runs_core.values.lease import Closed, Lease
 from runs_core.values.node import Node

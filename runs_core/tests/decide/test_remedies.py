@@ -9,8 +9,8 @@ import pytest
 
 from runs_core.decide import instead
 from runs_core.decide.remedies import Tried, remedies
-from runs_core.testing.builders import FLAVOR, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import FLAVOR, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 from runs_core.values.meta import pairs
 from runs_core.values.node import Domain
 from runs_core.values.run import Phase, Run, Runtime

@@ -14,8 +14,7 @@ from runs_core.schema.nodes import node_to_object
 from runs_core.serve.drive import advance
 from runs_core.serve.loop import Loop
 from runs_core.settings import Settings
-from runs_core.testing.builders import A_MONDAY, a_node, a_run
-from runs_core.testing.harness import lasting
+from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
 from runs_core.values.lease import Closed
 from runs_core.values.meta import Key
 from runs_core.values.quantity import format_time

@@ -17,7 +17,7 @@ from runs_core.serve.reload import Reload
 from runs_core.serve.signals import Stopping
 from runs_core.settings import ElectionSettings, Settings
 from runs_core.testing.builders import A_MONDAY, a_node, a_run, seen
-from runs_core.testing.harness import Stage
+from runs_core.testing.stage import Stage
 from runs_core.values.change import Change
 from runs_core.values.effect import Effect, OpenLease
 from runs_core.values.lease import Lease

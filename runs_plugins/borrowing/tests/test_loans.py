@@ -15,8 +15,8 @@ from runs_budgets.sections import AggregateCap, Envelope, Lending, Quota, Window
 from runs_budgets.views import item, usage
 from runs_core import Budget, Node, Run, Split, Starts, Waits
 from runs_core.hooks.ask import PluginAdvice
-from runs_core.testing.builders import A_MONDAY, a_budget, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import A_MONDAY, a_budget, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 
 HOUR = timedelta(hours=1)
 ANYBODY = Lending(to=("*",))

@@ -13,8 +13,8 @@ from runs_budgets.books import Books
 from runs_budgets.sections import AggregateCap, Envelope, Lending, Quota, Terms
 from runs_core import Ask, Gives, Key, Payer, Takes
 from runs_core.decide.cover import cover
-from runs_core.testing.builders import a_budget, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import a_budget, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 from runs_core.world.line import FUNDABLE, Queue
 
 

@@ -17,8 +17,8 @@ from runs_core.decide.cover import filled
 from runs_core.decide.paying import repay
 from runs_core.decide.start import start
 from runs_core.settings import PatienceSettings, ReclaimSettings, Settings
-from runs_core.testing.builders import a_budget, a_node, a_run
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import a_budget, a_node, a_run, lasting
+from runs_core.testing.harness import Harness
 from runs_core.values.decision import Decision
 from runs_core.values.funding import Cover, Share
 from runs_core.values.placement import Placement

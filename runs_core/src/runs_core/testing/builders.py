@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+import attrs
+
 from runs_core.settings import Settings
 from runs_core.values.budget import Budget, BudgetSpec, Namespaces
 from runs_core.values.change import BudgetSeen, Change, LeaseSeen, NodeSeen, PodSeen, RunSeen, TimePassed
 from runs_core.values.decision import Outcome, Waits
 from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, RunRef, lease_name
-from runs_core.values.meta import Meta, pairs
+from runs_core.values.meta import SIMULATED, Meta, pairs
 from runs_core.values.need import Need
 from runs_core.values.node import Domain, MalformedNode, Node, Taint
 from runs_core.values.pod import Pod, PodPhase, RankOf, pod_name
+from runs_core.values.quantity import format_duration
 from runs_core.values.record import Record
 from runs_core.values.run import Phase, Resources, Run, RunSpec, RunStatus, Spread, Topology
 from runs_core.world.needs import need_of
@@ -180,6 +183,13 @@ def a_record(run: Run, outcome: Outcome | None = None, *, phase: Phase | None = 
         phase=phase or run.status.phase,
         width=run.status.width,
     )
+
+
+def lasting(run: Run, duration: timedelta, **more: str) -> Run:
+    """The run, with pods that end by themselves. more: other `runs.dev/simulated-…` annotations, as `exit_code="1"`."""
+    said = {f"{SIMULATED}{name.replace('_', '-')}": text for name, text in more.items()}
+    said[f"{SIMULATED}duration"] = format_duration(duration)
+    return attrs.evolve(run, meta=attrs.evolve(run.meta, annotations=pairs({**dict(run.meta.annotations), **said})))
 
 
 Thing = Node | MalformedNode | Run | Lease | Pod | Budget

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import attrs
 
-from runs_core.testing.builders import a_budget
-from runs_core.testing.harness import Harness, lasting
+from runs_core.testing.builders import a_budget, lasting
+from runs_core.testing.harness import Harness
 from runs_core.testing.plugins import a_plugin
 from runs_core.values.change import Change, LeaseGone, LeaseSeen
 from runs_core.values.classes import Class, Split, Tier
