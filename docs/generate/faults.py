@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
 
+import attrs
 from docs.generate.text import head, table
 
 MEASURED = Path(__file__).resolve().parents[1] / "measured" / "faults.json"
@@ -48,8 +48,13 @@ TITLES = (
 )
 
 
-class Row(NamedTuple):
-    """As the tests write it. times: how often it was made. restarts: schedulers that gave up and were started again."""
+@attrs.frozen(kw_only=True)
+class Row:
+    """One fault, as the tests write it. seconds: until all was well, the longest of all times it was made.
+
+    They count from when it was over. broken: invariants. double, lost, unheld, late: as in `Breaches` of the tests.
+    leases, pods: that there were. restarts: of schedulers that gave up.
+    """
 
     fault: str
     how: str

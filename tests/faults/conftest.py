@@ -12,11 +12,11 @@ from pathlib import Path
 
 import attrs
 import pytest
+from docs.generate.faults import MEASURED, Row
 from tests.faults.plane import Plane, start
 from tests.faults.stage import Launcher, Stage, Verdict
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parents[1] / "docs" / "measured" / "faults.json"
 NUMBER = itertools.count(1)
 FULL = os.environ.get("RUNS_TEST_FAULTS") == "full"
 
@@ -34,28 +34,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.kube)
             if FULL:
                 item.add_marker(pytest.mark.timeout(1800))
-
-
-@attrs.frozen(kw_only=True)
-class Row:
-    """One fault. seconds: from when it was over until all was well, the longest of all times it was made.
-
-    broken: invariants. double, lost, unheld, late: as in `Breaches`. leases, pods: that there were. restarts: of
-    schedulers.
-    """
-
-    fault: str
-    how: str
-    times: int
-    seconds: float
-    broken: int
-    double: int
-    lost: int
-    unheld: int
-    late: int
-    leases: int
-    pods: int
-    restarts: int
 
 
 class Table:
@@ -98,10 +76,9 @@ def table() -> Iterator[Table]:
     made = Table()
     yield made
     if FULL and made.rows:
-        before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
+        before = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else []
         kept = {row["fault"]: row for row in before} | {name: attrs.asdict(row) for name, row in made.rows.items()}
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps([kept[name] for name in sorted(kept)], indent=1) + "\n", encoding="utf-8")
+        MEASURED.write_text(json.dumps([kept[name] for name in sorted(kept)], indent=1) + "\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

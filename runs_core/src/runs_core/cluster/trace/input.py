@@ -19,6 +19,11 @@ from runs_core.values.run import Run
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """Where every trace starts: published ones count from an unnamed moment, and a fixed one keeps results equal."""
 
+FLAVOR = "gpu"
+"""Of every node of a published trace, and what its runs ask for."""
+PODS_PER_NODE = 110
+"""The kubelet's default; no published trace says it."""
+
 DURATION = f"{SIMULATED}duration"
 START = f"{SIMULATED}start"
 MICROSECOND = timedelta(microseconds=1)

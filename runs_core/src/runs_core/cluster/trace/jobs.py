@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 from runs_core.cluster.trace.input import (
     EPOCH,
+    FLAVOR,
+    PODS_PER_NODE,
     Arrival,
     BadRow,
     TraceInput,
@@ -24,7 +26,6 @@ from runs_core.cluster.trace.input import (
     simulated_meta,
     uid_of,
 )
-from runs_core.cluster.trace.openb import FLAVOR, PODS_PER_NODE
 from runs_core.cluster.trace.rows import BadCell, Named, unique
 from runs_core.values.meta import DNS_NAME, pairs
 from runs_core.values.node import MOST_NODE_GPUS, Node

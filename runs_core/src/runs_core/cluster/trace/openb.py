@@ -1,8 +1,8 @@
 """The Alibaba GPU trace of 2023 (`openb_node_list_*.csv`, `openb_pod_list_*.csv`) as it is published.
 
-Each task is one pod, so each becomes a run of one pod. The fleet has one flavor, `gpu`; the model is a label of the
-node, and the alternatives of `gpu_spec` (`V100M16|V100M32`) are required node affinity. Nodes take 110 pods, the
-kubelet's default; the trace says nothing of ephemeral storage, so nodes have none and tasks ask for none.
+Each task is one pod, so each becomes a run of one pod. The model is a label of the node, and the alternatives of
+`gpu_spec` (`V100M16|V100M32`) are required node affinity. The trace says nothing of ephemeral storage, so nodes have
+none and tasks ask for none.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 from runs_core.cluster.trace.input import (
     EPOCH,
+    FLAVOR,
+    PODS_PER_NODE,
     Arrival,
     BadRow,
     TraceInput,
@@ -30,10 +32,8 @@ from runs_core.values.node import MOST_NODE_GPUS, Node
 from runs_core.values.run import MOST_NAME, Resources, Run, RunSpec
 from runs_core.values.template import Operator, PodTemplate, Requests, Requirement
 
-FLAVOR = "gpu"
 NAMESPACE = "openb"
 MODEL_LABEL = "runs.dev/gpu-model"
-PODS_PER_NODE = 110
 
 NODES = Form(columns=("sn", "cpu_milli", "memory_mib", "gpu", "model"))
 _TASKS = Form(
