@@ -18,10 +18,11 @@ import runs_cli.actions.serve
 import runs_cli.serving  # noqa: F401  # before anything is forked, so that a child need not
 import runs_core.serve.process  # noqa: F401  # likewise
 from runs_cli.main import root
-from runs_core.cluster.kube import sweep
+from runs_core.cluster.kube import sweep, takeover
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.cluster import KubeCluster, wall_clock
 from runs_core.cluster.kube.gates import Places
+from runs_core.cluster.kube.incoming import Incoming
 from runs_core.cluster.kube.mirror import Mirror
 from runs_core.values.lease import Lease
 
@@ -45,7 +46,7 @@ def sound() -> None:
 
 def journal_unread() -> None:
     """Whoever takes over does not finish what the journal says was begun."""
-    KubeCluster._adopt = lambda *_: None  # type: ignore[method-assign]  # the defect to be found
+    takeover.adopt = lambda *_: None  # the defect to be found
 
 
 def places_unguarded() -> None:
@@ -78,7 +79,7 @@ def statuses_unguarded() -> None:
 
 def late_resolutions_followed() -> None:
     """A resolution counts, whoever kept it."""
-    KubeCluster._judged = lambda self, name, version, value: value  # type: ignore[method-assign]  # the defect to be found
+    Incoming._judged = lambda self, name, version, value: value  # type: ignore[method-assign]  # the defect to be found
 
 
 def sweeps_what_is_open() -> None:

@@ -14,7 +14,6 @@ from tests.scenarios.stage import NONE, Object
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.cluster import KubeCluster
-from runs_core.cluster.kube.reflect import Reflector
 from runs_core.hooks.registry import of
 from runs_core.schema.convert import from_object, to_object
 from runs_core.schema.record import record_to_object
@@ -38,12 +37,16 @@ class HeardCluster(KubeCluster):
     written: Sequence[Effect] = ()
 
     def __init__(self, api: NotedApi, settings: Settings, stage: KubeStage) -> None:
-        super().__init__(
-            api, settings, namespace=HOME, told=stage.told, sections=stage.sections, clock=lambda: stage.now
-        )
         self.echoes = Echoes()
-        self.inbox = HeardInbox(self.echoes)
-        self.reflectors = [Reflector(api, kind, path, self.inbox) for kind, path in paths.LISTS.items()]
+        super().__init__(
+            api,
+            settings,
+            namespace=HOME,
+            told=stage.told,
+            sections=stage.sections,
+            clock=lambda: stage.now,
+            inbox=HeardInbox(self.echoes),
+        )
 
     def observe(self) -> tuple[datetime, Sequence[Change]]:
         self.written = ()

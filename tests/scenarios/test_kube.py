@@ -112,19 +112,31 @@ def canceled_and_lost(play: Play) -> str:
     return transcript(play.stage, play.begin)
 
 
-class Repeating(HeardCluster):
+class Hearing(HeardCluster):
+    """What is told of each object goes through `hear`."""
+
+    def __init__(self, api: NotedApi, settings: Settings, stage: KubeStage) -> None:
+        super().__init__(api, settings, stage)
+        self._take = self._in._item
+        setattr(self._in, "_item", self.hear)  # noqa: B010  # mypy holds methods against assignment
+
+    def hear(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
+        return self._take(kind, item, deleted=deleted)
+
+
+class Repeating(Hearing):
     """Hears of every change twice, and of what was before it in between."""
 
     def __init__(self, api: NotedApi, settings: Settings, stage: KubeStage) -> None:
         super().__init__(api, settings, stage)
         self._before: dict[str, Object] = {}
 
-    def _item(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
-        yield from super()._item(kind, item, deleted=deleted)
+    def hear(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
+        yield from super().hear(kind, item, deleted=deleted)
         before = self._before.get(item["metadata"]["uid"])
         if before is not None:
-            yield from super()._item(kind, before, deleted=False)
-        yield from super()._item(kind, item, deleted=deleted)
+            yield from super().hear(kind, before, deleted=False)
+        yield from super().hear(kind, item, deleted=deleted)
         self._before[item["metadata"]["uid"]] = item
 
 
@@ -140,23 +152,23 @@ class Hasty(HeardCluster):
         return EndPod(attrs.evolve(effect.pod, grace=timedelta(seconds=5)))
 
 
-class Deaf(HeardCluster):
+class Deaf(Hearing):
     """Does not hear that a node has gone."""
 
-    def _item(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
+    def hear(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
         if kind != "Node" or not deleted:
-            yield from super()._item(kind, item, deleted=deleted)
+            yield from super().hear(kind, item, deleted=deleted)
 
 
-class Believing(HeardCluster):
+class Believing(Hearing):
     """Is told of pods once more what was before the last change, and believes it."""
 
     def __init__(self, api: NotedApi, settings: Settings, stage: KubeStage) -> None:
         super().__init__(api, settings, stage)
         self._before: dict[str, Object] = {}
 
-    def _item(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
-        yield from super()._item(kind, item, deleted=deleted)
+    def hear(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
+        yield from super().hear(kind, item, deleted=deleted)
         meta = item["metadata"]
         if kind == "Pod" and not deleted:
             before = self._before.setdefault(meta["uid"], item)
@@ -164,7 +176,7 @@ class Believing(HeardCluster):
                 **before,
                 "metadata": {**before["metadata"], "resourceVersion": str(int(meta["resourceVersion"]) + 1)},
             }
-            yield from super()._item(kind, later, deleted=False)
+            yield from super().hear(kind, later, deleted=False)
 
 
 @pytest.mark.parametrize("scheduler", [HeardCluster, Repeating])

@@ -8,7 +8,8 @@ import attrs
 import pytest
 
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.writes import SPENT, Writes
+from runs_core.cluster.kube.write_leases import SPENT, LeaseWrites
+from runs_core.cluster.kube.writes import Writes
 from runs_core.schema.convert import to_object
 from runs_core.testing.builders import A_MONDAY, a_lease, a_run
 from runs_core.values.effect import CloseLease, OpenLease
@@ -130,24 +131,24 @@ class Deleting(Server):
         return answer
 
 
-class AtOnce(Writes):
+class AtOnce(LeaseWrites):
     """Closes a lease in one write, whether somebody deletes it or not."""
 
     def close(self, lease: Lease) -> Object:
         return super().close(attrs.evolve(lease, meta=attrs.evolve(lease.meta, deleting=None)))
 
 
-def seen_closed(kind: type[Writes]) -> bool:
+def seen_closed(kind: type[LeaseWrites]) -> bool:
     """Whether anybody who watches ever sees the lease closed."""
     server = Deleting()
     going = attrs.evolve(SHUT, meta=attrs.evolve(SHUT.meta, deleting=A_MONDAY))
-    kind(server, lambda _: None, lambda _: None, ()).write(CloseLease(going))
+    kind(server).close(going)
     assert server.sent[-1][2]["metadata"]["finalizers"] is None, "it is let go in the end"
     return any(one["status"]["closed"] for one in server.seen)
 
 
 def test_a_lease_that_is_being_deleted_is_seen_closed_before_it_goes() -> None:
-    assert seen_closed(Writes)
+    assert seen_closed(LeaseWrites)
 
 
 def test_a_lease_that_goes_with_its_closure_is_found_out() -> None:

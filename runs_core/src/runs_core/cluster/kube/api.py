@@ -48,6 +48,15 @@ class Refused(RunsError):
         """Whether the same request may succeed later without anybody changing anything."""
         return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
+    @property
+    def another(self) -> bool:
+        """Whether the object that is there, if any, is another than the one that was meant; any other conflict passes.
+
+        No name of an object has capitals or spaces.
+        """
+        told = "UID in" in self.message or "uid mismatch" in self.message
+        return self.status == HTTPStatus.CONFLICT and told
+
 
 class Api:
     """One API server. Safe to use from many threads."""

@@ -1,8 +1,8 @@
 """What is known of each object: as last seen, and as the writes under way will make it.
 
 An event that is older than what was seen is passed over, so that nothing goes back in time. As long as a write of
-ours is under
-way, its outcome counts; once it is acknowledged the server's own answer does; if it is refused, what was last seen.
+ours is under way, its outcome counts; once it is acknowledged the server's own answer does; if it is refused, what was
+last seen.
 """
 
 from __future__ import annotations
@@ -10,19 +10,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-import attrs
-
+from runs_core.cluster.kube import paths
+from runs_core.cluster.kube.outcomes import outcome, overlaid
 from runs_core.cluster.seen import Name, Value, as_change
 from runs_core.values import change as c
-from runs_core.values import effect as e
-from runs_core.values.budget import Budget
 from runs_core.values.effect import Effect
 from runs_core.values.meta import Key
+from runs_core.values.node import Node
 from runs_core.values.pod import Pod
-from runs_core.values.reservation import Reservation
-from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
-from runs_core.values.storage import VolumeClaim
 
 GONE_KEPT = 20_000
 """Deleted objects whose last version is remembered, so that a late answer does not bring them back."""
@@ -47,7 +43,35 @@ class Mirror:
         seen = self.seen.get(name)
         if name not in self._assumed:
             return seen
-        return _overlaid(seen, self._assumed[name][0])
+        return overlaid(seen, self._assumed[name][0])
+
+    def run(self, key: Key) -> Run | None:
+        """As it was seen last."""
+        found = self.seen.get(("Run", key))
+        return found if isinstance(found, Run) else None
+
+    def node(self, name: str) -> Node | None:
+        """As it was seen last."""
+        found = self.seen.get(("Node", Key("", name)))
+        return found if isinstance(found, Node) else None
+
+    def run_of_pod(self, key: Key) -> Key | None:
+        """The run whose rank a pod is."""
+        found = self.get(("Pod", key))
+        return found.rank.run if isinstance(found, Pod) and found.rank is not None else None
+
+    def known(self) -> Iterator[c.Change]:
+        """What builds a world from nothing."""
+        for kind in paths.LISTS:
+            for key in self.names(kind):
+                change = as_change((kind, key), self.get((kind, key)))
+                if change is not None:
+                    yield change
+
+    def flavors(self) -> tuple[str, ...]:
+        """Of the nodes with GPUs, sorted."""
+        nodes = (self.seen[("Node", key)] for key in self.names("Node"))
+        return tuple(sorted({node.flavor for node in nodes if isinstance(node, Node) and node.gpus}))
 
     def assumes(self, name: Name) -> bool:
         """Whether a write of it is under way."""
@@ -102,7 +126,7 @@ class Mirror:
         made = outcome(effect)
         if made is None or made[1] is None or made[0] not in self.seen:
             return
-        meant = _overlaid(self.seen[made[0]], made[1])
+        meant = overlaid(self.seen[made[0]], made[1])
         if meant is not None:
             self.seen[made[0]] = meant
 
@@ -134,55 +158,3 @@ class Mirror:
         change = as_change(name, self.get(name))
         if change is not None:
             yield change
-
-
-def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
-    """Which object a write makes what of; None: nothing that anybody decides on."""
-    match effect:
-        case e.OpenLease(lease) | e.CloseLease(lease) | e.MeterLease(lease):
-            return ("GPULease", lease.key), lease
-        case e.MakePod(pod, _) | e.BindPod(pod) | e.EndPod(pod):
-            return ("Pod", pod.key), pod
-        case e.RemovePod(key):
-            return ("Pod", key), None
-        case e.SelectNode(_, claim):
-            return ("PersistentVolumeClaim", claim.key), claim
-        case e.SetRunStatus(run):
-            return ("Run", run.key), run
-        case e.RemoveRun(key, _):
-            return ("Run", key), None
-        case e.SetBudgetStatus(budget):
-            return ("Budget", Key("", budget.name)), budget
-        case e.PutReservation(reservation) | e.SetReservationStatus(reservation):
-            return ("Reservation", reservation.key), reservation
-        case e.PutResolution(resolution) | e.SetResolutionStatus(resolution):
-            return ("Resolution", resolution.meta.key), resolution
-        case e.Emit():
-            return None
-
-
-def _overlaid(seen: Value | None, assumed: Value | None) -> Value | None:
-    match seen, assumed:
-        case Run(), Run():
-            return attrs.evolve(seen, status=assumed.status)
-        case Budget(), Budget():
-            return attrs.evolve(seen, status=assumed.status)
-        case Reservation(), Reservation():
-            return attrs.evolve(seen, status=assumed.status)
-        case Resolution(), Resolution():
-            return attrs.evolve(seen, status=assumed.status)
-        case Pod(), Pod():
-            return attrs.evolve(
-                seen,
-                node=assumed.node or seen.node,
-                rank=assumed.rank or seen.rank,
-                claim=None if assumed.rank else seen.claim,
-                deleting=assumed.deleting or seen.deleting,
-                grace=assumed.grace or seen.grace,
-            )
-        case VolumeClaim(), VolumeClaim():
-            return attrs.evolve(seen, node=assumed.node)
-        case None, Run() | Budget() | VolumeClaim():
-            return None
-        case _:
-            return assumed

@@ -138,7 +138,7 @@ class Sweeper:
 
     def _remove(self, value: Over, folder: str | None, gone: Callable[[], None]) -> None:
         if isinstance(value, Resolution):
-            self._writes.own(value)
+            self._writes.resolutions.own(value)
         if folder is not None:
             self._archive(Path(folder), value)
         if self._writes.remove(value):

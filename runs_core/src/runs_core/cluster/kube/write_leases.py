@@ -1,0 +1,103 @@
+"""What is asked of the API server of a lease: it is opened, metered and closed, each in one write."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import attrs
+
+from runs_core.cluster.kube import paths
+from runs_core.cluster.kube.api import MERGE, Api, Object, Refused
+from runs_core.cluster.kube.podmake import FINALIZER
+from runs_core.schema.convert import lease_from_object, to_object
+from runs_core.schema.names import manifest_name
+from runs_core.schema.pods import RUN_LABEL, UID_LABEL
+from runs_core.values.fields import fact_of
+from runs_core.values.lease import Lease, LeaseStatus
+from runs_core.values.meta import Key
+
+SPENT = "AlreadyClosed"
+"""Reason of a refusal that is our own: the lease was opened, and closed, before."""
+UNNOTED: Object = {"managedFields": [{}]}
+"""In the metadata of a patch: the API server forgets whose each field is, and compares nothing to find out.
+
+Source: Kubernetes documentation, "Server-Side Apply", clearing managedFields.
+"""
+
+
+class LeaseWrites:
+    """From any thread."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def open(self, lease: Lease) -> Object:
+        """There already: adopted if it is open and equal, spent if it is closed."""
+        body = to_object(lease)
+        labels = {RUN_LABEL: lease.spec.run_ref.name, UID_LABEL: lease.spec.run_ref.uid}
+        body["metadata"] = {
+            "name": lease.meta.name,
+            "namespace": lease.meta.namespace,
+            "labels": labels,
+            "finalizers": [FINALIZER],
+        }
+        body.pop("status", None)
+        try:
+            _, stored = self._api.call("POST", paths.collection("GPULease", lease.meta.namespace), body)
+        except Refused as error:
+            if error.reason != "AlreadyExists":
+                raise
+            _, stored = self._api.call("GET", paths.one("GPULease", lease.key))
+            if _is_closed(stored):
+                raise Refused(409, SPENT, f"lease {lease.key} was there before and is closed") from error
+            if lease_from_object(stored).spec != lease.spec:
+                raise Refused(409, "AlreadyExists", f"lease {lease.key} is another one") from error
+        return stored
+
+    def meter(self, lease: Lease) -> Object | None:
+        """What it has used so far; a late one is refused, since no meter goes back. None: it is gone."""
+        return self._stamp(lease, {})
+
+    def close(self, lease: Lease) -> Object:
+        """Its status, and the finalizer off, in one write.
+
+        In any order with others' writes: a lease that is closed stays as it is. One that somebody deletes already would
+        go with that write, and nobody would ever see it closed: there the status comes first.
+        """
+        if lease.meta.deleting is not None:
+            self._stamp(lease, {})
+        stored = self._stamp(lease, {"finalizers": None})
+        if stored is None:
+            return {}
+        if not _is_closed(stored):
+            told = f"lease {lease.key} did not close: the GPULease kind of another release is installed"
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Outdated", told)
+        return stored
+
+    def _stamp(self, lease: Lease, metadata: Object) -> Object | None:
+        """Its status as a whole. None: it is gone; the uid keeps it from going to another of its name."""
+        try:
+            uid = lease.meta.uid or self._uid(lease.key)
+            body = {"metadata": {"uid": uid, **UNNOTED, **metadata}, "status": whole_status(lease)}
+            return self._api.call("PATCH", paths.one("GPULease", lease.key), body, content=MERGE)[1]
+        except Refused as error:
+            if error.status == HTTPStatus.NOT_FOUND or error.another:
+                return None
+            raise
+
+    def _uid(self, lease: Key) -> str:
+        """Of one that was opened a moment ago, and not seen yet."""
+        uid: str = self._api.call("GET", paths.one("GPULease", lease))[1]["metadata"]["uid"]
+        return uid
+
+
+def whole_status(lease: Lease) -> Object:
+    """As a merge patch, which leaves nothing of what was there before."""
+    facts = [(field.name, fact_of(field)) for field in attrs.fields(LeaseStatus)]
+    empty: Object = {manifest_name(name, fact): None for name, fact in facts if fact is not None}
+    found: Object = to_object(lease).get("status") or {}
+    return empty | found
+
+
+def _is_closed(lease: Object) -> bool:
+    return bool((lease.get("status") or {}).get("closed"))
