@@ -97,7 +97,7 @@ READERS = {
     "Topology.group_gpus": "runs_core.world.needs: spec.topology.group_gpus",
     "RunStatus.reservation": "runs_core.decide.standing: old.reservation",
     "LeaseSpec.run_ref": "runs_core.world.ledger: spec.run_ref",
-    "LeaseStatus.closed": "runs_core.world.known: lease.status.closed",
+    "LeaseStatus.closed": "runs_core.world.about_places: lease.status.closed",
     "ReservationSpec.run_ref": "runs_core.decide.promise: known.spec.run_ref",
     "ReservationSpec.flavor": "runs_core.decide.promise: one.spec.flavor",
     "ReservationSpec.gpus": "runs_core.decide.promise: known.spec.gpus",
