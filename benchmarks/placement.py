@@ -14,7 +14,8 @@ from runs_core.decide.place import place
 from runs_core.serve.process import settle_memory
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
-from runs_core.world.fleet import FlavorFleet, Fleet
+from runs_core.world.flavors import FlavorFleet
+from runs_core.world.fleet import Fleet
 from runs_core.world.world import World
 
 NAME = "placement"

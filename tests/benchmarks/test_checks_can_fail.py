@@ -26,8 +26,9 @@ from runs_core.values.need import Need
 from runs_core.values.node import Domain, Node
 from runs_core.values.placement import Placement
 from runs_core.values.run import Run
-from runs_core.world import fleet as fleets
-from runs_core.world.fleet import FlavorFleet, Fleet
+from runs_core.world import domains
+from runs_core.world.flavors import FlavorFleet
+from runs_core.world.fleet import Fleet
 from runs_core.world.oracle import recomputed
 from runs_core.world.world import World
 
@@ -112,7 +113,7 @@ def test_a_loop_that_pauses_now_and_then_misses_the_tail() -> None:
 
 
 def test_a_rebuild_each_turn_misses_the_counter(monkeypatch: pytest.MonkeyPatch, honest: Result) -> None:
-    monkeypatch.setattr(fleets, "MOST_EMPTY_SEATS", 1)
+    monkeypatch.setattr(domains, "MOST_EMPTY_SEATS", 1)
     names = (f"passing-{number}" for number in count())
     broken = throughput.steady(100, 60, prepare=each_turn(lambda world: replace_a_node(world, names)))
     assert goal(honest, "rebuilds").met
@@ -127,14 +128,14 @@ def replace_a_node(world: World, names: Iterator[str]) -> None:
 
 
 def test_a_start_that_looks_at_every_node_misses_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = fleets.DomainFleet.eligible
+    place = domains.DomainFleet.eligible
 
-    def curious(domain: fleets.DomainFleet, *rest: object) -> int:
+    def curious(domain: domains.DomainFleet, *rest: object) -> int:
         looked_at[0].nodes_visited += len(domain.states)
         return place(domain, *rest)  # type: ignore[arg-type]  # handed on as it came
 
     looked_at: list[Fleet] = []
-    monkeypatch.setattr(fleets.DomainFleet, "eligible", curious)
+    monkeypatch.setattr(domains.DomainFleet, "eligible", curious)
     broken = throughput.steady(100, 60, prepare=lambda loop: looked_at.append(loop.world.fleet))
     assert not goal(broken, "for each start").met
 

@@ -32,7 +32,7 @@ from runs_core.values.change import LeaseSeen, NodeGone, NodeSeen
 from runs_core.values.effect import CloseLease, EndPod, SetRunStatus
 from runs_core.values.lease import Closed, Lease
 from runs_core.values.node import Domain
-from runs_core.world import about_places, after, fleet, gangs, ledger, line, world
+from runs_core.world import about_places, after, domains, flavors, fleet, gangs, ledger, line, nodes, world
 from runs_core.world.invariants import Witness, breaches
 from runs_core.world.oracle import differences, snapshot
 
@@ -63,13 +63,13 @@ def test_as_it_is_the_scheduler_passes() -> None:
 
 
 def test_1_is_broken_by_a_fleet_that_forgets_a_slot(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(fleet.NodeState, "places", lambda _, count, __=0: tuple(range(count)))
+    monkeypatch.setattr(nodes.NodeState, "places", lambda _, count, __=0: tuple(range(count)))
     assert "invariant 1: place 0 of node" in found_by_playing()
 
 
 def test_2_is_broken_by_a_planner_that_takes_nodes_for_larger_than_they_are(monkeypatch: Patch) -> None:
     beyond = lambda state, count, but=0: tuple(range(state.node.gpus, state.node.gpus + count))  # noqa: E731
-    monkeypatch.setattr(fleet.NodeState, "places", beyond)
+    monkeypatch.setattr(nodes.NodeState, "places", beyond)
     assert "invariant 2: lease" in found_by_playing()
 
 
@@ -160,23 +160,23 @@ def test_6_is_broken_by_a_ledger_whose_head_forgets_closures(monkeypatch: Patch)
 # -- the oracles -------------------------------------------------------------------------------------------------------
 
 
-BEGINS = fleet.FlavorFleet.__init__
+BEGINS = flavors.FlavorFleet.__init__
 
 
-def _begins_with_one(flavor: fleet.FlavorFleet) -> None:
+def _begins_with_one(flavor: flavors.FlavorFleet) -> None:
     """A free GPU that nobody has."""
     BEGINS(flavor)
     flavor.free = 1
 
 
-def _all_short(domain: fleet.DomainFleet, asked: Any, bit: int) -> None:
+def _all_short(domain: domains.DomainFleet, asked: Any, bit: int) -> None:
     """One node has no room, so none has."""
     domain.short[asked] = 2 ** len(domain.states) - 1
 
 
 DRIFTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "node n": (fleet.Fleet, "hold", lambda self, lease, opened: None),
-    "flavor ": (fleet.FlavorFleet, "__init__", _begins_with_one),
+    "flavor ": (flavors.FlavorFleet, "__init__", _begins_with_one),
     "live pods of run": (gangs.Gangs, "_live", lambda self, run, sign: self.live.update({run: 1})),
     "try (": (gangs.Tally, "add", lambda self, phase, sign: setattr(self, "running", 1)),
     "leases of run": (ledger.Ledger, "add", lambda self, lease: self.open.update({lease.key: lease})),
@@ -184,8 +184,8 @@ DRIFTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "dependents of run": (after.Dependents, "replace", lambda self, key, old, run, runs: frozenset()),
     "owners of namespace": (world.World, "_owners_changed", lambda self: None),
     "line ": (line.Line, "_leave", lambda self, key, shape: None),
-    "allows": (fleet.DomainFleet, "eligible", lambda self, f: self.filtered.setdefault(f, 0) or 2**9 - 1),
-    "counts as full": (fleet.DomainFleet, "remember_short", _all_short),
+    "allows": (domains.DomainFleet, "eligible", lambda self, f: self.filtered.setdefault(f, 0) or 2**9 - 1),
+    "counts as full": (domains.DomainFleet, "remember_short", _all_short),
 }
 
 
@@ -243,19 +243,20 @@ def test_a_planner_with_another_idea_of_best_fit_is_told(order: str, monkeypatch
     if order == "most free first":
         monkeypatch.setattr(place.Trial, "_fitting", lambda self, gpus: [self.room(key) for _, key in self.order[::-1]])
     else:
-        monkeypatch.setattr(fleet.Fleet, "_seat", _seats_backwards)
+        monkeypatch.setattr(domains.DomainFleet, "seat", _seats_backwards)
     rng = random.Random(1)
     cases = [(a_fleet(rng), need(rng, groups=True)) for _ in range(60)]
     assert any(plan(found, wanted) != placed(found, "h100", wanted) for found, wanted in cases)
 
 
-def _seats_backwards(self: fleet.Fleet, domain: fleet.DomainFleet, state: fleet.NodeState) -> None:
+def _seats_backwards(domain: domains.DomainFleet, state: nodes.NodeState) -> bool:
     """A node's bit is its place in the order of being seen."""
     state.bit = domain.bits.setdefault(state.name, len(domain.names))
     if state.bit == len(domain.names):
         domain.names.append(state.name)
         domain.states.append(state)
     domain.states[state.bit] = state
+    return False
 
 
 # -- 8 and 9 -----------------------------------------------------------------------------------------------------------

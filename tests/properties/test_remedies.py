@@ -29,6 +29,7 @@ from runs_core.values.meta import pairs
 from runs_core.values.placement import Placement
 from runs_core.values.run import Runtime, Spread
 from runs_core.world.oracle import differences
+from runs_core.world.supposed import keeping
 from runs_core.world.world import World
 
 EXAMPLES = 40
@@ -187,7 +188,7 @@ def test_who_forgets_the_others_in_line_is_found_out(monkeypatch: pytest.MonkeyP
 def test_who_takes_what_is_kept_for_others_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def anywhere(world: World, run: Run, said: Cover | None, advice: Advice) -> Placement | None:
         found, need = find_flavor(world, world.need(run)), world.need(run)
-        with world.fleet.keeping(dict.fromkeys(world.promises.masks, 0)):
+        with keeping(world.fleet, dict.fromkeys(world.promises.masks, 0)):
             return place_widest(world, found[1], need, said, advice) if found is not None else None
 
     monkeypatch.setattr(remedies, "tried", anywhere)

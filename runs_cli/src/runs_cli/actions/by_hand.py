@@ -19,7 +19,7 @@ from runs_core.serve.views.by_hand import ByHand, by_hand
 from runs_core.serve.views.plain import plain
 from runs_core.values.quantity import counted
 from runs_core.values.request import Request
-from runs_core.world.fleet import FlavorFleet
+from runs_core.world.flavors import FlavorFleet
 
 SHOWN_DOMAINS = 5
 ANSWERED_SECONDS = 30.0

@@ -26,7 +26,8 @@ from runs_core.values.placement import Placement
 from runs_core.values.reservation import MOST_BLOCKERS, Basis, ShortOf
 from runs_core.values.run import Run
 from runs_core.world.ends import End
-from runs_core.world.fleet import Before, FlavorFleet, Keeping
+from runs_core.world.flavors import FlavorFleet
+from runs_core.world.supposed import Before, Keeping, empty, keeping, refill
 from runs_core.world.world import World
 
 MOST_ENDS = 5_000
@@ -256,12 +257,12 @@ class _Replay:
         """Empty, or fill again, until all who are gone by that moment are, and nobody else."""
         world = self.world
         while len(self.gone) > moments:
-            world.fleet.refill(self.gone.pop())
+            refill(world.fleet, self.gone.pop())
         while len(self.gone) < moments:
             end = self.moments[len(self.gone)][1]
             leases = world.leases_of(end.run) if end is not None else ()
             pods = world.pods_of(end.run) if end is not None else ()
-            self.gone.append(world.fleet.empty(leases, pods))
+            self.gone.append(empty(world.fleet, leases, pods))
 
     def _blockers(self, moments: int, placement: Placement) -> list[End]:
         nodes = {pod.node for group in placement.groups for pod in group.pods}
@@ -285,7 +286,7 @@ def _basis(world: World, asked: Question, placement: Placement, blockers: Sequen
 def _deficit(world: World, asked: Question) -> int:
     """GPUs that are missing now, on the nodes that will do."""
     length = world.ends.length(asked.run)
-    with world.fleet.keeping(left(world, met(standing(world, asked.run.key, behind=False), world.now, length))):
+    with keeping(world.fleet, left(world, met(standing(world, asked.run.key, behind=False), world.now, length))):
         free = sum(
             level * (mask & eligible).bit_count()
             for domain in asked.fleet.domains.values()

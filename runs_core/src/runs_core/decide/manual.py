@@ -26,7 +26,7 @@ from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.request import Request
 from runs_core.values.resolution import Asker, Pool, Resolution, ResolutionPhase, ResolutionStatus, ScopeNode, Trigger
-from runs_core.world.fleet import DomainFleet
+from runs_core.world.domains import DomainFleet
 from runs_core.world.world import World
 
 NOBODY = Key("", "requests")

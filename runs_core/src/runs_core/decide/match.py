@@ -11,7 +11,7 @@ from runs_core.values.decision import NoPlace, Reason, Step
 from runs_core.values.need import Need
 from runs_core.values.quantity import counted
 from runs_core.world.census import Census, census
-from runs_core.world.fleet import FlavorFleet
+from runs_core.world.flavors import FlavorFleet
 from runs_core.world.world import World
 
 CORE = "core"

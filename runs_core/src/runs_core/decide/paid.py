@@ -15,7 +15,7 @@ from runs_core.values.funding import Cover, Pledge, Share
 from runs_core.values.meta import Key, Pairs
 from runs_core.values.need import Need, NodeFilter
 from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
-from runs_core.world.fleet import FlavorFleet
+from runs_core.world.flavors import FlavorFleet
 from runs_core.world.needs import narrowed
 from runs_core.world.world import World
 

@@ -13,7 +13,10 @@ from runs_core.decide.advice import Advice
 from runs_core.values.need import Need
 from runs_core.values.node import Domain
 from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
-from runs_core.world.fleet import DomainFleet, FlavorFleet, Fleet, NodeState
+from runs_core.world.domains import DomainFleet
+from runs_core.world.flavors import FlavorFleet
+from runs_core.world.fleet import Fleet
+from runs_core.world.nodes import NodeState
 from runs_core.world.view import View
 
 Seats = list[NodeState]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from runs_core.decide.victims import leases_with
 from runs_core.values.funding import Unit
 from runs_core.values.need import Need
-from runs_core.world.fleet import FlavorFleet
+from runs_core.world.flavors import FlavorFleet
 from runs_core.world.slack import Gains
 from runs_core.world.world import World
 

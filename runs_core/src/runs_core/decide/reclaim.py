@@ -34,7 +34,10 @@ from runs_core.values.quantity import counted
 from runs_core.values.resolution import Beneficiary, Candidate, Cut, Pool, Resolution, ScopeNode, Trigger
 from runs_core.values.run import OnLoss, Phase, Run
 from runs_core.world.bound import bound_of, paid_of
-from runs_core.world.fleet import DomainFleet, FlavorFleet, NodeState
+from runs_core.world.domains import DomainFleet
+from runs_core.world.flavors import FlavorFleet
+from runs_core.world.nodes import NodeState
+from runs_core.world.supposed import empty, refill
 from runs_core.world.world import World
 
 ACTIVATING = "Activating"
@@ -114,11 +117,11 @@ def _fits_without(world: World, fleet: FlavorFleet, need: Need, units: Sequence[
     A scope is worked out by the node, and knows nothing of places that are promised to others.
     """
     pods = (pod for unit in {victim.unit: None for victim in units} for pod in _pods_with(world, unit))
-    before = world.fleet.empty(leases_of(units), pods)
+    before = empty(world.fleet, leases_of(units), pods)
     try:
         return fits(world.fleet, fleet, need)
     finally:
-        world.fleet.refill(before)
+        refill(world.fleet, before)
 
 
 def victims(world: World, asked: Claimant, advice: Advice) -> Victims:

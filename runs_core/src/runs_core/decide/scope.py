@@ -9,7 +9,8 @@ from runs_core.values.lease import Lease, NodeSlots
 from runs_core.values.need import Need
 from runs_core.values.pod import Pod
 from runs_core.values.resolution import Candidate, Left, OnNode, ScopeNode, Wanted
-from runs_core.world.fleet import DomainFleet, NodeState
+from runs_core.world.domains import DomainFleet
+from runs_core.world.nodes import NodeState
 
 
 def wanted_of(need: Need) -> Wanted:

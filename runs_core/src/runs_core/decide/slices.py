@@ -20,6 +20,7 @@ from runs_core.values.reservation import Basis, Reservation
 from runs_core.values.run import Run
 from runs_core.world.line import FUNDABLE, Order
 from runs_core.world.needs import min_runtime_of
+from runs_core.world.supposed import keeping
 from runs_core.world.world import World
 
 Rank = tuple[int, Order]
@@ -99,7 +100,7 @@ def beside(
     if not world.promises.masks:
         return nullcontext()
     length = stay(world, run, said, advice)
-    return world.fleet.keeping(left(world, met(standing(world, run.key, behind=behind), world.now, length)))
+    return keeping(world.fleet, left(world, met(standing(world, run.key, behind=behind), world.now, length)))
 
 
 def leaves(world: World, known: Reservation, other: Run | None) -> datetime | None:

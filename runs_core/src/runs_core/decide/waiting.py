@@ -31,7 +31,7 @@ from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.run import Phase, Run
-from runs_core.world.fleet import FlavorFleet
+from runs_core.world.flavors import FlavorFleet
 from runs_core.world.line import FUNDABLE, UNPAYABLE, Entry, Line, Order, Queue, Shape
 from runs_core.world.world import World
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from runs_core.values.need import Need, NodeFilter
 from runs_core.values.template import Requests
-from runs_core.world.fleet import DomainFleet, FlavorFleet
+from runs_core.world.domains import DomainFleet
+from runs_core.world.flavors import FlavorFleet
 
 MOST_CENSUSES = 256
 """Remembered for each flavor; past it the memory starts anew."""

@@ -1,304 +1,24 @@
 """Free GPUs by flavor, domain and node, as bit masks, so that best fit is two lowest-set-bit operations.
 
-A node is one bit of its domain, in the order of names. `levels[n]` is the mask of the usable nodes with n free GPUs.
 Usable: present, ready, not cordoned, not lost, not set aside. Everything is kept by differences; `oracle.fleet`
 recomputes it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from bisect import insort
+from collections.abc import Iterable, Sequence
 
 import attrs
 
 from runs_core.values.lease import Lease, Role, mask_of
-from runs_core.values.need import Need, NodeFilter
-from runs_core.values.node import Domain, MalformedNode, Node
+from runs_core.values.node import MalformedNode, Node
 from runs_core.values.placement import Placement
 from runs_core.values.pod import Pod
-from runs_core.values.template import Requests
+from runs_core.world.domains import DomainFleet
 from runs_core.world.filters import allows
-
-if TYPE_CHECKING:
-    from runs_core.world.census import Census, Question
-
-MOST_FILTERS = 1024
-"""Filters and pod shapes remembered for each domain; past it the memory starts anew."""
-MOST_EMPTY_SEATS = 64
-
-
-@lru_cache(maxsize=4096)
-def lowest(mask: int, count: int) -> tuple[int, ...]:
-    """Its `count` lowest bits. Remembered: nodes have few places, and so there are few such masks."""
-    found = []
-    for _ in range(count):
-        low = mask & -mask
-        found.append(low.bit_length() - 1)
-        mask ^= low
-    return tuple(found)
-
-
-class NodeState:
-    """One node name: what is known of it and what lies on it. Outlives the Node object while something holds it.
-
-    open: present, ready, not cordoned, not lost. active, spare: masks of held places; pledged: of those that are bound
-    to a run which cannot take them yet; kept: of those that are promised to runs for later. withheld: GPUs that are
-    free but for that. The others are sums over pods on it that have not ended; foreign_gpus: of pods not ours.
-    """
-
-    __slots__ = (
-        "active",
-        "bit",
-        "cpu",
-        "domain",
-        "ephemeral",
-        "foreign_gpus",
-        "kept",
-        "level",
-        "memory",
-        "name",
-        "node",
-        "open",
-        "pledged",
-        "pods",
-        "spare",
-        "withheld",
-    )
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.node: Node | None = None
-        self.open = False
-        self.domain: DomainFleet | None = None
-        self.bit = 0
-        self.level = -1
-        self.active = self.spare = self.pledged = self.kept = self.withheld = 0
-        self.cpu = self.memory = self.ephemeral = self.pods = self.foreign_gpus = 0
-
-    @property
-    def taken(self) -> int:
-        """Mask of the places that nothing new may have."""
-        return self.active | self.spare | self.pledged | self.kept
-
-    @property
-    def held(self) -> int:
-        """GPUs with an open lease."""
-        return (self.active | self.spare).bit_count()
-
-    @property
-    def shrunk(self) -> bool:
-        """Offers fewer GPUs than its open leases hold: it takes nothing new until they close or it recovers."""
-        return self.node is not None and (self.active | self.spare) >> self.node.gpus != 0
-
-    @property
-    def usable(self) -> bool:
-        return self.open and not self.shrunk
-
-    def free(self) -> int:
-        """GPUs that something new could take here, were the node usable."""
-        if self.node is None:
-            return 0
-        return max(0, self.node.gpus - self.taken.bit_count() - self.foreign_gpus)
-
-    def places(self, count: int, but: int = 0) -> tuple[int, ...]:
-        """The lowest `count` free places, leaving out the mask `but`."""
-        assert self.node is not None
-        return lowest(((1 << self.node.gpus) - 1) & ~(self.taken | but), count)
-
-    def room(self, requests: Requests, *, empty: bool = False) -> int:
-        """How many pods of these requests fit beside what is there, or as if nothing were; GPUs aside."""
-        node = self.node
-        assert node is not None
-        used = 0 if empty else 1
-        most = node.pods - used * self.pods
-        if requests.cpu_milli:
-            most = min(most, (node.cpu_milli - used * self.cpu) // requests.cpu_milli)
-        if requests.memory_bytes:
-            most = min(most, (node.memory_bytes - used * self.memory) // requests.memory_bytes)
-        if requests.ephemeral_bytes:
-            most = min(most, (node.ephemeral_bytes - used * self.ephemeral) // requests.ephemeral_bytes)
-        return max(0, most)
-
-    def idle(self) -> bool:
-        """Nothing is known of it: the name can be forgotten."""
-        return self.node is None and not (self.taken or self.pods or self.foreign_gpus)
-
-
-class DomainFleet:
-    """One flavor's nodes in one fabric domain. free: usable free GPUs; levels, counts: by free GPUs of a node.
-
-    moved: the flavor's `moved` when this domain last took part in it.
-    """
-
-    __slots__ = ("bits", "counts", "empty", "filtered", "free", "key", "levels", "moved", "names", "short", "states")
-
-    def __init__(self, key: Domain) -> None:
-        self.key = key
-        self.names: list[str] = []
-        self.states: list[NodeState] = []
-        self.bits: dict[str, int] = {}
-        self.levels: list[int] = [0]
-        self.counts: list[int] = [0]
-        self.free = 0
-        self.filtered: dict[NodeFilter, int] = {}
-        self.short: dict[Requests, int] = {}
-        self.empty: list[int] | None = None
-        self.moved = 0
-
-    def seats(self, gpus_per_pod: int) -> int:
-        """Pods that fit by free GPUs alone."""
-        return sum(mask.bit_count() * (level // gpus_per_pod) for level, mask in enumerate(self.levels))
-
-    def empty_levels(self) -> list[int]:
-        """Nodes by all the GPUs they have, as if nothing ran and none were cordoned; lost ones are not there.
-
-        O(nodes) after a node changed, O(1) until the next does.
-        """
-        if self.empty is None:
-            self.empty = [0]
-            for state in self.states:
-                node = state.node
-                if node is not None and not node.lost:
-                    if node.gpus >= len(self.empty):
-                        self.empty.extend([0] * (node.gpus + 1 - len(self.empty)))
-                    self.empty[node.gpus] |= 1 << state.bit
-        return self.empty
-
-    def eligible(self, filter_: NodeFilter) -> int:
-        """Mask of the nodes, usable or not, that the filter allows. O(nodes) the first time, O(1) then."""
-        mask = self.filtered.get(filter_)
-        if mask is None:
-            if len(self.filtered) >= MOST_FILTERS:
-                self.filtered.clear()
-            mask = 0
-            for state in self.states:
-                if state.node is not None and allows(filter_, state.node):
-                    mask |= 1 << state.bit
-            self.filtered[filter_] = mask
-        return mask
-
-    def remember_short(self, requests: Requests, bit: int) -> None:
-        """That node has no room for even one such pod; forgotten as soon as something on it ends."""
-        if requests not in self.short and len(self.short) >= MOST_FILTERS:
-            self.short.clear()
-        self.short[requests] = self.short.get(requests, 0) | bit
-
-    def nodes(self, mask: int) -> Iterator[NodeState]:
-        """The nodes of a mask, by name."""
-        while mask:
-            low = mask & -mask
-            yield self.states[low.bit_length() - 1]
-            mask ^= low
-
-
-class FlavorFleet:
-    """One flavor.
-
-    counts: usable nodes by free GPUs; free: their sum; withheld: GPUs that would be free were they not promised to
-    somebody for later; order: domains by (free, key); nodes, gpus: of present ones.
-
-    never: needs that the fleet could not take even empty, as of `changed`. recent: domains, the last to move last.
-
-    freed counts up whenever the flavor may take more than before, moved whenever it may take more or less, changed
-    whenever its nodes change.
-    """
-
-    __slots__ = (
-        "_order",
-        "censuses",
-        "changed",
-        "counts",
-        "domains",
-        "free",
-        "freed",
-        "gpus",
-        "latest",
-        "misplaced",
-        "moved",
-        "never",
-        "nodes",
-        "recent",
-        "withheld",
-    )
-
-    def __init__(self) -> None:
-        self.domains: dict[Domain, DomainFleet] = {}
-        self.counts: list[int] = [0]
-        self._order: list[tuple[int, Domain]] = []
-        self.misplaced: dict[DomainFleet, int] = {}
-        self.latest: DomainFleet | None = None
-        self.nodes = self.gpus = 0
-        self.free = self.withheld = 0
-        self.never: dict[Need, bool] = {}
-        self.recent: dict[DomainFleet, None] = {}
-        self.censuses: dict[Question, Census] = {}
-        self.freed = self.moved = 0
-        self.changed = 0
-
-    @property
-    def order(self) -> list[tuple[int, Domain]]:
-        """Domains by (free, key), put in order when somebody asks: a gang that comes or goes moves each only once."""
-        if self.misplaced:
-            for domain, was in self.misplaced.items():
-                if was != domain.free:
-                    del self._order[bisect_left(self._order, (was, domain.key))]
-                    insort(self._order, (domain.free, domain.key))
-            self.misplaced.clear()
-        return self._order
-
-    def move(self, domain: DomainFleet) -> None:
-        """Something in that domain may take more or less than before."""
-        self.moved += 1
-        domain.moved = self.moved
-        if domain is not self.latest:
-            self.recent.pop(domain, None)
-            self.recent[domain] = None
-            self.latest = domain
-
-    def pods(self, gpus: int) -> int:
-        """Most pods of that many GPUs that free GPUs alone would take."""
-        counts, most = self.counts, 0
-        for level in range(gpus, len(counts)):
-            if counts[level]:
-                most += counts[level] * (level // gpus)
-        return most
-
-
-class Before(NamedTuple):
-    """What a what-if changes of one node, as it was."""
-
-    state: NodeState
-    active: int
-    cpu: int
-    memory: int
-    ephemeral: int
-    pods: int
-
-
-class Keeping:
-    """What if other places were promised to others than are: these, then those; only what differs is touched."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-        self._before: dict[str, tuple[NodeState, int]] = {}
-
-    def only(self, masks: Mapping[str, int]) -> None:
-        """These of these nodes."""
-        for name, mask in masks.items():
-            state = self._fleet.states.get(name)
-            if state is not None and state.kept != mask:
-                self._before.setdefault(name, (state, state.kept))
-                self._fleet.keep_as_if(state, mask)
-
-    def undo(self) -> None:
-        """It was only a what-if."""
-        for state, mask in self._before.values():
-            self._fleet.keep_as_if(state, mask)
-        self._before.clear()
+from runs_core.world.flavors import FlavorFleet
+from runs_core.world.nodes import NodeState
 
 
 class Fleet:
@@ -342,7 +62,7 @@ class Fleet:
         state.open = new is not None and new.ready and not new.cordoned and not new.lost
         if new is not None:
             self._join(state, new)
-            self._refresh(state)
+            self.refresh(state)
         for node in (old, new):
             if node is not None:
                 flavor = self.flavors[node.flavor]
@@ -371,7 +91,7 @@ class Fleet:
                 state.active = held
             else:
                 state.spare = held
-            self._refresh(state)
+            self.refresh(state)
             if not opened:
                 self._freed(state)
                 self._forget(state)
@@ -383,7 +103,7 @@ class Fleet:
                 state = self.state(pod.node)
                 mask = mask_of(pod.ordinals)
                 state.pledged = state.pledged | mask if bound else state.pledged & ~mask
-                self._refresh(state)
+                self.refresh(state)
                 if not bound:
                     self._freed(state)
                     self._forget(state)
@@ -392,66 +112,16 @@ class Fleet:
         """So many of its places are promised to somebody for later, and no others."""
         state = self.state(name)
         state.kept = mask
-        self._refresh(state)
+        self.refresh(state)
         self._freed(state)
         self._forget(state)
-
-    def empty(self, leases: Iterable[Lease], pods: Iterable[Pod]) -> Sequence[Before]:
-        """What if these leases were closed and these pods gone. Returns what `refill` undoes it with."""
-        before: dict[str, Before] = {}
-        for lease in leases:
-            for slots in lease.spec.slots:
-                state = self._before(slots.node, before)
-                if state is not None and lease.spec.role is Role.ACTIVE:
-                    state.active &= ~slots.mask
-        for pod in pods:
-            state = self._before(pod.node or "", before)
-            if state is not None and not pod.phase.ended:
-                state.cpu -= pod.requests.cpu_milli
-                state.memory -= pod.requests.memory_bytes
-                state.ephemeral -= pod.requests.ephemeral_bytes
-                state.pods -= 1
-        for one in before.values():
-            self._refresh(one.state)
-            short = one.state.domain.short if one.state.domain is not None else {}
-            for requests in short:
-                short[requests] &= ~(1 << one.state.bit)
-        return tuple(before.values())
-
-    def refill(self, before: Iterable[Before]) -> None:
-        """It was only a what-if."""
-        for one in before:
-            state = one.state
-            state.active, state.cpu, state.memory, state.ephemeral, state.pods = one[1:]
-            self._refresh(state)
-
-    def _before(self, name: str, before: dict[str, Before]) -> NodeState | None:
-        state = self.states.get(name)
-        if state is not None and name not in before:
-            before[name] = Before(state, state.active, state.cpu, state.memory, state.ephemeral, state.pods)
-        return state
-
-    @contextmanager
-    def keeping(self, masks: Mapping[str, int]) -> Iterator[None]:
-        """What if only these places of these nodes were promised to others."""
-        trial = Keeping(self)
-        trial.only(masks)
-        try:
-            yield
-        finally:
-            trial.undo()
-
-    def keep_as_if(self, state: NodeState, mask: int) -> None:
-        """As `keep`, but nobody hears of it."""
-        state.kept = mask
-        self._refresh(state)
 
     def retake(self, name: str, leases: Iterable[Lease]) -> None:
         """These leases hold places on a shared node; one that held the same places does not any more."""
         state = self.state(name)
         state.active = state.spare = 0
         self.shared.discard(name)
-        self._refresh(state)
+        self.refresh(state)
         for lease in leases:
             here = tuple(slots for slots in lease.spec.slots if slots.node == name)
             self.hold(attrs.evolve(lease, spec=attrs.evolve(lease.spec, slots=here)), opened=True)
@@ -471,7 +141,7 @@ class Fleet:
             self.flavors[state.node.flavor].move(state.domain)
         if pod.rank is None and pod.gpus:
             state.foreign_gpus += sign * pod.gpus
-            self._refresh(state)
+            self.refresh(state)
         if not there:
             self._freed(state)
             self._forget(state)
@@ -487,7 +157,7 @@ class Fleet:
         if state.domain is None:
             flavor.nodes += 1
             state.domain = domain
-            self._seat(domain, state)
+            self.rebuilds += domain.seat(state)
         domain.empty = None
         clear = ~(1 << state.bit)
         for filter_ in domain.filtered:
@@ -495,58 +165,6 @@ class Fleet:
             domain.filtered[filter_] = domain.filtered[filter_] & clear | (allowed << state.bit)
         for requests in domain.short:
             domain.short[requests] &= clear
-
-    def _seat(self, domain: DomainFleet, state: NodeState) -> None:
-        """Give the node its bit: its old one, the next one, or, out of order, a place among the others."""
-        bit = domain.bits.get(state.name)
-        if bit is None:
-            self._compact(domain)
-            bit = bisect_left(domain.names, state.name)
-            if bit == len(domain.names):
-                domain.names.append(state.name)
-                domain.states.append(state)
-                domain.bits[state.name] = bit
-            else:
-                domain.names.insert(bit, state.name)
-                domain.states.insert(bit, state)
-                self._renumber(domain, bit)
-        state.bit = bit
-        domain.states[bit] = state
-
-    def _compact(self, domain: DomainFleet) -> None:
-        """Drop the seats of nodes that left, once most are empty: names that never come back must not add up."""
-        kept = [state for state in domain.states if state.node is not None]
-        if len(domain.states) < MOST_EMPTY_SEATS or 2 * len(kept) > len(domain.states):
-            return
-        self.rebuilds += 1
-        levels = [state.level for state in kept]
-        domain.states, domain.names = kept, [state.name for state in kept]
-        domain.bits = {state.name: bit for bit, state in enumerate(kept)}
-        domain.levels = [0] * len(domain.levels)
-        domain.filtered.clear()
-        domain.short.clear()
-        for bit, (state, level) in enumerate(zip(kept, levels, strict=True)):
-            state.bit = bit
-            if level >= 0:
-                domain.levels[level] |= 1 << bit
-
-    def _renumber(self, domain: DomainFleet, bit: int) -> None:
-        """A name came in between: all masks open a gap at `bit`.
-
-        Happens as nodes are discovered, never while deciding.
-        """
-        low = (1 << bit) - 1
-
-        def gap(mask: int) -> int:
-            return (mask & low) | ((mask & ~low) << 1)
-
-        domain.empty = None
-        domain.levels = [gap(mask) for mask in domain.levels]
-        domain.filtered = {filter_: gap(mask) for filter_, mask in domain.filtered.items()}
-        domain.short = {requests: gap(mask) for requests, mask in domain.short.items()}
-        for at in range(bit, len(domain.names)):
-            domain.bits[domain.names[at]] = at
-            domain.states[at].bit = at
 
     def _leave(self, state: NodeState, node: Node) -> None:
         """The seat stays, empty, so that the same node comes back to it (a what-if does so at once)."""
@@ -585,7 +203,7 @@ class Fleet:
         flavor.move(domain)
         self.freed += 1
 
-    def _refresh(self, state: NodeState) -> None:
+    def refresh(self, state: NodeState) -> None:
         """Bring the masks and sums in step with what the node now has free."""
         node, held = state.node, state.active | state.spare
         if node is None or state.domain is None or not state.open or held >> node.gpus:

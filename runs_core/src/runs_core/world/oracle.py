@@ -19,8 +19,9 @@ from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.reservation import ReservationPhase
 from runs_core.values.run import Run
 from runs_core.values.template import Requests
+from runs_core.world.domains import DomainFleet
 from runs_core.world.filters import allows
-from runs_core.world.fleet import DomainFleet, FlavorFleet
+from runs_core.world.flavors import FlavorFleet
 from runs_core.world.held import Hold
 from runs_core.world.line import FUNDABLE, UNFUNDABLE, UNPAYABLE
 from runs_core.world.needs import min_runtime_of

@@ -10,7 +10,8 @@ from runs_core.decide.advice import Advice
 from runs_core.values.classes import Class
 from runs_core.values.lease import Role
 from runs_core.values.node import Domain
-from runs_core.world.fleet import DomainFleet, NodeState
+from runs_core.world.domains import DomainFleet
+from runs_core.world.nodes import NodeState
 from runs_core.world.world import World
 
 
