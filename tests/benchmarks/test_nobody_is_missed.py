@@ -127,8 +127,7 @@ def test_who_is_taken_to_be_paid_for_still_is_found_out(monkeypatch: pytest.Monk
 
 def test_what_may_be_taken_back_is_counted_anew_whenever_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
     found = records()
-    monkeypatch.setattr(Slacks, "stir", lambda *_: None)
-    monkeypatch.setattr(Slacks, "moved", property(lambda _: 0, lambda *_: None), raising=False)
+    monkeypatch.setattr(Slacks, "stirred", property(lambda _: set(), lambda *_: None), raising=False)
     assert records() != found
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import attrs
 import pytest
 
+from runs_core.decide.reach import gains
 from runs_core.decide.verify import verify
 from runs_core.testing.builders import a_budget, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
@@ -20,6 +21,7 @@ from runs_core.values.meta import Key
 from runs_core.values.node import Domain
 from runs_core.values.resolution import Resolution, ResolutionPhase
 from runs_core.values.run import OnLoss, Phase, Run, Runtime
+from runs_core.world.slack import Slacks
 
 
 def lasting_at_least(run: Run, minutes: int) -> Run:
@@ -191,6 +193,23 @@ def test_a_plugin_hears_of_the_plan_after_the_cuts_only_where_it_is_asked_in_it(
     stage.advance(minutes=1)
     assert leases(stage, "heir") == [((0, 1, 2, 3), "main")]
     assert bool(told) is scores
+
+
+def test_who_is_not_counted_anew_when_something_of_it_changed_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play() -> None:
+        plugins = {"purses": purses(Purse(name="main", gpus=4))}
+        stage = Harness(a_budget("vision"), a_node("n1", gpus=8), plugins=plugins, oracles=True)
+        unpaid(stage, hours(a_run("wide", gpus=6), 9))
+        stage.advance(minutes=31)
+        assert gains(stage.world, "h100").said() == ({"n1": 6}, {})
+        stage.submit(hours(a_run("heir", gpus=4), 1))
+        stage.advance(minutes=1)
+        assert gains(stage.world, "h100").said() == ({}, {})
+
+    play()
+    monkeypatch.setattr(Slacks, "stirred", property(lambda _: set(), lambda *_: None), raising=False)
+    with pytest.raises(AssertionError, match="may be taken back of h100"):
+        play()
 
 
 def test_a_node_that_is_lost_between_the_plan_and_the_commit_cuts_nobody() -> None:

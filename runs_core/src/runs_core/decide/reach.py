@@ -6,36 +6,38 @@ from collections.abc import Iterable, Mapping
 
 from runs_core.decide.victims import leases_with
 from runs_core.values.funding import Unit
+from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.world.flavors import FlavorFleet
-from runs_core.world.slack import Gains
+from runs_core.world.slack import Gain, Gains
 from runs_core.world.world import World
 
-Gain = Mapping[str, int]
-"""GPUs by node."""
-NOTHING: Gain = {}
+ByNode = Mapping[str, int]
+"""GPUs."""
+NOTHING: ByNode = {}
 
 
 def gains(world: World, flavor: str) -> Gains:
-    """What may be taken back in a flavor: counted anew where something of it has changed since. O(all of that)."""
+    """What may be taken back in a flavor by now: of those runs is counted anew of which something has changed."""
     slack = world.slack
-    takeable, known = slack.takeable(flavor, world.now), slack.counted.get(flavor)
-    if known is not None and known[0] == slack.moved:
-        return known[1]
-    unpaid: dict[str, int] = {}
-    shared: dict[str, dict[str, int]] = {}
-    for key in takeable:
-        if (run := world.run(key)) is None:
-            continue
-        payers = {payer.budget for payer in run.status.payers}
-        into = [unpaid] if run.status.funding.unfunded else [shared.setdefault(budget, {}) for budget in payers]
-        for lease in leases_with(world, Unit(key)):
-            for slots in lease.spec.slots:
-                for gain in into:
-                    gain[slots.node] = gain.get(slots.node, 0) + len(slots.ordinals)
-    counted = Gains(unpaid, shared)
-    slack.counted[flavor] = slack.moved, counted
-    return counted
+    slack.takeable(flavor, world.now)
+    if slack.stirred:
+        stirred, slack.stirred = slack.stirred, set()
+        slack.counts((key, gain_of(world, key)) for key in stirred)
+    return slack.gains(flavor)
+
+
+def gain_of(world: World, key: Key) -> Gain | None:
+    """What may be taken back of this run; None: nothing."""
+    slack, run = world.slack.all().get(key), world.run(key)
+    if slack is None or run is None or key not in world.slack.takeable(slack.flavor, world.now):
+        return None
+    gpus: dict[str, int] = {}
+    for lease in leases_with(world, Unit(key)):
+        for slots in lease.spec.slots:
+            gpus[slots.node] = gpus.get(slots.node, 0) + len(slots.ordinals)
+    budgets = tuple(sorted({payer.budget for payer in run.status.payers}))
+    return Gain(slack.flavor, unpaid=bool(run.status.funding.unfunded), budgets=budgets, gpus=gpus)
 
 
 class Reach:
@@ -60,10 +62,10 @@ class Reach:
         those = [known.unpaid, *(known.shared.get(budget, NOTHING) for budget in displacing)]
         return fleet.pods(gpus_per_pod) + sum(self._more(node, those, gpus_per_pod) for node in self._nodes(those))
 
-    def _nodes(self, those: Iterable[Gain]) -> Iterable[str]:
+    def _nodes(self, those: Iterable[ByNode]) -> Iterable[str]:
         return self._promised.union(*those)
 
-    def _more(self, node: str, those: Iterable[Gain], gpus_per_pod: int) -> int:
+    def _more(self, node: str, those: Iterable[ByNode], gpus_per_pod: int) -> int:
         level, withheld = self._on(node)
         if level < 0:
             return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from runs_core.cluster.trace.cluster import NONCES
+from runs_core.decide.reach import gain_of, gains
 from runs_core.decide.verify import verify
 from runs_core.testing.stage import Stage
 from runs_core.values import change as c
@@ -15,6 +16,7 @@ from runs_core.values.record import Record
 from runs_core.values.reservation import Reservation
 from runs_core.world.invariants import Witness, breaches
 from runs_core.world.oracle import differences
+from runs_core.world.slack import Gains
 from runs_core.world.world import World
 
 
@@ -44,6 +46,19 @@ class Counted:
         self.waits += isinstance(record.outcome, Waits)
 
 
+def miscounted(world: World) -> list[str]:
+    """Where what may be taken back is not what it is, counted from nothing."""
+    anew: dict[str, Gains] = {}
+    for key in world.slack.all():
+        if (gain := gain_of(world, key)) is not None:
+            anew.setdefault(gain.flavor, Gains()).add(gain, 1)
+    return [
+        f"may be taken back of {flavor}: {gains(world, flavor).said()}, counted anew {anew.get(flavor, Gains()).said()}"
+        for flavor in world.fleet.flavors
+        if gains(world, flavor).said() != anew.get(flavor, Gains()).said()
+    ]
+
+
 class Checks:
     """What a stage wrote, kept to look back at. oracles: compare every index after every cycle, slowly."""
 
@@ -66,7 +81,7 @@ class Checks:
         found += [f"invariant {number}: {what}" for number, what in self.witness.breaches(world)]
         found += self._unverified()
         found += self._rebuilt(world)
-        found += differences(world) if self._oracles else []
+        found += [*differences(world), *miscounted(world)] if self._oracles else []
         if found:
             raise AssertionError(f"at {self._stage.now}: " + "; ".join(found))
         self._count(world)

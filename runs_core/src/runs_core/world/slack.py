@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
@@ -22,26 +22,53 @@ class Slack(NamedTuple):
     spared: datetime
 
 
-class Gains(NamedTuple):
+class Gain(NamedTuple):
+    """What may be taken back of one run. unpaid: nobody pays for a part of it; gpus: by node."""
+
+    flavor: str
+    unpaid: bool
+    budgets: tuple[str, ...]
+    gpus: Mapping[str, int]
+
+
+class Gains:
     """GPUs that may be taken back, by node. unpaid: of runs nobody pays for in part; shared: of others, by Budget."""
 
-    unpaid: Mapping[str, int]
-    shared: Mapping[str, Mapping[str, int]]
+    def __init__(self) -> None:
+        self.unpaid: dict[str, int] = {}
+        self.shared: dict[str, dict[str, int]] = {}
+
+    def add(self, gain: Gain, sign: int) -> None:
+        """Count it, or with -1 no longer."""
+        for into in [self.unpaid] if gain.unpaid else [self.shared.setdefault(name, {}) for name in gain.budgets]:
+            for node, gpus in gain.gpus.items():
+                left = into.get(node, 0) + sign * gpus
+                if left:
+                    into[node] = left
+                else:
+                    del into[node]
+        for name in gain.budgets:
+            if name in self.shared and not self.shared[name]:
+                del self.shared[name]
+
+    def said(self) -> tuple[Mapping[str, int], Mapping[str, Mapping[str, int]]]:
+        """As plain values, to compare."""
+        return self.unpaid, self.shared
 
 
 class Slacks:
     """By run, each in the heap of its flavor until its time has come. A lookup costs what has come since the last.
 
-    moved: counts up whenever what may be taken back, or where it lies, may be something else. counted: for whoever
-    counts it, by flavor, with `moved` as it was then.
+    stirred: of whom what may be taken back, or where it lies, may be something else since it was last counted.
     """
 
     def __init__(self) -> None:
         self._of: dict[Key, Slack] = {}
         self._ripe: dict[str, set[Key]] = {}
         self._green: dict[str, list[tuple[datetime, Key]]] = {}
-        self.moved = 0
-        self.counted: dict[str, tuple[int, Gains]] = {}
+        self.stirred: set[Key] = set()
+        self._counted: dict[Key, Gain] = {}
+        self._gains: dict[str, Gains] = {}
 
     def all(self) -> Mapping[Key, Slack]:
         """By run."""
@@ -54,7 +81,7 @@ class Slacks:
             self._of[key] = slack
         if known == slack:
             return False
-        self.moved += 1
+        self.stirred.add(key)
         if known is not None:
             self._ripe.get(known.flavor, set()).discard(key)
         if slack is None:
@@ -68,7 +95,7 @@ class Slacks:
     def stir(self, key: Key) -> None:
         """Something else of this run has changed."""
         if key in self._of:
-            self.moved += 1
+            self.stirred.add(key)
 
     def ripe(self, flavor: str, now: datetime) -> bool:
         """Whether anything of this flavor may be taken back by now."""
@@ -79,6 +106,19 @@ class Slacks:
         """Who has some of this flavor that may be taken back by now."""
         self._ripen(flavor, now)
         return self._ripe.get(flavor, NOBODY)
+
+    def counts(self, gains: Iterable[tuple[Key, Gain | None]]) -> None:
+        """Of each of these, that may be taken back now; None: nothing."""
+        for key, gain in gains:
+            if (old := self._counted.pop(key, None)) is not None:
+                self._gains[old.flavor].add(old, -1)
+            if gain is not None:
+                self._counted[key] = gain
+                self._gains.setdefault(gain.flavor, Gains()).add(gain, 1)
+
+    def gains(self, flavor: str) -> Gains:
+        """All that was counted of it. Read-only."""
+        return self._gains.setdefault(flavor, Gains())
 
     def pass_to(self, now: datetime) -> list[str]:
         """The flavors of which more may be taken back than the last time that this was asked."""
@@ -97,7 +137,7 @@ class Slacks:
             when, key = heapq.heappop(heap)
             if not self._stale(when, key):
                 self._ripe.setdefault(flavor, set()).add(key)
-                self.moved += 1
+                self.stirred.add(key)
                 more = True
         return more
 
