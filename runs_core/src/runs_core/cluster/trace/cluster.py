@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import assert_never
 
 from runs_core.cluster.kubelet import Kubelet
 from runs_core.settings import Settings
 from runs_core.values import effect as e
-from runs_core.values.change import ChainSeen, Change, NodeGone, NodeSeen, NoncesSeen, PodGone, PodSeen
+from runs_core.values.change import (
+    ChainSeen,
+    Change,
+    NodeGone,
+    NodeSeen,
+    NoncesSeen,
+    PodGone,
+    PodSeen,
+    ResolutionGone,
+)
 from runs_core.values.effect import Effect
 from runs_core.values.node import Node
 from runs_core.values.nonces import Chain, played
 from runs_core.values.record import Record
+from runs_core.values.resolution import Resolution
 
 NONCES = played("simulate")
 Told = Callable[[Sequence[Record]], None]
@@ -36,7 +46,10 @@ class TraceCluster:
         self._next = next(changes, None)
         self._lost: set[str] = set()
         self._told = told
-        self._seen: list[Change] = [NoncesSeen(NONCES), ChainSeen(Chain(commitment=NONCES.commitment(1)))]
+        self._chain = Chain(commitment=NONCES.commitment(1))
+        self._seen: list[Change] = [NoncesSeen(NONCES), ChainSeen(self._chain)]
+        self._kept_for = settings.retention.leases
+        self._over: deque[tuple[datetime, str]] = deque()
         self.kubelet = Kubelet(settings.local, lambda node: node not in self._lost)
         self._draw()
 
@@ -46,7 +59,7 @@ class TraceCluster:
         return self.now, seen
 
     def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
-        """Pods are all that needs a memory here; the world has the rest."""
+        """Pods need a memory here, and when what is over is to go; the world has the rest."""
         for effect in effects:
             match effect:
                 case e.Emit() | e.SetRunStatus():
@@ -61,8 +74,8 @@ class TraceCluster:
                     pass
                 case e.PutReservation() | e.SetReservationStatus():
                     pass
-                case e.PutResolution() | e.SetResolutionStatus():
-                    pass
+                case e.PutResolution(resolution) | e.SetResolutionStatus(resolution):
+                    self._keep(resolution)
                 case e.RemovePod(key):
                     self.kubelet.gone(key)
                 case _:
@@ -84,13 +97,28 @@ class TraceCluster:
         self._seen.append(change)
         self._note(change)
 
+    def _keep(self, resolution: Resolution) -> None:
+        """Its place in the chain outlives it."""
+        if resolution.spec.number > self._chain.number:
+            self._chain = Chain(number=resolution.spec.number, commitment=resolution.spec.next_commitment)
+        if resolution.status.end is not None:
+            self._over.append((resolution.status.end, resolution.name))
+
+    def _forget(self) -> Iterator[Change]:
+        """What has been over for long goes, as it does from any other cluster."""
+        if self._over and self._over[0][0] + self._kept_for <= self.now:
+            yield ChainSeen(self._chain)
+        while self._over and self._over[0][0] + self._kept_for <= self.now:
+            yield ResolutionGone(self._over.popleft()[1])
+
     def _draw(self) -> None:
         while self._next is not None and self._next[0] <= self.now:
             change = self._next[1]
             self._seen.append(change)
             self._note(change)
             self._next = next(self._changes, None)
-        self._seen = list(chain(self._seen, self.kubelet.play(self.now)))
+        self._seen += self.kubelet.play(self.now)
+        self._seen += self._forget()
 
     def _note(self, change: Change) -> None:
         if isinstance(change, NodeGone):
