@@ -12,6 +12,7 @@ from tests.scenarios.stage import Object
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import APPLY, JSON, READ_SECONDS, Api
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed
+from runs_core.cluster.kube.snapshot import key_of
 from runs_core.values.meta import Key
 
 Name = tuple[str, Key]
@@ -48,13 +49,18 @@ class Echoes:
         with self._heard:
             match news:
                 case Listed():
-                    for item in news.items:
-                        self._note(news.resource, item, deleted=False)
+                    for seen in news.items:
+                        self._versions[news.resource, seen.key] = seen.version
                 case Event():
                     self._note(news.resource, news.item, deleted=news.deleted)
                 case _:
                     return
             self._heard.notify_all()
+
+    def listed(self, kind: str, item: Object) -> None:
+        """It is in a list that will be heard of."""
+        with self._heard:
+            self.items[kind, key_of(item)] = item
 
     def wait(self) -> None:
         """Until every write has been told by the watch of its kind."""
@@ -68,7 +74,7 @@ class Echoes:
 
     def _note(self, kind: str, item: Object, *, deleted: bool) -> None:
         meta = item["metadata"]
-        name = (kind, Key(meta.get("namespace", ""), meta["name"]))
+        name = (kind, key_of(item))
         self._versions[name] = int(meta["resourceVersion"])
         if deleted:
             self._gone[name] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from tests.scenarios.attached import attached
 from tests.scenarios.echoes import Echoes, HeardInbox, NotedApi
@@ -14,6 +15,8 @@ from tests.scenarios.stage import NONE, Object
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.cluster import KubeCluster
+from runs_core.cluster.kube.reading import Seen
+from runs_core.cluster.kube.reflect import Reflector
 from runs_core.hooks.registry import of
 from runs_core.schema.convert import from_object, to_object
 from runs_core.schema.record import record_to_object
@@ -47,6 +50,13 @@ class HeardCluster(KubeCluster):
             clock=lambda: stage.now,
             inbox=HeardInbox(self.echoes),
         )
+        self.reflectors = [
+            Reflector(api, kind, path, self.inbox, partial(self._listed, kind)) for kind, path in paths.LISTS.items()
+        ]
+
+    def _listed(self, kind: str, item: Object) -> Seen:
+        self.echoes.listed(kind, item)
+        return self._reader.seen(kind, item)
 
     def observe(self) -> tuple[datetime, Sequence[Change]]:
         self.written = ()

@@ -14,11 +14,11 @@ from tests.scenarios.kube import HeardCluster, KubeStage
 from tests.scenarios.memory import MemoryStage
 from tests.scenarios.plane import MERGE, EmptyPlane
 from tests.scenarios.play import Play
-from tests.scenarios.stage import Object
 from tests.scenarios.transcript import difference, transcript
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.podmake import FINALIZER
+from runs_core.cluster.kube.reading import Seen
 from runs_core.settings import LocalSettings, Settings
 from runs_core.values.change import Change
 from runs_core.values.effect import Effect, EndPod
@@ -117,27 +117,24 @@ class Hearing(HeardCluster):
 
     def __init__(self, api: NotedApi, settings: Settings, stage: KubeStage) -> None:
         super().__init__(api, settings, stage)
-        self._take = self._in._item
-        setattr(self._in, "_item", self.hear)  # noqa: B010  # mypy holds methods against assignment
+        self._take = self._in._counts
+        self._before: dict[tuple[str, Key], Seen] = {}
+        setattr(self._in, "_counts", self.hear)  # noqa: B010  # mypy holds methods against assignment
 
-    def hear(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
-        return self._take(kind, item, deleted=deleted)
+    def hear(self, kind: str, seen: Seen) -> Iterator[Change]:
+        return self._take(kind, seen)
 
 
 class Repeating(Hearing):
     """Hears of every change twice, and of what was before it in between."""
 
-    def __init__(self, api: NotedApi, settings: Settings, stage: KubeStage) -> None:
-        super().__init__(api, settings, stage)
-        self._before: dict[str, Object] = {}
-
-    def hear(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
-        yield from super().hear(kind, item, deleted=deleted)
-        before = self._before.get(item["metadata"]["uid"])
+    def hear(self, kind: str, seen: Seen) -> Iterator[Change]:
+        yield from super().hear(kind, seen)
+        before = self._before.get((kind, seen.key))
         if before is not None:
-            yield from super().hear(kind, before, deleted=False)
-        yield from super().hear(kind, item, deleted=deleted)
-        self._before[item["metadata"]["uid"]] = item
+            yield from super().hear(kind, before)
+        yield from super().hear(kind, seen)
+        self._before[kind, seen.key] = seen
 
 
 class Hasty(HeardCluster):
@@ -155,28 +152,19 @@ class Hasty(HeardCluster):
 class Deaf(Hearing):
     """Does not hear that a node has gone."""
 
-    def hear(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
-        if kind != "Node" or not deleted:
-            yield from super().hear(kind, item, deleted=deleted)
+    def hear(self, kind: str, seen: Seen) -> Iterator[Change]:
+        if kind != "Node" or seen.value is not None:
+            yield from super().hear(kind, seen)
 
 
 class Believing(Hearing):
     """Is told of pods once more what was before the last change, and believes it."""
 
-    def __init__(self, api: NotedApi, settings: Settings, stage: KubeStage) -> None:
-        super().__init__(api, settings, stage)
-        self._before: dict[str, Object] = {}
-
-    def hear(self, kind: str, item: Object, *, deleted: bool) -> Iterator[Change]:
-        yield from super().hear(kind, item, deleted=deleted)
-        meta = item["metadata"]
-        if kind == "Pod" and not deleted:
-            before = self._before.setdefault(meta["uid"], item)
-            later = {
-                **before,
-                "metadata": {**before["metadata"], "resourceVersion": str(int(meta["resourceVersion"]) + 1)},
-            }
-            yield from super().hear(kind, later, deleted=False)
+    def hear(self, kind: str, seen: Seen) -> Iterator[Change]:
+        yield from super().hear(kind, seen)
+        if kind == "Pod" and seen.value is not None:
+            before = self._before.setdefault((kind, seen.key), seen)
+            yield from super().hear(kind, attrs.evolve(before, version=seen.version + 1))
 
 
 @pytest.mark.parametrize("scheduler", [HeardCluster, Repeating])

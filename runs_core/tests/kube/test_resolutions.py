@@ -7,6 +7,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import attrs
@@ -322,7 +323,8 @@ def arrives(server: Server, one: Resolution) -> None:
 
 def looked(cluster: KubeCluster) -> list[Change]:
     """What a watch would tell of resolutions."""
-    cluster.inbox.put(everything(cluster._api, "Resolution", OURS))
+    read = partial(cluster._reader.seen, "Resolution")
+    cluster.inbox.put(everything(cluster._api, "Resolution", OURS, read))
     return list(cluster.observe()[1])
 
 

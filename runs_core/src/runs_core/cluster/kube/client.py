@@ -9,7 +9,7 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import APPLY, MERGE, Api, Object, Refused
-from runs_core.cluster.kube.reflect import everything
+from runs_core.cluster.kube.reflect import as_it_is, everything
 from runs_core.cluster.kube.snapshot import key_of, named
 from runs_core.values.meta import Key
 
@@ -51,7 +51,7 @@ class Client:
     def names(self, kind: str, namespace: str = "") -> list[Key]:
         """Sorted. namespace "": everywhere."""
         path = paths.collection(kind, namespace)
-        return sorted(key_of(item) for item in everything(self.api, kind, path).items)
+        return sorted(everything(self.api, kind, path, key_of).items)
 
     def apply(self, body: Object, *, dry_run: bool = False) -> tuple[Object, str]:
         """What a person says becomes theirs, and nothing that is another's: Refused 409 names the field and its owner.
@@ -91,7 +91,7 @@ class Client:
         """What was told of this very object, oldest first; the server keeps it for an hour unless set otherwise."""
         path = f"/apis/events.k8s.io/v1/namespaces/{key.namespace}/events"
         query = {"fieldSelector": f"regarding.kind={kind},regarding.name={key.name}"}
-        items = everything(self.api, "Event", path, query).items
+        items = everything(self.api, "Event", path, as_it_is, query).items
         found = [_told(item) for item in items if (item.get("regarding") or {}).get("uid") in ("", uid, None)]
         return sorted(found, key=lambda told: (told.at, told.reason, told.message))
 

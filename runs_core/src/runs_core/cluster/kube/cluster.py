@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import attrs
 
@@ -19,6 +20,7 @@ from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.kube.news import Everything, Failed, Skipped, Written
 from runs_core.cluster.kube.nonce import standing
 from runs_core.cluster.kube.outgoing import Outgoing
+from runs_core.cluster.kube.reading import Reader
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector
 from runs_core.cluster.kube.snapshot import key_of
 from runs_core.cluster.kube.steps import steps
@@ -72,17 +74,21 @@ class KubeCluster:
         self._home = namespace
         self._api = api
         self.inbox = inbox or Inbox()
-        self.reflectors = [Reflector(api, kind, path, self.inbox) for kind, path in paths.LISTS.items()]
         self.writer = Writer()
         self.journal = Journal(api, namespace)
         self.mirror = Mirror()
+        self._reader = Reader(self.mirror, settings.fleet, sections)
+        self.reflectors = [
+            Reflector(api, kind, path, self.inbox, partial(self._reader.seen, kind))
+            for kind, path in paths.LISTS.items()
+        ]
         self.flavors: tuple[str, ...] = ()
         self._binding = Binding(self.journal, self.mirror)
         self._gathering = Gathering(lambda: self.writer.pressing)
         self._writes = Writes(api, self.mirror.run, self.mirror.node, sections, namespace)
         self._sweeper = Sweeper(api, self._writes, self.writer)
         self._out = Outgoing(self._writes, self.writer, self.mirror, self.inbox)
-        self._in = Incoming(self.mirror, self._out, self._sweeper, settings=settings, sections=sections, clock=clock)
+        self._in = Incoming(self.mirror, self._out, self._sweeper, reader=self._reader, settings=settings, clock=clock)
 
     @property
     def lingering(self) -> dict[Key, Lease]:
@@ -117,11 +123,11 @@ class KubeCluster:
 
     def _look_again(self) -> Held:
         """Returns what open leases hold."""
-        found = {listed.resource: listed for listed in takeover.look_again(self._api)}
+        found = {listed.resource: listed for listed in takeover.look_again(self._api, self._reader)}
         for listed in found.values():
             self.inbox.put(listed)
         self._in.led_at = found["Resolution"].version
-        return Held.of(found["GPULease"].items)
+        return Held.of(found["GPULease"].items, self.mirror)
 
     def _adopted(self, lease: Lease) -> None:
         effect = e.OpenLease(lease)

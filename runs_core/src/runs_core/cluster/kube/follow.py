@@ -63,7 +63,7 @@ class Following:
                     raise AssertionError(f"unknown news {news!r}")
         self._check()
 
-    def _listed(self, news: Listed) -> Iterator[c.Change]:
+    def _listed(self, news: Listed[Object]) -> Iterator[c.Change]:
         here = {key_of(item) for item in news.items}
         for item in news.items:
             yield from self._item(news.resource, item, deleted=False)

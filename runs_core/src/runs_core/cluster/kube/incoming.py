@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import attrs
@@ -12,7 +12,7 @@ from runs_core.cluster.kube.api import Object
 from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.kube.news import Failed, Skipped, Written
 from runs_core.cluster.kube.outgoing import Outgoing
-from runs_core.cluster.kube.podmake import FINALIZER
+from runs_core.cluster.kube.reading import Reader, Seen
 from runs_core.cluster.kube.reflect import Event, Listed
 from runs_core.cluster.kube.refusals import Refusals
 from runs_core.cluster.kube.snapshot import key_of
@@ -21,9 +21,8 @@ from runs_core.cluster.kube.steps import Step
 from runs_core.cluster.kube.sweep import Sweeper
 from runs_core.cluster.kube.write_leases import SPENT
 from runs_core.cluster.kube.writer import PREMISE
-from runs_core.cluster.seen import Name, Value, read
+from runs_core.cluster.seen import Name, Value
 from runs_core.decide.carry_out import too_late
-from runs_core.errors import InvalidInput
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values import effect as e
@@ -32,7 +31,6 @@ from runs_core.values.meta import Key
 from runs_core.values.nonces import Chain
 from runs_core.values.resolution import Resolution, ResolutionPhase
 from runs_core.values.run import Phase, Run
-from runs_core.values.section import Section
 
 OVER = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
 
@@ -51,15 +49,14 @@ class Incoming:
         outgoing: Outgoing,
         sweeper: Sweeper,
         *,
+        reader: Reader,
         settings: Settings,
-        sections: Sequence[Section],
         clock: Callable[[], datetime],
     ) -> None:
         self._mirror = mirror
         self._outgoing = outgoing
         self._sweeper = sweeper
-        self._fleet = settings.fleet
-        self._sections = sections
+        self._reader = reader
         self._clock = clock
         self.refusals = Refusals(settings)
         self.doomed: dict[Key, str] = {}
@@ -69,12 +66,11 @@ class Incoming:
         self._listed_at: dict[str, int] = {}
         self._late: set[Name] = set()
 
-    def listed(self, news: Listed) -> Iterator[c.Change]:
+    def listed(self, news: Listed[Seen]) -> Iterator[c.Change]:
         """What was known and is not in the list is gone."""
-        here = set()
-        for item in news.items:
-            here.add(key_of(item))
-            yield from self._item(news.resource, item, deleted=False)
+        for seen in news.items:
+            yield from self._seen(news.resource, seen)
+        here = {seen.key for seen in news.items}
         for key in self._mirror.names(news.resource):
             if key not in here:
                 self._sweeper.saw((news.resource, key), None)
@@ -83,13 +79,18 @@ class Incoming:
 
     def told(self, news: Event) -> Iterator[c.Change]:
         """Passed over if it is from before the last list: what it tells of may be gone, and its end never be told."""
-        if int(news.item["metadata"]["resourceVersion"]) > self._listed_at.get(news.resource, 0):
-            yield from self._item(news.resource, news.item, deleted=news.deleted)
+        version = int(news.item["metadata"]["resourceVersion"])
+        if version <= self._listed_at.get(news.resource, 0):
+            return
+        if news.deleted:
+            yield from self._counts(news.resource, Seen(key=key_of(news.item), version=version))
+        else:
+            yield from self._item(news.resource, news.item)
 
     def written(self, news: Written) -> Iterator[c.Change]:
         """How the server has it counts from now on."""
         if news.answer and news.answer.get("kind") in paths.LISTS and "resourceVersion" in news.answer["metadata"]:
-            yield from self._item(news.answer["kind"], news.answer, deleted=False)
+            yield from self._item(news.answer["kind"], news.answer)
         else:
             self._mirror.done(news.effect)
         self._outgoing.over(news.effect)
@@ -111,39 +112,42 @@ class Incoming:
         made = any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects)
         if isinstance(news.refusal, Overtaken):
             stored = news.refusal.stored
-            yield from self._item(stored["kind"], stored, deleted=False)
+            yield from self._item(stored["kind"], stored)
         elif made and news.refusal.reason not in (PREMISE, SPENT):
             yield self.refusals.add(news.key, news.refusal, self._clock())
         for effect in news.effects:
             if isinstance(effect, e.PutResolution) and (to := effect.resolution.spec.beneficiary) is not None:
                 yield self.refusals.add(to.run, news.refusal, self._clock())
 
-    def _item(self, kind: str, item: Object, *, deleted: bool) -> Iterator[c.Change]:
-        name = (kind, key_of(item))
-        version = int(item["metadata"]["resourceVersion"])
-        if self._mirror.passed(name, version):
+    def _item(self, kind: str, item: Object) -> Iterator[c.Change]:
+        yield from self._seen(kind, self._reader.seen(kind, item))
+
+    def _seen(self, kind: str, seen: Seen) -> Iterator[c.Change]:
+        if seen.value is not None:
+            yield from self._counts(kind, seen)
+        elif seen.unread is not None and not self._mirror.passed((kind, seen.key), seen.version):
+            if kind == "Run" and seen.held and "deletionTimestamp" in seen.unread["metadata"]:
+                yield from self._counts(kind, seen)  # to whoever decides it is gone: what it held is closed
+                self.doomed[seen.key] = seen.unread["metadata"]["uid"]
+            elif kind == "Run":
+                self.doomed.pop(seen.key, None)
+
+    def _counts(self, kind: str, seen: Seen) -> Iterator[c.Change]:
+        """From now on, if it is newer than what was; without a value it is gone."""
+        name, value = (kind, seen.key), seen.value
+        if self._mirror.passed(name, seen.version):
             return
-        value: Value | None = None
-        held = FINALIZER in (item["metadata"].get("finalizers") or [])
-        if kind == "Run":
-            self.doomed.pop(name[1], None)
-        if not deleted:
-            try:
-                value = read(kind, item, self._fleet, self._sections, self._mirror.seen.get(name))
-            except InvalidInput:
-                if kind != "Run" or not held or "deletionTimestamp" not in item["metadata"]:
-                    return
-                self.doomed[name[1]] = item["metadata"]["uid"]  # to whoever decides it is gone: what it held is closed
         if kind == "GPULease":
-            self._watch_lingering(name[1], value, held=held)
+            self._watch_lingering(seen.key, value, held=seen.held)
         if kind == "Run":
-            bare = isinstance(value, Run) and value.meta.deleting is None and not held
-            (self._outgoing.bare.add if bare else self._outgoing.bare.discard)(name[1])
+            self.doomed.pop(seen.key, None)
+            bare = isinstance(value, Run) and value.meta.deleting is None and not seen.held
+            (self._outgoing.bare.add if bare else self._outgoing.bare.discard)(seen.key)
         if isinstance(value, Resolution):
-            value = self._judged(name, version, value)
+            value = self._judged(name, seen.version, value)
         if kind in ("GPULease", "Resolution"):
             self._sweeper.saw(name, value)
-        yield from self._mirror.saw(name, version, value)
+        yield from self._mirror.saw(name, seen.version, value)
         yield from self._went_on(value)
         yield from self._came_up(name, value)
 

@@ -7,14 +7,17 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import attrs
 
 from runs_core.cluster.kube.api import Api, Close, Object, Refused
 from runs_core.errors import Unavailable
 
-PAGE = "5000"
+T = TypeVar("T")
+PAGE = "500"
+"""What is read of a page takes far less room than the page does."""
 WATCH_SECONDS = 240
 SILENT_SECONDS = 150
 """A server sends a bookmark every minute or so; one that says nothing for so long has gone without a word."""
@@ -23,11 +26,11 @@ GONE = 410
 
 
 @attrs.frozen(kw_only=True)
-class Listed:
+class Listed(Generic[T]):
     """Everything there is, as of now: what was known and is not here is gone."""
 
     resource: str
-    items: Sequence[Object]
+    items: Sequence[T]
     version: int
 
 
@@ -68,26 +71,35 @@ class Inbox:
         self._arrived.set()
 
 
-def everything(api: Api, resource: str, path: str, query: Mapping[str, str] | None = None) -> Listed:
-    """All objects below a path, page by page. query: what else the list is asked, such as a selector."""
-    items: list[Object] = []
+def everything(
+    api: Api, resource: str, path: str, read: Callable[[Object], T], query: Mapping[str, str] | None = None
+) -> Listed[T]:
+    """All objects below a path, read page by page. query: what else the list is asked, such as a selector."""
+    items: list[T] = []
     asked = {**(query or {}), "limit": PAGE}
     while True:
         _, answer = api.call("GET", path, query=asked)
-        items += answer.get("items") or []
+        items += map(read, answer.get("items") or [])
         token = answer["metadata"].get("continue")
         if not token:
             return Listed(resource=resource, items=items, version=int(answer["metadata"]["resourceVersion"]))
         asked["continue"] = token
 
 
+def as_it_is(item: Object) -> Object:
+    """To read nothing in it."""
+    return item
+
+
 class Reflector(threading.Thread):
     """listed: set once the first list has arrived. failing: why it cannot look at present, None while it can.
 
-    heard: when it last heard of the server, monotonic seconds.
+    heard: when it last heard of the server, monotonic seconds. read: what of each object the first list keeps.
     """
 
-    def __init__(self, api: Api, resource: str, path: str, inbox: Inbox) -> None:
+    def __init__(
+        self, api: Api, resource: str, path: str, inbox: Inbox, read: Callable[[Object], object] = as_it_is
+    ) -> None:
         super().__init__(name=f"watch-{resource}", daemon=True)
         self.resource = resource
         self.listed = threading.Event()
@@ -97,6 +109,7 @@ class Reflector(threading.Thread):
         self._api = api
         self._path = path
         self._inbox = inbox
+        self._read = read
         self._version: str | None = None
         self._stopped = threading.Event()
         self._close: Close | None = None
@@ -136,7 +149,7 @@ class Reflector(threading.Thread):
         self.failing, self.heard = None, time.monotonic()
 
     def _list(self) -> str:
-        found = everything(self._api, self.resource, self._path)
+        found = everything(self._api, self.resource, self._path, self._read)
         self._inbox.put(found)
         self.listed.set()
         self._hear()

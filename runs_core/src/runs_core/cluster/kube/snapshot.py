@@ -10,7 +10,7 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.reflect import everything
+from runs_core.cluster.kube.reflect import as_it_is, everything
 from runs_core.cluster.seen import Name, Value, as_change, read
 from runs_core.errors import InvalidInput
 from runs_core.schema.names import API_VERSION, KINDS
@@ -116,7 +116,7 @@ class Looking:
         items: list[Object] = []
         try:
             for path in places:
-                items += everything(self._api, kind, path).items
+                items += everything(self._api, kind, path, as_it_is).items
         except Refused as error:
             if error.status != FORBIDDEN:
                 raise

@@ -2,49 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import attrs
 
 from runs_core.cluster.kube import paths
-from runs_core.cluster.kube.api import Api, Object
+from runs_core.cluster.kube.api import Api
+from runs_core.cluster.kube.mirror import Mirror
+from runs_core.cluster.kube.reading import Reader, Seen
 from runs_core.cluster.kube.reflect import Listed, everything
 from runs_core.cluster.kube.writer import THREADS, Writer
-from runs_core.values.lease import Lease
+from runs_core.values.lease import Lease, mask_of
 
-Place = tuple[str, int]
-"""A node, and one of the ledger's places on it."""
 WRITTEN = ("Run", "GPULease", "Reservation", "Resolution", "Pod")
 """Kinds whose objects a leader writes as it decides."""
 
 
 @attrs.frozen(kw_only=True)
 class Held:
-    """What open leases hold: places, and runs by uid, each with an attempt."""
+    """What open leases hold: places, as a mask for each node, and runs by uid, each with an attempt."""
 
-    places: AbstractSet[Place]
+    places: Mapping[str, int]
     runs: Mapping[str, int]
 
     @classmethod
-    def of(cls, leases: Iterable[Object]) -> Held:
-        """By these leases, as the server has them."""
-        held = [item for item in leases if not (item.get("status") or {}).get("closed")]
-        places = {(node, at) for item in held for node, found in item["spec"]["slots"].items() for at in found}
-        return cls(places=places, runs={item["spec"]["runRef"]["uid"]: item["spec"]["attempt"] for item in held})
+    def of(cls, leases: Sequence[Seen], mirror: Mirror) -> Held:
+        """By these leases, those that were known before as the mirror has them."""
+        places: defaultdict[str, int] = defaultdict(int)
+        runs: dict[str, int] = {}
+        for seen in leases:
+            known = seen.value or mirror.seen.get(("GPULease", seen.key))
+            if seen.unread is not None:
+                spec, closed = seen.unread["spec"], (seen.unread.get("status") or {}).get("closed")
+                uid, attempt = spec["runRef"]["uid"], spec["attempt"]
+                masks = {node: mask_of(tuple(found)) for node, found in spec["slots"].items()}
+            elif isinstance(known, Lease):
+                closed, uid, attempt = known.status.closed, known.spec.run_ref.uid, known.spec.attempt
+                masks = _masks(known)
+            else:
+                continue
+            if not closed:
+                runs[uid] = attempt
+                for node, mask in masks.items():
+                    places[node] |= mask
+        return cls(places=places, runs=runs)
 
     def allows(self, lease: Lease) -> bool:
         """Whether nobody is in its places, and no other attempt of its run has any."""
         attempt = self.runs.get(lease.spec.run_ref.uid, lease.spec.attempt)
-        return attempt == lease.spec.attempt and self.places.isdisjoint(_places(lease))
+        free = not any(self.places.get(node, 0) & mask for node, mask in _masks(lease).items())
+        return attempt == lease.spec.attempt and free
 
 
-def look_again(api: Api) -> list[Listed]:
+def look_again(api: Api, reader: Reader) -> list[Listed[Seen]]:
     """What a leader writes: a watch may be late, and what the one before wrote must not be decided again."""
     with ThreadPoolExecutor(max_workers=len(WRITTEN), thread_name_prefix="look") as pool:
-        return list(pool.map(lambda kind: everything(api, kind, paths.LISTS[kind]), WRITTEN))
+        return list(
+            pool.map(lambda kind: everything(api, kind, paths.LISTS[kind], partial(reader.seen, kind)), WRITTEN)
+        )
 
 
 def adopt(leases: Sequence[Lease], writer: Writer, opened: Callable[[Lease], None]) -> None:
@@ -61,6 +79,5 @@ def adopt(leases: Sequence[Lease], writer: Writer, opened: Callable[[Lease], Non
                 raise refusal
 
 
-def _places(lease: Lease) -> Iterator[Place]:
-    for slots in lease.spec.slots:
-        yield from ((slots.node, at) for at in slots.ordinals)
+def _masks(lease: Lease) -> dict[str, int]:
+    return {slots.node: slots.mask for slots in lease.spec.slots}

@@ -11,7 +11,7 @@ import attrs
 from runs_core.cluster.kube import rights
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.paths import LISTS, OURS
-from runs_core.cluster.kube.reflect import everything
+from runs_core.cluster.kube.reflect import as_it_is, everything
 from runs_core.cluster.kube.trouble import lacks
 from runs_core.schema.names import GROUP, KINDS
 from runs_core.serve.doctor.probe import Shown, probe
@@ -119,7 +119,7 @@ class _Reader:
 
     def list(self, topic: str, path: str, query: Mapping[str, str] | None = None) -> None:
         """All below a path."""
-        self._take(topic, lambda: everything(self._api, "", path, query).items)
+        self._take(topic, lambda: everything(self._api, "", path, as_it_is, query).items)
 
     def singles(self, topic: str, paths: Sequence[str]) -> None:
         """Those of them that are there."""
