@@ -83,11 +83,11 @@ class KubeCluster:
             for kind, path in paths.LISTS.items()
         ]
         self.flavors: tuple[str, ...] = ()
-        self._binding = Binding(self.journal, self.mirror)
         self._gathering = Gathering(lambda: self.writer.pressing)
         self._writes = Writes(api, self.mirror.run, self.mirror.node, sections, namespace)
         self._sweeper = Sweeper(api, self._writes, self.writer)
         self._out = Outgoing(self._writes, self.writer, self.mirror, self.inbox)
+        self._binding = Binding(self.journal, self.mirror, self._out)
         self._in = Incoming(self.mirror, self._out, self._sweeper, reader=self._reader, settings=settings, clock=clock)
 
     @property
@@ -204,7 +204,7 @@ class KubeCluster:
         """Finish what is in flight; False: something was left for the next leader, who finds it in the journal."""
         for reflector in self.reflectors:
             reflector.stop()
-        drained = self.writer.drain(seconds)
+        drained = self._binding.give_up() & self.writer.drain(seconds)
         if drained and self.journal.entry.intents and self.writer.allowed():
             with suppress(RunsError):  # whoever leads next finds that it was all written
                 self.journal.write(attrs.evolve(self.journal.entry, intents={}))
@@ -215,6 +215,7 @@ class KubeCluster:
 
     def observe(self) -> tuple[datetime, Sequence[c.Change]]:
         """What came in since the last call."""
+        self._binding.go_on(self._in.chain)
         changes: list[c.Change] = []
         for news in self.inbox.take():
             match news:
@@ -236,13 +237,13 @@ class KubeCluster:
                     raise AssertionError(f"unknown news {news!r}")
         if any(isinstance(change, (c.NodeSeen, c.NodeGone)) for change in changes):
             self.flavors = self.mirror.flavors()
+        if self._binding.ready:
+            self.inbox.wake()
         return self._clock(), changes
 
     def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
         """Into the journal, then to the pool. Deposed: another scheduler leads now; nothing was written."""
         batch = sorted(steps(effects, self.mirror.run_of_pod), key=lambda step: not step.resolutions)
-        self._binding.bind(batch, self._in.chain)
+        self._binding.begin(batch, self._in.chain)
         self._gathering.begin()
-        for step in batch:
-            self._out.begin(step)
         self._told(records)

@@ -39,9 +39,9 @@ class Outgoing:
         self._pace = Pace()
         self.bare: set[Key] = set()
 
-    def begin(self, step: Step) -> None:
-        """What it is decided on is noted before it counts as written."""
-        work = self._work(step)
+    def begin(self, step: Step, bound: Gate | None = None) -> None:
+        """What it is decided on is noted before it counts as written. bound: waits for that, and tells if it fails."""
+        work = self._work(step, bound)
         self._mirror.assume(step.effects)
         self._writer.add(work)
 
@@ -64,13 +64,15 @@ class Outgoing:
     def _let_go(self, lease: Lease) -> None:
         self._inbox.put(Written(effect=e.CloseLease(lease), answer=self._writes.leases.close(lease)))
 
-    def _work(self, step: Step) -> Work:
+    def _work(self, step: Step, bound: Gate | None) -> Work:
         written: set[int] = set()
         freed = Gate()
         telling = [effect for effect in step.effects if isinstance(effect, e.Emit)]
 
         def failed(refusal: Refused) -> None:
             freed.tell(came=False)
+            if bound is not None:
+                bound.tell(came=False)
             telling.clear()
             left = [effect for effect in step.effects if id(effect) not in written]
             self._inbox.put(Failed(key=step.key, effects=left, refusal=refusal, freed=freed))
@@ -80,6 +82,7 @@ class Outgoing:
             self._inbox.wake()
 
         gates = [*self._audits.gates(step.key), *self._places.gates(step.opens)]
+        gates += [bound] if bound is not None else []
         for resolution in step.resolutions:
             self._audits.hold(resolution, freed)
         self._places.free(step.closes, freed)
