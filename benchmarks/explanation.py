@@ -10,8 +10,8 @@ from benchmarks.result import Goal, Result, Side
 from benchmarks.sound import Unusable, demand_busy, demand_sound, used_now
 from benchmarks.workload import BEGIN, FLAVOR
 from runs_core.decide.advice import Silent
+from runs_core.decide.consider import consider
 from runs_core.decide.remedies import Tried, remedies
-from runs_core.decide.waiting import consider
 from runs_core.values.decision import Waits
 from runs_core.values.meta import Meta
 from runs_core.values.run import Resources, Run, RunSpec, Spread, Topology

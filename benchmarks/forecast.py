@@ -16,8 +16,8 @@ from benchmarks.result import Goal, Result, Side
 from benchmarks.sound import Unusable, demand_busy, demand_sound, used_now
 from benchmarks.workload import BEGIN, FLAVOR, NAMESPACE, Demand, Player
 from runs_core.decide.advice import Advice, Silent
+from runs_core.decide.consider import consider
 from runs_core.decide.forecast import Forecast, foresee
-from runs_core.decide.waiting import consider
 from runs_core.serve.process import settle_memory
 from runs_core.values.decision import Waits
 from runs_core.values.meta import Meta

@@ -15,8 +15,8 @@ from benchmarks.workload import BEGIN, FLAVOR, Demand, Player
 
 from runs_core.decide import victims
 from runs_core.decide.advice import Advice
+from runs_core.decide.consider import consider
 from runs_core.decide.forecast import Forecast, foresee
-from runs_core.decide.waiting import consider
 from runs_core.serve.loop import Loop
 from runs_core.testing.plugins import a_plugin, advice_of
 from runs_core.values.change import NodeGone, NodeSeen

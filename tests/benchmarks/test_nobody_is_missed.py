@@ -11,11 +11,12 @@ from benchmarks.workload import Player
 from runs_core.decide import held, resolve, waiting
 from runs_core.decide import reclaim as taking
 from runs_core.decide.cover import cover, firm
+from runs_core.decide.flavor import find_flavor
 from runs_core.decide.reach import Reach
-from runs_core.decide.waiting import find_flavor
 from runs_core.values.meta import Key
 from runs_core.values.record import Record
-from runs_core.world.line import FUNDABLE, Entry, Line
+from runs_core.world.hearing import Hearing
+from runs_core.world.queues import FUNDABLE, Entry
 from runs_core.world.slack import Slacks
 
 Bound = Callable[..., bool]
@@ -121,7 +122,7 @@ def test_a_reach_that_is_too_short_is_found_out(monkeypatch: pytest.MonkeyPatch)
 
 def test_who_is_taken_to_be_paid_for_still_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     found = records()
-    monkeypatch.setattr(Line, "stands", lambda _, queue: not queue.stale)
+    monkeypatch.setattr(Hearing, "stands", lambda _, queue: not queue.stale)
     assert records() != found
 
 

@@ -23,7 +23,7 @@ from tests.properties.test_inverses import changes
 from tests.properties.test_placement import fleet as a_fleet
 from tests.properties.test_placement import need, plan
 
-from runs_core.decide import advice, batch, place, release, start, waiting
+from runs_core.decide import advice, batch, place, release, settle, start, told, waiting
 from runs_core.serve.loop import Loop
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
 from runs_core.testing.canonical import canonical, first_difference
@@ -324,12 +324,13 @@ def test_9_is_broken_by_what_only_a_process_remembers(monkeypatch: Patch) -> Non
         answered[id(world_), key] = world_  # kept, so that no other world gets its id
         return known
 
-    monkeypatch.setattr(waiting, "_answered", remembers)
+    for module in (told, waiting):
+        monkeypatch.setattr(module, "is_answered", remembers)
     assert differ(lambda _, told: play(told, between=lambda stage: stage.restart()))
 
 
 def test_a_status_that_is_not_written_is_told(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(waiting, "start", forgetful(start.start, SetRunStatus))
+    monkeypatch.setattr(settle, "start", forgetful(start.start, SetRunStatus))
     assert "invariant 4: run" in found_by_playing()
 
 

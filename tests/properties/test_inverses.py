@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.properties.histories import SPACES, budget, history, node, play, run, stranger, template
 
 from runs_core.decide.advice import Silent
-from runs_core.decide.waiting import consider
+from runs_core.decide.consider import consider
 from runs_core.testing.builders import a_lease, a_pod, a_run
 from runs_core.testing.harness import Harness
 from runs_core.testing.resolutions import resolutions

@@ -19,9 +19,9 @@ from runs_budgets.sections import Envelope, Lending, Quota, Terms
 from runs_core import Budget, Node, Run
 from runs_core.decide import instead, remedies
 from runs_core.decide.advice import Advice
+from runs_core.decide.flavor import find_flavor
 from runs_core.decide.paid import place_widest
 from runs_core.decide.remedies import Tried
-from runs_core.decide.waiting import find_flavor
 from runs_core.testing.builders import NAMESPACE, a_budget, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
 from runs_core.values.funding import Cover

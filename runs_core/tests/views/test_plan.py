@@ -3,7 +3,7 @@ from typing import Any
 import attrs
 
 from runs_core.decide.advice import Silent
-from runs_core.decide.waiting import consider
+from runs_core.decide.consider import consider
 from runs_core.errors import Problem
 from runs_core.serve.views.explain import explain
 from runs_core.serve.views.plain import plain

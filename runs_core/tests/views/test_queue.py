@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from runs_core.decide.advice import Advice, Silent
-from runs_core.decide.waiting import seek
+from runs_core.decide.consider import seek
 from runs_core.serve.views.plain import plain
 from runs_core.serve.views.present import Present, Why
 from runs_core.serve.views.queue import line

@@ -15,7 +15,7 @@ from runs_core import Ask, Gives, Key, Payer, Takes
 from runs_core.decide.cover import cover
 from runs_core.testing.builders import a_budget, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
-from runs_core.world.line import FUNDABLE, Queue
+from runs_core.world.queues import FUNDABLE, Queue
 
 
 def envelope(name: str, gpus: int, **more: object) -> Envelope:
@@ -55,7 +55,12 @@ def outdated(stage: Harness) -> tuple[int, list[str]]:
     world, found, looked = stage.world, [], 0
     for shape in world.line.shapes.values():
         for ask, queue in shape.queues.items():
-            if ask is not None and queue.band == FUNDABLE and queue.cover is not None and world.line.stands(queue):
+            if (
+                ask is not None
+                and queue.band == FUNDABLE
+                and queue.cover is not None
+                and world.line.hearing.stands(queue)
+            ):
                 looked += 1
                 if cover(world, stage.loop.advice, ask, queue.seen).shares != queue.cover.shares:
                     found.append(f"{ask.owner} asks for {ask.gpus} by {ask.unit}")

@@ -12,7 +12,7 @@ import pytest
 from runs_budgets import plugin
 from runs_budgets.sections import AggregateCap, Envelope, Quota, Terms
 from runs_core import Key, Payer, Run
-from runs_core.decide import held, waiting
+from runs_core.decide import held, settle, waiting
 from runs_core.decide.cover import filled
 from runs_core.decide.paying import repay
 from runs_core.decide.start import start
@@ -150,7 +150,7 @@ def play(seed: int, monkeypatch: pytest.MonkeyPatch) -> int:
         return again(world, run, said)
 
     with monkeypatch.context() as patch:
-        patch.setattr(waiting, "start", started)
+        patch.setattr(settle, "start", started)
         patch.setattr(waiting, "repay", repaid)
         patch.setattr(Harness, "check", _and_note(stages))
         a_day(seed)

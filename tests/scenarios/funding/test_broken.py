@@ -47,7 +47,7 @@ Scenario = Callable[[FundedPlay], None]
             lambda _: None,
             taking_back.test_what_proves_unnecessary_is_given_back,
         ),
-        ("runs_core.decide.waiting.filters", lambda *_: (), places.test_a_gang_waits_for_its_payers_places),
+        ("runs_core.decide.answer.filters", lambda *_: (), places.test_a_gang_waits_for_its_payers_places),
     ],
     ids=["yields", "tier", "caps", "hours", "offered", "protected", "gives-back", "places"],
 )

@@ -9,9 +9,9 @@ from datetime import datetime
 from runs_cli.failures import Stop, nearest
 from runs_cli.options import Asked
 from runs_cli.words import key_of
+from runs_core.decide.consider import consider
 from runs_core.decide.manual import Foreseen, foresee
 from runs_core.decide.odds import Prospect, foreseen
-from runs_core.decide.waiting import consider
 from runs_core.errors import InvalidInput
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import Registry

@@ -21,7 +21,7 @@ from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.reservation import ReservationPhase
 from runs_core.world.held import Asker, Hold
-from runs_core.world.line import FUNDABLE, Entry, Head, Queue
+from runs_core.world.queues import FUNDABLE, Entry, Head, Queue
 from runs_core.world.world import World
 
 CLOCK = Key("", "held")
@@ -104,7 +104,7 @@ def _hold_for(world: World, owner: str, advice: Advice) -> None:
 def _put(world: World, owner: str, key: Key, hold: Hold | None) -> None:
     for payer in world.held.replace(key, hold):
         for line in (world.line, world.unpaid):
-            line.hear_of(payer, owner)
+            line.hearing.hear_of(payer, owner)
 
 
 def _holders(world: World, owner: str, advice: Advice) -> Iterator[tuple[Key, Entry, tuple[Share, ...]]]:
@@ -137,7 +137,7 @@ def _asks(queue: Queue, owner: str) -> bool:
 
 def _covers(world: World, entry: Entry, advice: Advice) -> tuple[Share, ...]:
     """Of a reserved run: what covers it."""
-    if entry.queue.cover is None or not world.line.stands(entry.queue):
+    if entry.queue.cover is None or not world.line.hearing.stands(entry.queue):
         find_cover(world, advice, entry.queue)
     said = own_cover(world, entry)
     return said.of(entry.shape.need.gpus).shares if said is not None and said.fundable else ()

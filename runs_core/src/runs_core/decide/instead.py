@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from runs_core.decide.advice import Advice
+from runs_core.decide.consider import tried
 from runs_core.decide.cover import cover
+from runs_core.decide.flavor import find_flavor
 from runs_core.decide.hold import holds
 from runs_core.decide.slices import rank_of
-from runs_core.decide.waiting import find_flavor, tried
 from runs_core.values.change import Change, PledgeSeen, ReservationGone, RunGone
 from runs_core.values.funding import Pledge
 from runs_core.values.meta import Key

@@ -11,11 +11,11 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.decide.draw import Stream, Tree
 from runs_core.decide.fit import Fit, short_by
+from runs_core.decide.flavor import find_flavor
 from runs_core.decide.reclaim import Claimant, leases_of, need_of, place_without, pools_in, scopes, victims
 from runs_core.decide.resolve import Taken, work_out
 from runs_core.decide.scope import scope_of, wanted_of
 from runs_core.decide.victims import Victims
-from runs_core.decide.waiting import find_flavor
 from runs_core.values.funding import Cover
 from runs_core.values.resolution import Candidate, Place, Pool
 from runs_core.values.run import Run

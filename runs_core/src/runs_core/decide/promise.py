@@ -39,7 +39,7 @@ from runs_core.values.reservation import (
 from runs_core.values.run import Phase, Run
 from runs_core.world.bound import bound_of
 from runs_core.world.known import BEGINNING
-from runs_core.world.line import FUNDABLE
+from runs_core.world.queues import FUNDABLE
 from runs_core.world.world import World
 
 EVERY = timedelta(minutes=1)

@@ -13,13 +13,14 @@ from types import MappingProxyType
 import attrs
 
 from runs_core.decide.advice import Advice
+from runs_core.decide.consider import tried
 from runs_core.decide.cover import cover
+from runs_core.decide.flavor import find_flavor
 from runs_core.decide.forecast import foresee
 from runs_core.decide.hold import holds
 from runs_core.decide.instead import without
 from runs_core.decide.odds import foreseen
 from runs_core.decide.slices import standing
-from runs_core.decide.waiting import find_flavor, tried
 from runs_core.values.quantity import counted, format_duration
 from runs_core.values.run import Run, RunSpec, Spread
 from runs_core.world.held import LAST, Order

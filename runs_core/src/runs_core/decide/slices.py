@@ -18,8 +18,8 @@ from runs_core.values.meta import Key
 from runs_core.values.quantity import format_time
 from runs_core.values.reservation import Basis, Reservation
 from runs_core.values.run import Run
-from runs_core.world.line import FUNDABLE, Order
 from runs_core.world.needs import min_runtime_of
+from runs_core.world.queues import FUNDABLE, Order
 from runs_core.world.supposed import keeping
 from runs_core.world.world import World
 

@@ -28,10 +28,11 @@ from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
 from runs_core.world.held import Held, Hold
 from runs_core.world.ledger import Ledger
-from runs_core.world.line import Line, Order
+from runs_core.world.line import Line
 from runs_core.world.needs import BARE, ask_of, need_of
 from runs_core.world.promises import Promises
 from runs_core.world.quanta import Quanta
+from runs_core.world.queues import Order
 from runs_core.world.resolutions import Resolutions
 from runs_core.world.slack import Slacks
 from runs_core.world.view import Index

@@ -9,108 +9,13 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
-from runs_core.values.classes import Tier
-from runs_core.values.decision import NoPlace
-from runs_core.values.funding import Ask, Cover, Gives, Offers, Takes
+from runs_core.values.funding import Ask, Cover
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
-from runs_core.values.need import Need, NodeFilter
-
-Order = tuple[float | str, ...]
-"""Sort key in the line: rank or admission time, then namespace and name."""
-FUNDABLE, UNFUNDABLE, UNPAYABLE = 0, 1, 2
-"""Bands of the line: who would be paid for goes first. Who must not start without a payer waits for quota alone."""
-Head = tuple[Order, Key]
-UNKNOWN = 1 << 60
-"""GPUs, where nobody says how many."""
-
-
-class Shape:
-    """The runs of one need. Not one of them can start as long as its flavor's `freed` is what it was at `failed`.
-
-    answer: why, in full, as of `answered`; never: in one word why not even the empty fleet could take it, "" where it
-    could, as of the fleet's `changed` at `judged`; None where what was found out may be wrong. heads: by band, at least
-    the first run of each queue. narrower: as `failed`, for gangs that have to lie in their payers' places.
-    """
-
-    __slots__ = ("answer", "answered", "failed", "heads", "judged", "narrower", "need", "never", "queues", "size")
-
-    def __init__(self, need: Need) -> None:
-        self.need = need
-        self.queues: dict[Ask | None, Queue] = {}
-        self.heads: tuple[list[Head], list[Head], list[Head]] = ([], [], [])
-        self.size = 0
-        self.answer: NoPlace | None = None
-        self.answered = self.failed = self.judged = -1
-        self.narrower: dict[tuple[NodeFilter, ...], int] = {}
-        self.never: str | None = ""
-
-
-class Queue:
-    """Runs of one need that ask the same of the budgets. cover: the last answer; band: what follows from it.
-
-    stale: an envelope that the answer named can give more since. may: GPUs that each of those has at most; None: any
-    envelope may give any number. limits: how far the line's `took` may count up for each payer, before the answer may
-    be another for that; None: it may be at any time. displacing: Budgets of its owner's own, whose claims on them may
-    displace somebody.
-
-    offers: what that answer was made of, before anything of it was kept for others; seen: from which place in line it
-    was asked. empty: what cover would be, were its owner's own envelopes empty; None: not known.
-    """
-
-    __slots__ = (
-        "ask", "band", "cover", "displacing", "empty", "heap", "limits", "may", "offers", "seen", "shape", "size",
-        "stale",
-    )  # fmt: skip
-
-    def __init__(self, shape: Shape, ask: Ask | None) -> None:
-        self.shape = shape
-        self.ask = ask
-        self.heap: list[Head] = []
-        self.size = 0
-        self.band = FUNDABLE
-        self.cover: Cover | None = None
-        self.stale = True
-        self.may: dict[Payer, int] | None = None
-        self.limits: Sequence[tuple[Payer, int]] | None = None
-        self.displacing: frozenset[str] = frozenset()
-        self.offers: Offers | None = None
-        self.seen: Order = ()
-        self.empty: Cover | None = None
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether all that its envelopes have, in whole pods, cannot pay for it: asking who pays changes nothing."""
-        return self.may is not None and self.band != FUNDABLE and not self.could(self.may)
-
-    def could(self, may: Mapping[Payer, int]) -> bool:
-        """Whether so many GPUs of each envelope, in whole pods, could pay for it."""
-        ask = self.ask
-        if ask is None:
-            return True
-        wanted = ask.gpus if ask.demand is None else ask.demand.least
-        return sum(gpus - gpus % ask.unit for gpus in may.values()) >= wanted
-
-    @property
-    def opens(self) -> bool:
-        """Whether time alone may let somebody pay for it."""
-        return self.cover is not None and bool(self.cover.opens)
-
-    def remember(self, cover: Cover) -> None:
-        """What the budgets say to it now."""
-        self.cover, self.stale, self.may = cover, False, {}
-        for look in cover.looks:
-            self.may[look.payer] = self.may.get(look.payer, 0) + max(0, look.had)
-
-
-class Entry(NamedTuple):
-    """One run's place."""
-
-    order: Order
-    shape: Shape
-    queue: Queue
+from runs_core.values.need import Need
+from runs_core.world.hearing import Hearing
+from runs_core.world.queues import FUNDABLE, UNFUNDABLE, UNPAYABLE, Entry, Head, Order, Queue, Shape
 
 
 class Line:
@@ -119,9 +24,7 @@ class Line:
     sizes: the shapes by flavor and GPUs of a pod, those of fewest pods first. asked: the fleet's `freed` when every
     shape last had its chance; judged: its `changed` when the `never` of every shape was last looked at.
 
-    gave: envelopes that may give more since somebody last looked, and how much. took: how much less each may give than
-    ever before, added up. slack: flavors in which more may be taken back.
-    watching: queues by the envelopes that their last cover looked at; those that were never answered are not there.
+    hearing: whom it concerns what envelopes may give. slack: flavors in which more may be taken back.
     of_owner: queues by the owner that asks.
     """
 
@@ -130,12 +33,9 @@ class Line:
         self.shapes: dict[Need, Shape] = {}
         self.sizes: dict[tuple[str, int], list[Shape]] = {}
         self.asked = self.judged = -1
-        self.gave: dict[Payer, int] = {}
-        self.took: dict[Payer, int] = {}
+        self.hearing = Hearing()
         self.slack: set[str] = set()
-        self.watching: dict[Payer, dict[Queue, None]] = {}
         self.of_owner: dict[str, dict[Queue, None]] = {}
-        self._unheard: dict[Queue, None] = {}
         self._left: dict[tuple[Need, Ask | None], tuple[Queue, bool]] | None = None
 
     def __len__(self) -> int:
@@ -188,9 +88,8 @@ class Line:
         """Nobody stands there."""
         shape = queue.shape
         if self._left is not None:
-            self._left[shape.need, queue.ask] = queue, queue in self._unheard
-        self._watch(queue, ())
-        self._unheard.pop(queue, None)
+            self._left[shape.need, queue.ask] = queue, queue in self.hearing.unheard
+        self.hearing.leaves(queue)
         del shape.queues[queue.ask]
         if queue.ask is not None and queue.ask.owner is not None:
             theirs = self.of_owner[queue.ask.owner]
@@ -221,11 +120,9 @@ class Line:
         if queue is None:
             kept = left is not None and left.shape is shape
             queue = shape.queues[ask] = left if left is not None and kept else Queue(shape, ask)
-            self._watch(queue, self._seen(queue))
             if ask is not None and ask.owner is not None:
                 self.of_owner.setdefault(ask.owner, {})[queue] = None
-            if unheard or (ask is not None and not kept):
-                self._unheard[queue] = None
+            self.hearing.joins(queue, unheard=unheard or (ask is not None and not kept))
         return queue
 
     def forget(self) -> None:
@@ -318,34 +215,11 @@ class Line:
         for shape in self.shapes.values():
             for ask, queue in shape.queues.items():
                 if ask is not None:
-                    self._unheard[queue] = queue.empty = None
+                    self.hearing.unheard[queue] = queue.empty = None
 
     def hear(self, key: Key) -> None:
         """Ask the queue of this run again: what kept it from taking what was offered may have gone."""
-        self._unheard[self.entries[key].queue] = None
-
-    def hear_of(self, payer: Payer, owner: str) -> None:
-        """Another part of this envelope is held by runs of that owner: theirs ask again, and who may be lent it."""
-        for queue in self.watching.get(payer, ()):
-            if queue.ask is not None and (queue.ask.owner == owner or _borrows(queue, payer)):
-                self._unheard[queue] = None
-                queue.stale = True
-
-    def may_give(self, told: Payer | Gives) -> None:
-        """An envelope may give more than before."""
-        payer, gpus = (told.payer, told.gpus) if isinstance(told, Gives) else (told, UNKNOWN)
-        self.gave[payer] = self.gave.get(payer, 0) + gpus
-
-    def may_take(self, told: Takes) -> None:
-        """An envelope may give less than before."""
-        self.took[told.payer] = self.took.get(told.payer, 0) + told.gpus
-
-    def stands(self, queue: Queue) -> bool:
-        """Whether the same would pay for it, were they asked now."""
-        if queue.stale or queue.limits is None:
-            return False
-        took = self.took
-        return all(took.get(payer, 0) <= limit for payer, limit in queue.limits)
+        self.hearing.unheard[self.entries[key].queue] = None
 
     def covered(
         self,
@@ -355,11 +229,8 @@ class Line:
         displacing: frozenset[str] = frozenset(),
     ) -> None:
         """That is what the budgets say to this queue now. spare: how much less they could; None: nobody tells."""
-        took, queue.displacing = self.took, displacing
-        queue.limits = None if spare is None else [(payer, took.get(payer, 0) + less) for payer, less in spare.items()]
-        self._watch(queue, [look.payer for look in cover.looks])
-        queue.remember(cover)
-        self._unheard.pop(queue, None)
+        queue.displacing = displacing
+        self.hearing.answered(queue, cover, spare)
         band = FUNDABLE if cover.fundable else UNFUNDABLE if cover.unfunded else UNPAYABLE
         if band != queue.band:
             queue.band = band
@@ -368,38 +239,9 @@ class Line:
 
     def give(self) -> Sequence[Queue]:
         """The queues that an envelope may now give more to, or that were never answered, by their first runs."""
-        found, self._unheard = self._unheard, {}
-        for queue in found:
-            queue.may = None
-        for payer, gpus in self.gave.items():
-            for queue in self.watching.get(payer, ()):
-                if queue.may is not None:
-                    queue.may[payer] += gpus
-                found[queue] = None
-        self.gave = {}
-        for queue in found:
-            queue.stale = True
-        firsts = sorted((first, queue) for queue in found if (first := self.first(queue)) is not None)
+        told = self.hearing.told()
+        firsts = sorted((first, queue) for queue in told if (first := self.first(queue)) is not None)
         return [queue for _, queue in firsts]
-
-    @staticmethod
-    def _seen(queue: Queue) -> Sequence[Payer]:
-        return [look.payer for look in queue.cover.looks] if queue.cover is not None else ()
-
-    def _watch(self, queue: Queue, payers: Sequence[Payer]) -> None:
-        for payer in self._seen(queue):
-            watching = self.watching.get(payer)
-            if watching is not None:
-                watching.pop(queue, None)
-                if not watching:
-                    del self.watching[payer]
-        for payer in payers:
-            self.watching.setdefault(payer, {})[queue] = None
-
-
-def _borrows(queue: Queue, payer: Payer) -> bool:
-    looks = queue.cover.looks if queue.cover is not None else ()
-    return any(look.payer == payer and look.tier is Tier.STRANGER for look in looks)
 
 
 def _size(need: Need) -> tuple[str, int]:

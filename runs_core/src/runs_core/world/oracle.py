@@ -23,8 +23,8 @@ from runs_core.world.domains import DomainFleet
 from runs_core.world.filters import allows
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.held import Hold
-from runs_core.world.line import FUNDABLE, UNFUNDABLE, UNPAYABLE
 from runs_core.world.needs import min_runtime_of
+from runs_core.world.queues import FUNDABLE, UNFUNDABLE, UNPAYABLE
 from runs_core.world.slack import Slack
 from runs_core.world.world import World
 

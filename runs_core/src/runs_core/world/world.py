@@ -161,11 +161,11 @@ class World(AboutPlaces):
                 self.touched.add(one)
                 continue
             if isinstance(one, Takes):
-                self.line.may_take(one)
+                self.line.hearing.may_take(one)
                 self.held.taken(one.payer)
                 continue
             for line in (self.line, self.unpaid):
-                line.may_give(one)
+                line.hearing.may_give(one)
 
     def _put(self, change: Rare) -> None:
         match change:

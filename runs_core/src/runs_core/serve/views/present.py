@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from runs_core.decide.advice import Advice
+from runs_core.decide.consider import seek
 from runs_core.decide.cover import cover
 from runs_core.decide.standing import joined
-from runs_core.decide.waiting import seek
 from runs_core.values.decision import NoPlace
 from runs_core.values.funding import Ask, Cover
 from runs_core.values.need import Need

@@ -1,0 +1,105 @@
+"""Whom of the line it concerns when an envelope has more or less to give than before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from runs_core.values.classes import Tier
+from runs_core.values.funding import Cover, Gives, Takes
+from runs_core.values.lease import Payer
+from runs_core.world.queues import Queue
+
+UNKNOWN = 1 << 60
+"""GPUs, where nobody says how many."""
+
+
+class Hearing:
+    """Queues, by the envelopes that their last cover looked at: `watching`. Those never answered are not there.
+
+    gave: envelopes that may give more since somebody last looked, and how much. took: how much less each may give than
+    ever before, added up. unheard: queues that ask again, whatever envelopes may give.
+    """
+
+    def __init__(self) -> None:
+        self.gave: dict[Payer, int] = {}
+        self.took: dict[Payer, int] = {}
+        self.watching: dict[Payer, dict[Queue, None]] = {}
+        self.unheard: dict[Queue, None] = {}
+
+    def may_give(self, told: Payer | Gives) -> None:
+        """An envelope may give more than before."""
+        payer, gpus = (told.payer, told.gpus) if isinstance(told, Gives) else (told, UNKNOWN)
+        self.gave[payer] = self.gave.get(payer, 0) + gpus
+
+    def may_take(self, told: Takes) -> None:
+        """An envelope may give less than before."""
+        self.took[told.payer] = self.took.get(told.payer, 0) + told.gpus
+
+    def hear_of(self, payer: Payer, owner: str) -> None:
+        """Another part of this envelope is held by runs of that owner: theirs ask again, and who may be lent it."""
+        for queue in self.watching.get(payer, ()):
+            if queue.ask is not None and (queue.ask.owner == owner or _borrows(queue, payer)):
+                self.unheard[queue] = None
+                queue.stale = True
+
+    def stands(self, queue: Queue) -> bool:
+        """Whether the same would pay for it, were they asked now."""
+        if queue.stale or queue.limits is None:
+            return False
+        took = self.took
+        return all(took.get(payer, 0) <= limit for payer, limit in queue.limits)
+
+    def answered(self, queue: Queue, cover: Cover, spare: Mapping[Payer, int] | None) -> None:
+        """That is what the budgets say to this queue now. spare: how much less they could; None: nobody tells."""
+        took = self.took
+        queue.limits = None if spare is None else [(payer, took.get(payer, 0) + less) for payer, less in spare.items()]
+        self.watch(queue, [look.payer for look in cover.looks])
+        queue.remember(cover)
+        self.unheard.pop(queue, None)
+
+    def told(self) -> Iterable[Queue]:
+        """The queues that an envelope may now give more to, or that were never answered: what they know is stale."""
+        found, self.unheard = self.unheard, {}
+        for queue in found:
+            queue.may = None
+        for payer, gpus in self.gave.items():
+            for queue in self.watching.get(payer, ()):
+                if queue.may is not None:
+                    queue.may[payer] += gpus
+                found[queue] = None
+        self.gave = {}
+        for queue in found:
+            queue.stale = True
+        return found
+
+    def joins(self, queue: Queue, *, unheard: bool) -> None:
+        """It stands in line."""
+        self.watch(queue, seen(queue))
+        if unheard:
+            self.unheard[queue] = None
+
+    def leaves(self, queue: Queue) -> None:
+        """Nobody stands there."""
+        self.watch(queue, ())
+        self.unheard.pop(queue, None)
+
+    def watch(self, queue: Queue, payers: Sequence[Payer]) -> None:
+        """Those are the envelopes of which it is to hear."""
+        for payer in seen(queue):
+            watching = self.watching.get(payer)
+            if watching is not None:
+                watching.pop(queue, None)
+                if not watching:
+                    del self.watching[payer]
+        for payer in payers:
+            self.watching.setdefault(payer, {})[queue] = None
+
+
+def seen(queue: Queue) -> Sequence[Payer]:
+    """The envelopes that its last cover looked at."""
+    return [look.payer for look in queue.cover.looks] if queue.cover is not None else ()
+
+
+def _borrows(queue: Queue, payer: Payer) -> bool:
+    looks = queue.cover.looks if queue.cover is not None else ()
+    return any(look.payer == payer and look.tier is Tier.STRANGER for look in looks)
