@@ -6,10 +6,12 @@ import attrs
 
 from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.seen import Name
-from runs_core.testing.builders import A_MONDAY, a_lease, a_pod, a_run
+from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run
 from runs_core.values.change import LeaseSeen, PodGone, PodSeen, RunGone, RunSeen
 from runs_core.values.effect import CloseLease, RemovePod, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, LeaseStatus
+from runs_core.values.meta import Key
+from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
 from runs_core.values.run import Run
 
@@ -81,3 +83,20 @@ def test_what_is_gone_does_not_come_back_with_the_end_of_a_write() -> None:
     mirror.assume([status])
     mirror.done(status)
     assert mirror.get(name(RUN)) is None
+
+
+def told(mirror: Mirror, version: int, name: str, node: Node | MalformedNode | None) -> tuple[str, ...]:
+    """Which flavors there are once that is so."""
+    list(mirror.saw(("Node", Key("", name)), version, node))
+    return mirror.flavors()
+
+
+def test_flavors_are_those_of_the_present_nodes_with_gpus() -> None:
+    mirror = Mirror()
+    assert told(mirror, 1, "n1", a_node("n1", gpus=8, flavor="B")) == ("B",)
+    assert told(mirror, 2, "n2", a_node("n2", gpus=8, flavor="A")) == ("A", "B")
+    assert told(mirror, 3, "n3", a_node("n3", gpus=8, flavor="A")) == ("A", "B")
+    assert told(mirror, 4, "n1", a_node("n1", gpus=8, flavor="C")) == ("A", "C")
+    assert told(mirror, 5, "n1", a_node("n1", gpus=0, flavor="C")) == ("A",)
+    assert told(mirror, 6, "n2", MalformedNode(name="n2", why="gpus")) == ("A",)
+    assert told(mirror, 7, "n3", None) == ()

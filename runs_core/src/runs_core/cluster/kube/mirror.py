@@ -7,7 +7,7 @@ last seen.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
 from runs_core.cluster.kube import paths
@@ -25,34 +25,40 @@ GONE_KEPT = 20_000
 
 
 class Mirror:
-    """Used by one thread."""
+    """Used by one thread; any may ask for what was seen last."""
 
     def __init__(self) -> None:
-        self.seen: dict[Name, Value] = {}
-        self._versions: dict[Name, int] = {}
+        self._seen: dict[str, dict[Key, Value]] = {kind: {} for kind in paths.LISTS}
+        self._versions: dict[str, dict[Key, int]] = {kind: {} for kind in paths.LISTS}
+        self._flavors: Counter[str] = Counter()
         self._gone: deque[Name] = deque()
         self._removed: dict[Name, str] = {}
         self._assumed: dict[Name, tuple[Value | None, int]] = {}
 
     def names(self, kind: str) -> list[Key]:
         """Keys of a kind that were seen, sorted."""
-        return sorted(key for known, key in self.seen if known == kind)
+        return sorted(self._seen[kind])
+
+    def last(self, name: Name) -> Value | None:
+        """The object as it was seen last."""
+        kind, key = name
+        return self._seen[kind].get(key)
 
     def get(self, name: Name) -> Value | None:
         """The object as it counts; None: it is not there, or is about to go."""
-        seen = self.seen.get(name)
+        seen = self.last(name)
         if name not in self._assumed:
             return seen
         return overlaid(seen, self._assumed[name][0])
 
     def run(self, key: Key) -> Run | None:
         """As it was seen last."""
-        found = self.seen.get(("Run", key))
+        found = self._seen["Run"].get(key)
         return found if isinstance(found, Run) else None
 
     def node(self, name: str) -> Node | None:
         """As it was seen last."""
-        found = self.seen.get(("Node", Key("", name)))
+        found = self._seen["Node"].get(Key("", name))
         return found if isinstance(found, Node) else None
 
     def run_of_pod(self, key: Key) -> Key | None:
@@ -70,8 +76,7 @@ class Mirror:
 
     def flavors(self) -> tuple[str, ...]:
         """Of the nodes with GPUs, sorted."""
-        nodes = (self.seen[("Node", key)] for key in self.names("Node"))
-        return tuple(sorted({node.flavor for node in nodes if isinstance(node, Node) and node.gpus}))
+        return tuple(sorted(flavor for flavor, nodes in self._flavors.items() if nodes))
 
     def assumes(self, name: Name) -> bool:
         """Whether a write of it is under way."""
@@ -79,33 +84,48 @@ class Mirror:
 
     def version(self, name: Name) -> int:
         """Of the object, as last seen; 0: never."""
-        return self._versions.get(name, 0)
+        kind, key = name
+        return self._versions[kind].get(key, 0)
 
     def passed(self, name: Name, version: int) -> bool:
         """Whether that version, or a later one, was seen: it says nothing new."""
-        return version <= self._versions.get(name, -1)
+        kind, key = name
+        return version <= self._versions[kind].get(key, -1)
 
     def saw(self, name: Name, version: int, value: Value | None) -> Iterator[c.Change]:
         """An object at that version; value None: deleted at that version."""
         if self.passed(name, version):
             return
-        self._versions[name] = version
+        kind, key = name
+        self._versions[kind][key] = version
         if isinstance(value, Run | Pod) and self._removed.get(name) == value.uid:
             return  # told late of what was taken away since
         self._removed.pop(name, None)
         if value is None:
             self._forget(name)
         else:
-            self.seen[name] = value
+            self._put(name, value)
         yield from self._told(name)
 
+    def _put(self, name: Name, value: Value | None) -> None:
+        kind, key = name
+        if kind == "Node":
+            for node, change in ((self._seen[kind].get(key), -1), (value, 1)):
+                if isinstance(node, Node) and node.gpus:
+                    self._flavors[node.flavor] += change
+        if value is None:
+            self._seen[kind].pop(key, None)
+        else:
+            self._seen[kind][key] = value
+
     def _forget(self, name: Name) -> None:
-        self.seen.pop(name, None)
+        self._put(name, None)
         self._gone.append(name)
         if len(self._gone) > GONE_KEPT:
             old = self._gone.popleft()
-            if old not in self.seen:
-                self._versions.pop(old, None)
+            kind, key = old
+            if key not in self._seen[kind]:
+                self._versions[kind].pop(key, None)
                 self._removed.pop(old, None)
 
     def vanished(self, name: Name, version: int) -> Iterator[c.Change]:
@@ -124,11 +144,12 @@ class Mirror:
     def done(self, effect: Effect) -> None:
         """It is written, and nobody said how the object now is: it counts as it was meant until the watch tells."""
         made = outcome(effect)
-        if made is None or made[1] is None or made[0] not in self.seen:
+        known = self.last(made[0]) if made is not None else None
+        if made is None or made[1] is None or known is None:
             return
-        meant = overlaid(self.seen[made[0]], made[1])
+        meant = overlaid(known, made[1])
         if meant is not None:
-            self.seen[made[0]] = meant
+            self._put(made[0], meant)
 
     def settled(self, effect: Effect, *, written: bool) -> Iterator[c.Change]:
         """That write is over: what was seen counts again, unless another is under way.
@@ -149,7 +170,7 @@ class Mirror:
         yield from self._told(name)
 
     def _take_away(self, name: Name) -> None:
-        known = self.seen.get(name)
+        known = self.last(name)
         if isinstance(known, Run | Pod):
             self._removed[name] = known.uid
             self._forget(name)

@@ -13,7 +13,10 @@ from runs_core.cluster.kube.snapshot import key_of
 from runs_core.cluster.seen import Value, read
 from runs_core.errors import InvalidInput
 from runs_core.settings import FleetSettings
+from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
+from runs_core.values.pod import Pod
+from runs_core.values.run import Run
 from runs_core.values.section import Section
 
 
@@ -47,7 +50,8 @@ class Reader:
             return Seen(key=key, version=version)
         held = FINALIZER in (metadata.get("finalizers") or [])
         try:
-            value = read(kind, item, self._fleet, self._sections, self._mirror.seen.get(name))
+            value = read(kind, item, self._fleet, self._sections, self._mirror.last(name))
         except InvalidInput:
             return Seen(key=key, version=version, held=held, unread=item)
-        return Seen(key=key, version=version, held=held, value=value)
+        own = value.key if isinstance(value, Run | Lease | Pod) else key  # one and the same, held once
+        return Seen(key=own, version=version, held=held, value=value)

@@ -34,7 +34,7 @@ class Held:
         places: defaultdict[str, int] = defaultdict(int)
         runs: dict[str, int] = {}
         for seen in leases:
-            known = seen.value or mirror.seen.get(("GPULease", seen.key))
+            known = seen.value or mirror.last(("GPULease", seen.key))
             if seen.unread is not None:
                 spec, closed = seen.unread["spec"], (seen.unread.get("status") or {}).get("closed")
                 uid, attempt = spec["runRef"]["uid"], spec["attempt"]
