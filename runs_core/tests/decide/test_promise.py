@@ -8,7 +8,8 @@ import attrs
 
 from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
-from runs_core.values.reservation import Basis, Reservation, ShortOf
+from runs_core.values.change import Change, ReservationSeen
+from runs_core.values.reservation import Basis, Reservation, ReservationStatus, ShortOf
 from runs_core.values.run import Phase, Run, Runtime
 
 
@@ -39,6 +40,26 @@ def test_who_finds_no_room_is_told_when_it_starts_and_starts_then() -> None:
     assert (stage.phase("second"), stage.run("second").status.reservation) == (Phase.RESERVED, found.meta.name)
     stage.advance(minutes=61)
     assert minutes(stage, "second") == 60
+
+
+def only_made(change: Change) -> Change:
+    """A Reservation as its creation leaves it on an API server: what it promises is a second write."""
+    if not isinstance(change, ReservationSeen):
+        return change
+    return ReservationSeen(attrs.evolve(change.reservation, status=ReservationStatus()))
+
+
+def test_a_reservation_whose_maker_was_killed_before_it_promised_anything_is_promised_a_start_and_keeps_it() -> None:
+    stage = Harness(a_node("n1"), declared(a_run("first"), 60), declared(a_run("second"), 30), oracles=True)
+    stage.settle()
+    made = promised(stage, "second")
+    stage.restart(lambda known: [only_made(change) for change in known])
+    stage.advance(minutes=1)
+    found = promised(stage, "second")
+    assert (found.meta.name, found.status.earliest_start) == (made.meta.name, A_MONDAY + timedelta(minutes=60))
+    stage.advance(minutes=60)
+    (kept,) = stage.reservations.values()
+    assert [one.error_seconds for one in kept.status.promises] == [0]
 
 
 def test_who_was_promised_a_time_is_asked_then_though_somebody_it_waits_for_is_late() -> None:

@@ -5,7 +5,7 @@ The rules are sections "The decision for one waiting run", step 4, and "Reservat
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 import attrs
@@ -21,7 +21,7 @@ from runs_core.decide.place import fits_when_empty
 from runs_core.decide.slices import is_due, leaves, rank_of, why_not
 from runs_core.decide.standing import stand
 from runs_core.values.decision import Decision, Moves, Outcome, Reserves
-from runs_core.values.effect import Effect, Emit, PutReservation, SetReservationStatus, SetRunStatus
+from runs_core.values.effect import Effect, Emit, Promised, PutReservation, SetReservationStatus, SetRunStatus
 from runs_core.values.lease import RunRef
 from runs_core.values.meta import Key, Meta
 from runs_core.values.quantity import format_time
@@ -112,7 +112,8 @@ def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, 
         if known is not None:
             _take(world, batch, never_fits(world, known))
         return
-    kept, tried = known is None or not why_not(world, known), is_due(world, key)
+    unsaid = known is None or not known.status.promises
+    kept, tried = unsaid or (known is not None and not why_not(world, known)), is_due(world, key)
     asked = Question(run=run, need=need, fleet=fleet, said=said, behind=kept, patient=patient, tried=tried)
     if said is not None and not said.fundable:
         opens = opening(world, entry.queue.ask, entry.order, said, advice) if entry.queue.ask is not None else None
@@ -135,6 +136,8 @@ def _tell(world: World, run: Run, flavor: str, found: Forecast, batch: Batch) ->
     key, known = run.key, world.promises.by_run.get(run.key)
     if known is None:
         _take(world, batch, _reserved(world, run, flavor, found))
+    elif not known.status.promises:
+        _take(world, batch, _told(world, run, known, found, SetReservationStatus))
     elif (decision := _moved(world, run, known, found)) is not None:
         _take(world, batch, decision)
     else:
@@ -169,12 +172,19 @@ def _reserved(world: World, run: Run, flavor: str, found: Forecast) -> Decision:
     now = world.now
     spec = ReservationSpec(run_ref=RunRef(name=run.meta.name, uid=run.uid), flavor=flavor, gpus=run.gpus, at=now)
     meta = Meta(name=reservation_name(run.meta.name, now), namespace=run.key.namespace, created=now)
+    return _told(world, run, Reservation(meta=meta, spec=spec), found, PutReservation)
+
+
+def _told(
+    world: World, run: Run, made: Reservation, found: Forecast, write: Callable[[Reservation], Promised]
+) -> Decision:
+    """What it promises, for the first time. It may stand already: whoever made it was killed before that was said."""
     message = told(found)
-    status = _standing(ReservationStatus(message=message), found, (_promise(world, found),))
-    made = Reservation(meta=meta, spec=spec, status=status)
-    outcome = Reserves(reservation=meta.name, earliest_start=found.at, basis=found.basis, message=message)
-    emit = Emit("Run", run.key, "Reserved", message, now)
-    return _decision(run, outcome, PutReservation(made), SetRunStatus(_as_reserved(world, run, made)), emit)
+    status = _standing(attrs.evolve(made.status, message=message), found, (_promise(world, found),))
+    told_ = attrs.evolve(made, status=status)
+    outcome = Reserves(reservation=made.meta.name, earliest_start=found.at, basis=found.basis, message=message)
+    emit = Emit("Run", run.key, "Reserved", message, world.now)
+    return _decision(run, outcome, write(told_), SetRunStatus(_as_reserved(world, run, told_)), emit)
 
 
 def _moved(world: World, run: Run, known: Reservation, found: Forecast) -> Decision | None:
