@@ -20,6 +20,7 @@ from runs_core.cluster.kube.evidence import joined
 from runs_core.cluster.kube.gates import Audits
 from runs_core.cluster.kube.journal import FIRST
 from runs_core.cluster.kube.nonce import standing
+from runs_core.cluster.kube.paths import one as path_of
 from runs_core.cluster.kube.reflect import everything
 from runs_core.errors import Unavailable
 from runs_core.schema.convert import resolution_from_object, to_object
@@ -27,8 +28,11 @@ from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, a_pod, a_run
 from runs_core.testing.resolutions import numbered
 from runs_core.values.change import ChainSeen, Change, ResolutionGone, ResolutionSeen, StartRefused
-from runs_core.values.effect import Effect, EndPod, PutResolution, SetResolutionStatus
+from runs_core.values.effect import Effect, EndPod, PutResolution, SetReservationStatus, SetResolutionStatus
+from runs_core.values.lease import RunRef
+from runs_core.values.meta import Meta
 from runs_core.values.nonces import Chain
+from runs_core.values.reservation import Reservation, ReservationPhase, ReservationSpec, ReservationStatus
 from runs_core.values.resolution import Resolution, ResolutionPhase, ResolutionStatus
 from runs_core.world.world import World
 
@@ -300,15 +304,50 @@ def test_nobody_is_told_to_go_if_the_resolution_is_refused(server: Server, sched
     assert set(deleted(server)) == set(cutting(one)[1])
 
 
-def test_a_cut_that_waits_for_nothing_is_noticed(
-    server: Server, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Audits, "gates", lambda self, run: [])
-    cluster = scheduler()
+def activating(one: Resolution) -> tuple[Effect, str]:
+    """What its beneficiary's promise says once there is the resolution, and the path of that."""
+    to = one.spec.beneficiary
+    assert to is not None
+    meta = Meta(name=f"{to.run.name}-1", namespace=to.run.namespace)
+    spec = ReservationSpec(run_ref=RunRef(name=to.run.name, uid=to.uid), flavor="h100", gpus=8, at=A_MONDAY)
+    status = ReservationStatus(phase=ReservationPhase.ACTIVATING, reason="Activating")
+    told = Reservation(meta=meta, spec=spec, status=status)
+    return SetReservationStatus(told), f"{path_of('Reservation', meta.key)}/status"
+
+
+def test_a_promise_rests_on_no_resolution_before_that_is_kept(server: Server, scheduler: Scheduler) -> None:
+    cluster, one = scheduler(), numbered(1)
+    effect, path = activating(one)
+    led(cluster)
+    server.slow[OURS] = threading.Event()
+    cluster.commit([effect, PutResolution(one)], [])
+    assert not cluster.writer.drain(0.3)
+    assert ("PATCH", path) not in server.asked
+    server.slow[OURS].set()
+    assert cluster.writer.drain(5)
+    assert server.asked.index(("POST", OURS)) < server.asked.index(("PATCH", path))
+
+
+def test_a_promise_rests_on_no_resolution_that_is_refused(server: Server, scheduler: Scheduler) -> None:
+    cluster, one = scheduler(), numbered(1)
+    effect, path = activating(one)
     led(cluster)
     server.refuses.add(OURS)
-    written(cluster, *cutting(numbered(1))[0])
+    written(cluster, PutResolution(one), effect)
+    assert ("PATCH", path) not in server.asked
+
+
+def test_what_waits_for_nothing_is_noticed(
+    server: Server, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Audits, "gates", lambda self, step: [])
+    cluster, one = scheduler(), numbered(1)
+    effect, path = activating(one)
+    led(cluster)
+    server.refuses.add(OURS)
+    written(cluster, *cutting(one)[0], effect)
     assert deleted(server) != []
+    assert ("PATCH", path) in server.asked
 
 
 # -- one that a leader before sent too late ---------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What a write has to wait for.
 
-Nobody is let onto a place before it is written that whoever held it has left, and nobody is told to go before the
-resolution that says so is kept.
+Nobody is let onto a place before it is written that whoever held it has left, and nobody is told to go, or is promised
+what they have, before the resolution that says so is kept.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+from runs_core.cluster.kube.steps import Step
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.resolution import Resolution
@@ -81,19 +82,28 @@ class Places:
 
 
 class Audits:
-    """The runs that a resolution cuts while it is being written. Used by one thread."""
+    """The runs that a resolution cuts, or is for, while it is being written. Used by one thread."""
 
     def __init__(self) -> None:
         self._cutting: dict[Key, list[Gate]] = {}
+        self._giving: dict[Key, list[Gate]] = {}
 
     def hold(self, resolution: Resolution, gate: Gate) -> None:
         """It is kept once the gate says so."""
         for run in {cut.run for cut in resolution.spec.cuts}:
             self._cutting.setdefault(run, []).append(gate)
+        if resolution.spec.beneficiary is not None:
+            self._giving.setdefault(resolution.spec.beneficiary.run, []).append(gate)
 
-    def gates(self, run: Key) -> list[Gate]:
-        """What has to come about before anything of this run may be written."""
-        left = [gate for gate in self._cutting.pop(run, ()) if not (gate.told or gate.known)]
-        if left:
-            self._cutting[run] = left
-        return left
+    def gates(self, step: Step) -> list[Gate]:
+        """What has to come about before it may be written."""
+        promised = [gate for run in step.promised for gate in _left(self._giving, run)]
+        return [*_left(self._cutting, step.key), *promised]
+
+
+def _left(waiting: dict[Key, list[Gate]], run: Key) -> list[Gate]:
+    """Those that have not come about; the others are forgotten."""
+    left = [gate for gate in waiting.pop(run, ()) if not (gate.told or gate.known)]
+    if left:
+        waiting[run] = left
+    return left

@@ -81,7 +81,7 @@ class Outgoing:
             self._tell(telling)
             self._inbox.wake()
 
-        gates = [*self._audits.gates(step.key), *self._places.gates(step.opens)]
+        gates = [*self._audits.gates(step), *self._places.gates(step.opens)]
         gates += [bound] if bound is not None else []
         for resolution in step.resolutions:
             self._audits.hold(resolution, freed)

@@ -46,6 +46,12 @@ class Step:
     def resolutions(self) -> list[Resolution]:
         return [effect.resolution for effect in self.effects if isinstance(effect, e.PutResolution)]
 
+    @property
+    def promised(self) -> list[Key]:
+        """The runs whose promises it tells of."""
+        told = (one.reservation for one in self.effects if isinstance(one, e.PutReservation | e.SetReservationStatus))
+        return [reservation.run for reservation in told]
+
     def stages(self) -> Iterator[list[Effect]]:
         """What may be written side by side, in order."""
         writes = self.writes
