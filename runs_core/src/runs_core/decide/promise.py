@@ -372,6 +372,7 @@ def _unfundable(world: World, batch: Batch) -> None:
         entry = world.line.entries.get(key)
         if entry is not None and entry.queue.band != FUNDABLE and not waits_for_quota(world, known):
             _take(world, batch, unfundable(world, known))
+            world.touch(key)  # it says at once why it waits now, not when something else next happens
 
 
 def _decision(run: Run, outcome: Outcome, *effects: Effect) -> Decision:
