@@ -63,6 +63,7 @@ class FakeCluster:
     """Of a room: one node, and one run that fits."""
 
     plays_pods = True
+    outlives = True
 
     def __init__(self, room: Room, wait: Callable[[float], None]) -> None:
         self.stage = Stage(Settings(), A_MONDAY)

@@ -15,10 +15,13 @@ class Cluster(Protocol):
     """kube, local and trace are the three adapters.
 
     plays_pods: it simulates the pods of a run without a template itself; elsewhere somebody else makes them.
+    outlives: what is written here outlives the process that writes it, so that another can go on from there.
     """
 
     @property
     def plays_pods(self) -> bool: ...
+    @property
+    def outlives(self) -> bool: ...
 
     def observe(self) -> tuple[datetime, Sequence[Change]]:
         """The present time and what others did since the last call, in order; everything, the first time.

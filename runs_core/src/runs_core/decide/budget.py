@@ -19,10 +19,19 @@ LONGEST = timedelta(minutes=1)
 """A Budget that pays is accounted for at least so often: more than that no restart can lose of its meter."""
 
 
-class Accounts:
-    """When each Budget's status was written last, and is to be written next, where an account is kept of it."""
+UNREAD = timedelta(hours=1)
+"""Where no process can go on from what this one wrote, so often is enough to let go of what was accounted for."""
 
-    def __init__(self) -> None:
+
+class Accounts:
+    """When each Budget's status was written last, and is to be written next, where an account is kept of it.
+
+    outlives: another process may go on from what is written.
+    """
+
+    def __init__(self, *, outlives: bool = True) -> None:
+        self._longest = LONGEST if outlives else UNREAD
+        self._shortest = timedelta() if outlives else UNREAD
         self._written: dict[str, datetime] = {}
         self._due: dict[str, datetime] = {}
 
@@ -55,7 +64,7 @@ class Accounts:
         last = self._written.get(name)
         if last is None:
             return False
-        soonest = last + min(world.settings.accounts.every, LONGEST)
+        soonest = last + max(min(world.settings.accounts.every, LONGEST), self._shortest)
         if world.now >= soonest:
             return False
         self._due[name] = min(soonest, self._due.get(name, soonest))
@@ -67,7 +76,7 @@ class Accounts:
             return
         self._written[name] = world.now
         if world.pays(name):
-            self._due[name] = world.now + LONGEST
+            self._due[name] = world.now + self._longest
 
 
 def _stands(world: World, budget: Budget, account: Account | None) -> Budget:

@@ -53,7 +53,7 @@ class Loop:
         self.cycles = 0
         self._told = [told]
         self._clock = clock
-        self._accounts = Accounts()
+        self._accounts = Accounts(outlives=cluster.outlives)
         self._moment: datetime | None = None
         self._settled = False
 

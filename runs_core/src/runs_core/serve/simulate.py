@@ -91,6 +91,7 @@ class _Watched:
     """The cluster, with a report that sees all that goes through it."""
 
     plays_pods = True
+    outlives = False
 
     def __init__(self, cluster: Cluster, report: Report) -> None:
         self._cluster = cluster

@@ -17,6 +17,8 @@ from runs_core.values.record import Record
 class Stage(TraceCluster):
     """A cluster in memory that remembers what the last commit wrote, and can be told to refuse one."""
 
+    outlives = True
+
     def __init__(self, settings: Settings, begin: datetime) -> None:
         super().__init__(iter(()), settings, begin=begin, told=lambda _: None)
         self.refuses: Callable[[], bool] = lambda: False

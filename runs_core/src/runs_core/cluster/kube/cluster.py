@@ -56,6 +56,7 @@ class KubeCluster:
     """
 
     plays_pods = False
+    outlives = True
 
     def __init__(
         self,

@@ -46,6 +46,7 @@ class LocalCluster:
     """
 
     plays_pods = True
+    outlives = True
 
     def __init__(self, store: Store, settings: Settings, sections: Sequence[Section] = ()) -> None:
         self.store = store

@@ -37,6 +37,7 @@ class TraceCluster:
     """
 
     plays_pods = True
+    outlives = False
 
     def __init__(
         self, changes: Iterator[tuple[datetime, Change]], settings: Settings, *, begin: datetime, told: Told
