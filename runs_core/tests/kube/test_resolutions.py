@@ -7,6 +7,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from runs_core.cluster.kube import evidence
 from runs_core.cluster.kube.api import Api, Refused
+from runs_core.cluster.kube.binding import Binding
 from runs_core.cluster.kube.cluster import KubeCluster
 from runs_core.cluster.kube.evidence import joined
 from runs_core.cluster.kube.gates import Audits
@@ -26,14 +28,14 @@ from runs_core.errors import Unavailable
 from runs_core.schema.convert import resolution_from_object, to_object
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, a_pod, a_run
-from runs_core.testing.resolutions import numbered
+from runs_core.testing.resolutions import a_wide_one, numbered
 from runs_core.values.change import ChainSeen, Change, ResolutionGone, ResolutionSeen, StartRefused
 from runs_core.values.effect import Effect, EndPod, PutResolution, SetReservationStatus, SetResolutionStatus
 from runs_core.values.lease import RunRef
 from runs_core.values.meta import Meta
 from runs_core.values.nonces import Chain
 from runs_core.values.reservation import Reservation, ReservationPhase, ReservationSpec, ReservationStatus
-from runs_core.values.resolution import Resolution, ResolutionPhase, ResolutionStatus
+from runs_core.values.resolution import Resolution, ResolutionPhase, ResolutionStatus, resolution_name
 from runs_core.world.world import World
 
 Object = dict[str, Any]
@@ -66,6 +68,8 @@ class Server(Api):
         self.asked.append((method, path))
         if path in self.refuses:
             raise Refused(403, "Forbidden", "not this one")
+        if method == "DELETE":
+            return 200, self.objects.pop(path)
         if method == "POST":
             path = f"{path}/{(body or {})['metadata']['name']}"
             if path in self.objects:
@@ -455,6 +459,81 @@ def test_long_evidence_lies_in_numbered_parts_that_are_there_first(server: Serve
     parts = [body for path, body in server.objects.items() if f"configmaps/{one.name}" in path]
     uid = server.objects[f"{OURS}/{one.name}"]["metadata"]["uid"]
     assert {part["metadata"]["ownerReferences"][0]["uid"] for part in parts} == {uid}
+
+
+def ended(one: Resolution) -> SetResolutionStatus:
+    """Long ago."""
+    status = ResolutionStatus(phase=ResolutionPhase.RELEASED, reason="Freed", end=A_MONDAY - timedelta(days=365))
+    return SetResolutionStatus(attrs.evolve(one, status=status))
+
+
+def owners(server: Server, number: int) -> set[str]:
+    """Of all evidence of that number."""
+    parts = [body for path, body in server.objects.items() if f"configmaps/{resolution_name(number)}-" in path]
+    assert len(parts) > 2
+    return {owner["name"] for part in parts for owner in part["metadata"].get("ownerReferences", [{"name": "nobody"}])}
+
+
+def one_lost_and_another_kept(server: Server, scheduler: Scheduler) -> KubeCluster:
+    """The evidence of a first one is there, which is not. Another has its number, and is over, as is the next."""
+    first = scheduler()
+    led(first)
+    server.refuses.add(OURS)
+    written(first, PutResolution(numbered(1)))
+    server.refuses.clear()
+    assert owners(server, 1) == {"nobody"}
+    heir = scheduler()
+    led(heir)
+    for one in (a_wide_one(1, 64), numbered(2)):
+        written(heir, PutResolution(one))
+        written(heir, ended(one))
+    written(heir, PutResolution(numbered(3)))
+    return heir
+
+
+@pytest.mark.usefixtures("short")
+def test_evidence_of_a_resolution_that_was_never_kept_goes_with_the_one_that_got_its_number(
+    server: Server, scheduler: Scheduler
+) -> None:
+    heir = one_lost_and_another_kept(server, scheduler)
+    assert owners(server, 1) == {"nobody", resolution_name(1)}
+    assert heir.journal.entry.evidence.keys() == {resolution_name(number) for number in (1, 2, 3)}
+    heir.sweep()
+    assert heir.writer.drain(5)
+    assert owners(server, 1) == {resolution_name(1)}
+    heir._look_again()
+    heir.observe()
+    written(heir)
+    assert heir.journal.entry.evidence.keys() == {resolution_name(2), resolution_name(3)}
+
+
+@pytest.mark.usefixtures("short")
+def test_evidence_that_no_journal_knows_of_is_noticed(
+    server: Server, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Binding, "_evidence", lambda *_: {})
+    heir = one_lost_and_another_kept(server, scheduler)
+    heir.sweep()
+    assert heir.writer.drain(5)
+    assert owners(server, 1) == {"nobody", resolution_name(1)}
+
+
+@pytest.mark.usefixtures("short")
+def test_the_evidence_of_the_next_number_is_left_to_whoever_keeps_it(server: Server, scheduler: Scheduler) -> None:
+    """It may be the same again, and is then taken over as it is."""
+    first = scheduler()
+    led(first)
+    server.refuses.add(OURS)
+    written(first, PutResolution(numbered(1)))
+    server.refuses.clear()
+    heir = scheduler()
+    led(heir)
+    written(heir)
+    heir.sweep()
+    assert heir.writer.drain(5)
+    assert owners(server, 1) == {"nobody"}
+    written(heir, PutResolution(numbered(1)))
+    assert owners(server, 1) == {resolution_name(1)}
 
 
 @pytest.mark.usefixtures("short")

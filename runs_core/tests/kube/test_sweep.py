@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from runs_core.cluster.kube import evidence, sweep
+from runs_core.cluster.kube import evidence, paths, sweep
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.cluster import KubeCluster
 from runs_core.cluster.kube.evidence import divided
@@ -21,11 +21,13 @@ from runs_core.settings import RetentionSettings, Settings
 from runs_core.testing.builders import A_MONDAY, a_lease, a_run
 from runs_core.testing.resolutions import numbered
 from runs_core.values.change import HeadSeen
-from runs_core.values.lease import Closed, Lease, LeaseStatus
+from runs_core.values.lease import Closed, Lease, LeaseStatus, RunRef
+from runs_core.values.meta import Meta
+from runs_core.values.reservation import Reservation, ReservationPhase, ReservationSpec, ReservationStatus
 from runs_core.values.resolution import Resolution, ResolutionPhase, ResolutionStatus
 
 Object = dict[str, Any]
-OURS = "/apis/runs.dev/v1alpha1"
+HOME = "/api/v1/namespaces/home/configmaps"
 KEPT = Settings().retention.leases
 LATER = A_MONDAY + KEPT + timedelta(minutes=1)
 RUN = a_run("train", gpus=2)
@@ -120,10 +122,15 @@ def a_past_lease(name: str, *, closed: bool = True) -> Lease:
     return attrs.evolve(lease, status=status) if closed else lease
 
 
-def keep(server: Server, *kept: Lease | Resolution) -> None:
+def keep(server: Server, *kept: Lease | Reservation | Resolution) -> None:
     for one in kept:
-        where = f"{OURS}/namespaces/{one.key.namespace}/gpuleases" if isinstance(one, Lease) else f"{OURS}/resolutions"
-        server.put(f"{where}/{one.meta.name}", to_object(one))
+        server.put(paths.one(to_object(one)["kind"], one.meta.key), to_object(one))
+
+
+def a_promise(name: str, phase: ReservationPhase = ReservationPhase.RELEASED) -> Reservation:
+    spec = ReservationSpec(run_ref=RunRef(name="train", uid=RUN.uid), flavor="h100", gpus=2, at=A_MONDAY)
+    status = ReservationStatus(phase=phase, end=A_MONDAY if phase.over else None)
+    return Reservation(meta=Meta(name=name, namespace=RUN.key.namespace), spec=spec, status=status)
 
 
 def over(number: int, end: datetime = A_MONDAY) -> Resolution:
@@ -147,6 +154,14 @@ def test_a_closed_lease_goes_when_its_time_is_over_and_an_open_one_never(server:
     assert server.removed == []
     assert swept(leader()) == Swept(leases=1)
     assert server.removed == ["closed"]
+
+
+def test_a_promise_that_is_over_goes_and_one_that_stands_never(server: Server, leader: Leader) -> None:
+    keep(server, a_promise("kept"), a_promise("stands", ReservationPhase.PENDING))
+    keep(server, a_promise("canceled", ReservationPhase.CANCELED))
+    assert swept(leader(A_MONDAY + KEPT)) == Swept()
+    assert swept(leader()) == Swept(reservations=2)
+    assert server.removed == ["canceled", "kept"]
 
 
 def test_a_sweep_of_an_open_lease_is_noticed(server: Server, leader: Leader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,12 +256,12 @@ def test_evidence_in_parts_is_given_to_its_resolution_before_that_goes(
     one, settings = over(1), Settings(retention=RetentionSettings(archive=str(tmp_path)))
     body, parts = divided(one, "home")
     assert len(parts) > 1
-    server.put(f"{OURS}/resolutions/{one.name}", {**to_object(one), "spec": body["spec"]})
+    server.put(f"{paths.one('Resolution', one.meta.key)}", {**to_object(one), "spec": body["spec"]})
     for part in parts:
-        server.put(f"/api/v1/namespaces/home/configmaps/{part['metadata']['name']}", part)
+        server.put(f"{HOME}/{part['metadata']['name']}", part)
     keep(server, over(2))
     assert swept(leader(settings=settings)) == Swept(resolutions=1)
-    assert server.owned == [f"/api/v1/namespaces/home/configmaps/{p['metadata']['name']} {one.name}" for p in parts]
+    assert server.owned == [f"{HOME}/{p['metadata']['name']} {one.name}" for p in parts]
     (line,) = (tmp_path / "resolutions.jsonl").read_text().splitlines()
     assert resolution_from_object(json.loads(line)).spec.evidence.data == one.spec.evidence.data
 

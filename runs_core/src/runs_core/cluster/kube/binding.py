@@ -1,5 +1,7 @@
 """A batch is bound before anything of it is written: the journal then says which leases are opened and closed.
 
+And which evidence is made, for a resolution that may not come to be kept.
+
 The journal is one object and takes only so much. What is more waits here until enough of the rest is written, in order;
 should this process end meanwhile, it was never decided.
 """
@@ -11,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
+from runs_core.cluster.kube.evidence import parts_of
 from runs_core.cluster.kube.gates import Gate
 from runs_core.cluster.kube.journal import Intent, Journal
 from runs_core.cluster.kube.mirror import Mirror
@@ -20,6 +23,7 @@ from runs_core.values import effect as e
 from runs_core.values.effect import Effect
 from runs_core.values.meta import Key
 from runs_core.values.nonces import Chain
+from runs_core.values.resolution import Resolution, resolution_name
 from runs_core.world.ledger import entry, fold
 
 MOST_BYTES = 1 << 20
@@ -27,9 +31,13 @@ MOST_BYTES = 1 << 20
 
 
 class Binding:
-    """Used by the thread that decides. What it raises is the journal's; then nothing more was bound."""
+    """Used by the thread that decides. What it raises is the journal's; then nothing more was bound.
 
-    def __init__(self, journal: Journal, mirror: Mirror, outgoing: Outgoing) -> None:
+    home: the scheduler's own namespace, where long evidence is kept.
+    """
+
+    def __init__(self, journal: Journal, mirror: Mirror, outgoing: Outgoing, home: str) -> None:
+        self._home = home
         self._journal = journal
         self._mirror = mirror
         self._outgoing = outgoing
@@ -85,9 +93,23 @@ class Binding:
             bound += 1
         before = self._journal.entry
         head = fold(before.head, *(made for step in batch[:bound] for made in _entries(step.effects)))
-        self._journal.write(attrs.evolve(before, intents=intents, head=head, chain=chain))
+        evidence = self._evidence([one for step in batch[:bound] for one in step.resolutions], chain)
+        self._journal.write(attrs.evolve(before, intents=intents, head=head, chain=chain, evidence=evidence))
         self._intents = intents
         return bound
+
+    def _evidence(self, kept: Sequence[Resolution], chain: Chain) -> dict[str, tuple[str, ...]]:
+        """Known until the resolution of that number has gone, which may be another than that which it was made for."""
+        used = {resolution_name(chain.number + 1), *(one.name for one in kept)}
+        found = {
+            name: parts
+            for name, parts in self._journal.entry.evidence.items()
+            if name in used or self._mirror.get(("Resolution", Key("", name))) is not None
+        }
+        for one in kept:
+            if made := parts_of(one, self._home):
+                found[one.name] = tuple(sorted({*found.get(one.name, ()), *made}))
+        return found
 
     def _in_flight(self) -> dict[str, Intent]:
         return {run: intent for run, intent in self._intents.items() if self._under_way(run, intent)}

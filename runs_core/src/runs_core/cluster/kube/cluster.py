@@ -88,7 +88,7 @@ class KubeCluster:
         self._writes = Writes(api, self.mirror.run, self.mirror.node, sections, namespace)
         self._sweeper = Sweeper(api, self._writes, self.writer)
         self._out = Outgoing(self._writes, self.writer, self.mirror, self.inbox)
-        self._binding = Binding(self.journal, self.mirror, self._out)
+        self._binding = Binding(self.journal, self.mirror, self._out, namespace)
         self._in = Incoming(self.mirror, self._out, self._sweeper, reader=self._reader, settings=settings, clock=clock)
 
     @property
@@ -199,7 +199,8 @@ class KubeCluster:
 
     def sweep(self) -> Swept:
         """Remove more of what was kept long enough, when there is time; what came of it since the last call."""
-        return self._sweeper.begin(self._clock(), self._settings.retention, self._in.chain.number)
+        retention, made = self._settings.retention, self.journal.entry.evidence
+        return self._sweeper.begin(self._clock(), retention, self._in.chain.number, made)
 
     def stop(self, seconds: float) -> bool:
         """Finish what is in flight; False: something was left for the next leader, who finds it in the journal."""

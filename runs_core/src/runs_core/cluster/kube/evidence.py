@@ -33,6 +33,11 @@ def names(resolution: str, evidence: Packed, parts: int) -> list[str]:
     return [f"{resolution}-{evidence.digest[:8]}-{part}" for part in range(parts)]
 
 
+def parts_of(resolution: Resolution, home: str) -> tuple[str, ...]:
+    """The names of the ConfigMaps that are to be made for it; none where it takes all of its evidence itself."""
+    return tuple(part["metadata"]["name"] for part in divided(resolution, home)[1])
+
+
 def owned(part: Object, resolution: Object) -> tuple[str, Object]:
     """Path and body that make the resolution, as stored, the owner of a part: it goes when that one goes."""
     name, home = part["metadata"]["name"], part["metadata"]["namespace"]

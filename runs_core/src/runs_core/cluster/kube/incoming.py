@@ -145,7 +145,7 @@ class Incoming:
             (self._outgoing.bare.add if bare else self._outgoing.bare.discard)(seen.key)
         if isinstance(value, Resolution):
             value = self._judged(name, seen.version, value)
-        if kind in ("GPULease", "Resolution"):
+        if kind in ("GPULease", "Reservation", "Resolution"):
             self._sweeper.saw(name, value)
         yield from self._mirror.saw(name, seen.version, value)
         yield from self._went_on(value)

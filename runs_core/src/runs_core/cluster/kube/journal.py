@@ -1,4 +1,4 @@
-"""The journal: who leads, what the ledger's head is, and which starts and ends are being written.
+"""The journal: who leads, what the ledger's head is, which starts and ends are being written, which evidence was made.
 
 It is replaced by compare-and-swap before anything of a batch is written. Whoever took over in between has replaced it,
 so that a leader that was paused and wakes late is refused, and can have written only what the journal already held: the
@@ -31,6 +31,7 @@ ANSWER_SECONDS = 5.0
 MOST_TRIES = 5
 FIRST = "firstCommitment"
 _PLAIN, _PACKED = "intents", "intents.zlib"
+_EVIDENCE = "evidence"
 MOST_PLAIN_BYTES = 4 << 10
 """Beyond it the intents are packed: the API server handles each byte of what it stores a few dozen times, and a large
 batch would not fit into an object of its otherwise."""
@@ -71,7 +72,8 @@ def _plain(lease: Lease) -> Object:
 class Entry:
     """term counts leaders. intents: by run, what is in flight. head: of the ledger, all in flight taken as done.
 
-    first: what bound the first resolution's nonce. chain: the last resolution that was ever seen to be kept.
+    first: what bound the first resolution's nonce. chain: the last resolution that was ever seen to be kept. evidence:
+    the ConfigMaps that were to be made for resolutions, by the name of those, whether or not they were kept.
     """
 
     term: int = 0
@@ -80,6 +82,7 @@ class Entry:
     intents: Mapping[str, Intent] = attrs.field(factory=dict)
     first: str = ""
     chain: Chain = Chain()
+    evidence: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
     def opening(self) -> list[Lease]:
         """The leases that are being opened, by run; not those that were and are being closed again."""
@@ -143,6 +146,7 @@ class Journal:
                 FIRST: entry.first,
                 "resolutions": str(entry.chain.number),
                 "commitment": entry.chain.commitment,
+                **({_EVIDENCE: _text(entry.evidence)} if entry.evidence else {}),
                 **_written(entry.intents),
             },
         }
@@ -173,7 +177,12 @@ class Journal:
             first=told.get(FIRST, ""),
             chain=Chain(number=int(told.get("resolutions", "0")), commitment=told.get("commitment", "")),
             intents=_read(told),
+            evidence={name: tuple(parts) for name, parts in json.loads(told.get(_EVIDENCE, "{}")).items()},
         )
+
+
+def _text(evidence: Mapping[str, Sequence[str]]) -> str:
+    return json.dumps(evidence, sort_keys=True, separators=(",", ":"))
 
 
 def _written(intents: Mapping[str, Intent]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -81,8 +81,8 @@ class Sweeper:
         if known is None or ended(known) != end:
             heapq.heappush(self._by_end, (end, name))
 
-    def begin(self, now: datetime, retention: RetentionSettings, last: int) -> Swept:
-        """Let the next go. last: number of the last resolution.
+    def begin(self, now: datetime, retention: RetentionSettings, last: int, made: Mapping[str, Sequence[str]]) -> Swept:
+        """Let the next go. last: number of the last resolution. made: the evidence of each, as the journal has it.
 
         Nothing is begun while something of the last time is still under way.
         """
@@ -92,7 +92,8 @@ class Sweeper:
         for name in () if busy else self._due(now - retention.leases, last):
             with self._lock:
                 self._going.add(name)
-            self._writer.add(self._work(name, self._over[name], retention.archive))
+            evidence = made.get(name[1].name, ()) if name[0] == "Resolution" else ()
+            self._writer.add(self._work(name, self._over[name], retention.archive, evidence))
         return swept
 
     def _due(self, before: datetime, last: int) -> list[Name]:
@@ -118,7 +119,7 @@ class Sweeper:
         end = ended(self._over.get(after))
         return after in self._standing or (end is not None and end >= before)
 
-    def _work(self, name: Name, value: Over, folder: str | None) -> Work:
+    def _work(self, name: Name, value: Over, folder: str | None, evidence: Sequence[str]) -> Work:
         def failed(refusal: Refused) -> None:
             with self._lock:
                 self._swept = attrs.evolve(self._swept, refusal=f"{name[0]} {name[1].name}: {refusal}")
@@ -133,12 +134,12 @@ class Sweeper:
                 self._going.discard(name)
 
         key = Key(f"{name[0]} of {name[1].namespace}", name[1].name)  # no run's, so that no run waits for it
-        task = partial(self._remove, value, folder, gone)
+        task = partial(self._remove, value, folder, evidence, gone)
         return Work(key=key, stages=[[task]], failed=failed, done=done, last_can_wait=True)
 
-    def _remove(self, value: Over, folder: str | None, gone: Callable[[], None]) -> None:
+    def _remove(self, value: Over, folder: str | None, evidence: Sequence[str], gone: Callable[[], None]) -> None:
         if isinstance(value, Resolution):
-            self._writes.resolutions.own(value)
+            self._writes.resolutions.own(value, evidence)
         if folder is not None:
             self._archive(Path(folder), value)
         if self._writes.remove(value):

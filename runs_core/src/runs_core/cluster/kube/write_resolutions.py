@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from runs_core.cluster.kube import paths
-from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.api import MERGE, Api, Object, Refused
 from runs_core.cluster.kube.evidence import divided, names, owned
 from runs_core.schema.convert import to_object
 from runs_core.schema.names import API_VERSION
@@ -58,12 +59,24 @@ class ResolutionWrites:
             if error.reason != "AlreadyExists":
                 raise
 
-    def own(self, resolution: Resolution) -> None:
-        """Its evidence goes with it, also where whoever kept it was killed before that was said."""
+    def own(self, resolution: Resolution, made: Sequence[str] = ()) -> None:
+        """Its evidence goes with it, also where whoever kept it was killed before that was said.
+
+        made: parts that were to be made for its number. Of a number there is one resolution: what others had made for
+        it, who were killed before they kept theirs, is nobody's, and goes with it as well. It may not be there.
+        """
         stored = to_object(resolution)
-        for part in names(resolution.name, resolution.spec.evidence, resolution.spec.evidence.parts):
+        mine = names(resolution.name, resolution.spec.evidence, resolution.spec.evidence.parts)
+        for part in mine:
             home = resolution.spec.evidence.namespace
             self._api.apply(*owned({"metadata": {"name": part, "namespace": home}}, stored))
+        for part in sorted(set(made) - set(mine)):
+            path, body = owned({"metadata": {"name": part, "namespace": self._home}}, stored)
+            try:
+                self._api.call("PATCH", path, body, content=MERGE)
+            except Refused as error:
+                if error.status != HTTPStatus.NOT_FOUND:
+                    raise
 
     def _reserve(self, reservation: Reservation) -> None:
         """There already: of the same run, it is the one that a second try meets."""
