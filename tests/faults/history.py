@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 Object = dict[str, Any]
 LEASES, PODS, NODES = "/registry/runs.dev/gpuleases/", "/registry/pods/", "/registry/minions/"
+PROMISES = "/registry/runs.dev/reservations/"
+KEPT = (LEASES, PODS, NODES, PROMISES)
 _END = "/faults/end"
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
@@ -48,7 +50,7 @@ class Etcd:
                     event = _event(told)
                     if event.revision >= last:
                         return found
-                    if event.key.startswith((LEASES, PODS, NODES)):
+                    if event.key.startswith(KEPT):
                         found.append(event)
         raise AssertionError(f"etcd ended its watch before revision {last}")
 
@@ -70,7 +72,7 @@ def _event(told: Object) -> Event:
     kv = told["kv"]
     gone = told.get("type") == "DELETE"
     key = base64.b64decode(kv["key"]).decode()
-    stored = key.startswith((LEASES, PODS, NODES)) and not gone
+    stored = key.startswith(KEPT) and not gone
     return Event(int(kv["mod_revision"]), key, json.loads(base64.b64decode(kv["value"])) if stored else None)
 
 
@@ -79,6 +81,7 @@ class Breaches:
 
     lost: leases that changed once closed, or went while open. unheld: pods that lived without an open lease of theirs,
     and were not told to go. late: pods that began without one, and were. leases, pods: how many of ours there were.
+    promises: two that stood for one run at once, and those that went while they stood, or changed once they were over.
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
@@ -86,6 +89,7 @@ class Breaches:
         self.lost: list[str] = []
         self.unheld: list[str] = []
         self.late: list[str] = []
+        self.promises: list[str] = []
         self._bereft: dict[str, str] = {}
         self.leases: set[str] = set()
         self.pods: set[str] = set()
@@ -93,17 +97,21 @@ class Breaches:
         self._closed: dict[str, Object] = {}
         self._living: dict[str, Object] = {}
         self._nodes: dict[str, bool] = {}
+        self._standing: dict[str, str] = {}
+        self._kept: dict[str, Object] = {}
         for event in events:
             if event.key.startswith(LEASES):
                 self._lease(event)
             elif event.key.startswith(PODS):
                 self._pod(event)
+            elif event.key.startswith(PROMISES):
+                self._promise(event)
             else:
                 self._node(event)
         self.unheld += self._bereft.values()
 
     def all(self) -> list[str]:
-        return [*self.double, *self.lost, *self.unheld]
+        return [*self.double, *self.lost, *self.unheld, *self.promises]
 
     def _lease(self, event: Event) -> None:
         name, item = event.key.removeprefix(LEASES), event.item
@@ -155,6 +163,24 @@ class Breaches:
             self._bereft[name] = f"{event.revision}: pod {name} lives without a lease"
         self.pods.add(name)
         self._living[name] = item
+
+    def _promise(self, event: Event) -> None:
+        name, item = event.key.removeprefix(PROMISES), event.item
+        over = self._kept.get(name)
+        if item is None:
+            if self._standing.pop(name, None) is not None:
+                self.promises.append(f"{event.revision}: promise {name} went while it stood")
+            self._kept.pop(name, None)
+        elif over is not None and (over["spec"], over["status"]) != (item["spec"], item["status"]):
+            self.promises.append(f"{event.revision}: promise {name} changed after it was over")
+        elif (item.get("status") or {}).get("phase") in ("Released", "Canceled"):
+            self._standing.pop(name, None)
+            self._kept[name] = item
+        else:
+            run = item["spec"]["runRef"]["uid"]
+            also = [other for other, whose in self._standing.items() if whose == run and other != name]
+            self.promises += [f"{event.revision}: promise {name} stands beside {other}" for other in also]
+            self._standing[name] = run
 
     def _node(self, event: Event) -> None:
         """True: lost, so that nothing on it counts any more."""

@@ -16,8 +16,11 @@ import attrs
 import yaml
 from tests.faults.history import Etcd
 
+from runs_borrowing import plugin as borrowing
+from runs_budgets import plugin as budgets
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.errors import Unavailable
+from runs_core.hooks.registry import of
 from runs_core.schema.crd import crds
 from runs_core.serve.manifests.installation import NAME, NAMESPACE, Installation
 from runs_core.serve.manifests.policies import PolicyMode, policies
@@ -30,6 +33,7 @@ ARGUMENTS = "--storage-media-type=application/json --etcd-compaction-interval=0"
 CONTROLLERS = "--node-monitor-grace-period=8s --terminated-pod-gc-threshold=12500"
 NODES, GPUS_PER_NODE = 4, 4
 PATIENCE = 20.0
+PLUGINS = of(budgets=budgets, borrowing=borrowing)
 
 
 @attrs.frozen(kw_only=True)
@@ -134,8 +138,10 @@ def start(script: Path, folder: Path) -> Plane:
     )
     installation = Installation()
     judged = policies(installation, FleetSettings(), PolicyMode.DENY)
-    plane.kubectl("apply", "--server-side", "-f", "-", stdin=listed([*crds(), *rbac(installation), *judged]))
-    names = ("runs", "gpuleases", "budgets")
+    plane.kubectl(
+        "apply", "--server-side", "-f", "-", stdin=listed([*kinds(), *rbac(installation, PLUGINS.permissions), *judged])
+    )
+    names = ("runs", "gpuleases", "budgets", "reservations", "resolutions")
     plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *(f"crd/{name}.runs.dev" for name in names))
     _run([str(script), "nodes", str(folder), str(NODES), str(GPUS_PER_NODE), "2"])
     asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 36_000}}
@@ -161,6 +167,11 @@ def _with_token(folder: Path, server: str, token: str) -> str:
     path = folder / "scheduler.kubeconfig"
     path.write_text(json.dumps(config))
     return str(path)
+
+
+def kinds() -> list[Object]:
+    """The CRDs, with what the plugins add to them."""
+    return list(crds(PLUGINS.sections))
 
 
 def listed(items: Sequence[Object]) -> Object:

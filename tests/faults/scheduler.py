@@ -18,24 +18,35 @@ import runs_cli.actions.serve
 import runs_cli.serving  # noqa: F401  # before anything is forked, so that a child need not
 import runs_core.serve.process  # noqa: F401  # likewise
 from runs_cli.main import root
-from runs_core.cluster.kube import sweep, takeover
+from runs_core.cluster.kube import evidence, mirror, sweep, takeover
 from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.binding import Binding
 from runs_core.cluster.kube.cluster import KubeCluster, wall_clock
 from runs_core.cluster.kube.gates import Places
 from runs_core.cluster.kube.incoming import Incoming
 from runs_core.cluster.kube.mirror import Mirror
+from runs_core.cluster.seen import Name, Value, as_change
+from runs_core.values.change import Change
 from runs_core.values.lease import Lease
+from runs_core.values.reservation import Reservation
 
 
-def serve(words: Sequence[str], skew: float, variant: str) -> None:
-    """Never returns. skew: seconds that its clock is ahead of everybody's. variant: a defect to be built in."""
+def serve(words: Sequence[str], skew: float, variant: str, pace: tuple[str, float] | None = None) -> None:
+    """Never returns. skew: seconds that its clock is ahead of everybody's. variant: a defect to be built in.
+
+    pace: since when its clock runs so many times as fast as everybody's.
+    """
+    since, rate = (datetime.fromisoformat(pace[0]), pace[1]) if pace is not None else (wall_clock(), 1.0)
 
     def clock() -> datetime:
-        return wall_clock() + timedelta(seconds=skew)
+        now = wall_clock()
+        return now + timedelta(seconds=skew) + (now - since) * (rate - 1)
 
     defaults = KubeCluster.__init__.__kwdefaults__
     assert defaults is not None
     defaults["clock"] = clock
+    wait = KubeCluster.wait
+    KubeCluster.wait = lambda self, seconds: wait(self, seconds / rate)  # type: ignore[method-assign]  # by its clock
     defects[variant]()
     root.main(list(words))
 
@@ -82,6 +93,16 @@ def late_resolutions_followed() -> None:
     Incoming._judged = lambda self, name, version, value: value  # type: ignore[method-assign]  # the defect to be found
 
 
+def promises_forgotten() -> None:
+    """Whoever takes over sees no promise that stands."""
+    told = as_change
+
+    def blind(name: Name, value: Value | None) -> Change | None:
+        return None if isinstance(value, Reservation) else told(name, value)
+
+    mirror.as_change = blind  # type: ignore[attr-defined]  # the defect to be found
+
+
 def sweeps_what_is_open() -> None:
     """A lease goes when it was opened long enough ago."""
     ended = sweep.ended
@@ -94,13 +115,28 @@ def sweeps_the_last() -> None:
     sweep.Sweeper._due = lambda self, before, last: due(self, before, last + 1)  # type: ignore[method-assign]  # likewise
 
 
+def evidence_in_parts() -> None:
+    """No defect: of a few bytes of evidence there are several ConfigMaps."""
+    evidence.MOST_INLINE = 900  # type: ignore[attr-defined]  # it is a constant of another module
+    evidence.PART_CHARACTERS = 300
+
+
+def evidence_forgotten() -> None:
+    """The journal does not say what evidence was made."""
+    evidence_in_parts()
+    Binding._evidence = lambda *_: {}  # type: ignore[method-assign]  # the defect to be found
+
+
 defects = {
     "": sound,
+    "evidence in parts": evidence_in_parts,
+    "evidence forgotten": evidence_forgotten,
     "journal unread": journal_unread,
     "places unguarded": places_unguarded,
     "events unsorted": events_unsorted,
     "statuses unguarded": statuses_unguarded,
     "late resolutions followed": late_resolutions_followed,
+    "promises forgotten": promises_forgotten,
     "sweeps what is open": sweeps_what_is_open,
     "sweeps the last": sweeps_the_last,
 }

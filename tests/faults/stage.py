@@ -105,22 +105,27 @@ class Verdict:
     double: Sequence[str]
     lost: Sequence[str]
     unheld: Sequence[str]
+    promises: Sequence[str]
     late: int
     leases: int
     pods: int
 
     def wrong(self) -> list[str]:
-        return [*self.world, *self.double, *self.lost, *self.unheld]
+        return [*self.world, *self.double, *self.lost, *self.unheld, *self.promises]
 
 
 class Stage:
-    """settings: of the schedulers. restarts: those that gave up and were started again."""
+    """settings: of the schedulers. restarts: those that gave up and were started again.
+
+    pace: since when their clocks run so many times as fast.
+    """
 
     def __init__(self, plane: Plane, launcher: Launcher, folder: Path, namespace: str) -> None:
         self.plane = plane
         self.namespace = namespace
         self.restarts = 0
         self.settings: dict[str, object] = {"election": SOON}
+        self.pace: tuple[str, float] | None = None
         self.schedulers: list[Scheduler] = []
         self.proxies: list[Proxy] = []
         self._launcher = launcher
@@ -155,7 +160,7 @@ class Stage:
         settings.write_text(json.dumps(self.settings))
         said = ["--kubeconfig", str(path), "--config", str(settings), "serve", "--http-address", "none"]
         words = [*said, "--identity", holder, "--log-format", "json", *more]
-        made = Scheduler(self._launcher, holder, words=words, skew=skew, variant=variant)
+        made = Scheduler(self._launcher, holder, words=words, skew=skew, variant=variant, pace=self.pace)
         self.schedulers.append(made)
         return made
 
@@ -185,12 +190,16 @@ class Stage:
     def kill_before(self, write: int, victim: Scheduler, *, landed: bool) -> list[Request]:
         """SIGKILL just before its n-th write from now on. landed: it arrives all the same. Returns what it was."""
         first = self.proxy.writes
+        return self.kill_at(lambda request: request.number - first >= write, victim, landed=landed)
+
+    def kill_at(self, wanted: Callable[[Request], bool], victim: Scheduler, *, landed: bool) -> list[Request]:
+        """SIGKILL just before the first such write. landed: it arrives all the same. Returns what it was."""
         found: list[Request] = []
 
         def kill(request: Request) -> bool:
             if found:
                 return False
-            if request.number - first < write:
+            if not wanted(request):
                 return True
             found.append(request)
             os.kill(victim.pid, signal.SIGKILL)
@@ -339,6 +348,7 @@ class Stage:
             double=past.double,
             lost=past.lost,
             unheld=past.unheld,
+            promises=past.promises,
             late=len(past.late),
             leases=len(past.leases),
             pods=len(past.pods),

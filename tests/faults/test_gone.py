@@ -9,14 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 from tests.faults.conftest import Table
-from tests.faults.plane import Object, listed, until
+from tests.faults.plane import Object, kinds, listed, until
 from tests.faults.proxy import Request
 from tests.faults.stage import RUNS, Stage
 from tests.faults.test_kills import a_life
 from tests.faults.test_watches import canceling
 
 from runs_core.cluster.kube.api import Refused
-from runs_core.schema.crd import crds
 
 NODES = "/api/v1/nodes"
 
@@ -181,12 +180,12 @@ def test_crds_are_upgraded_under_running_work(stage: Stage, table: Table, full: 
         for number in range(times):
             expected |= a_life(stage, number)
             stage.reach(f"long-{number}", "Running")
-            newer = [_with_a_field(crd, number) for crd in crds()]
+            newer = [_with_a_field(crd, number) for crd in kinds()]
             stage.plane.kubectl("apply", "--server-side", "-f", "-", stdin=listed(newer))
             stage.edit(f"long-{number}", canceled=True)
         seconds = stage.settle(expected, 60, each=lambda: canceling(stage, expected))
     finally:
-        stage.plane.kubectl("apply", "--server-side", "-f", "-", stdin=listed(crds()))
+        stage.plane.kubectl("apply", "--server-side", "-f", "-", stdin=listed(kinds()))
     how = f"kubectl apply of all of them with one more optional field, {times} times, while runs start and end"
     table.add("CRDs upgraded under running work", how, [seconds], stage)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.faults.history import LEASES, NODES, PODS, Breaches, Event, Object
+from tests.faults.history import LEASES, NODES, PODS, PROMISES, Breaches, Event, Object
 
 A, B = "ns/a-1", "ns/b-1"
 POD = "ns/a-1-0"
@@ -17,6 +17,10 @@ def lease(run: str, *, attempt: int = 1, closed: bool = False, slots: tuple[int,
 def pod(run: str = "a", *, phase: str = "Running", attempt: int = 1) -> Object:
     labels = {"runs.dev/run-uid": run, "runs.dev/attempt": str(attempt), "runs.dev/rank": "0"}
     return {"metadata": {"labels": labels}, "spec": {"nodeName": "n1"}, "status": {"phase": phase}}
+
+
+def promise(phase: str = "", **more: str) -> Object:
+    return {"spec": {"runRef": {"uid": "a"}}, "status": {"phase": phase, **more} if phase else {}}
 
 
 def judged(*written: tuple[str, Object | None]) -> Breaches:
@@ -48,11 +52,20 @@ def test_a_start_an_end_and_another_start_on_the_same_places_are_fine() -> None:
         ([(PODS + POD, pod())], "lives without a lease"),
         ([(LEASES + A, lease("a")), (PODS + POD, pod(attempt=2))], "lives without a lease"),
         ([(LEASES + A, lease("a")), (PODS + POD, pod()), (LEASES + A, lease("a", closed=True))], "closed while pod"),
+        ([(PROMISES + A, promise()), (PROMISES + "ns/a-2", promise("Pending"))], "stands beside"),
+        ([(PROMISES + A, promise("Pending")), (PROMISES + A, None)], "went while it stood"),
+        ([(PROMISES + A, promise("Released")), (PROMISES + A, promise("Pending"))], "changed after it was over"),
     ],
 )
 def test_what_must_never_be_is_found(written: list[tuple[str, Object | None]], what: str) -> None:
     [breach] = judged(*written).all()
     assert what in breach
+
+
+def test_a_promise_after_the_last_one_is_over_is_fine() -> None:
+    kept, next_one = promise("Released"), promise("Activating")
+    written = [(PROMISES + A, promise()), (PROMISES + A, promise("Pending")), (PROMISES + A, kept)]
+    assert judged(*written, (PROMISES + "ns/a-2", next_one), (PROMISES + A, kept), (PROMISES + A, None)).all() == []
 
 
 def test_a_pod_that_comes_late_and_is_told_to_go_is_told_apart() -> None:

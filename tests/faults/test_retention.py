@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.faults.by_hand import AT_ONCE, taken_back, verified
+from tests.faults.by_hand import AT_ONCE, asked, taken_back, verified
 from tests.faults.plane import Object, until
 from tests.faults.stage import SOON, Stage
 
@@ -75,6 +75,55 @@ def resolutions(stage: Stage) -> list[str]:
 def test_what_was_kept_for_its_time_goes_and_what_is_open_or_last_stays(stage: Stage) -> None:
     a_month_later(stage)
     assert stage.verdict().wrong() == []
+
+
+def parts(stage: Stage, resolution: str) -> set[str]:
+    """The ConfigMaps with evidence that was made for it, or for another of its number."""
+    items = stage.plane.admin.call("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps")[1]["items"]
+    return {name for one in items if (name := one["metadata"]["name"]).startswith(f"{resolution}-")}
+
+
+def killed_over_its_evidence(stage: Stage, variant: str) -> None:
+    """SIGKILL once the evidence of a Resolution is there, before that is. Its number is another's; a month goes by."""
+    stage.settings = {"election": SOON, **AT_ONCE, **OFTEN}
+    victim = stage.scheduler("dies", variant=variant)
+    stage.reach_leader("dies")
+    stage.submit("over", 8, None)
+    stage.reach("over", "Running")
+    found = stage.kill_at(lambda one: (one.verb, one.plural) == ("create", "resolutions"), victim, landed=False)
+    with asked(stage, 16):
+        stage.await_(lambda: bool(found), "no resolution is written")
+        victim.kill()
+        stage.proxy.before_write = None
+    heir = stage.scheduler("lives", variant=variant)
+    stage.reach_leader("lives")
+    stage.submit("more", 4, None)
+    stage.reach("more", "Running")
+    names = []
+    for _ in range(3):
+        names.append(taken_back(stage, 16))
+        stage.settle({"over": "Running", "more": "Running"}, 30)
+    made = parts(stage, names[0])
+    (kept,) = (one["spec"]["evidence"] for one in stage.items("Resolution") if one["metadata"]["name"] == names[0])
+    lost = {name for name in made if f"-{kept['digest'][:8]}-" not in name}
+    assert lost
+    assert made - lost
+    heir.stop()
+    stage.scheduler("later", skew=LATER, variant=variant)
+    stage.reach_leader("later")
+    until(lambda: names[0] not in resolutions(stage), 30, "a resolution is still there")
+    until(lambda: not parts(stage, names[0]), 30, "evidence is still there")
+    assert parts(stage, names[-1]), "the evidence of the last one went"
+
+
+def test_evidence_of_a_resolution_that_was_never_kept_goes(stage: Stage) -> None:
+    killed_over_its_evidence(stage, "evidence in parts")
+    assert stage.verdict().wrong() == []
+
+
+def test_evidence_that_the_journal_forgets_stays_and_is_found(stage: Stage) -> None:
+    with pytest.raises(AssertionError, match="evidence is still there"):
+        killed_over_its_evidence(stage, "evidence forgotten")
 
 
 @pytest.mark.parametrize(
