@@ -63,8 +63,8 @@ VIEWS: Mapping[str, tuple[type, str]] = {
     "simulate": (
         Summary,
         (
-            "`runs simulate`; [how to read it](../howto/simulate.md). With `--compare` also `compared`, with the same "
-            "keys, as the other settings have it."
+            "`runs simulate`; [how to read it](../howto/simulate.md). With `--compare…` also `compared`, with the same "
+            "keys, as it is with what was changed."
         ),
     ),
 }

@@ -150,7 +150,7 @@ def test_two_settings_are_shown_side_by_side(simulate: Simulate, capsys: pytest.
     Path("strict.yaml").write_text(STRICT, encoding="utf-8")
     assert simulate("--compare", "strict.yaml") == 0
     lines = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == ["MEASURE", "SETTINGS", "COMPARED", "DIFFERENCE"]
+    assert lines[0] == ["MEASURE", "AS IS", "COMPARED", "DIFFERENCE"]
     assert ["runs started", "2", "0", "-2"] in lines
     assert ["longest wait", "1m", "-", "-"] in lines
     assert ["GPU-hours leased", "0.2", "0.0", "-0.2"] in lines

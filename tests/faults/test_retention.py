@@ -112,7 +112,7 @@ def killed_over_its_evidence(stage: Stage, variant: str) -> None:
     stage.scheduler("later", skew=LATER, variant=variant)
     stage.reach_leader("later")
     until(lambda: names[0] not in resolutions(stage), 30, "a resolution is still there")
-    until(lambda: not parts(stage, names[0]), 30, "evidence is still there")
+    until(lambda: not parts(stage, names[0]), 12, "evidence is still there")
     assert parts(stage, names[-1]), "the evidence of the last one went"
 
 

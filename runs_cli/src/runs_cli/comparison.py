@@ -1,4 +1,4 @@
-"""Two simulations of the same work under different settings, side by side."""
+"""Two simulations of the same work, with another fleet, other quotas, settings or plugins, side by side."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from runs_core.serve.standing import SIZES
 from runs_core.serve.summary import Summary
 
 Number = float | None
+PAID = {
+    "owned": "paid for by their owner",
+    "shared": "paid for by the family",
+    "borrowed": "paid for by a sponsor",
+    "unfunded": "paid for by nobody",
+}
 
 
 class Measure(NamedTuple):
@@ -28,7 +34,7 @@ def side_by_side(first: Summary, second: Summary) -> Table:
     rows = [
         [one.name, one.shown(one.first), one.shown(one.second), _difference(one)] for one in _measures(first, second)
     ]
-    numbers = [Column(name, right=True) for name in ("SETTINGS", "COMPARED", "DIFFERENCE")]
+    numbers = [Column(name, right=True) for name in ("AS IS", "COMPARED", "DIFFERENCE")]
     return Table(columns=[Column("MEASURE"), *numbers], rows=rows)
 
 
@@ -41,6 +47,7 @@ def _measures(first: Summary, second: Summary) -> Iterator[Measure]:
     def line(name: str, of: Callable[[Summary], Number], shown: Callable[[Number], str]) -> Measure:
         return Measure(name, of(first), of(second), shown)
 
+    yield line("GPUs of the fleet", lambda one: one.input.gpus, _count)
     yield line("runs started", lambda one: one.runs.started, _count)
     yield line("runs finished", lambda one: one.runs.finished, _count)
     yield line("never fit", lambda one: one.runs.never_fit, _count)
@@ -52,10 +59,15 @@ def _measures(first: Summary, second: Summary) -> Iterator[Measure]:
         before, after = _of_size(first, size), _of_size(second, size)
         if before is not None or after is not None:
             yield Measure(f"P90 wait of {size} GPU{'' if size == '1' else 's'}", before, after, _span)
+    for owner in sorted({one.owner for both in (first, second) for one in both.wait_seconds.by_owner if one.owner}):
+        yield Measure(f"P90 wait of {owner}", _of_owner(first, owner), _of_owner(second, owner), _span)
     yield line("utilisation while runs arrive", lambda one: one.utilisation.arrival_span, share)
     yield line("fragmentation while runs arrive", lambda one: one.fragmentation.arrival_span, share)
     yield line("most in line", lambda one: one.queue.max, _count)
     yield line("GPU-hours leased", lambda one: one.gpu_hours.leased, _hours)
+    if any(one.gpu_hours.by_class is not None for one in (first, second)):
+        for name, words in PAID.items():
+            yield Measure(f"of them {words}", _paid(first, name), _paid(second, name), _hours)
     yield line("resolutions", lambda one: one.preemptions.resolutions, _count)
     yield line("units cut", lambda one: one.preemptions.cuts, _count)
     yield line("GPU-hours of work lost", lambda one: one.preemptions.lost_gpu_hours, _hours)
@@ -63,6 +75,16 @@ def _measures(first: Summary, second: Summary) -> Iterator[Measure]:
 
 def _of_size(summary: Summary, size: str) -> Number:
     return next((one.p90 for one in summary.wait_seconds.by_size if one.gpus == size), None)
+
+
+def _of_owner(summary: Summary, owner: str) -> Number:
+    return next((one.p90 for one in summary.wait_seconds.by_owner if one.owner == owner), None)
+
+
+def _paid(summary: Summary, name: str) -> Number:
+    """None: nobody classifies claims."""
+    hours = summary.gpu_hours.by_class
+    return None if hours is None else float(getattr(hours, name))
 
 
 def _difference(one: Measure) -> str:

@@ -24,7 +24,7 @@ PLANNED = "planned"
 
 def read_runs(session: Session, filename: str) -> list[Document]:
     """The Runs of a file, complete with namespace and flavor. InvalidInput: any of it is not a run that could be."""
-    return runs_from(session, _text(filename), _source(filename))
+    return runs_from(session, text_of(filename), _source(filename))
 
 
 def runs_from(session: Session, text: str, source: str) -> list[Document]:
@@ -34,7 +34,7 @@ def runs_from(session: Session, text: str, source: str) -> list[Document]:
 
 def read_fleet(session: Session, filename: str) -> list[Object]:
     """The Nodes, Namespaces, Budgets and volumes of a file. InvalidInput: anything else is in it."""
-    found = read_manifests(_text(filename), _source(filename), session.plugins.sections, DECLARED)
+    found = read_manifests(text_of(filename), _source(filename), session.plugins.sections, DECLARED)
     for one in found:
         if one.kind == "PersistentVolumeClaim":
             one.body["metadata"].setdefault("namespace", session.asked.home)
@@ -84,7 +84,8 @@ def _source(filename: str) -> str:
     return "stdin" if filename == STDIN else filename
 
 
-def _text(filename: str) -> str:
+def text_of(filename: str) -> str:
+    """Of a file, or of stdin. InvalidInput: it cannot be read, or is no text."""
     try:
         return sys.stdin.read() if filename == STDIN else Path(filename).read_text(encoding="utf-8")
     except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,65 +12,44 @@ import click
 
 from runs_cli import render
 from runs_cli.answer import Block, Column, Fields, Notes, Table, answer, as_json
+from runs_cli.cases import Case, Other, Work, cases
 from runs_cli.comparison import share, side_by_side
-from runs_cli.enabled import known_plugins, loaded_settings
 from runs_cli.failures import Code, Stop
 from runs_cli.options import Asked
 from runs_cli.words import NONE, span
-from runs_core.cluster.trace.acme import read_acme
-from runs_core.cluster.trace.helios import read_helios
-from runs_core.cluster.trace.input import EPOCH, BadRow, TraceInput
-from runs_core.cluster.trace.jsonl import read_jsonl
-from runs_core.cluster.trace.openb import read_openb
-from runs_core.cluster.trace.philly import read_philly
-from runs_core.cluster.trace.sacct import read_sacct
-from runs_core.cluster.trace.scale import copied, loaded
+from runs_core.cluster.trace.input import EPOCH, BadRow
 from runs_core.hooks.ask import PluginAdvice
-from runs_core.hooks.registry import Registry
 from runs_core.serve.simulate import Simulation, simulate
-from runs_core.serve.summary import Preemptions, Summary, Waited
+from runs_core.serve.summary import ClassHours, Preemptions, Summary, Waited
 from runs_core.serve.views.plain import Plain, plain
-from runs_core.settings import Settings
 from runs_core.values.quantity import counted
 
 SHOWN_BAD_ROWS = 20
-_READERS = {
-    "openb": read_openb,
-    "philly": read_philly,
-    "helios": read_helios,
-    "acme": read_acme,
-    "sacct": read_sacct,
-}
 T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """What the command line says. form: of both files. compare: other settings; None: only these."""
+    """What the command line says. compare: another case, None: there is only one."""
 
-    nodes: Path
-    runs: Path
-    form: str
-    compare: Path | None
-    load: Fraction | None
-    copies: int
-    max_bad_rows: int
+    work: Work
+    compare: Other | None
     out: Path | None
     charts: bool
 
 
 def simulated(said: Asked, wanted: Wanted) -> None:
     """The whole command."""
-    other = None if wanted.compare is None else _Setting.of(attrs.evolve(said, config=str(wanted.compare)), wanted)
-    this = _Setting.of(said, wanted)
-    _name_bad_rows(this.trace.bad_rows)
+    this, *rest = cases(said, wanted.work, wanted.compare)
+    other = rest[0] if rest else None
+    _name_bad_rows([row for case in (this, *rest) for row in case.trace.bad_rows])
     write = _writer(wanted.out, charts=wanted.charts)
     beside = None if other is None else _writer(wanted.out and wanted.out / "compared", charts=wanted.charts)
     found = _simulated(this)
     written = [*write(found.summary, this.trace.bad_rows)]
     compared = None if other is None else _simulated(other)
-    if compared is not None and beside is not None:
-        written += beside(compared.summary, ())
+    if other is not None and compared is not None and beside is not None:
+        written += beside(compared.summary, other.trace.bad_rows)
     answer(
         said,
         plain=lambda: _both(found, compared),
@@ -83,21 +61,6 @@ def simulated(said: Asked, wanted: Wanted) -> None:
     )
 
 
-@attrs.frozen(kw_only=True)
-class _Setting:
-    """What is simulated: a trace, as these settings read it, and the plugins that they let in."""
-
-    trace: TraceInput
-    settings: Settings
-    plugins: Registry
-
-    @classmethod
-    def of(cls, said: Asked, wanted: Wanted) -> _Setting:
-        plugins = known_plugins(said).sound()
-        settings = loaded_settings(said, plugins)
-        return cls(trace=_trace(wanted, settings, plugins), settings=settings, plugins=plugins)
-
-
 def _both(found: Simulation, compared: Simulation | None) -> Plain:
     first = _as_plain(found.summary, found.cpu_seconds)
     if compared is None or not isinstance(first, dict):
@@ -105,18 +68,7 @@ def _both(found: Simulation, compared: Simulation | None) -> Plain:
     return {**first, "compared": _as_plain(compared.summary, compared.cpu_seconds)}
 
 
-def _trace(wanted: Wanted, settings: Settings, plugins: Registry) -> TraceInput:
-    most = wanted.max_bad_rows
-    if (read := _READERS.get(wanted.form)) is not None:
-        trace = read(wanted.nodes, wanted.runs, max_bad_rows=most)
-    else:
-        fleet, sections = settings.fleet, plugins.sections
-        trace = read_jsonl(wanted.nodes, wanted.runs, max_bad_rows=most, fleet=fleet, sections=sections)
-    trace = copied(trace, wanted.copies)
-    return trace if wanted.load is None else loaded(trace, wanted.load)
-
-
-def _simulated(this: _Setting) -> Simulation:
+def _simulated(this: Case) -> Simulation:
     runs = len(this.trace.arrivals)
     with render.progress("Simulating", runs) as bar:
 
@@ -208,6 +160,7 @@ def _overview(found: Simulation) -> Fields:
             ("Queue", f"{counted(summary.queue.max, 'run', spec=',')} at most"),
             *([("Preemptions", _preempted(summary.preemptions))] if summary.preemptions.cuts else []),
             ("GPU-hours", f"{summary.gpu_hours.leased:,.1f} leased of {summary.gpu_hours.demanded:,.1f} demanded"),
+            *([("Paid for by", _paid(hours))] if (hours := summary.gpu_hours.by_class) is not None else []),
             ("Decisions", f"{summary.decisions:,} in {found.cpu_seconds:.1f} CPU seconds"),
         ]
     )
@@ -218,6 +171,11 @@ def _preempted(cuts: Preemptions) -> str:
     who = f"{counted(cuts.runs, 'run', spec=',')} cut, one of them {counted(cuts.most, 'time')}"
     lost = f"{cuts.gpus:,} GPUs by {counted(cuts.resolutions, 'resolution', spec=',')} ({stages})"
     return f"{who}; {lost}; {cuts.lost_gpu_hours:,.1f} GPU-hours of work lost"
+
+
+def _paid(hours: ClassHours) -> str:
+    shares = ((hours.owned, "its owner"), (hours.shared, "the family"), (hours.borrowed, "a sponsor"))
+    return f"{', '.join(f'{who} {one:,.1f}' for one, who in shares)}, nobody {hours.unfunded:,.1f} GPU-hours"
 
 
 def _waits(summary: Summary) -> Table:

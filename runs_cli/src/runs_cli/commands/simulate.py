@@ -37,6 +37,11 @@ def _load(context: click.Context, option: click.Parameter, text: str | None) -> 
             "Two settings side by side:",
             "runs simulate --nodes n.csv --runs r.csv --config now.yaml --compare patient.yaml",
         ),
+        ("What a larger fleet would do:", "runs simulate --nodes n.csv --runs r.csv --compare-nodes larger.csv"),
+        (
+            "What other quotas would do:",
+            "runs simulate --nodes n.csv --runs r.csv --budgets now.yaml --compare-budgets asked.yaml",
+        ),
         ("How long wide runs would wait:", "runs simulate --nodes n.csv --runs r.csv -o json | jq .waitSeconds.bySize"),
     ),
 )
@@ -54,8 +59,16 @@ def _load(context: click.Context, option: click.Parameter, text: str | None) -> 
     ),
 )
 @click.option(
-    "--compare", type=_FILE, metavar="FILE", help="Simulate with these settings too, and show both side by side."
+    "--budgets", type=_FILE, help="The Budgets, as manifests, in place of those that stand with the nodes and runs."
 )
+@click.option(
+    "--compare",
+    type=_FILE,
+    metavar="FILE",
+    help="Simulate the same work with these settings, and the plugins they let in, too; show both side by side.",
+)
+@click.option("--compare-nodes", type=_FILE, help="Likewise on this fleet.")
+@click.option("--compare-budgets", type=_FILE, help="Likewise under these Budgets.")
 @click.option(
     "--load",
     callback=_load,
@@ -80,7 +93,10 @@ def simulate(
     nodes: Path,
     tasks: Path,
     form: str,
+    budgets: Path | None,
     compare: Path | None,
+    compare_nodes: Path | None,
+    compare_budgets: Path | None,
     load: Fraction | None,
     copies: int,
     max_bad_rows: int,
@@ -92,17 +108,12 @@ def simulate(
     The scheduler is the real one, with the plugins that are on; only pods and the clock are simulated. The same input
     gives the same report, whatever the order of rows. Bad rows are left out and named on stderr.
     """
-    from runs_cli.simulation import Wanted, simulated  # noqa: PLC0415 - help does not wait for the scheduler
+    from runs_cli.cases import Other, Work  # noqa: PLC0415 - help does not wait for the scheduler
+    from runs_cli.simulation import Wanted, simulated  # noqa: PLC0415 - likewise
 
-    wanted = Wanted(
-        nodes=nodes,
-        runs=tasks,
-        form=form,
-        compare=compare,
-        load=load,
-        copies=copies,
-        max_bad_rows=max_bad_rows,
-        out=out,
-        charts=charts,
+    work = Work(
+        nodes=nodes, runs=tasks, form=form, budgets=budgets, load=load, copies=copies, max_bad_rows=max_bad_rows
     )
-    simulated(asked(), wanted)
+    other = Other(settings=compare, nodes=compare_nodes, budgets=compare_budgets)
+    compared = other if any((compare, compare_nodes, compare_budgets)) else None
+    simulated(asked(), Wanted(work=work, compare=compared, out=out, charts=charts))

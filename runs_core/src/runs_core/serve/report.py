@@ -23,6 +23,7 @@ from runs_core.cluster.trace.input import EPOCH, TraceInput
 from runs_core.cluster.trace.scale import load_inside, load_of
 from runs_core.serve.cuts import Cuts
 from runs_core.serve.measure import MICROSECOND, Errors, Mean, Timeline, Waits, seconds
+from runs_core.serve.paid import Paid
 from runs_core.serve.standing import MILLION, SIZES, Leased, Line
 from runs_core.serve.summary import (
     AllWaited,
@@ -74,6 +75,7 @@ class Report:
         self._while_waiting = Mean()
         self._timeline = Timeline(self._first, trace.span / _BUCKETS)
         self._errors: dict[Basis, Errors] = {}
+        self._paid = Paid()
         self.decisions = 0
 
     @property
@@ -108,6 +110,7 @@ class Report:
                 case CloseLease(lease):
                     self._leased.close(lease)
                     self._cuts.ended(lease)
+                    self._paid.ended(lease)
                 case PutResolution(resolution):
                     self._cuts.decided(resolution)
                 case SetReservationStatus(reservation):
@@ -152,7 +155,9 @@ class Report:
             fragmentation=self._fragmentation(),
             queue=Queue(max=means[_WAITING].highest, mean=self._over_span[_WAITING].over(1)),
             gpu_hours=GpuHours(
-                leased=round(means[_HELD].total / _GPU_HOUR, 6), demanded=round(self._trace.demand / _GPU_HOUR, 6)
+                leased=round(means[_HELD].total / _GPU_HOUR, 6),
+                demanded=round(self._trace.demand / _GPU_HOUR, 6),
+                by_class=self._paid.summary(),
             ),
             series=self._series(),
             decisions=self.decisions,

@@ -116,12 +116,22 @@ class Queue:
 
 
 @attrs.frozen(kw_only=True)
+class ClassHours:
+    """GPU-hours by who paid for them, of leases that were closed."""
+
+    owned: float
+    shared: float
+    borrowed: float
+    unfunded: float
+
+
+@attrs.frozen(kw_only=True)
 class GpuHours:
     """by_class: None where nothing classifies claims."""
 
     leased: float
     demanded: float
-    by_class: None = None
+    by_class: ClassHours | None = None
 
 
 @attrs.frozen(kw_only=True)
