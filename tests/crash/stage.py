@@ -14,18 +14,24 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from runs_core.cluster.local import LocalCluster, Objects, Store
 from runs_core.errors import RunsError
+from runs_core.schema.requests import RESOLVE, annotation_of
 from runs_core.serve.drive import advance
 from runs_core.serve.loop import Loop
-from runs_core.settings import Settings
+from runs_core.settings import ResolverSettings, Settings
 from runs_core.values.meta import Key
+from runs_core.values.quantity import format_time
+from runs_core.values.request import Request
 
 WRITES = ("INSERT", "UPDATE", "DELETE", "COMMIT")
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+SETTINGS = Settings(resolver=ResolverSettings(quantum=timedelta()))
+"""Lots may be drawn among all that run."""
 Act = Callable[[Objects], None]
 
 
@@ -43,12 +49,14 @@ def node(number: int) -> dict[str, Any]:
 
 
 def run(name: str, gpus: int, **spec: object) -> dict[str, Any]:
-    """Runs for an hour, in pods of 4 GPUs; a failed rank restarts the gang once."""
+    """Runs for an hour, as it says, in pods of 4 GPUs, which need 5 s to go; a failed rank restarts the gang once."""
+    said = {"runs.dev/simulated-duration": "1h", "runs.dev/simulated-shutdown": "5s"}
+    runtime = {"expectedDuration": "1h", "minRuntime": "0s", "checkpointGrace": "30s"}
     return {
         "apiVersion": "runs.dev/v1alpha1",
         "kind": "Run",
-        "metadata": {"name": name, "namespace": "default", "annotations": {"runs.dev/simulated-duration": "1h"}},
-        "spec": {"resources": {"gpus": gpus, "gpusPerPod": 4}, **spec},
+        "metadata": {"name": name, "namespace": "default", "annotations": said},
+        "spec": {"resources": {"gpus": gpus, "gpusPerPod": 4}, "runtime": runtime, **spec},
     }
 
 
@@ -68,6 +76,13 @@ def lose(objects: Objects) -> None:
     objects.edit("Node", Key("", "n0"), taint)
 
 
+def take_back(objects: Objects) -> None:
+    """An administrator wants eight GPUs of a domain, whoever has them."""
+    wish = Request(uid="by-hand-1", flavor="default", gpus=8, domain="default/default/d1", at=BEGIN)
+    said = {RESOLVE: annotation_of(wish)}
+    objects.edit("Node", Key("", "n2"), lambda body: body["metadata"].update(annotations=said))
+
+
 def cancel(objects: Objects) -> None:
     """Somebody cancels a running run, suspends another and deletes a third."""
     objects.edit("Run", Key("default", "b"), lambda body: body["spec"].update(canceled=True))
@@ -82,6 +97,7 @@ def nothing(_: Objects) -> None:
 LIFE: Sequence[tuple[Act, timedelta]] = (
     (submit, timedelta(seconds=10)),
     (lose, timedelta(seconds=40)),
+    (take_back, timedelta(seconds=40)),
     (cancel, timedelta(seconds=40)),
     (nothing, timedelta(hours=3)),
 )
@@ -89,8 +105,8 @@ LIFE: Sequence[tuple[Act, timedelta]] = (
 
 def opened(path: Path) -> tuple[LocalCluster, Loop]:
     """As every command opens it."""
-    cluster = LocalCluster(Store.open(path), Settings())
-    return cluster, Loop(cluster, Settings(), clock=lambda: 0.0)
+    cluster = LocalCluster(Store.open(path), SETTINGS)
+    return cluster, Loop(cluster, SETTINGS, clock=lambda: 0.0)
 
 
 def whole(path: Path) -> list[tuple[object, ...]]:
@@ -167,13 +183,15 @@ def double_starts(path: Path) -> list[str]:
 def life(folder: Path, *, broken: bool, step: int) -> dict[str, object]:
     """Each part killed before every `step`-th write, then taken up by a new process; against the life without."""
     before = folder / "before.db"
-    store = Store.create(before, "2026-01-01T00:00:00Z")
-    cluster = LocalCluster(store, Settings())
+    store = Store.create(before, format_time(BEGIN))
+    cluster = LocalCluster(store, SETTINGS)
     for number in range(4):
         Objects(cluster).create(node(number))
     kills = 0
     differences: list[str] = []
     waited: set[str] = set()
+    promised: set[tuple[str, str]] = set()
+    cut: set[str] = set()
     for act, length in LIFE:
         act(Objects(cluster))
         until = cluster.now + length
@@ -194,7 +212,12 @@ def life(folder: Path, *, broken: bool, step: int) -> dict[str, object]:
         copied(good, before)
         cluster, _ = opened(before)
         waited |= {run["metadata"]["name"] for run in cluster.store.find("Run") if run["status"]["phase"] == "Queued"}
-    return {"kills": kills, "differences": differences, "waited": sorted(waited)}
+        promised |= {
+            (one["spec"]["runRef"]["name"], one["status"]["phase"]) for one in cluster.store.find("Reservation")
+        }
+        cut |= {cut["name"] for one in cluster.store.find("Resolution") for cut in one["spec"]["cuts"]}
+    told = {"waited": sorted(waited), "promised": sorted(promised), "cut": sorted(cut)}
+    return {"kills": kills, "differences": differences, **told}
 
 
 if __name__ == "__main__":
