@@ -176,5 +176,7 @@ def play(
     stage.proxy.before_write = None
     stage.schedulers[-1].stop()
     killed = f"{found[0].verb} {found[0].plural}" if found else ""
-    assert records(stage, ENDS, number) == RECORDS, f"killed before {killed}, landed {landed}"
+    told = records(stage, ENDS, number)
+    wrong = {what: told[what] for what in RECORDS if told[what] != RECORDS[what]}
+    assert not wrong, f"killed before {killed}, landed {landed}: {wrong}"
     return seconds, killed
