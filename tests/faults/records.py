@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.faults.plane import Object
@@ -19,11 +19,11 @@ RECORDS: Object = {
         "guest": ["Failed", "Canceled", 1, None],
     },
     "leases": {
-        "guest Requeue Canceled": 1,
-        "guest Start UnfundedReclaimed": 1,
-        "long Start Canceled": 3,
-        "pusher Start Succeeded": 1,
-        "wide Start Succeeded": 3,
+        "guest Canceled": 1,
+        "guest UnfundedReclaimed": 1,
+        "long Canceled": 3,
+        "pusher Succeeded": 1,
+        "wide Succeeded": 3,
     },
     "promises": [
         ["pusher", 4, "Released", "Started", [["Ends", "", True]]],
@@ -34,8 +34,9 @@ RECORDS: Object = {
 }
 """What is left in the end, whether or not anybody was killed.
 
-Of a run its phase, reason, cuts and standing promise; of leases why they were opened and closed, and how many; of each
-promise what it rested on, why it was moved, and whether it was held against the start.
+Of a run its phase, reason, cuts and standing promise; of leases why they were closed, and how many; of each promise
+what it rested on, why it was moved, and whether it was held against the start. A start that a killed scheduler had
+begun and that could not be gone on with is undone, and made again: the leases of that attempt are left out.
 """
 
 
@@ -44,7 +45,7 @@ def records(stage: Stage, names: Iterable[str], number: int) -> Object:
     runs = {what: stage.runs()[f"{what}-{number}"] for what in names}
     uids = {run["metadata"]["uid"]: what for what, run in runs.items()}
     reservations = [one for one in stage.items("Reservation") if one["spec"]["runRef"]["uid"] in uids]
-    leases = [one for one in stage.items("GPULease") if one["spec"]["runRef"]["uid"] in uids]
+    leases = [one for one in stage.items("GPULease") if one["spec"]["runRef"]["uid"] in uids and not _undone(one, runs)]
     closed = Counter(_lease(uids[one["spec"]["runRef"]["uid"]], one) for one in leases)
     taken = [one for one in stage.items("Resolution") if one["spec"].get("beneficiary", {}).get("uid") in uids]
     found: Object = _without(
@@ -60,7 +61,14 @@ def records(stage: Stage, names: Iterable[str], number: int) -> Object:
 
 
 def _lease(run: str, one: Object) -> str:
-    return f"{run} {one['spec']['reason']} {one['status']['closureReason']}"
+    return f"{run} {one['status']['closureReason']}"
+
+
+def _undone(lease: Object, runs: Mapping[str, Object]) -> bool:
+    """Whether it is of a start that came to nothing, after which there was another."""
+    last = {run["metadata"]["uid"]: int(run["status"].get("attempt", 0)) for run in runs.values()}
+    spec, reason = lease["spec"], lease["status"]["closureReason"]
+    return bool(reason == "RunFailed" and spec["attempt"] < last[spec["runRef"]["uid"]])
 
 
 def promises(one: Object) -> list[Object]:
