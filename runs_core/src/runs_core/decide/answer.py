@@ -28,7 +28,7 @@ def answer(world: World, run: Run, entry: Entry, advice: Advice, *, explain: boo
     if found is None:
         return no_flavor(world, shape.need)
     name, flavor = found
-    said = own_cover(world, entry) if world.held.by_run else entry.queue.cover
+    said = own_cover(world, entry, advice) if world.held.by_run else entry.queue.cover
     placement = None if entry.queue.band == UNPAYABLE else _place(world, shape, flavor, said, advice)
     if placement is None and flavor.withheld and entry.queue.band != UNPAYABLE:
         placement = place_beside(world, flavor, shape.need, run, said=said, advice=advice)

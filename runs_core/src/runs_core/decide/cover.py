@@ -18,6 +18,7 @@ from runs_core.values.lease import Payer
 from runs_core.values.meta import Pairs
 from runs_core.values.node import Node
 from runs_core.world.filters import located
+from runs_core.world.hearing import Firm
 from runs_core.world.held import Asker, Order
 from runs_core.world.needs import ANY_NODE, narrowed
 from runs_core.world.world import World
@@ -51,25 +52,22 @@ def offered(world: World, advice: Advice, ask: Ask) -> Offers:
     return advice.offers(ask if same else attrs.evolve(ask, flavor=flavor, held=held), world, world.now)
 
 
-class Firm(NamedTuple):
-    """How firm an answer is.
+def firm(offers: Offers, found: Cover, *, whole: bool = True) -> Firm:
+    """What pays behind a bound of several offers, or only in some places, is not followed that far.
 
-    spare: by payer, how much less it may give before anything of this is otherwise; None: that is not told.
-    displacing: Budgets of the owner's own, whose claims on them may displace somebody.
+    whole: it wants no more than that.
     """
-
-    spare: Mapping[Payer, int] | None
-    displacing: frozenset[str]
-
-
-def firm(offers: Offers, found: Cover) -> Firm:
-    """What pays behind a bound of several offers, or only in some places, is not followed that far."""
     spare: dict[Payer, int] = {}
     displacing: set[str] = set()
+    before: list[Payer] = []
+    nearer: Sequence[Payer] = ()
     followed = True
     for offer, look in zip(offers.offers, found.looks, strict=True):
         if not (gave := look.gave):
+            before.append(offer.payer)
             continue
+        nearer = tuple(before)
+        before.append(offer.payer)
         left = offer.gpus - gave
         if offer.tier is Tier.OWN:
             if offer.caps or offer.idle is None or gave > offer.idle:
@@ -78,7 +76,9 @@ def firm(offers: Offers, found: Cover) -> Firm:
                 left = min(left, offer.idle - gave)
         followed = followed and offer.told and not (offer.caps or offer.selector or offer.payer in spare)
         spare[offer.payer] = left
-    return Firm(spare if followed else None, frozenset(displacing))
+    if not followed:
+        return Firm(None, frozenset(displacing))
+    return Firm(spare, frozenset(displacing), frozenset(nearer) if whole and found.fundable else None)
 
 
 def filled(world: World, offers: Offers, ask: Ask, pieces: Sequence[Piece] = ()) -> Cover:

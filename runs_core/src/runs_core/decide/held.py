@@ -39,7 +39,7 @@ def find_cover(world: World, advice: Advice, queue: Queue) -> None:
         queue.empty = None
     if before is None or before.shares != found.shares or (queue.empty is None and not found.fundable):
         world.held.stir(ask)
-    world.line.covered(queue, found, *firm(left, found))
+    world.line.covered(queue, found, firm(left, found, whole=ask.demand is None))
 
 
 def heard(world: World, queue: Queue) -> None:
@@ -60,13 +60,15 @@ def _leans_on_others(queue: Queue) -> bool:
     return known is not None and (not known.shares or any(share.tier is not Tier.OWN for share in known.shares))
 
 
-def own_cover(world: World, entry: Entry) -> Cover | None:
+def own_cover(world: World, entry: Entry, advice: Advice) -> Cover | None:
     """Who pays for this very run, by the last answer to its queue: before those behind the first more may be held."""
     queue, ask = entry.queue, entry.queue.ask
     if ask is None or queue.offers is None or not world.held.by_run or entry.order == queue.seen:
         return queue.cover
     if world.held.ahead(entry.order) == world.held.ahead(queue.seen):
         return queue.cover
+    if queue.dated:
+        find_cover(world, advice, queue)
     return filled(world, world.held.kept_back(queue.offers, Asker(ask.owner, entry.order), ask.gpus), ask)
 
 
@@ -139,7 +141,7 @@ def _covers(world: World, entry: Entry, advice: Advice) -> tuple[Share, ...]:
     """Of a reserved run: what covers it."""
     if entry.queue.cover is None or not world.line.hearing.stands(entry.queue):
         find_cover(world, advice, entry.queue)
-    said = own_cover(world, entry)
+    said = own_cover(world, entry, advice)
     return said.of(entry.shape.need.gpus).shares if said is not None and said.fundable else ()
 
 
@@ -167,7 +169,7 @@ class _Walk:
             return ()
         if self.queue.cover is None:
             find_cover(world, advice, self.queue)
-        said = own_cover(world, entry)
+        said = own_cover(world, entry, advice)
         if said is None or said.fundable:
             self.goes_on = self.queue.band != FUNDABLE
             return ()

@@ -102,7 +102,7 @@ def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, 
     if flavor is None or fleet is None:
         return
     shaped = entry.shape.need if entry.shape.need.flavor else attrs.evolve(entry.shape.need, flavor=flavor)
-    need, cover = shaped.as_wide(shaped.gpus), own_cover(world, entry)
+    need, cover = shaped.as_wide(shaped.gpus), own_cover(world, entry, advice)
     said = cover.of(need.gpus) if cover is not None else None
     patient = patient_until(world, run, need, said, advice)
     grounds = patient is not None or entry.queue.opens or world.ends.known(flavor)

@@ -59,7 +59,7 @@ def settle(batch: Batch, asked: Asked, advice: Advice, clock: Clock) -> Decision
     none = verdict is None or isinstance(verdict, NoPlace)
     if none and asked.reclaims and (taken := _reclaim(batch, run, entry, advice)) is not None:
         return taken
-    said = own_cover(world, entry) if world.held.by_run else entry.queue.cover
+    said = own_cover(world, entry, advice) if world.held.by_run else entry.queue.cover
     if verdict is None or (said is not None and is_unheard_of(world.line, said) and not isinstance(verdict, NoPlace)):
         return None
     decision: Decision | None
@@ -95,7 +95,7 @@ def _unpromised(batch: Batch, run: Run, entry: Entry, verdict: NoPlace) -> Run:
 
 def _reclaim(batch: Batch, run: Run, entry: Entry, advice: Advice) -> Decision | None:
     """Take back for it what nobody pays for, as one decision with those that it cuts; None: it cannot be."""
-    world, said = batch.world, own_cover(batch.world, entry)
+    world, said = batch.world, own_cover(batch.world, entry, advice)
     found = find_flavor(world, entry.shape.need)
     if found is None or said is None or holds(world, run, advice) is not None:
         return None

@@ -38,7 +38,8 @@ class Turn:
     """One pass over the line. queue: who is to be asked, by band and order.
 
     covered: how many decisions there were when who pays was last found out, and which quota was held: only those change
-    that within a pass.
+    that within a pass. resting: who is to be asked as soon as that is not in vain, as it was by `rested`. at: how far
+    along the line it has come.
     """
 
     def __init__(self, world: World, advice: Advice, batch: Batch, clock: Clock) -> None:
@@ -50,6 +51,9 @@ class Turn:
         self.queue: list[tuple[int, Order, Key]] = []
         self.asked: set[Key] = set()
         self.covered: dict[Queue, tuple[int, int]] = {}
+        self.resting: dict[Key, None] = {}
+        self.rested = (-1, -1)
+        self.at: tuple[int, Order] = (-1, ())
         self.reach: tuple[int, Reach] | None = None
 
     def take(self, fresh: dict[Key, float]) -> None:
@@ -57,7 +61,7 @@ class Turn:
         world, line = self.world, self.world.line
         if world.funded:
             self._hear_of_quota()
-        if not (fresh or self.queue) and (not line.shapes or line.asked == world.fleet.freed):
+        if not (fresh or self.queue or self.resting) and (not line.shapes or line.asked == world.fleet.freed):
             return
         for key in fresh if self.advice.stages else ():
             if key in line.entries and line.entries[key].queue.band == FUNDABLE:
@@ -69,14 +73,41 @@ class Turn:
             self._push(key)
         for key in (*kept_for(world), *woken(world)):
             self._push(key)
-        while self.queue:
-            band, _, key = heapq.heappop(self.queue)
+        while self._next():
+            band, order, key = heapq.heappop(self.queue)
+            self.at = max(self.at, (band, order))
             if key in self.asked:
                 continue
             if (entry := line.entries.get(key)) is not None:
                 self._waiting(key, entry, band)
             elif key in world.unpaid.entries:
                 self._unpaid(key)
+
+    def _next(self) -> bool:
+        """Whether anybody is still to be asked: who rests is, if a decision since has made it worth while."""
+        if self.resting:
+            self._look_over()
+        return bool(self.queue)
+
+    def _look_over(self) -> None:
+        """Who rested in vain until the line had come past it has been asked."""
+        world, entries = self.world, self.world.line.entries
+        hold_quota(world, self.advice)
+        made = len(self.batch.decisions), world.held.version
+        if made == self.rested:
+            return
+        self.rested = made
+        resting, self.resting = self.resting, {}
+        for key in resting:
+            entry = entries.get(key)
+            if entry is None or key in self.asked:
+                continue
+            if (FUNDABLE, entry.order) < self.at:
+                self.asked.add(key)
+            elif self._in_vain(key, entry):
+                self.resting[key] = None
+            else:
+                heapq.heappush(self.queue, (FUNDABLE, entry.order, key))
 
     def _push(self, key: Key) -> None:
         order, _, queue = self.world.line.entries[key]
@@ -89,16 +120,21 @@ class Turn:
         world = self.world
         world.stand_unpaid()
         hold_quota(world, self.advice)
-        for queue in world.line.give():
+        told, same = world.line.give()
+        for queue in told:
             heard(world, queue)
             if not queue.hopeless:
                 self._cover(queue)
             first = world.line.first(queue)
             if first is not None and (queue.band == FUNDABLE or says_otherwise(world, first[1], queue)):
                 self._push(first[1])
+        for queue in same:
+            heard(world, queue)
+            if (first := world.line.first(queue)) is not None:
+                self.resting[first[1]] = None
         if self.advice.stages:
             self._hear_of_slack()
-        for queue in world.unpaid.give():
+        for queue in world.unpaid.give()[0]:
             if (first := world.unpaid.first(queue)) is not None:
                 heapq.heappush(self.queue, (FUNDABLE, *first))
 
@@ -111,7 +147,7 @@ class Turn:
         for shape in [one for one in line.shapes.values() if flavor_of(world, one.need) in more] if more else ():
             for queue in shape.queues.values():
                 if queue.band == FUNDABLE and (first := line.first(queue)) is not None:
-                    self._push(first[1])
+                    self.resting[first[1]] = None
 
     def _cover(self, queue: Queue) -> None:
         """Find out who pays, unless that is known: whoever started since may have taken what was offered before."""
@@ -183,7 +219,12 @@ class Turn:
             self._push(key)
             return
         self.asked.add(key)
-        if world.held.by_run and band == FUNDABLE and (said := own_cover(world, entry)) and not said.fundable:
+        if (
+            world.held.by_run
+            and band == FUNDABLE
+            and (said := own_cover(world, entry, self.advice))
+            and not said.fundable
+        ):
             self._behind(key)
             return
         explain = key in self.fresh or (world.funded and says_otherwise(world, key, queue))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from runs_core.values.classes import Tier
 from runs_core.values.funding import Cover, Gives, Takes
@@ -11,6 +12,23 @@ from runs_core.world.queues import Queue
 
 UNKNOWN = 1 << 60
 """GPUs, where nobody says how many."""
+
+
+class Firm(NamedTuple):
+    """How firm an answer is.
+
+    spare: by payer, how much less it may give before anything of this is otherwise; None: that is not told.
+    displacing: Budgets of the owner's own, whose claims on them may displace somebody.
+    nearer: payers of whom more would be taken if they gave more; None: of any.
+    """
+
+    spare: Mapping[Payer, int] | None = None
+    displacing: frozenset[str] = frozenset()
+    nearer: frozenset[Payer] | None = None
+
+
+LOOSE = Firm()
+"""An answer of which nothing is known but itself."""
 
 
 class Hearing:
@@ -49,28 +67,39 @@ class Hearing:
         took = self.took
         return all(took.get(payer, 0) <= limit for payer, limit in queue.limits)
 
-    def answered(self, queue: Queue, cover: Cover, spare: Mapping[Payer, int] | None) -> None:
-        """That is what the budgets say to this queue now. spare: how much less they could; None: nobody tells."""
-        took = self.took
+    def answered(self, queue: Queue, cover: Cover, firm: Firm) -> None:
+        """That is what the budgets say to this queue now."""
+        took, spare = self.took, firm.spare
         queue.limits = None if spare is None else [(payer, took.get(payer, 0) + less) for payer, less in spare.items()]
+        queue.displacing, queue.nearer = firm.displacing, firm.nearer
         self.watch(queue, [look.payer for look in cover.looks])
         queue.remember(cover)
         self.unheard.pop(queue, None)
 
-    def told(self) -> Iterable[Queue]:
-        """The queues that an envelope may now give more to, or that were never answered: what they know is stale."""
+    def told(self) -> tuple[Iterable[Queue], Iterable[Queue]]:
+        """The queues that an envelope may now give more to, or that were never answered: what they know is stale.
+
+        And those whose payers stay the same though an envelope gives more.
+        """
         found, self.unheard = self.unheard, {}
+        same: dict[Queue, None] = {}
         for queue in found:
             queue.may = None
         for payer, gpus in self.gave.items():
             for queue in self.watching.get(payer, ()):
                 if queue.may is not None:
                     queue.may[payer] += gpus
-                found[queue] = None
+                if queue not in found:
+                    if queue.stale or queue.nearer is None or payer in queue.nearer:
+                        found[queue] = None
+                    else:
+                        queue.dated = True
+                        same[queue] = None
         self.gave = {}
         for queue in found:
             queue.stale = True
-        return found
+            same.pop(queue, None)
+        return found, same
 
     def joins(self, queue: Queue, *, unheard: bool) -> None:
         """It stands in line."""

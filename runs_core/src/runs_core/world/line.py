@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from runs_core.values.funding import Ask, Cover
-from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
-from runs_core.world.hearing import Hearing
+from runs_core.world.hearing import LOOSE, Firm, Hearing
 from runs_core.world.queues import FUNDABLE, UNFUNDABLE, UNPAYABLE, Entry, Head, Order, Queue, Shape
 
 
@@ -221,27 +220,23 @@ class Line:
         """Ask the queue of this run again: what kept it from taking what was offered may have gone."""
         self.hearing.unheard[self.entries[key].queue] = None
 
-    def covered(
-        self,
-        queue: Queue,
-        cover: Cover,
-        spare: Mapping[Payer, int] | None = None,
-        displacing: frozenset[str] = frozenset(),
-    ) -> None:
-        """That is what the budgets say to this queue now. spare: how much less they could; None: nobody tells."""
-        queue.displacing = displacing
-        self.hearing.answered(queue, cover, spare)
+    def covered(self, queue: Queue, cover: Cover, firm: Firm = LOOSE) -> None:
+        """That is what the budgets say to this queue now."""
+        self.hearing.answered(queue, cover, firm)
         band = FUNDABLE if cover.fundable else UNFUNDABLE if cover.unfunded else UNPAYABLE
         if band != queue.band:
             queue.band = band
             if (first := self.first(queue)) is not None:
                 heapq.heappush(queue.shape.heads[band], first)
 
-    def give(self) -> Sequence[Queue]:
-        """The queues that an envelope may now give more to, or that were never answered, by their first runs."""
-        told = self.hearing.told()
+    def give(self) -> tuple[Sequence[Queue], Iterable[Queue]]:
+        """The queues that an envelope may now give more to, or that were never answered, by their first runs.
+
+        And those whose payers stay the same all the same, in no order.
+        """
+        told, same = self.hearing.told()
         firsts = sorted((first, queue) for queue in told if (first := self.first(queue)) is not None)
-        return [queue for _, queue in firsts]
+        return [queue for _, queue in firsts], same
 
 
 def _size(need: Need) -> tuple[str, int]:

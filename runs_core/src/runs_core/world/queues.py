@@ -45,15 +45,16 @@ class Queue:
     stale: an envelope that the answer named can give more since. may: GPUs that each of those has at most; None: any
     envelope may give any number. limits: how far the line's `took` may count up for each payer, before the answer may
     be another for that; None: it may be at any time. displacing: Budgets of its owner's own, whose claims on them may
-    displace somebody.
+    displace somebody. nearer: payers that it would take more from, if they had more to give; None: it may be any.
+    dated: others give more since, so that the same pay, and what the answer tells of them is not so any more.
 
     offers: what that answer was made of, before anything of it was kept for others; seen: from which place in line it
     was asked. empty: what cover would be, were its owner's own envelopes empty; None: not known.
     """
 
     __slots__ = (
-        "ask", "band", "cover", "displacing", "empty", "heap", "limits", "may", "offers", "seen", "shape", "size",
-        "stale",
+        "ask", "band", "cover", "dated", "displacing", "empty", "heap", "limits", "may", "nearer", "offers", "seen",
+        "shape", "size", "stale",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, ask: Ask | None) -> None:
@@ -67,6 +68,8 @@ class Queue:
         self.may: dict[Payer, int] | None = None
         self.limits: Sequence[tuple[Payer, int]] | None = None
         self.displacing: frozenset[str] = frozenset()
+        self.nearer: frozenset[Payer] | None = None
+        self.dated = False
         self.offers: Offers | None = None
         self.seen: Order = ()
         self.empty: Cover | None = None
@@ -91,7 +94,7 @@ class Queue:
 
     def remember(self, cover: Cover) -> None:
         """What the budgets say to it now."""
-        self.cover, self.stale, self.may = cover, False, {}
+        self.cover, self.stale, self.dated, self.may = cover, False, False, {}
         for look in cover.looks:
             self.may[look.payer] = self.may.get(look.payer, 0) + max(0, look.had)
 
