@@ -11,6 +11,7 @@ from tests.scenarios.stage import Object
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import APPLY, JSON, READ_SECONDS, Api
+from runs_core.cluster.kube.decode import Decode, whole
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed
 from runs_core.cluster.kube.snapshot import key_of
 from runs_core.values.meta import Key
@@ -109,8 +110,9 @@ class NotedApi(Api):
         content: str = JSON,
         query: Mapping[str, str] | None = None,
         seconds: float = READ_SECONDS,
+        decode: Decode = whole,
     ) -> tuple[int, Object]:
-        status, answer = super().call(method, path, body, content=content, query=query, seconds=seconds)
+        status, answer = super().call(method, path, body, content=content, query=query, seconds=seconds, decode=decode)
         if self.echoes is not None and method != "GET" and "dryRun" not in (query or {}):
             self._note(self.echoes, method, path, answer)
         return status, answer

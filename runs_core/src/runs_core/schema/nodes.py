@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from runs_core.schema.convert import Object
@@ -97,15 +99,21 @@ def _amount(amounts: Mapping[str, Any], resource: str, field: str) -> int:
     return int(amount * 1000) if resource == "cpu" else int(amount)
 
 
-def _quantity(text: object, where: str) -> Any:
+def _quantity(text: object, where: str) -> Decimal:
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise _Malformed(where, f"got {got(text)}, want a quantity such as 8, 500m or 16Gi")
     try:
-        parse_milli(text)
-        parse_count(text)
-        return parse_quantity(text)
+        return _parsed(text)
     except ValueError as error:
         raise _Malformed(where, str(error)) from error
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str | float) -> Decimal:
+    """Remembered: nodes of one kind say the same."""
+    parse_milli(text)
+    parse_count(text)
+    return parse_quantity(text)
 
 
 def _ready(status: Mapping[str, Any]) -> bool:

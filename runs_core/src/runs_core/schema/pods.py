@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from runs_core.schema.convert import UNREADABLE, Object, converter, unreadable
 from runs_core.schema.metadata import meta_from, text
@@ -15,6 +18,7 @@ from runs_core.settings import FleetSettings
 from runs_core.values.meta import Key, Meta
 from runs_core.values.pod import Claim, Pod, PodPhase, RankOf
 from runs_core.values.quantity import format_time, parse_time
+from runs_core.values.template import Requests
 
 RUN_LABEL = "runs.dev/run"
 UID_LABEL = "runs.dev/run-uid"
@@ -25,6 +29,7 @@ GROUP_LABEL = "runs.dev/group"
 _NUMBERS = (ATTEMPT_LABEL, RETRY_LABEL, RANK_LABEL, GROUP_LABEL)
 SCHEDULER = "runs"
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
+_ASKS = ("resources", "restartPolicy")
 _PHASES: dict[object, PodPhase] = {phase.value: phase for phase in PodPhase}
 
 
@@ -38,27 +43,44 @@ def pod_from_object(obj: Mapping[str, Any], fleet: FleetSettings) -> Pod:
 
 def _pod(obj: Mapping[str, Any], fleet: FleetSettings) -> Pod:
     meta = meta_from(obj["metadata"])
-    spec: PodSpec = converter().structure(obj["spec"], PodSpec)
+    spec = obj["spec"]
+    requests, gpus = _asks(_asking(spec), (fleet.resource, *(resource for _, resource in fleet.resources)))
     status = obj.get("status") or {}
     rank = _rank(meta.namespace, dict(meta.labels))
     return Pod(
         namespace=meta.namespace,
         name=meta.name,
         uid=meta.uid,
-        node=text(obj["spec"].get("nodeName") or "") or None,
+        node=text(spec.get("nodeName") or "") or None,
         rank=rank,
-        claim=_claim(meta, obj, spec) if rank is None else None,
-        gpus=gpus_of(spec, (fleet.resource, *(resource for _, resource in fleet.resources))),
-        requests=requests_of(spec),
+        claim=_claim(meta, obj) if rank is None else None,
+        gpus=gpus,
+        requests=requests,
         phase=_phase(status.get("phase")),
         message=text(status.get("message") or ""),
         created=meta.created,
         started=None if (started := status.get("startTime")) is None else parse_time(started),
         deleting=meta.deleting,
         grace=_span(obj["metadata"].get("deletionGracePeriodSeconds")),
-        own_grace=_span(obj["spec"].get("terminationGracePeriodSeconds")),
+        own_grace=_span(spec.get("terminationGracePeriodSeconds")),
         annotations=meta.annotations,
     )
+
+
+def _asking(spec: Mapping[str, Any]) -> bytes:
+    """What of a pod's spec says how much it asks for, in the same words for all that ask for the same."""
+    said = {name: spec[name] for name in ("overhead", "resources") if spec.get(name)}
+    for name in ("containers", "initContainers"):
+        containers = spec.get(name) or ()
+        said[name] = [{"name": "one", **{part: one[part] for part in _ASKS if one.get(part)}} for one in containers]
+    return msgspec.json.encode(said, order="sorted")
+
+
+@lru_cache(maxsize=4096)
+def _asks(said: bytes, resources: tuple[str, ...]) -> tuple[Requests, int]:
+    """What it takes of its node: GPUs aside, and GPUs. Remembered: pods of one run are alike in it."""
+    spec = converter().structure(msgspec.json.decode(said), PodSpec)
+    return requests_of(spec), gpus_of(spec, resources)
 
 
 def _span(seconds: object) -> timedelta | None:
@@ -75,7 +97,7 @@ def _rank(namespace: str, labels: Mapping[str, str]) -> RankOf | None:
     return RankOf(run=Key(namespace, run), uid=uid, attempt=attempt, retry=retry, rank=rank, group=group)
 
 
-def _claim(meta: Meta, obj: Mapping[str, Any], spec: PodSpec) -> Claim | None:
+def _claim(meta: Meta, obj: Mapping[str, Any]) -> Claim | None:
     """Somebody else's pod for a run of ours: our scheduler's name and the run's label, and no node yet."""
     run = dict(meta.labels).get(RUN_LABEL)
     if not run or obj["spec"].get("schedulerName") != SCHEDULER or obj["spec"].get("nodeName"):
@@ -85,7 +107,7 @@ def _claim(meta: Meta, obj: Mapping[str, Any], spec: PodSpec) -> Claim | None:
     owners = obj["metadata"].get("ownerReferences") or [{}]
     index = dict(meta.annotations).get(INDEX_ANNOTATION) or dict(meta.labels).get(INDEX_ANNOTATION, "")
     order = (str(owners[0].get("name", "")), int(index) if index.isascii() and index.isdigit() else 0, meta.name)
-    return Claim(run=Key(meta.namespace, run), order=order, rules=rules_of(spec))
+    return Claim(run=Key(meta.namespace, run), order=order, rules=rules_of(converter().structure(obj["spec"], PodSpec)))
 
 
 def _phase(text: object) -> PodPhase:

@@ -102,6 +102,7 @@ class Process:
         self._auditor = Auditor(parts.reload.settings.audit)
         self._reload_at = parts.clock()
         self.led = 0
+        self._anew = False
         parts.health.needs(self._blind)
         parts.stop.tell(self._wake)
 
@@ -165,8 +166,10 @@ class Process:
                 self._parts.health.turned()
             cluster.observe()
         finally:
-            gc.unfreeze()  # of a term that is over
-            gc.collect()
+            if self._anew:
+                gc.unfreeze()  # of a term that is over
+                gc.collect()
+            self._anew = True
             settle_memory()
 
     # -- leading ----------------------------------------------------------------------------------------------------

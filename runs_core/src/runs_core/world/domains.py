@@ -22,10 +22,24 @@ MOST_EMPTY_SEATS = 64
 class DomainFleet:
     """One flavor's nodes in one fabric domain. free: usable free GPUs; levels, counts: by free GPUs of a node.
 
-    moved: the flavor's `moved` when this domain last took part in it.
+    moved: the flavor's `moved` when this domain last took part in it. look_at: with so many seats it is looked again
+    whether most are empty.
     """
 
-    __slots__ = ("bits", "counts", "empty", "filtered", "free", "key", "levels", "moved", "names", "short", "states")
+    __slots__ = (
+        "bits",
+        "counts",
+        "empty",
+        "filtered",
+        "free",
+        "key",
+        "levels",
+        "look_at",
+        "moved",
+        "names",
+        "short",
+        "states",
+    )
 
     def __init__(self, key: Domain) -> None:
         self.key = key
@@ -39,6 +53,7 @@ class DomainFleet:
         self.short: dict[Requests, int] = {}
         self.empty: list[int] | None = None
         self.moved = 0
+        self.look_at = 0
 
     def seats(self, gpus_per_pod: int) -> int:
         """Pods that fit by free GPUs alone."""
@@ -110,9 +125,13 @@ class DomainFleet:
 
     def _compact(self) -> bool:
         """Drop the seats of nodes that left, once most are empty: names that never come back must not add up."""
-        kept = [state for state in self.states if state.node is not None]
-        if len(self.states) < MOST_EMPTY_SEATS or 2 * len(kept) > len(self.states):
+        if len(self.states) < max(MOST_EMPTY_SEATS, self.look_at):
             return False
+        kept = [state for state in self.states if state.node is not None]
+        if 2 * len(kept) > len(self.states):
+            self.look_at = len(self.states) * 9 // 8
+            return False
+        self.look_at = 0
         levels = [state.level for state in kept]
         self.states, self.names = kept, [state.name for state in kept]
         self.bits = {state.name: bit for bit, state in enumerate(kept)}

@@ -16,6 +16,7 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
+from runs_core.cluster.kube.decode import Decode, Malformed, whole
 from runs_core.errors import RunsError, Unavailable
 
 Object = dict[str, Any]
@@ -95,6 +96,7 @@ class Api:
         content: str = JSON,
         query: Mapping[str, str] | None = None,
         seconds: float = READ_SECONDS,
+        decode: Decode = whole,
     ) -> tuple[int, Object]:
         """(HTTP status, decoded body). Refused: it says no. Unavailable: it does not answer in time."""
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
@@ -108,8 +110,8 @@ class Api:
         if answer.status >= HTTPStatus.BAD_REQUEST:
             raise _refused(answer.status, answer.data, answer.headers.get("Retry-After"))
         try:
-            return answer.status, json.loads(answer.data) if answer.data else {}
-        except ValueError as error:
+            return answer.status, decode(answer.data) if answer.data else {}
+        except Malformed as error:
             raise Unavailable(f"{self.host} is no Kubernetes API server: it answers in another language") from error
 
     def apply(
@@ -183,9 +185,9 @@ def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 
 def _refused(status: int, body: bytes, retry_after: str | None) -> Refused:
     try:
-        told = json.loads(body)
+        told = whole(body)
         reason, message = str(told.get("reason", "")), str(told.get("message", ""))
-    except (ValueError, AttributeError):
+    except (Malformed, AttributeError):
         reason, message = "", body[:200].decode(errors="replace")
     seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
     return Refused(status, reason, message, retry_after=seconds)

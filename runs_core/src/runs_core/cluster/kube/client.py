@@ -91,7 +91,7 @@ class Client:
         """What was told of this very object, oldest first; the server keeps it for an hour unless set otherwise."""
         path = f"/apis/events.k8s.io/v1/namespaces/{key.namespace}/events"
         query = {"fieldSelector": f"regarding.kind={kind},regarding.name={key.name}"}
-        items = everything(self.api, "Event", path, as_it_is, query).items
+        items = everything(self.api, "Event", path, as_it_is, query=query).items
         found = [_told(item) for item in items if (item.get("regarding") or {}).get("uid") in ("", uid, None)]
         return sorted(found, key=lambda told: (told.at, told.reason, told.message))
 

@@ -42,11 +42,15 @@ class Reader:
         self._fleet = fleet
         self._sections = sections
 
+    def knows(self, kind: str, key: Key, version: int) -> bool:
+        """Whether that version of it, or a later one, was seen."""
+        return self._mirror.passed((kind, key), version)
+
     def seen(self, kind: str, item: Object) -> Seen:
         """Never refuses."""
         key, metadata = key_of(item), item["metadata"]
         name, version = (kind, key), int(metadata["resourceVersion"])
-        if self._mirror.passed(name, version):
+        if self.knows(kind, key, version):
             return Seen(key=key, version=version)
         held = FINALIZER in (metadata.get("finalizers") or [])
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Generic, TypeVar
 import attrs
 
 from runs_core.cluster.kube.api import Api, Close, Object, Refused
+from runs_core.cluster.kube.decode import Decode, Malformed, event, page, whole
 from runs_core.errors import Unavailable
 
 T = TypeVar("T")
@@ -72,13 +72,19 @@ class Inbox:
 
 
 def everything(
-    api: Api, resource: str, path: str, read: Callable[[Object], T], query: Mapping[str, str] | None = None
+    api: Api,
+    resource: str,
+    path: str,
+    read: Callable[[Object], T],
+    *,
+    query: Mapping[str, str] | None = None,
+    decode: Decode = whole,
 ) -> Listed[T]:
     """All objects below a path, read page by page. query: what else the list is asked, such as a selector."""
     items: list[T] = []
     asked = {**(query or {}), "limit": PAGE}
     while True:
-        _, answer = api.call("GET", path, query=asked)
+        _, answer = api.call("GET", path, query=asked, decode=decode)
         items += map(read, answer.get("items") or [])
         token = answer["metadata"].get("continue")
         if not token:
@@ -136,7 +142,7 @@ class Reflector(threading.Thread):
                 self._watch(self._version)
                 self._hear()
                 failures = 0
-            except (Unavailable, Refused, ValueError) as error:
+            except (Unavailable, Refused, Malformed, ValueError) as error:
                 self.failing = str(error)
                 if isinstance(error, Refused) and error.status == GONE and self._version is not None:
                     self._version, failures = None, 0  # the server is well, and a new list is all it asks for
@@ -149,7 +155,7 @@ class Reflector(threading.Thread):
         self.failing, self.heard = None, time.monotonic()
 
     def _list(self) -> str:
-        found = everything(self._api, self.resource, self._path, self._read)
+        found = everything(self._api, self.resource, self._path, self._read, decode=page)
         self._inbox.put(found)
         self.listed.set()
         self._hear()
@@ -169,12 +175,11 @@ class Reflector(threading.Thread):
                 break
             if not line:
                 continue
-            told = json.loads(line)
-            item = told["object"]
-            if told["type"] == "ERROR":
+            told, item = event(line)
+            if told == "ERROR":
                 raise Refused(item.get("code", 500), item.get("reason", ""), item.get("message", ""))
-            if told["type"] != "BOOKMARK":
-                self._inbox.put(Event(resource=self.resource, deleted=told["type"] == "DELETED", item=item))
+            if told != "BOOKMARK":
+                self._inbox.put(Event(resource=self.resource, deleted=told == "DELETED", item=item))
             self._version = item["metadata"]["resourceVersion"]
 
 

@@ -11,6 +11,7 @@ import attrs
 
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api
+from runs_core.cluster.kube.decode import news
 from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.kube.reading import Reader, Seen
 from runs_core.cluster.kube.reflect import Listed, everything
@@ -59,10 +60,13 @@ class Held:
 
 def look_again(api: Api, reader: Reader) -> list[Listed[Seen]]:
     """What a leader writes: a watch may be late, and what the one before wrote must not be decided again."""
+
+    def look(kind: str) -> Listed[Seen]:
+        decode = news(partial(reader.knows, kind))
+        return everything(api, kind, paths.LISTS[kind], partial(reader.seen, kind), decode=decode)
+
     with ThreadPoolExecutor(max_workers=len(WRITTEN), thread_name_prefix="look") as pool:
-        return list(
-            pool.map(lambda kind: everything(api, kind, paths.LISTS[kind], partial(reader.seen, kind)), WRITTEN)
-        )
+        return list(pool.map(look, WRITTEN))
 
 
 def adopt(leases: Sequence[Lease], writer: Writer, opened: Callable[[Lease], None]) -> None:

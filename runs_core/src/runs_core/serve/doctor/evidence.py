@@ -119,7 +119,7 @@ class _Reader:
 
     def list(self, topic: str, path: str, query: Mapping[str, str] | None = None) -> None:
         """All below a path."""
-        self._take(topic, lambda: everything(self._api, "", path, as_it_is, query).items)
+        self._take(topic, lambda: everything(self._api, "", path, as_it_is, query=query).items)
 
     def singles(self, topic: str, paths: Sequence[str]) -> None:
         """Those of them that are there."""
