@@ -20,6 +20,7 @@ from benchmarks import (
     taking_back,
     throughput,
     waiting,
+    year,
 )
 from benchmarks.live import fleet, queue_load
 from benchmarks.measure import PACE, pace
@@ -31,6 +32,8 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     module.NAME: module.run
     for module in (placement, throughput, waiting, explanation, forecast, funding, taking_back, plugged, out_of_quota)
 }
+LONG: dict[str, Callable[..., Result]] = {module.NAME: module.run for module in (year,)}
+"""Measured only where they are named: each takes as long as all the others."""
 LIVE: dict[str, Callable[..., Result]] = {module.NAME: module.run for module in (queue_load, fleet)}
 """Each on a real API server of its own; they want a machine that does nothing else."""
 
@@ -38,14 +41,14 @@ LIVE: dict[str, Callable[..., Result]] = {module.NAME: module.run for module in 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="name", help=f"of {', '.join(BENCHMARKS | LIVE)}; all of a kind without"
+        "names", nargs="*", metavar="name", help=f"of {', '.join(BENCHMARKS | LONG | LIVE)}; all of a kind without"
     )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions; recorded apart, not in the table")
     parser.add_argument("--table", action="store_true", help="measure nothing: write the table from what is recorded")
     parser.add_argument("--live", action="store_true", help="those on a real API server, from RUNS_TEST_KUBE")
     asked = parser.parse_args(arguments)
-    if unknown := sorted(set(asked.names) - (BENCHMARKS | LIVE).keys()):
-        parser.error(f"no benchmark is named {', '.join(unknown)}; there are {', '.join(BENCHMARKS | LIVE)}")
+    if unknown := sorted(set(asked.names) - (BENCHMARKS | LONG | LIVE).keys()):
+        parser.error(f"no benchmark is named {', '.join(unknown)}; there are {', '.join(BENCHMARKS | LONG | LIVE)}")
     if asked.table:
         PAGE.write_text(page(RESULTS), encoding="utf-8")
         return 0
@@ -68,7 +71,7 @@ def _measure(name: str, *, quick: bool) -> Result | None:
     gc.collect()
     try:
         before = pace()
-        result = attrs.evolve((BENCHMARKS | LIVE)[name](quick=quick), quick=quick)
+        result = attrs.evolve((BENCHMARKS | LONG | LIVE)[name](quick=quick), quick=quick)
         result = attrs.evolve(result, facts={**result.facts, PACE: round((before + pace()) / 2, 1)})
     except Unusable as unusable:
         print(f"{name}: {unusable}", file=sys.stderr)

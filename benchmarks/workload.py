@@ -127,10 +127,10 @@ def runs(demand: Demand) -> Iterator[At]:
         return
     draw = random.Random(demand.seed + 1)
     for at, seen in _silent_runs(demand):
-        yield at, RunSeen(_saying(seen.run, draw.uniform(1, demand.says)))
+        yield at, RunSeen(saying(seen.run, draw.uniform(1, demand.says)))
 
 
-def _saying(run: Run, times: float) -> Run:
+def saying(run: Run, times: float) -> Run:
     """It says that it takes so many times as long as it does."""
     [(_, lasts)] = run.meta.annotations
     said = timedelta(seconds=round(times * int(lasts.removesuffix("s"))))
@@ -145,26 +145,26 @@ def _silent_runs(demand: Demand) -> Iterator[tuple[datetime, RunSeen]]:
         shape = draw.choice(demand.shapes)
         held += shape.gpus
         number += 1
-        yield BEGIN, RunSeen(_owned(_run(number, shape, _duration(draw, demand.mean), BEGIN), draw, demand.owners))
+        yield BEGIN, RunSeen(owned(run_of(number, shape, duration(draw, demand.mean), BEGIN), draw, demand.owners))
     for _ in range(demand.waiting):
         number += 1
-        run = _run(number, draw.choice(demand.shapes), _duration(draw, demand.mean), BEGIN)
-        yield BEGIN, RunSeen(_owned(run, draw, demand.owners))
+        run = run_of(number, draw.choice(demand.shapes), duration(draw, demand.mean), BEGIN)
+        yield BEGIN, RunSeen(owned(run, draw, demand.owners))
     rate = demand.load * demand.gpus / (mean_gpus * demand.mean.total_seconds())
     seconds = 0.0
     while True:
         seconds += draw.expovariate(rate)
         number += 1
         at = BEGIN + timedelta(seconds=round(seconds, 3))
-        run = _run(number, draw.choice(demand.shapes), _duration(draw, demand.mean), at)
-        yield at, RunSeen(_owned(run, draw, demand.owners))
+        run = run_of(number, draw.choice(demand.shapes), duration(draw, demand.mean), at)
+        yield at, RunSeen(owned(run, draw, demand.owners))
 
 
-def _duration(draw: random.Random, mean: timedelta) -> int:
+def duration(draw: random.Random, mean: timedelta) -> int:
     return int(draw.expovariate(1 / mean.total_seconds())) + 1
 
 
-def _owned(run: Run, draw: random.Random, owners: Sequence[Owner]) -> Run:
+def owned(run: Run, draw: random.Random, owners: Sequence[Owner]) -> Run:
     if not owners:
         return run
     owner = draw.choice(owners)
@@ -172,7 +172,7 @@ def _owned(run: Run, draw: random.Random, owners: Sequence[Owner]) -> Run:
     return attrs.evolve(run, spec=attrs.evolve(run.spec, owner=owner.name, sections=sections))
 
 
-def _run(number: int, shape: Shape, seconds: int, at: datetime) -> Run:
+def run_of(number: int, shape: Shape, seconds: int, at: datetime) -> Run:
     template = PodTemplate(requests=Requests(cpu_milli=shape.cpu_milli)) if shape.cpu_milli else None
     return Run(
         meta=Meta(
@@ -195,7 +195,8 @@ class Player:
 
     kinds: decisions so far, by outcome. arrived: runs seen so far. cpu: seconds of CPU in the loop, which observes,
     decides, commits and records. simulating: in the cluster's virtual time and its pods; making the trace is neither.
-    cycles: of each turn that decided something, what it decided and its CPU. plugins: by name; none: the bare core.
+    cycles: of each turn that decided something, what it decided and its CPU; kept only where `cycle_by_cycle`, since a
+    year has very many. plugins: by name; none: the bare core. trace: arrivals without end; None: those of the demand.
     """
 
     def __init__(
@@ -206,9 +207,12 @@ class Player:
         *,
         plugins: Mapping[str, object] | None = None,
         settings: Settings | None = None,
+        trace: Iterator[At] | None = None,
+        cycle_by_cycle: bool = True,
     ) -> None:
         settings = settings or Settings()
-        self._trace = runs(demand)
+        self._trace = runs(demand) if trace is None else trace
+        self._cycle_by_cycle = cycle_by_cycle
         self._ahead = deque([*nodes(count), *(owner.founded() for owner in demand.owners)])
         self.gpus = count * NODE_GPUS
         self.kinds: Counter[str] = Counter()
@@ -216,7 +220,7 @@ class Player:
         self.cpu = self.simulating = 0.0
         self.cycles: list[tuple[Work, float]] = []
         self._told: list[Record] = []
-        self.used_seconds = self.seconds = 0.0
+        self.used_seconds = self.waiting_seconds = self.seconds = 0.0
         self.most_waiting = 0
         self.cluster = TraceCluster(self._feed(), settings, begin=BEGIN, told=self._told.extend)
         advice = PluginAdvice(of(**plugins), settings) if plugins else None
@@ -253,9 +257,14 @@ class Player:
         """Held GPUs over all, averaged over the virtual time since the last `reset`."""
         return self.used_seconds / (self.seconds * self.gpus) if self.seconds else 0.0
 
+    @property
+    def waiting(self) -> float:
+        """The part of the virtual time since the last `reset` in which some run waited."""
+        return self.waiting_seconds / self.seconds if self.seconds else 0.0
+
     def reset(self) -> None:
         """Measure from here on."""
-        self.cpu = self.simulating = self.used_seconds = self.seconds = 0.0
+        self.cpu = self.simulating = self.used_seconds = self.waiting_seconds = self.seconds = 0.0
         self.most_waiting = 0
         self.kinds.clear()
         self.cycles.clear()
@@ -267,7 +276,7 @@ class Player:
         world, cluster, loop = self.loop.world, self.cluster, self.loop
         while self.arrived < until:
             before = cluster.now
-            used = self.gpus - world.free_gpus(FLAVOR)
+            used, waited = self.gpus - world.free_gpus(FLAVOR), len(world.line)
             began = process_time()
             cluster.advance(loop.next_moment())
             advanced = process_time()
@@ -276,10 +285,13 @@ class Player:
             self.cpu += spent
             self.simulating += advanced - began
             if made:
-                self.cycles.append((self._count(), spent))
+                work = self._count()
+                if self._cycle_by_cycle:
+                    self.cycles.append((work, spent))
             passed = (cluster.now - before).total_seconds()
             self.seconds += passed
             self.used_seconds += passed * used
+            self.waiting_seconds += passed if waited else 0.0
             self.most_waiting = max(self.most_waiting, len(world.line))
 
     def settle(self) -> None:
