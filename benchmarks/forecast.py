@@ -1,14 +1,16 @@
 """When a gang that the busy fleet cannot take starts, worked out from declared ends for a person who asks.
 
 Runs say how long they take, half as long again at most; the fleet is as busy as it can be while nearly all find room at
-once. Then gangs of many widths are asked about that it has no room for, each once, as `explain` does.
+once. Then gangs of many widths are asked about that it has no room for, each once, as `explain` does. Between two of
+them the fleet goes on: another run arrives, and others end.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import islice
 from statistics import median
 
 from benchmarks.measure import cpu_of, percentile
@@ -32,22 +34,22 @@ WIDTHS = (256, 512, 1_024, 2_048, 4_096)
 Foresees = Callable[[World, Run, Advice], Forecast | None]
 
 
-def a_fleet_that_says(count: int) -> Player:
+def a_fleet_that_says(nodes: int) -> Player:
     """As busy as for placements, and every run says how long it takes."""
-    player = Player(count, Demand(gpus=count * 8, load=0.92, burst=1.02, says=1.5))
+    player = Player(nodes, Demand(gpus=nodes * 8, load=0.92, burst=1.02, says=1.5))
     player.settle()
     waited = len(player.loop.world.line)
-    player.play(count // 2)
+    player.play(nodes // 2)
     while not LEAST_USED < used_now(player) < MOST_USED:
         player.play(1)
     player.most_waiting = max(player.most_waiting, waited)
     return player
 
 
-def gangs(world: World, count: int) -> list[Run]:
-    """That would have to wait, in groups that a domain can take."""
-    draw, found = random.Random(11), list[Run]()
-    for number in range(20 * count):
+def gangs(world: World, most: int) -> Iterator[Run]:
+    """Of so many that are drawn, those that have to wait when they are asked for, in groups that a domain can take."""
+    draw = random.Random(11)
+    for number in range(most):
         gpus = draw.choice(WIDTHS)
         spec = RunSpec(
             resources=Resources(flavor=FLAVOR, gpus=gpus, gpus_per_pod=8),
@@ -56,35 +58,35 @@ def gangs(world: World, count: int) -> list[Run]:
         )
         run = Run(meta=Meta(name=f"asks-{number}", namespace=NAMESPACE, uid=f"a{number}", created=BEGIN), spec=spec)
         if isinstance(consider(world, run, Silent()), Waits):
-            found.append(run)
-        if len(found) == count:
-            return found
-    raise Unusable(f"{len(found)} gangs would wait: want {count}")
+            yield run
 
 
-def ask_each(count: int, foresees: Foresees = foresee, *, asked: int, limit: float = LIMIT) -> Result:
-    player = a_fleet_that_says(count)
+def ask_each(nodes: int, foresees: Foresees = foresee, *, asked: int, limit: float = LIMIT) -> Result:
+    player = a_fleet_that_says(nodes)
     world = player.loop.world
-    chosen = gangs(world, asked)
     settle_memory()
     found: list[Forecast] = []
 
     def one(run: Run) -> float:
         def ask() -> None:
-            if (told := foresees(world, run, Silent())) is not None:
+            if (told := foresees(world, run, Silent())) is not None and told.at > world.now:
                 found.append(told)
 
-        return cpu_of(ask)
+        cost = cpu_of(ask)
+        player.play(1)
+        return cost
 
-    costs = [one(run) for run in chosen]
-    if len(found) < 0.9 * asked or any(told.at <= world.now for told in found):
+    costs = [one(run) for run in islice(gangs(world, 20 * asked), asked)]
+    if len(costs) < asked:
+        raise Unusable(f"{len(costs)} gangs would wait: want {asked}")
+    if len(found) < 0.9 * asked:
         raise Unusable(f"{len(found)} of {asked} were told a time that is to come")
     used = used_now(player)
     demand_busy(player, used)
     demand_sound(player)
     return Result(
         name=NAME,
-        title=f"When each of {asked} gangs starts that {count:,} nodes have no room for now",
+        title=f"When each of {asked} gangs starts that {nodes:,} nodes have no room for now",
         quick=False,
         goals=(
             Goal(
@@ -100,7 +102,8 @@ def ask_each(count: int, foresees: Foresees = foresee, *, asked: int, limit: flo
             "runs that wait": len(world.line),
             "runs that places are kept for": len(world.promises.by_run),
             "ms: 95th percentile": round(percentile(costs, 0.95) * 1000, 2),
-            "ms: slowest": round(max(costs) * 1000, 2),
+            "ms: slowest of them, after the first": round(max(costs[1:]) * 1000, 2),
+            "ms: the first, which works out when each node comes free": round(costs[0] * 1000, 2),
             "asked of and told nothing": asked - len(found),
         },
     )

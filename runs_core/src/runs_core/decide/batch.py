@@ -48,6 +48,6 @@ class Batch:
         world = self.world
         world.touched, world.touched_budgets, world.touched_nodes = self._touched
         world.promises.stirred, world.promises.due = self._promises
-        world.ends.forget()
+        world.lengths.forget()
         world.line.forget()
         world.unpaid.forget()

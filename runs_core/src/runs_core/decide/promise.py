@@ -12,12 +12,13 @@ import attrs
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch
-from runs_core.decide.forecast import Forecast, Question, at_opening, forecast
+from runs_core.decide.forecast import Forecast, at_opening, forecast
 from runs_core.decide.held import hold_quota, own_cover
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES
 from runs_core.decide.opening import opening
 from runs_core.decide.patience import patient_until
 from runs_core.decide.place import fits_when_empty
+from runs_core.decide.search import Question
 from runs_core.decide.slices import is_due, leaves, rank_of, why_not
 from runs_core.decide.standing import stand
 from runs_core.values.decision import Decision, Moves, Outcome, Reserves

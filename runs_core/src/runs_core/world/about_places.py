@@ -109,7 +109,7 @@ class AboutPlaces(AboutRuns):
         if self.line.entries:
             self.promises.stirred = True
         if lease is not None and lease.status.closed and not self._supposed:
-            self.ends.closed(lease)
+            self.lengths.closed(lease)
 
     def _touch_bound(self, nodes: AbstractSet[str]) -> None:
         """Somebody may be waiting for places of theirs."""

@@ -22,12 +22,13 @@ MOST_EMPTY_SEATS = 64
 class DomainFleet:
     """One flavor's nodes in one fabric domain. free: usable free GPUs; levels, counts: by free GPUs of a node.
 
-    moved: the flavor's `moved` when this domain last took part in it. look_at: with so many seats it is looked again
-    whether most are empty.
+    moved: the flavor's `moved` when this domain last took part in it. changes: counts up whenever anything comes or
+    goes there, but for what-ifs. look_at: with so many seats it is looked again whether most are empty.
     """
 
     __slots__ = (
         "bits",
+        "changes",
         "counts",
         "empty",
         "filtered",
@@ -52,7 +53,7 @@ class DomainFleet:
         self.filtered: dict[NodeFilter, int] = {}
         self.short: dict[Requests, int] = {}
         self.empty: list[int] | None = None
-        self.moved = 0
+        self.moved = self.changes = 0
         self.look_at = 0
 
     def seats(self, gpus_per_pod: int) -> int:

@@ -15,35 +15,21 @@ from itertools import chain
 from math import inf, nextafter
 from typing import TYPE_CHECKING, NamedTuple
 
-from runs_core.values.lease import Closed, Lease
 from runs_core.values.meta import Key
 from runs_core.values.reservation import Basis
 from runs_core.values.run import Run
+from runs_core.world.lengths import Lot, name_of
 from runs_core.world.needs import LONGEST, declared_end, min_runtime_of
 
 if TYPE_CHECKING:
     from runs_core.world.known import Known
 
-Lot = tuple[str, int]
-"""Whose runs, and of which size: two sizes are alike if they have as many binary digits."""
-MOST_CLOSED = 512
-"""Closed leases of one owner that are remembered at least: the last to end."""
-MOST_LENGTHS = 64
-"""Runs of one owner and size, the last to end, that an estimate is made of."""
-OURS = frozenset({Closed.UNFUNDED_RECLAIMED, Closed.SLICE_RECLAIMED, Closed.NODE_LOST, Closed.EVICTED})
-"""Ends that say nothing of how long a run takes."""
 LATE = 10
 """Who runs past its own word is expected within a tenth of it."""
 MOST_LATE = 512
 """So many of them are looked at, the last to be late first."""
-
-
-class Estimate(NamedTuple):
-    """How long runs of one owner and size took. runs: how many it is made of."""
-
-    median: timedelta
-    most: timedelta
-    runs: int
+NEAR = 1e-3
+"""Seconds: sums of moments are not exact."""
 
 
 class End(NamedTuple):
@@ -54,6 +40,13 @@ class End(NamedTuple):
     basis: Basis
 
 
+class Leaves(NamedTuple):
+    """When a run is expected to be gone: seconds since 1970, and what says so."""
+
+    at: float
+    basis: Basis
+
+
 class Ends:
     """active: somebody has asked, and every change of a run is to be told."""
 
@@ -61,63 +54,8 @@ class Ends:
         self._world = world
         self.active = False
         self._saying = 0
-        self._closed: dict[str, list[Lease]] = {}
-        self._estimates: dict[str, dict[int, Estimate]] = {}
         self._sorted: dict[str, dict[Lot | None, list[tuple[float, Key]]]] = {}
         self._at: dict[Key, tuple[str, Lot | None, float]] = {}
-
-    # -- how long it took --------------------------------------------------------------------------------------------
-
-    def closed(self, lease: Lease) -> None:
-        """Whoever had it has ended."""
-        if not self._world.settings.reservations.history:
-            return
-        name = _name(lease.spec.owner, lease.meta.namespace)
-        known = self._closed.setdefault(name, [])
-        known.append(lease)
-        if len(known) > 2 * MOST_CLOSED:
-            known.sort(key=lambda lease: (lease.status.end or lease.spec.start, lease.key))
-            del known[:-MOST_CLOSED]
-        self._estimates.pop(name, None)
-
-    def forget(self) -> None:
-        """What was taken to have ended may not have."""
-        self._estimates.clear()
-
-    def estimate(self, lot: Lot) -> Estimate | None:
-        """None: too few have ended."""
-        if not self._world.settings.reservations.history:
-            return None
-        name, size = lot
-        known = self._estimates.get(name)
-        if known is None:
-            known = self._estimates[name] = self._counted(self._closed.get(name, ()))
-        return known.get(size)
-
-    def _counted(self, leases: Iterable[Lease]) -> dict[int, Estimate]:
-        """A gang's leases, of one attempt, count together. One whose closing was not written after all does not."""
-        least = self._world.settings.reservations.history
-        by_key = {lease.key: lease for lease in leases if lease.key not in self._world.ledger.open}
-        gangs: dict[tuple[str, int], list[Lease]] = {}
-        for lease in by_key.values():
-            gangs.setdefault((lease.spec.run_ref.uid, lease.spec.attempt), []).append(lease)
-        sizes: dict[int, list[tuple[datetime, str, timedelta]]] = {}
-        for (uid, _), parts in gangs.items():
-            last = [lease for lease in parts if lease.status.closure_reason is not Closed.REPAID]
-            if not last or any(lease.status.closure_reason in OURS for lease in last):
-                continue
-            end = max(lease.status.end or lease.spec.start for lease in last)
-            length = end - min(lease.spec.start for lease in parts)
-            size = sum(lease.gpus for lease in last).bit_length()
-            sizes.setdefault(size, []).append((end, uid, length))
-        found = {}
-        for size, ended in sizes.items():
-            lengths = sorted(length for *_, length in sorted(ended)[-MOST_LENGTHS:])
-            if len(lengths) >= least:
-                found[size] = Estimate(_nearest(lengths, 50), _nearest(lengths, 90), len(lengths))
-        return found
-
-    # -- when it ends ------------------------------------------------------------------------------------------------
 
     def replace(self, key: Key, run: Run | None) -> None:
         """The run is so now; None: it is gone."""
@@ -136,6 +74,7 @@ class Ends:
             flavor, lot, when = place
             self._at[key] = place
             insort(self._sorted.setdefault(flavor, {}).setdefault(lot, []), (when, key))
+        self._world.timetable.moved(key)
 
     def heard(self, old: Run | None, run: Run | None) -> None:
         """What the run says is so now; None: it was, or is, not there."""
@@ -147,18 +86,68 @@ class Ends:
         """Whether the end of anything may be known: not where nobody says anything, pays, or keeps a history."""
         return bool(self._saying or self._world.funded or self._world.settings.reservations.history)
 
+    def leaving(self, key: Key, flavor: str, *, most: bool) -> Leaves | None:
+        """When a run that has places of that flavor is expected to be gone, as `soonest` tells it; None: never."""
+        place = self._at.get(key)
+        if place is None or (place[0] != flavor and (place[0] or self._world.sole_flavor() != flavor)):
+            return None
+        lot, when, now = place[1], place[2], self._world.now.timestamp()
+        if lot is None:
+            at = when if when > now else self._overdue(key)
+            return Leaves(at, Basis.ENDS) if at > now else None
+        found = self._world.lengths.estimate(lot)
+        if found is None:
+            return None
+        median, longest = when + found.median.total_seconds(), when + found.most.total_seconds()
+        at = median if median > now and not most else longest
+        return Leaves(at, Basis.HISTORY) if at > now else None
+
+    def estimates(self, key: Key) -> bool:
+        """Whether how long such runs take says when it ends."""
+        return key in self._at and self._at[key][1] is not None
+
+    def at(self, flavor: str, when: float, *, most: bool) -> list[Key]:
+        """Who is expected to be gone from that very moment on, in the order in which `soonest` tells of them."""
+        near = [
+            key
+            for name in self._names(flavor)
+            for lot, known in self._sorted.get(name, {}).items()
+            for begins in self._beginnings(lot, when)
+            for _, key in known[bisect_left(known, (begins - NEAR,)) : bisect_right(known, (begins + NEAR,))]
+        ]
+        told = ((key, self.leaving(key, flavor, most=most)) for key in sorted({*near, *self._late(flavor)}))
+        return [key for key, leaves in told if leaves is not None and leaves.at == when]
+
+    def _beginnings(self, lot: Lot | None, when: float) -> Iterator[float]:
+        """By what number a run is kept in order that ends then."""
+        if lot is None:
+            yield when
+        elif (found := self._world.lengths.estimate(lot)) is not None:
+            yield when - found.median.total_seconds()
+            yield when - found.most.total_seconds()
+
+    def _late(self, flavor: str) -> Iterator[Key]:
+        now = self._world.now.timestamp()
+        for name in self._names(flavor):
+            known = self._sorted.get(name, {}).get(None, [])
+            late = bisect_right(known, (nextafter(now, inf),))
+            yield from (key for _, key in known[max(0, late - MOST_LATE) : late])
+
+    def _names(self, flavor: str) -> Sequence[str]:
+        """Under which the runs are kept that have places of that flavor."""
+        return [flavor, ""] if self._world.sole_flavor() == flavor else [flavor]
+
     def soonest(self, flavor: str, *, most: bool = False) -> Iterator[End]:
         """Expected ends of what runs there, the first one first. most: where nine of ten such runs have ended.
 
         Who is past its median counts with what nine of ten took, and who is past its owner's word with a tenth more;
         past that nothing is known.
         """
-        self._begin()
+        self.begin()
         now = self._world.now.timestamp()
-        names = [flavor, ""] if self._world.sole_flavor() == flavor else [flavor]
         streams = [
             stream
-            for name in names
+            for name in self._names(flavor)
             for lot, known in self._sorted.get(name, {}).items()
             for stream in self._streams(lot, known, now, most=most)
         ]
@@ -170,7 +159,7 @@ class Ends:
 
     def expected(self, run: Run) -> End | None:
         """When this one is; None: nothing is known."""
-        self._begin()
+        self.begin()
         place = self._at.get(run.key)
         if place is None:
             return None
@@ -192,10 +181,12 @@ class Ends:
         said = run.spec.runtime.expected_duration
         if said is not None:
             return min(said, LONGEST)
-        found = self.estimate((_name(self._world.owner(run), run.key.namespace), run.gpus.bit_length()))
+        lot = (name_of(self._world.owner(run), run.key.namespace), run.gpus.bit_length())
+        found = self._world.lengths.estimate(lot)
         return found.most if found is not None else None
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Every change of a run is told from now on."""
         if not self.active:
             self.active = True
             for run in self._world.runs():
@@ -210,11 +201,11 @@ class Ends:
             overdue = ((self._overdue(key), key, Basis.ENDS) for _, key in known[max(0, late - MOST_LATE) : late])
             yield sorted((one for one in overdue if one[0] > now), key=lambda one: one[:2])
             return
-        found = self.estimate(lot)
+        found = self._world.lengths.estimate(lot)
         if found is None:
             return
         median, longest = found.median.total_seconds(), found.most.total_seconds()
-        late, over = bisect_right(known, (now - median,)), bisect_right(known, (now - longest,))
+        late, over = (bisect_right(known, (nextafter(now - took, inf),)) for took in (median, longest))
         first = longest if most else median
         yield [(start + first, key, Basis.HISTORY) for start, key in known[late:]]
         yield [(start + longest, key, Basis.HISTORY) for start, key in known[over:late]]
@@ -245,15 +236,5 @@ class Ends:
             return None
         leases = self._world.ledger.leases_of(run.key)
         owner = leases[0].spec.owner if leases else self._world.owner(run)
-        lot = (_name(owner, run.key.namespace), run.gpus.bit_length())
+        lot = (name_of(owner, run.key.namespace), run.gpus.bit_length())
         return flavor, lot, status.started_at.timestamp()
-
-
-def _name(owner: str | None, namespace: str) -> str:
-    """Runs without an owner count by namespace, as where lots are drawn."""
-    return owner or f"namespace:{namespace}"
-
-
-def _nearest(lengths: Sequence[timedelta], percent: int) -> timedelta:
-    """Nearest rank, of a sorted sequence."""
-    return lengths[-(-len(lengths) * percent // 100) - 1]

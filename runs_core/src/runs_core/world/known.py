@@ -28,6 +28,7 @@ from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
 from runs_core.world.held import Held, Hold
 from runs_core.world.ledger import Ledger
+from runs_core.world.lengths import Lengths
 from runs_core.world.line import Line
 from runs_core.world.needs import BARE, ask_of, need_of
 from runs_core.world.promises import Promises
@@ -35,6 +36,7 @@ from runs_core.world.quanta import Quanta
 from runs_core.world.queues import Order
 from runs_core.world.resolutions import Resolutions
 from runs_core.world.slack import Slacks
+from runs_core.world.timetable import Timetable
 from runs_core.world.view import Index
 from runs_core.world.volumes import Volumes
 
@@ -92,7 +94,9 @@ class Known:
         self.audits = Resolutions()
         self.promises = Promises()
         self.held = Held(self._holds)
+        self.lengths = Lengths(self)
         self.ends = Ends(self)
+        self.timetable = Timetable(self)
         self.quanta = Quanta(self)
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()

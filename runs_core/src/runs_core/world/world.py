@@ -73,7 +73,7 @@ class World(AboutPlaces):
 
     def _saw_closed(self, change: c.LeaseSeen) -> None:
         """Closed before this process saw it open: some keep account of it."""
-        self.ends.closed(change.lease)
+        self.lengths.closed(change.lease)
         if self._indexes:
             self._tell(change)
 

@@ -1,0 +1,107 @@
+"""When a run that waits fits, by letting one after another end and looking each time: no timetable, no halving."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from runs_core.decide.advice import Advice
+from runs_core.decide.paid import place_paid
+from runs_core.decide.patience import ripening
+from runs_core.decide.search import Found, Question
+from runs_core.decide.slices import guests, is_due, left, met, standing
+from runs_core.values.meta import Key
+from runs_core.values.placement import Placement
+from runs_core.world.ends import End
+from runs_core.world.supposed import Before, empty, keeping, refill
+from runs_core.world.world import World
+
+Upcoming = tuple[datetime, End | None]
+
+
+class Replay:
+    """Asked as what it is compared with."""
+
+    def __init__(
+        self,
+        world: World,
+        asked: Question,
+        advice: Advice,
+        *,
+        most: bool,
+        patient: datetime | None = None,
+        before: datetime | None = None,
+    ) -> None:
+        self.world = world
+        self.asked = asked
+        self.advice = advice
+        self.before = before
+        self.those = standing(world, asked.run.key, behind=asked.behind)
+        self.moments = self._moments(most=most, taken=self._taken(patient) if patient is not None else ())
+
+    def first(self) -> Found | None:
+        gone: list[End] = []
+        before: list[Sequence[Before]] = []
+        try:
+            for when, end in self.moments:
+                if self.before is not None and when >= self.before:
+                    return None
+                if end is not None:
+                    if end.run in {one.run for one in gone}:
+                        continue
+                    before.append(self._emptied(end))
+                    gone.append(end)
+                if self.asked.tried and when <= self.world.now:
+                    continue
+                if (placement := self._fits(when)) is not None:
+                    return Found(when, placement, self._blockers(gone, placement))
+            return None
+        finally:
+            while before:
+                refill(self.world.fleet, before.pop())
+
+    def at(self, when: datetime) -> Found | None:
+        gone = [end for at, end in self.moments if at <= when and end is not None]
+        before = [self._emptied(end) for end in gone]
+        placement = self._fits(when)
+        while before:
+            refill(self.world.fleet, before.pop())
+        return None if placement is None else Found(when, placement, self._blockers(gone, placement))
+
+    def _emptied(self, end: End) -> Sequence[Before]:
+        return empty(self.world.fleet, self.world.leases_of(end.run), self.world.pods_of(end.run))
+
+    def _fits(self, at: datetime) -> Placement | None:
+        asked, length = self.asked, self.world.ends.length(self.asked.run)
+        shares = asked.said.shares if asked.said is not None else ()
+        with keeping(self.world.fleet, left(self.world, met(self.those, at, length))):
+            return place_paid(self.world, asked.fleet, asked.need, shares, self.advice)
+
+    def _blockers(self, gone: Sequence[End], placement: Placement) -> list[End]:
+        nodes = {pod.node for group in placement.groups for pod in group.pods}
+        return [
+            end
+            for end in gone
+            if any(slots.node in nodes for lease in self.world.leases_of(end.run) for slots in lease.spec.slots)
+        ]
+
+    def _moments(self, *, most: bool, taken: Iterable[Upcoming]) -> Iterator[Upcoming]:
+        world, asked = self.world, self.asked
+        ends = ((end.at, end) for end in world.ends.soonest(asked.need.flavor, most=most) if end.run != asked.run.key)
+        over = sorted(one.end for one in self.those if one.end is not None and one.end > world.now)
+        return heapq.merge(ends, taken, self._sent_away(), ((at, None) for at in over), key=lambda one: one[0])
+
+    def _taken(self, patient: datetime) -> Iterator[Upcoming]:
+        asked = self.asked
+        return ((end.at, end) for end in ripening(self.world, asked.run, asked.need.flavor, patient, self.advice))
+
+    def _sent_away(self) -> Iterator[Upcoming]:
+        world, key, said = self.world, self.asked.run.key, self.asked.said
+        known: Key | None = key if key in world.promises.by_run else None
+        if known is None or said is None or not (said.shares and self.advice.stages) or is_due(world, key):
+            return
+        status = world.promises.by_run[key].status
+        if status.earliest_start is not None and status.basis is not None:
+            for guest in guests(world, key):
+                yield status.earliest_start, End(status.earliest_start, guest, status.basis)
