@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import attrs
@@ -36,14 +37,14 @@ def is_unheard_of(line: Line, said: Cover) -> bool:
 class Asked(NamedTuple):
     """One run that is asked. held_for: seconds spent on its holds.
 
-    explain: whether it is to be told why it waits; reclaims: whether GPUs may be taken back for it.
+    explain: whether it is to be told why it waits; reclaims: says whether GPUs may be taken back for it.
     """
 
     key: Key
     entry: Entry
     held_for: float
     explain: bool
-    reclaims: bool
+    reclaims: Callable[[], bool]
 
 
 def settle(batch: Batch, asked: Asked, advice: Advice, clock: Clock) -> Decision | None:
@@ -57,7 +58,7 @@ def settle(batch: Batch, asked: Asked, advice: Advice, clock: Clock) -> Decision
     answered = clock()
     seconds["place"] = answered - began
     none = verdict is None or isinstance(verdict, NoPlace)
-    if none and asked.reclaims and (taken := _reclaim(batch, run, entry, advice)) is not None:
+    if none and asked.reclaims() and (taken := _reclaim(batch, run, entry, advice)) is not None:
         return taken
     said = own_cover(world, entry, advice) if world.held.by_run else entry.queue.cover
     if verdict is None or (said is not None and is_unheard_of(world.line, said) and not isinstance(verdict, NoPlace)):

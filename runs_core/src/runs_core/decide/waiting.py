@@ -228,19 +228,11 @@ class Turn:
             self._behind(key)
             return
         explain = key in self.fresh or (world.funded and says_otherwise(world, key, queue))
-        reclaims = (
-            band == FUNDABLE
-            and bool(self.advice.stages)
-            and (
-                is_due(world, key)
-                or (world.slack.ripe(flavor_of(world, entry.shape.need), world.now) and self._in_reach(entry))
-            )
-        )
         promised = key in world.promises.by_run
-        if not (explain or reclaims or promised) and is_out_of_reach(world, entry.shape):
+        if not (explain or promised) and is_out_of_reach(world, entry.shape) and not self._reclaims(key, entry):
             # what was free when it was woken has been taken since
             return
-        asked = Asked(key, entry, self.fresh.get(key, 0.0), explain, reclaims)
+        asked = Asked(key, entry, self.fresh.get(key, 0.0), explain, lambda: self._reclaims(key, entry))
         decision = settle(self.batch, asked, self.advice, self.clock)
         if decision is None:
             return
@@ -249,6 +241,15 @@ class Turn:
         if entry.shape.size and not isinstance(decision.outcome, Waits):
             for _, following in world.line.heads(entry.shape):
                 self._push(following)
+
+    def _reclaims(self, key: Key, entry: Entry) -> bool:
+        """Whether GPUs may be taken back for it where it finds no room: looked into only then."""
+        world = self.world
+        if entry.queue.band != FUNDABLE or not self.advice.stages:
+            return False
+        return is_due(world, key) or (
+            world.slack.ripe(flavor_of(world, entry.shape.need), world.now) and self._in_reach(entry)
+        )
 
     def _behind(self, key: Key) -> None:
         """The first of its queue is paid for, and by what is held for those before it this one is not."""
