@@ -147,6 +147,7 @@ MEANS = {
     "ForecastError.p50": "median",
     "ForecastError.p90": "nine in ten were off by no more",
     "ForecastError.max": "the worst",
+    "Summary.checks": "how often every invariant was checked and held, with `--check`",
     "Summary.cpu_seconds": "CPU time of the simulation; null in `report.json`",
     "Input.nodes": "nodes of the fleet",
     "Input.gpus": "GPUs of the fleet",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runs_cli.main import root
+from runs_core.world.fleet import Fleet
 
 NODES = "sn,cpu_milli,memory_mib,gpu,model\nn-0,64000,262144,8,A10\n"
 HEADER = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time"
@@ -55,6 +56,25 @@ def test_json_has_the_keys_of_the_interface(simulate: Simulate, capsys: pytest.C
     assert {"mean", "p50", "p90", "p99", "max", "byOwner", "bySize", "byClass"} < set(found["waitSeconds"])
     assert (found["preemptions"]["cuts"], found["forecastErrorSeconds"]) == (0, [])
     assert (found["waitSeconds"]["max"], found["cpuSeconds"] > 0) == (60.0, True)
+
+
+def test_invariants_are_checked_where_that_is_asked_for(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate("--check", "1") == 0
+    found = re.search(r"Invariants: +checked (\d+) times, none broken", capsys.readouterr().out)
+    assert found is not None
+    assert int(found[1]) >= 4
+    assert simulate() == 0
+    assert "Invariants" not in capsys.readouterr().out
+
+
+def test_an_invariant_that_is_broken_ends_the_simulation_in_a_sentence(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Fleet, "hold", lambda *_, **__: None)  # what is leased is still free, to the placement
+    assert simulate("--check", "1") == 1
+    said = capsys.readouterr().err
+    assert "invariant 1 is broken at" in said
+    assert "place 0 of node n-0 has the open leases" in said
 
 
 def test_names_are_those_of_runs_that_never_fit(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:

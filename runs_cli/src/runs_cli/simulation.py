@@ -30,10 +30,11 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """What the command line says. compare: another case, None: there is only one."""
+    """What the command line says. compare: another case, None: there is only one. check: invariants so often."""
 
     work: Work
     compare: Other | None
+    check: int | None
     out: Path | None
     charts: bool
 
@@ -45,9 +46,9 @@ def simulated(said: Asked, wanted: Wanted) -> None:
     _name_bad_rows([row for case in (this, *rest) for row in case.trace.bad_rows])
     write = _writer(wanted.out, charts=wanted.charts)
     beside = None if other is None else _writer(wanted.out and wanted.out / "compared", charts=wanted.charts)
-    found = _simulated(this)
+    found = _simulated(this, wanted.check)
     written = [*write(found.summary, this.trace.bad_rows)]
-    compared = None if other is None else _simulated(other)
+    compared = None if other is None else _simulated(other, wanted.check)
     if other is not None and compared is not None and beside is not None:
         written += beside(compared.summary, other.trace.bad_rows)
     answer(
@@ -68,14 +69,15 @@ def _both(found: Simulation, compared: Simulation | None) -> Plain:
     return {**first, "compared": _as_plain(compared.summary, compared.cpu_seconds)}
 
 
-def _simulated(this: Case) -> Simulation:
+def _simulated(this: Case, check: int | None) -> Simulation:
     runs = len(this.trace.arrivals)
     with render.progress("Simulating", runs) as bar:
 
         def told(done: int, now: datetime) -> None:
             bar(done, f"{done:,} of {runs:,} runs, {span(now - EPOCH)} of virtual time")
 
-        return simulate(this.trace, this.settings, PluginAdvice(this.plugins, this.settings), progress=told)
+        advice = PluginAdvice(this.plugins, this.settings)
+        return simulate(this.trace, this.settings, advice, progress=told, check=check)
 
 
 def _name_bad_rows(bad: Sequence[BadRow]) -> None:
@@ -148,6 +150,7 @@ def _overview(found: Simulation) -> Fields:
     load = f"{_ratio(given.load)} of the fleet's GPU-time while runs arrive"
     inside = f"{_ratio(given.load_inside_span)} can be served before the last arrival"
     busy = f"{share(used.arrival_span)} while runs arrive, {share(used.while_waiting)} while runs wait"
+    times = counted(summary.checks, "time", spec=",")
     return Fields(
         pairs=[
             ("Fleet", f"{counted(given.gpus, 'GPU', spec=',')} on {counted(given.nodes, 'node', spec=',')}"),
@@ -162,6 +165,7 @@ def _overview(found: Simulation) -> Fields:
             ("GPU-hours", f"{summary.gpu_hours.leased:,.1f} leased of {summary.gpu_hours.demanded:,.1f} demanded"),
             *([("Paid for by", _paid(hours))] if (hours := summary.gpu_hours.by_class) is not None else []),
             ("Decisions", f"{summary.decisions:,} in {found.cpu_seconds:.1f} CPU seconds"),
+            *([("Invariants", f"checked {times}, none broken")] if summary.checks else []),
         ]
     )
 

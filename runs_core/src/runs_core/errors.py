@@ -42,6 +42,10 @@ class Unavailable(RunsError):
     """The cluster cannot be reached, read or written, or is not of a kind or version that this release knows."""
 
 
+class InvariantBroken(RunsError):
+    """What must hold after every cycle does not: a simulation that checks it stops there."""
+
+
 class PluginError(RunsError):
     """A plugin cannot be loaded, or declares what contradicts core or another plugin. Raised at start only."""
 

@@ -86,6 +86,12 @@ def _load(context: click.Context, option: click.Parameter, text: str | None) -> 
     metavar="N",
     help="Bad rows that may be left out; with more, nothing is simulated.",
 )
+@click.option(
+    "--check",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Check every invariant after each N decisions, and stop where one is broken.",
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for report.json and charts.")
 @click.option("--charts/--no-charts", default=True, show_default=True, help="Whether --out gets charts, as PNG.")
 def simulate(
@@ -100,6 +106,7 @@ def simulate(
     load: Fraction | None,
     copies: int,
     max_bad_rows: int,
+    check: int | None,
     out: Path | None,
     charts: bool,
 ) -> None:
@@ -116,4 +123,4 @@ def simulate(
     )
     other = Other(settings=compare, nodes=compare_nodes, budgets=compare_budgets)
     compared = other if any((compare, compare_nodes, compare_budgets)) else None
-    simulated(asked(), Wanted(work=work, compare=compared, out=out, charts=charts))
+    simulated(asked(), Wanted(work=work, compare=compared, check=check, out=out, charts=charts))

@@ -13,6 +13,7 @@ from runs_core.cluster.trace.cluster import TraceCluster
 from runs_core.cluster.trace.input import EPOCH, TraceInput
 from runs_core.decide.advice import Advice
 from runs_core.hooks.ask import PluginAdvice
+from runs_core.serve.checking import Checking
 from runs_core.serve.loop import Loop
 from runs_core.serve.report import Report
 from runs_core.serve.summary import Summary
@@ -44,27 +45,32 @@ def simulate(
     advice: Advice | None = None,
     *,
     progress: Progress | None = None,
+    check: int | None = None,
 ) -> Simulation:
     """Until every run has ended or nothing can happen any more.
 
     advice: of plugins, fresh, since it serves one world; None: the bare core. The virtual clock starts at `EPOCH` and
     jumps from event to event. Memory grows with what waits, runs or is retained (`retention` in the settings).
+    check: invariants after so many decisions each, and at the end. InvariantBroken: one does not hold.
     """
     began = time.process_time()
     settings = settings or Settings()
-    report = Report(trace)
+    report, checking = Report(trace), Checking(check)
     cluster = TraceCluster(changes_of(trace), settings, begin=EPOCH, told=_nobody)
-    loop = _loop(_Watched(cluster, report), settings, advice)
+    loop = _loop(_Watched(cluster, report, checking), settings, advice)
     tell = _Teller(progress)
     lately = cluster.now
     while report.left and cluster.now - lately <= STANDSTILL:
         if loop.settle() or cluster.now <= report.last_arrival:
             lately = cluster.now
+        checking.check(loop.world, cluster.now)
         tell(len(trace.arrivals) - report.left, cluster.now)
         deadline = loop.next_moment()
         if not cluster.advance(deadline if deadline is not None and deadline > cluster.now else None):
             break
-    return Simulation(summary=report.summary(), cpu_seconds=time.process_time() - began)
+    checking.check(loop.world, cluster.now, last=True)
+    summary = attrs.evolve(report.summary(), checks=checking.checks)
+    return Simulation(summary=summary, cpu_seconds=time.process_time() - began)
 
 
 def _loop(cluster: Cluster, settings: Settings, advice: Advice | None) -> Loop:
@@ -88,14 +94,15 @@ def _nobody(_: Sequence[Record]) -> None:
 
 
 class _Watched:
-    """The cluster, with a report that sees all that goes through it."""
+    """The cluster, with a report and a check that see all that goes through it."""
 
     plays_pods = True
     outlives = False
 
-    def __init__(self, cluster: Cluster, report: Report) -> None:
+    def __init__(self, cluster: Cluster, report: Report, checking: Checking) -> None:
         self._cluster = cluster
         self._report = report
+        self._checking = checking
 
     def observe(self) -> tuple[datetime, Sequence[Change]]:
         now, changes = self._cluster.observe()
@@ -105,6 +112,7 @@ class _Watched:
     def commit(self, effects: Sequence[Effect], records: Sequence[Record]) -> None:
         self._cluster.commit(effects, records)
         self._report.wrote(effects, records)
+        self._checking.wrote(effects, records)
 
 
 class _Teller:

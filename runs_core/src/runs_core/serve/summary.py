@@ -191,8 +191,8 @@ class ForecastError:
 class Summary:
     """The same for the same trace, settings and plugins, whatever the order of rows, but for cpu_seconds.
 
-    never_fit: the first of them by name. forecast_error_seconds: by basis. cpu_seconds: of this process; None where the
-    rest is to be compared.
+    never_fit: the first of them by name. forecast_error_seconds: by basis. checks: how often all invariants were held
+    against what there was, and held. cpu_seconds: of this process; None where the rest is to be compared.
     """
 
     input: Input
@@ -207,4 +207,5 @@ class Summary:
     decisions: int
     preemptions: Preemptions
     forecast_error_seconds: tuple[ForecastError, ...] = ()
+    checks: int = 0
     cpu_seconds: float | None = None
