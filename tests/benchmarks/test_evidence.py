@@ -1,0 +1,50 @@
+"""The evidence of large fleets, on small ones: what it shows, and that a broken engine ends it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from benchmarks import evidence
+
+from runs_core.errors import InvariantBroken
+from runs_core.world.fleet import Fleet
+
+
+def test_the_page_is_made_from_what_is_recorded() -> None:
+    assert evidence.PAGE.read_text(encoding="utf-8") == evidence.page(evidence.FOUND), "run it with --table"
+
+
+def test_all_of_it_is_recorded_and_was_checked_throughout() -> None:
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8"))["rows"] for path in evidence.FOUND.glob("*.json")}
+    assert found.keys() == evidence.CASES.keys()
+    for rows in found.values():
+        assert rows["checks of all invariants"] > rows["decisions"] / evidence.CHECKED_EVERY / 2
+        assert rows["finished"] + rows["never fit"] == rows["runs"]
+    assert found["llm-100k"]["GPUs of the widest"] == 4096
+
+
+@pytest.mark.slow
+def test_the_mix_on_a_small_fleet_waits_is_promised_starts_and_is_cut_and_keeps_every_invariant() -> None:
+    trace = evidence.llm(60, 500)
+    found = evidence.proven(trace, every=10)
+    rows = evidence.rows(found.summary, found.cpu_seconds, 16)
+    assert rows["finished"] == rows["runs"] == 500
+    assert (rows["most runs waiting"] or 0) > 10
+    assert sum(error.forecasts for error in found.summary.forecast_error_seconds) > 5
+    assert (rows["cuts"] or 0) > 10
+    assert (rows["checks of all invariants"] or 0) > found.summary.decisions / 20
+
+
+@pytest.mark.slow
+def test_the_published_trace_keeps_every_invariant(openb_traces: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNS_TEST_TRACES", str(openb_traces).removesuffix("/openb"))
+    found = evidence.proven(evidence.openb(1), every=200).summary
+    assert found.runs.finished == found.input.runs == 7063
+    assert found.checks > 60
+
+
+def test_an_engine_that_leases_a_place_twice_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Fleet, "hold", lambda *_, **__: None)
+    with pytest.raises(InvariantBroken, match="invariant 1 is broken"):
+        evidence.proven(evidence.llm(20, 60), every=10)
