@@ -12,7 +12,7 @@ from runs_core.hooks.ask import PluginAdvice
 from runs_core.testing.builders import A_MONDAY as NOW
 from runs_core.testing.builders import a_node, a_run, a_world, seen
 from runs_core.testing.plugins import a_plugin, advice_of
-from runs_core.values.change import Change, NodeSeen
+from runs_core.values.change import Change, NodeSeen, RunSeen
 from runs_core.values.meta import Key
 from runs_core.values.run import Phase
 from runs_core.world.world import World
@@ -129,6 +129,27 @@ def test_an_index_without_apply_is_a_start_up_error() -> None:
     world = a_world()
     with pytest.raises(PluginError, match=r"plugin a has an index without apply\(change\)"):
         advice_of({"a": a_plugin(runs_index)}).attach(world, world)
+
+
+def test_an_index_is_told_only_of_what_it_hears() -> None:
+    class Some(Nodes):
+        def __init__(self, hears: Any) -> None:
+            super().__init__()
+            self.hears = hears
+
+    def counted(hears: Any) -> int:
+        index = Some(hears)
+
+        def runs_index() -> Nodes:
+            return index
+
+        world = a_world(a_node("n1"))
+        advice_of({"a": a_plugin(runs_index)}).attach(world, world)
+        return index.count
+
+    assert [counted(hears) for hears in (None, [NodeSeen], frozenset({RunSeen}))] == [1, 1, 0]
+    with pytest.raises(PluginError, match=r"the index of plugin a: got hears \['NodeSeen'\], want the classes"):
+        counted(["NodeSeen"])
 
 
 def test_an_index_goes_through_what_ifs() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from numbers import Real
+from typing import Any
 
 from runs_core.decide.advice import Rank
 from runs_core.values.decision import Hold
@@ -145,13 +146,17 @@ def line(value: object) -> str:
 
 def keys(answer: object) -> Sequence[Told]:
     """Keys of runs: (namespace, name); and envelopes."""
-    if isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
-        raise Unfit(f"got {kind_of(answer)}, want the keys of runs")
-    found = tuple(islice(answer, MOST_KEYS))
+    found: tuple[Any, ...] = answer if type(answer) is tuple and len(answer) <= MOST_KEYS else _listed(answer)
     for key in found:
         if not isinstance(key, (Key, Payer, Gives, Takes)):
             raise Unfit(f"got {shown(key)}, want the Key of a run, a Payer, Gives, or Takes")
     return found
+
+
+def _listed(answer: object) -> tuple[object, ...]:
+    if isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
+        raise Unfit(f"got {kind_of(answer)}, want the keys of runs")
+    return tuple(islice(answer, MOST_KEYS))
 
 
 def nothing(_: object) -> None:
@@ -160,6 +165,8 @@ def nothing(_: object) -> None:
 
 def few(answer: object, most: int, what: str) -> Sequence[object]:
     """Its elements, if they are not more than `most`; looks at one more at most."""
+    if type(answer) is tuple and len(answer) <= most:
+        return answer
     if isinstance(answer, (str, bytes, dict)) or not isinstance(answer, Iterable):
         raise Unfit(f"got {kind_of(answer)}, want a sequence of {what}, or None")
     found = tuple(islice(answer, most + 1))

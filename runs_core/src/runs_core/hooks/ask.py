@@ -15,7 +15,7 @@ from runs_core.hooks.contract import CONTRACTS
 from runs_core.hooks.loading import Impl, told
 from runs_core.hooks.question import Failed, Question, Tally
 from runs_core.hooks.registry import Registry
-from runs_core.hooks.sight import Attachable, GuardedIndex, Sight, sight
+from runs_core.hooks.sight import Attachable, GuardedIndex, Sight, hears_of, sight
 from runs_core.hooks.watchdog import WATCHDOG, Late
 from runs_core.settings import Settings
 from runs_core.values.budget import Budget
@@ -135,9 +135,12 @@ class PluginAdvice:
 
     def moment(self, view: View, now: datetime) -> datetime | None:
         """The earliest of all plugins."""
-        fit = partial(answers.moments, now=now)
-        asked = [question.ask((self._sight(view), now), fit) for question in self._timing]
-        return min((moment for moment in asked if isinstance(moment, datetime)), default=None)
+        soonest: datetime | None = None
+        for question in self._timing:
+            answer = question.ask((self._sight(view), now), partial(answers.moments, now=now))
+            if isinstance(answer, datetime) and (soonest is None or answer < soonest):
+                soonest = answer
+        return soonest
 
     @property
     def scoring(self) -> bool:
@@ -287,6 +290,10 @@ class PluginAdvice:
             ) from error
         if not callable(getattr(index, "apply", None)):
             raise PluginError(f"plugin {impl.plugin} has an index without apply(change); {_remedy(impl.plugin)}")
+        try:
+            hears_of(index)
+        except TypeError as wrong:
+            raise PluginError(f"the index of plugin {impl.plugin}: {wrong}; {_remedy(impl.plugin)}") from None
         return index
 
     def _sight(self, view: View) -> Sight:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 import attrs
@@ -35,6 +36,16 @@ class Tally:
     last_failure: str
 
 
+Arguments = tuple[object, ...]
+
+
+def _picking(places: Sequence[int]) -> Callable[[Arguments], Arguments]:
+    """Those of the arguments, in that order."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return itemgetter(slice(places[0], places[0] + 1) if places else slice(0))
+
+
 class Question(Generic[T]):
     """picks: which of the arguments, and of the settings behind them, the function takes. timeout: seconds."""
 
@@ -44,7 +55,7 @@ class Question(Generic[T]):
         "_function",
         "_hung",
         "_last",
-        "_picks",
+        "_pick",
         "_settings",
         "_slowest",
         "_spent",
@@ -66,7 +77,7 @@ class Question(Generic[T]):
     ) -> None:
         self.plugin, self.hook, self.name = plugin, hook, f"{plugin}: {hook}"
         self._function = function
-        self._picks = tuple(picks)
+        self._pick = _picking(picks)
         self._settings = settings
         self._timeout = timeout
         self._asked = self._failed = self._hung = 0
@@ -75,20 +86,10 @@ class Question(Generic[T]):
 
     def ask(self, arguments: tuple[object, ...], fit: Callable[[object], T]) -> T | Failed:
         """arguments: those of the hook, in order, without settings. fit: checks the answer, raises Unfit."""
-        everything = (*arguments, self._settings)
-        wanted = [everything[place] for place in self._picks]
-
-        def attempt() -> T | Failed:
-            try:
-                return fit(self._function(*wanted))
-            except Unfit as unfit:
-                return Failed(str(unfit))
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - one raising plugin must not silence the others
-                return Failed(told(error))
-
         self._asked += 1
+        wanted = self._pick((*arguments, self._settings))
         try:
-            answer, took = WATCHDOG.call(self.name, attempt, self._timeout)
+            answer, took = WATCHDOG.call(self.name, self._attempt, self._timeout, wanted, fit)
         except TooSlow as slow:
             answer, took = Failed(str(slow)), slow.seconds
             self._hung += 1
@@ -97,6 +98,14 @@ class Question(Generic[T]):
         if isinstance(answer, Failed):
             self.failed(answer)
         return answer
+
+    def _attempt(self, wanted: tuple[object, ...], fit: Callable[[object], T]) -> T | Failed:
+        try:
+            return fit(self._function(*wanted))
+        except Unfit as unfit:
+            return Failed(str(unfit))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one raising plugin must not silence the others
+            return Failed(told(error))
 
     def tell(self, function: Callable[[], object]) -> Failed | None:
         """Call something else of the same plugin, in the same way."""

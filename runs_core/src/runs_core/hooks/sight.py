@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -35,12 +35,23 @@ class IndexUnusable(Exception):
     """An index was asked for that is broken, or that no enabled plugin has."""
 
 
+def hears_of(index: Index) -> frozenset[type] | None:
+    """The classes of changes that it wants to be told of; None: of all. TypeError: it says something else."""
+    hears = getattr(index, "hears", None)
+    if hears is None:
+        return None
+    if isinstance(hears, str) or not isinstance(hears, Iterable) or not all(isinstance(one, type) for one in hears):
+        raise TypeError(f"got hears {answers.shown(hears)}, want the classes of the changes that it takes up")
+    return frozenset(hears)
+
+
 class GuardedIndex:
     """A plugin's index as the world feeds it. Never raises: its first failure breaks it until a new start."""
 
     def __init__(self, inner: Index, question: Question[Sequence[Told]], view: View) -> None:
         self.inner = inner
         self.why: str | None = None
+        self._hears = hears_of(inner)
         self._question = question
         self._view = view
 
@@ -61,7 +72,7 @@ class GuardedIndex:
 
     def apply(self, change: Change) -> Sequence[Told]:
         """The runs whose hold may change; when the index breaks, all that have not started: they are held now."""
-        if self.why is not None:
+        if self.why is not None or (self._hears is not None and type(change) not in self._hears):
             return ()
         answer = self._question.ask((change,), answers.keys)
         if not isinstance(answer, Failed):

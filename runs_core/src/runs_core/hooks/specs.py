@@ -92,7 +92,8 @@ def runs_index(view: View, settings: object) -> Index:
     as long as they would still pay. In a what-if it gets the inverse of each change as well, last first, and must
     then be exactly as before. If it has `supposed(begins)`, that is called around each what-if, so that it can leave
     alone what time alone moves; if it has `observed()`, that is called once all that was seen in a turn is taken up,
-    and before anything is decided. `view.index(YourClass)` hands it to your other hooks; one class, one index.
+    and before anything is decided. If it has `hears`, the classes of the changes that it takes up, it is told of no
+    others. `view.index(YourClass)` hands it to your other hooks; one class, one index.
     Answers merge: each plugin's stands; two that contradict each other refuse to start.
     A failure: the scheduler does not start until the plugin is mended or switched off. If `apply` fails later, the
     index is broken until the next start, and with it each answer of yours that would need it: `runs_hold` holds, the

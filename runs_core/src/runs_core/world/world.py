@@ -18,6 +18,9 @@ from runs_core.world.resolutions import Kept
 from runs_core.world.view import Index
 from runs_core.world.volumes import name_of
 
+OF_DRAWS = (c.ChainSeen, c.NoncesSeen)
+"""What draws are made from is no plugin's business."""
+
 
 class World(AboutPlaces):
     """Implements View, and takes up changes: for good, or for the time of a what-if."""
@@ -26,7 +29,7 @@ class World(AboutPlaces):
         """Feed a plugin's index with all that is known, and from now on with every change."""
         self._indexes[cls] = index
         for change in self.everything():
-            if not isinstance(change, c.ChainSeen | c.NoncesSeen):
+            if not isinstance(change, OF_DRAWS):
                 index.apply(change)
 
     def apply(self, change: c.Change) -> c.Change | None:
@@ -146,11 +149,12 @@ class World(AboutPlaces):
         yield c.HeadSeen(self.ledger.head)
 
     def _tell(self, change: c.Change) -> None:
-        """A plugin's index hears of a change before the world takes it up. What draws are made from is not theirs."""
-        if isinstance(change, c.ChainSeen | c.NoncesSeen):
+        """A plugin's index hears of a change before the world takes it up."""
+        if isinstance(change, OF_DRAWS):
             return
         for index in self._indexes.values():
-            self._hear(index.apply(change))
+            if moved := index.apply(change):
+                self._hear(moved)
 
     def _hear(self, moved: Iterable[Told]) -> None:
         """Runs to look at, and envelopes that may give more."""

@@ -80,6 +80,7 @@ class Funding:
             BudgetGone: self._budget_gone,
             TimePassed: self._time_passed,
         }
+        self.hears = frozenset(self._handle)
 
     def apply(self, change: Change) -> Told:
         """Take it up. Returns the runs whose class changed, and the envelopes that can give more than before."""
