@@ -72,3 +72,20 @@ def test_who_was_promised_a_time_is_asked_then_though_somebody_it_waits_for_is_l
     stage.settle()
     assert promised(stage, "wide").status.earliest_start == A_MONDAY + timedelta(minutes=60)
     assert (A_MONDAY + timedelta(minutes=60), stage.run("wide").key) in stage.world.deadlines()
+
+
+def test_a_clock_that_is_set_back_breaks_no_promise() -> None:
+    """Another process goes on, whose clock is 20 minutes behind: to it the promise was made in the future."""
+    stage = Harness(a_node("n1"), declared(a_run("first"), 60), oracles=True)
+    stage.advance(minutes=10)
+    stage.submit(declared(a_run("second"), 30))
+    stage.advance(minutes=1)
+    made = promised(stage, "second")
+    stage.stage.now -= timedelta(minutes=20)
+    stage.restart()
+    stage.advance(minutes=5)
+    assert promised(stage, "second") == made
+    stage.advance(minutes=70)
+    assert minutes(stage, "second") == 60
+    (kept,) = stage.reservations.values()
+    assert [one.error_seconds for one in kept.status.promises] == [0]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from tests.scenarios.funding import test_absurd as absurd
 from tests.scenarios.funding import test_family as family
 from tests.scenarios.funding import test_places as places
 from tests.scenarios.funding import test_repaid as repaid
@@ -48,8 +49,13 @@ Scenario = Callable[[FundedPlay], None]
             taking_back.test_what_proves_unnecessary_is_given_back,
         ),
         ("runs_core.decide.answer.filters", lambda *_: (), places.test_a_gang_waits_for_its_payers_places),
+        (
+            "runs_core.world.ends.Ends.may_be_sent_away",
+            lambda *_: False,
+            absurd.test_who_may_be_cut_at_any_time_keeps_nobody_waiting_for_longer_than_who_may_not,
+        ),
     ],
-    ids=["yields", "tier", "caps", "hours", "offered", "protected", "gives-back", "places"],
+    ids=["yields", "tier", "caps", "hours", "offered", "protected", "gives-back", "places", "sent-away"],
 )
 def test_a_rule_that_is_broken_is_found_out(
     rule: str, broken: object, scenario: Scenario, monkeypatch: pytest.MonkeyPatch

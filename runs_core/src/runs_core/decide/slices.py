@@ -113,6 +113,8 @@ def leaves(world: World, known: Reservation, other: Run | None) -> datetime | No
         return end.at
     if world.funded and at > world.now and (other.status.started_at or world.now) >= known.spec.at:
         return at  # who uses another's places is sent away
+    if at > world.now and world.ends.may_be_sent_away(other):
+        return at
     until = world.quanta.until(other) if known.status.basis is Basis.PATIENCE else None
     if until is not None and until <= at and not is_of_an_earlier_run(world, other, run):
         return at

@@ -141,7 +141,8 @@ class Ends:
         """Expected ends of what runs there, the first one first. most: where nine of ten such runs have ended.
 
         Who is past its median counts with what nine of ten took, and who is past its owner's word with a tenth more;
-        past that nothing is known.
+        past that nothing is known. But work that nobody pays for can be sent away once its least runtime is over: it
+        counts as gone with the first that ends by itself, since with nothing but that it would have been already.
         """
         self.begin()
         now = self._world.now.timestamp()
@@ -151,7 +152,28 @@ class Ends:
             for lot, known in self._sorted.get(name, {}).items()
             for stream in self._streams(lot, known, now, most=most)
         ]
-        return self._future(heapq.merge(*streams))
+        ends = self._future(heapq.merge(*streams))
+        first = next(ends, None)
+        if first is None:
+            return
+        yield first
+        for name in names if self._world.funded else ():
+            yield from (End(first.at, key, Basis.ENDS) for key in self._stays_on(name) if key != first.run)
+        yield from ends
+
+    def _stays_on(self, name: str) -> Iterator[Key]:
+        """Who is past all that was expected of it and may be sent away, by when that was."""
+        known = self._sorted.get(name, {}).get(None, ())
+        late = bisect_right(known, (nextafter(self._world.now.timestamp(), inf),))
+        for _, key in known[max(0, late - MOST_LATE) : late]:
+            run = self._world.run(key)
+            if run is not None and self.may_be_sent_away(run):
+                yield key
+
+    def may_be_sent_away(self, run: Run) -> bool:
+        """Whether nobody pays for it, and its least runtime is over."""
+        least = self._least(run)
+        return least is not None and least <= self._world.now
 
     def known(self, flavor: str) -> bool:
         """Whether anything that runs there is expected to end at any time."""
@@ -217,19 +239,27 @@ class Ends:
         end, said = declared_end(run), run.spec.runtime.expected_duration
         if end is None or said is None or self._at[key][2] < end.timestamp():
             return self._at[key][2]
-        return (end + min(said, LONGEST) / LATE).timestamp()
+        over = end + min(said, LONGEST) / LATE
+        least = self._least(run)
+        return (over if least is None or over > self._world.now else max(over, least)).timestamp()
+
+    def _least(self, run: Run) -> datetime | None:
+        """From when on it may be sent away; None: it may not, as somebody pays for it."""
+        if not self._world.funded or not run.status.funding.unfunded or run.status.started_at is None:
+            return None
+        return run.status.started_at + min_runtime_of(run.spec, self._world.settings.reclaim)
 
     def _place(self, run: Run) -> tuple[str, Lot | None, float] | None:
         """flavor, lot and the number that it is kept in order by."""
         status = run.status
         if not status.phase.begun or status.phase.terminal or status.started_at is None:
             return None
-        flavor, spec = self._world.held_flavor(run), run.spec
+        flavor = self._world.held_flavor(run)
         ends = []
         if (end := declared_end(run)) is not None:
             ends.append(end)
-        if self._world.funded and status.funding.unfunded:
-            ends.append(status.started_at + min_runtime_of(spec, self._world.settings.reclaim))
+        if (least := self._least(run)) is not None:
+            ends.append(least)
         if ends:
             return flavor, None, min(ends).timestamp()
         if not self._world.settings.reservations.history:
