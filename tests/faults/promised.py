@@ -19,6 +19,8 @@ RATE = 60.0
 GRACE_SECONDS = 1
 """Of real time, that the pods of whoever is cut need to go."""
 ENDS = {"long": "Failed", "wide": "Succeeded", "yields": "Failed", "pusher": "Succeeded", "guest": "Failed"}
+APART, LAST = 4, "node-00003"
+"""Who wants so many GPUs has that node, and nobody else does: so it does not matter who is seen first."""
 BUDGETS = "/apis/runs.dev/v1alpha1/budgets"
 SHUTDOWN = "kwok.test/shutdown"
 
@@ -59,7 +61,11 @@ class Life:
 
     def submit(self, what: str, gpus: int, seconds: float | None, owner: str, **spec: object) -> None:
         body = self.stage.body(self.name(what), gpus, seconds, owner=f"{self.stage.namespace}-{owner}", **spec)
-        body["spec"]["template"]["metadata"]["annotations"][SHUTDOWN] = f"{GRACE_SECONDS}s"
+        template = body["spec"]["template"]
+        template["metadata"]["annotations"][SHUTDOWN] = f"{GRACE_SECONDS}s"
+        here = {"key": "kubernetes.io/hostname", "operator": "In" if gpus == APART else "NotIn", "values": [LAST]}
+        wanted = {"nodeSelectorTerms": [{"matchExpressions": [here]}]}
+        template["spec"]["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": wanted}}
         self.stage.plane.admin.call("POST", self.stage.path, body)
 
     def begin(self) -> None:
