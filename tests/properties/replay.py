@@ -13,6 +13,7 @@ from runs_core.decide.search import Found, Question
 from runs_core.decide.slices import guests, is_due, left, met, standing
 from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
+from runs_core.values.reservation import Basis
 from runs_core.world.ends import End
 from runs_core.world.supposed import Before, empty, keeping, refill
 from runs_core.world.world import World
@@ -90,7 +91,16 @@ class Replay:
         world, asked = self.world, self.asked
         ends = ((end.at, end) for end in world.ends.soonest(asked.need.flavor, most=most) if end.run != asked.run.key)
         over = sorted(one.end for one in self.those if one.end is not None and one.end > world.now)
-        return heapq.merge(ends, taken, self._sent_away(), ((at, None) for at in over), key=lambda one: one[0])
+        guests, idle = self._sent_away(), self._staying_on(most=most)
+        return heapq.merge(ends, taken, guests, idle, ((at, None) for at in over), key=lambda one: one[0])
+
+    def _staying_on(self, *, most: bool) -> Iterator[Upcoming]:
+        ends, asked = self.world.ends, self.asked
+        first = next(ends.soonest(asked.need.flavor, most=most), None)
+        if first is not None:
+            for key in ends.staying_on(asked.need.flavor):
+                if key not in (first.run, asked.run.key):
+                    yield first.at, End(first.at, key, Basis.ENDS)
 
     def _taken(self, patient: datetime) -> Iterator[Upcoming]:
         asked = self.asked

@@ -192,7 +192,7 @@ class Search:
 
     def _sooner(self, patient: datetime | None) -> Mapping[Key, Sooner]:
         found: dict[Key, Sooner] = {}
-        told = [*(self._taken(patient) if patient is not None else ()), *self._sent_away()]
+        told = [*(self._taken(patient) if patient is not None else ()), *self._sent_away(), *self._staying_on()]
         for key, early in told:
             end = self.world.ends.leaving(key, self.asked.need.flavor, most=self.most)
             if (end is None or early.at < end.at) and (key not in found or early.at < found[key].at):
@@ -209,6 +209,18 @@ class Search:
         if at is not None and basis is not None:
             for number, guest in enumerate(guests(world, key)):
                 yield guest, Sooner(at.timestamp(), basis, (1, number))
+
+    def _staying_on(self) -> Iterator[tuple[Key, Sooner]]:
+        """Who may be sent away at any time is gone with the first that ends by itself.
+
+        Not sooner: with nothing but its places this one would have started already.
+        """
+        ends, flavor = self.world.ends, self.asked.need.flavor
+        first = next(ends.soonest(flavor, most=self.most), None)
+        if first is not None:
+            for number, key in enumerate(ends.staying_on(flavor)):
+                if key not in (first.run, self.asked.run.key):
+                    yield key, Sooner(first.at.timestamp(), Basis.ENDS, (2, number))
 
     def _taken(self, patient: datetime) -> Iterator[tuple[Key, Sooner]]:
         asked = self.asked

@@ -141,8 +141,7 @@ class Ends:
         """Expected ends of what runs there, the first one first. most: where nine of ten such runs have ended.
 
         Who is past its median counts with what nine of ten took, and who is past its owner's word with a tenth more;
-        past that nothing is known. But work that nobody pays for can be sent away once its least runtime is over: it
-        counts as gone with the first that ends by itself, since with nothing but that it would have been already.
+        past that nothing is known.
         """
         self.begin()
         now = self._world.now.timestamp()
@@ -152,23 +151,14 @@ class Ends:
             for lot, known in self._sorted.get(name, {}).items()
             for stream in self._streams(lot, known, now, most=most)
         ]
-        ends = self._future(heapq.merge(*streams))
-        first = next(ends, None)
-        if first is None:
-            return
-        yield first
-        for name in names if self._world.funded else ():
-            yield from (End(first.at, key, Basis.ENDS) for key in self._stays_on(name) if key != first.run)
-        yield from ends
+        return self._future(heapq.merge(*streams))
 
-    def _stays_on(self, name: str) -> Iterator[Key]:
+    def staying_on(self, flavor: str) -> Iterator[Key]:
         """Who is past all that was expected of it and may be sent away, by when that was."""
-        known = self._sorted.get(name, {}).get(None, ())
-        late = bisect_right(known, (nextafter(self._world.now.timestamp(), inf),))
-        for _, key in known[max(0, late - MOST_LATE) : late]:
-            run = self._world.run(key)
-            if run is not None and self.may_be_sent_away(run):
-                yield key
+        if self._world.funded:
+            yield from (
+                key for key in self._late(flavor) if (run := self._world.run(key)) and self.may_be_sent_away(run)
+            )
 
     def may_be_sent_away(self, run: Run) -> bool:
         """Whether nobody pays for it, and its least runtime is over."""
