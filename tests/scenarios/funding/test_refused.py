@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tests.scenarios.funds import FundedPlay, envelope
@@ -14,9 +14,9 @@ from tests.scenarios.plane import EmptyPlane
 from runs_budgets import plugin as budgets
 from runs_core.cluster.kube import steps
 from runs_core.cluster.kube.api import Refused
-from runs_core.cluster.kube.cluster import KubeCluster
+from runs_core.cluster.kube.refusals import Refusals
 from runs_core.settings import Settings, StartSettings
-from runs_core.values.change import Refusal
+from runs_core.values.change import Refusal, StartRefused
 from runs_core.values.meta import Key
 
 SHORT = {"minRuntime": "60s"}
@@ -89,9 +89,9 @@ def test_a_resolution_that_is_over_before_the_start_is_written_is_found_out(
 def test_a_refusal_that_nobody_minds_is_found_out(plane: EmptyPlane, monkeypatch: pytest.MonkeyPatch) -> None:
     """b is tried after 90 seconds, and cuts, again and again."""
 
-    def soon(cluster: KubeCluster, _: Key, refusal: Refused) -> Refusal:
-        return Refusal(message=str(refusal), count=1, until=cluster.now() + timedelta(seconds=90))
+    def soon(_: Refusals, key: Key, refusal: Refused, now: datetime) -> StartRefused:
+        return StartRefused(key, Refusal(message=str(refusal), count=1, until=now + timedelta(seconds=90)))
 
-    monkeypatch.setattr(KubeCluster, "_refusal", soon)
+    monkeypatch.setattr(Refusals, "add", soon)
     with pytest.raises(ValueError, match="too many values to unpack"):
         judged(a_refused_start(plane))
