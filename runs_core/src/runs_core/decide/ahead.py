@@ -12,7 +12,7 @@ from itertools import chain
 from math import inf
 from typing import NamedTuple
 
-from runs_core.decide.slices import Standing, left, met
+from runs_core.decide.slices import left, met
 from runs_core.values.lease import Lease, Role
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
@@ -21,6 +21,7 @@ from runs_core.values.reservation import Basis
 from runs_core.world.domains import DomainFleet
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.nodes import NodeState
+from runs_core.world.promises import Standing
 from runs_core.world.timetable import Times, pods
 from runs_core.world.world import World
 

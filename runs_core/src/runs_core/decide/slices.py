@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.victims import is_of_an_earlier_run
@@ -19,6 +18,7 @@ from runs_core.values.quantity import format_time
 from runs_core.values.reservation import Basis, Reservation
 from runs_core.values.run import Run
 from runs_core.world.needs import min_runtime_of
+from runs_core.world.promises import Standing, Stood
 from runs_core.world.queues import FUNDABLE, Order
 from runs_core.world.supposed import keeping
 from runs_core.world.world import World
@@ -52,10 +52,14 @@ def stay(world: World, run: Run, said: Cover | None, advice: Advice) -> timedelt
 
 def others(world: World, key: Key, *, behind: bool) -> Iterator[Reservation]:
     """The reservations that keep places and stand before this run in line, and those behind if so asked, unordered."""
+    return (reservation for _, reservation in _others(world, key, behind=behind))
+
+
+def _others(world: World, key: Key, *, behind: bool) -> Iterator[tuple[Key, Reservation]]:
     mine = rank_of(world, key)
     for run, reservation in world.promises.by_run.items():
         if run != key and reservation.status.places and (behind or rank_of(world, run) < mine):
-            yield reservation
+            yield run, reservation
 
 
 def span(world: World, reservation: Reservation) -> tuple[datetime, datetime | None]:
@@ -66,17 +70,20 @@ def span(world: World, reservation: Reservation) -> tuple[datetime, datetime | N
     return start, None if length is None else start + length
 
 
-class Standing(NamedTuple):
-    """When a run is to have which places; end None: for good. masks: by node."""
-
-    start: datetime
-    end: datetime | None
-    masks: Mapping[str, int]
-
-
 def standing(world: World, key: Key, *, behind: bool) -> list[Standing]:
     """What a run must leave: to those before it in line, and to those behind it if so asked."""
-    return [Standing(*span(world, one), world.promises.kept[one.run]) for one in others(world, key, behind=behind)]
+    return [_standing(world, run, one) for run, one in _others(world, key, behind=behind)]
+
+
+def _standing(world: World, key: Key, reservation: Reservation) -> Standing:
+    """Asked for again and again in one pass: remembered for a run that says how long it takes."""
+    run, now, found = world.run(key), world.now, world.promises.standing.get(key)
+    if found is not None and found.run is run and found.now == now:
+        return found.standing
+    standing = Standing(*span(world, reservation), world.promises.kept[key])
+    if run is not None and run.spec.runtime.expected_duration is not None:
+        world.promises.standing[key] = Stood(run, now, standing)
+    return standing
 
 
 def met(those: Sequence[Standing], at: datetime, length: timedelta | None) -> Sequence[Standing]:

@@ -209,7 +209,7 @@ class Ends:
     ) -> Iterator[Iterable[tuple[float, Key, Basis]]]:
         if lot is None:
             late = bisect_right(known, (nextafter(now, inf),))
-            yield [(at, key, Basis.ENDS) for at, key in known[late:]]
+            yield ((*known[place], Basis.ENDS) for place in range(late, len(known)))
             overdue = ((self._overdue(key), key, Basis.ENDS) for _, key in known[max(0, late - MOST_LATE) : late])
             yield sorted((one for one in overdue if one[0] > now), key=lambda one: one[:2])
             return

@@ -4,27 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from runs_core.values.change import ReservationGone, ReservationSeen
 from runs_core.values.lease import mask_of
 from runs_core.values.meta import Key
 from runs_core.values.reservation import Reservation, ReservationPhase
+from runs_core.values.run import Run
 
 Promised = ReservationSeen | ReservationGone
+
+
+class Standing(NamedTuple):
+    """When a run is to have which places; end None: for good. masks: by node."""
+
+    start: datetime
+    end: datetime | None
+    masks: Mapping[str, int]
+
+
+class Stood(NamedTuple):
+    """What was worked out of that run at that moment."""
+
+    run: Run
+    now: datetime
+    standing: Standing
 
 
 class Promises:
     """One for each run at most; what is over is forgotten. by_run: those that stand.
 
-    masks: places kept, by node and run; kept: by run and node. stirred: something that promises rest on may be
-    otherwise since they were last worked out; due: when they are to be worked out anew.
+    masks: places kept, by node and run; kept: by run and node. standing: what is to be left to a run, as far as it was
+    asked for. stirred: something that promises rest on may be otherwise since they were last worked out; due: when
+    they are to be worked out anew.
     """
 
     def __init__(self) -> None:
         self.by_run: dict[Key, Reservation] = {}
         self.masks: dict[str, dict[Key, int]] = {}
         self.kept: dict[Key, Mapping[str, int]] = {}
+        self.standing: dict[Key, Stood] = {}
         self.stirred = True
         self.due: datetime | None = None
         self._by_key: dict[Key, Reservation] = {}
@@ -72,6 +91,7 @@ class Promises:
         nodes: dict[str, None] = {}
         if old is not None:
             self.by_run.pop(run, None)
+            self.standing.pop(run, None)
             for node in self.kept.pop(run):
                 nodes[node] = None
                 masks = self.masks[node]
