@@ -67,6 +67,10 @@ class Ahead:
         self.special = self._special()
         self._eligible: dict[DomainFleet, Sequence[float]] = {}
         self._frees: dict[DomainFleet, Sequence[Times]] = {}
+        self._others: dict[DomainFleet, dict[int, NodeState]] = {}
+        self._hours = world.timetable.hours(need.flavor, most=most)
+        requests = need.requests
+        self._plain = not (requests.cpu_milli or requests.memory_bytes or requests.ephemeral_bytes)
         self._work_out()
 
     # -- when ------------------------------------------------------------------------------------------------------
@@ -101,19 +105,19 @@ class Ahead:
     def _work_out(self) -> None:
         """When each domain takes how many pods, by GPUs alone and at best."""
         need, fleet, gpus = self.need, self.world.fleet, self.need.gpus_per_pod
-        others: dict[DomainFleet, list[NodeState]] = {}
+        others = self._others
         for name in self.special:
             state = fleet.states.get(name)
             if state is not None and state.domain is not None:
-                others.setdefault(state.domain, []).append(state)
-        for domain, hours in self.world.timetable.hours(need.flavor, most=self.most).items():
+                others.setdefault(state.domain, {})[state.bit] = state
+        for domain, hours in self._hours.items():
             eligible = domain.eligible(need.filter)
             if not eligible:
                 continue
             frees = hours.frees
             if domain in others:
                 frees = list(frees)
-                for state in others[domain]:
+                for state in others[domain].values():
                     until = self.until(state.name) if self.special[state.name] else None
                     frees[state.bit] = self.world.timetable.frees(state, self.leaves, until)
             self._frees[domain] = frees
@@ -168,47 +172,64 @@ class Ahead:
 
     def fleet_at(self, moment: Moment) -> FlavorAhead:
         """Domains in which any of it can lie."""
+        kept = left(self.world, met(self.those, datetime.fromtimestamp(moment.at, UTC), self.length))
+        found = FlavorAhead()
+        for domain, times in self._eligible.items():
+            if self._takes_any(times, moment.at):
+                found.add(self._domain(domain, moment, kept))
+        return found
+
+    def _takes_any(self, times: Sequence[float], at: float) -> bool:
+        """Whether a domain that has room for pods from these moments on can have any part of it."""
         need = self.need
         least = need.pods if need.single_domain else min(need.pods, need.group_pods or 1)
         if need.group_pods and not need.single_domain and need.pods % need.group_pods:
             least = need.pods % need.group_pods
-        kept = left(self.world, met(self.those, datetime.fromtimestamp(moment.at, UTC), self.length))
-        found = FlavorAhead()
-        for domain, times in self._eligible.items():
-            if len(times) >= least and times[least - 1] <= moment.at:
-                found.add(self._domain(domain, moment, kept))
-        return found
+        return len(times) >= least and times[least - 1] <= at
+
+    def concerns(self, key: Key, at: float) -> bool:
+        """Whether that run is where any part of it can lie then: elsewhere its end changes nothing."""
+        states = self.world.fleet.states
+        for lease in self.world.ledger.by_run.get(key, {}).values():
+            for slots in lease.spec.slots:
+                state = states.get(slots.node)
+                if state is not None and state.domain is not None:
+                    times = self._eligible.get(state.domain)
+                    if times is not None and self._takes_any(times, at):
+                        return True
+        return False
 
     def _domain(self, domain: DomainFleet, moment: Moment, kept: Mapping[str, int]) -> DomainFleet:
         found = DomainFleet(domain.key)
         found.filtered = domain.filtered
         found.states = list(domain.states)
-        at, least, levels = moment.at, self.need.gpus_per_pod, found.levels
-        for bit, times in enumerate(self._frees[domain]):
-            state = domain.states[bit]
-            if state.name in self.special or (moment.last is not None and at in times):
-                copy = self._copy(state, moment, kept.get(state.name, 0))
-                if not copy.usable:
-                    continue
+        at, least, frees = moment.at, self.need.gpus_per_pod, self._frees[domain]
+        found.levels = levels = [0] * (1 + max(state.node.gpus for state in domain.states if state.node is not None))
+        others = self._others.get(domain, {})
+        partly = {bit for bit, times in enumerate(frees) if at in times} if moment.last is not None else ()
+        exactly = {*others, *partly}
+        for bit in exactly:
+            found.states[bit] = copy = self._copy(domain.states[bit], moment, kept.get(domain.states[bit].name, 0))
+            if copy.usable:
                 level = copy.free()
-                found.states[bit] = copy
-            else:
-                level = bisect_right(times, at)
-                if not level:
-                    continue
-                if level >= least:
-                    found.states[bit] = self._copy(
-                        state, moment, 0, whole=state.node is not None and level == state.node.gpus
-                    )
-            if level >= len(levels):
-                levels.extend([0] * (level + 1 - len(levels)))
-            levels[level] |= 1 << bit
-            found.free += level
+                levels[level] |= 1 << bit
+                found.free += level
+        if exactly:
+            found.free += sum(bisect_right(times, at) for bit, times in enumerate(frees) if bit not in exactly)
+        else:
+            found.free = bisect_right(self._hours[domain].pods(1), at)
+        for bit, times in enumerate(frees):
+            if len(times) >= least and times[least - 1] <= at and bit not in exactly:
+                level = len(times) if times[-1] <= at else bisect_right(times, at)
+                state = domain.states[bit]
+                whole = state.node is not None and level == state.node.gpus
+                found.states[bit] = self._copy(state, moment, 0, whole=whole)
+                levels[level] |= 1 << bit
         return found
 
     def _copy(self, state: NodeState, moment: Moment, kept: int, *, whole: bool = False) -> NodeState:
         """The node as it will be. whole: nothing is left on it then."""
-        node, requests = state.node, self.need.requests
+        node = state.node
         copy = NodeState(state.name)
         copy.node, copy.open, copy.bit, copy.kept = node, state.open, state.bit, kept
         copy.cpu, copy.memory, copy.ephemeral, copy.pods = state.cpu, state.memory, state.ephemeral, state.pods
@@ -220,7 +241,10 @@ class Ahead:
                     for slots in lease.spec.slots:
                         if slots.node == state.name:
                             copy.active &= ~slots.mask
-        if node is not None and state.room(requests) < node.gpus // self.need.gpus_per_pod:
+        if node is None:
+            return copy
+        room = node.pods - state.pods if self._plain else state.room(self.need.requests)
+        if room < node.gpus // self.need.gpus_per_pod:
             for key in {lease.run for lease in self._gone_from(state.name, moment)}:
                 self._unload(copy, key)
         return copy

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 
 from runs_core.decide.advice import Advice
+from runs_core.values.lease import mask_of
 from runs_core.values.need import Need
 from runs_core.values.node import Domain
 from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
@@ -230,9 +231,7 @@ class Trial:
             for state in sorted(seats, key=lambda state: state.name):
                 mask = used.get(state.name, 0)
                 ordinals = state.places(gpus, mask)
-                for ordinal in ordinals:
-                    mask |= 1 << ordinal
-                used[state.name] = mask
+                used[state.name] = mask | mask_of(ordinals)
                 pods.append(PlacedPod(rank, state.name, ordinals))
                 rank += 1
             groups.append(PlacedGroup(number, room.domain.key, tuple(pods)))
