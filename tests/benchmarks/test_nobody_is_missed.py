@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from benchmarks.plugged import a_player
+from benchmarks.plugged import Owners, a_player, plenty, scarce
 from benchmarks.workload import Player
 
 from runs_core.decide import held, resolve, waiting
@@ -15,7 +15,7 @@ from runs_core.decide.flavor import find_flavor
 from runs_core.decide.reach import Reach
 from runs_core.values.meta import Key
 from runs_core.values.record import Record
-from runs_core.world.hearing import Hearing
+from runs_core.world.hearing import Firm, Hearing
 from runs_core.world.queues import FUNDABLE, Entry
 from runs_core.world.slack import Slacks
 
@@ -92,9 +92,14 @@ def test_a_scope_is_worked_out_only_for_who_would_find_room(monkeypatch: pytest.
 # -- who is asked in vain ---------------------------------------------------------------------------------------------
 
 
-def records() -> list[Record]:
+def firm_but(**otherwise: object) -> Callable[..., Firm]:
+    """How firm an answer is, but for that."""
+    return lambda *asked, **how: firm(*asked, **how)._replace(**otherwise)  # type: ignore[arg-type]  # as the test says
+
+
+def records(quotas: Owners = scarce) -> list[Record]:
     """Of the same hours of a busy fleet each time."""
-    player, told = a_player(60, plugins=True, many=10), list[Record]()
+    player, told = a_player(60, plugins=True, many=10, quotas=quotas), list[Record]()
     player.loop.tell(told.append)
     player.play(300)
     return told
@@ -134,5 +139,39 @@ def test_what_may_be_taken_back_is_counted_anew_whenever_it_is_another(monkeypat
 
 def test_a_claim_that_is_taken_to_displace_nobody_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     found = records()
-    monkeypatch.setattr(held, "firm", lambda *asked: firm(*asked)._replace(displacing=frozenset()))
+    monkeypatch.setattr(held, "firm", firm_but(displacing=frozenset()))
     assert records() != found
+
+
+def test_to_ask_again_whom_an_envelope_pays_already_changes_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [records(scarce), records(plenty)]
+    monkeypatch.setattr(held, "firm", firm_but(nearer=None))
+    assert [records(scarce), records(plenty)] == found
+
+
+def test_who_is_taken_to_be_paid_by_the_same_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = records()
+    monkeypatch.setattr(held, "firm", firm_but(nearer=frozenset()))
+    assert records() != found
+
+
+def test_who_rests_and_is_looked_at_once_only_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, look_over = records(plenty), waiting.Turn._look_over
+
+    def once(turn: waiting.Turn) -> None:
+        if turn.rested == (-1, -1):
+            look_over(turn)
+
+    monkeypatch.setattr(waiting.Turn, "_look_over", once)
+    assert records(plenty) != found
+
+
+def test_who_rests_and_is_asked_out_of_line_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, look_over = records(plenty), waiting.Turn._look_over
+
+    def from_the_start(turn: waiting.Turn) -> None:
+        turn.at = (-1, ())
+        look_over(turn)
+
+    monkeypatch.setattr(waiting.Turn, "_look_over", from_the_start)
+    assert records(plenty) != found

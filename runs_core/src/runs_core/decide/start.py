@@ -93,10 +93,13 @@ def class_of(tier: Tier) -> Class:
 
 def split_of(gpus: int, shares: Sequence[Share]) -> Split:
     """The GPUs of a gang that starts, by class."""
-    found = NOTHING
+    by = {Class.UNFUNDED: gpus, Class.OWNED: 0, Class.SHARED: 0, Class.BORROWED: 0}
     for share in shares:
-        found = found.plus(class_of(share.tier), share.gpus)
-    return found.plus(Class.UNFUNDED, gpus - found.total)
+        by[class_of(share.tier)] += share.gpus
+        by[Class.UNFUNDED] -= share.gpus
+    return Split(
+        owned=by[Class.OWNED], shared=by[Class.SHARED], borrowed=by[Class.BORROWED], unfunded=by[Class.UNFUNDED]
+    )
 
 
 def paying(shares: Sequence[Share]) -> tuple[Paying, ...]:

@@ -18,7 +18,7 @@ def says_otherwise(world: World, key: Key, queue: Queue) -> bool:
     """Whether the run's status says that it waits for quota where it waits for room, or the other way round."""
     run = world.run(key)
     reason = run.status.reason if run is not None else ""
-    return reason in WAIT_CODES and reason not in NEVER_CODES and (reason == OUT_OF_QUOTA) is (queue.band == FUNDABLE)
+    return (reason == OUT_OF_QUOTA) is (queue.band == FUNDABLE) and reason in WAIT_CODES and reason not in NEVER_CODES
 
 
 def is_answered(world: World, key: Key) -> bool:

@@ -189,7 +189,7 @@ class Turn:
         if queue.stale or key in self.fresh or queue.band == UNPAYABLE or need.demand is not None:
             return False
         if queue.band == FUNDABLE:
-            if not world.line.hearing.stands(queue) or is_due(world, key):
+            if not world.line.hearing.stands(queue) or (world.promises.by_run and is_due(world, key)):
                 return False
         elif key in world.promises.by_run:
             return False

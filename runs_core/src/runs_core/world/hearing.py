@@ -65,7 +65,10 @@ class Hearing:
         if queue.stale or queue.limits is None:
             return False
         took = self.took
-        return all(took.get(payer, 0) <= limit for payer, limit in queue.limits)
+        for payer, limit in queue.limits:  # noqa: SIM110 - asked of everybody who waits, whenever GPUs come free
+            if took.get(payer, 0) > limit:
+                return False
+        return True
 
     def answered(self, queue: Queue, cover: Cover, firm: Firm) -> None:
         """That is what the budgets say to this queue now."""
