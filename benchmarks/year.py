@@ -100,7 +100,7 @@ def a_player(count: int, settings: Settings = SETTINGS, prepare: Prepare = _as_i
     spenders = tuple(owners(gpus))
     mix = Mix(gpus=gpus, load=load, owners=spenders)
     demand = Demand(gpus=gpus, owners=spenders)
-    player = Player(count, demand, prepare, plugins=PLUGINS, settings=settings, trace=mix.trace(), cycle_by_cycle=False)
+    player = Player(count, demand, prepare, plugins=PLUGINS, settings=settings, trace=mix.trace(), timed=False)
     player.settle()
     return player
 
@@ -202,8 +202,6 @@ def _facts(player: Player, looks: list[Look], spent: float, played: int) -> Mapp
     return {
         "s of CPU in all": round(spent, 1),
         "µs of CPU per arrival": round(spent / played * 1e6, 1),
-        "of it in the loop": round(player.cpu / played * 1e6, 1),
-        "of it for pods and the clock": round(player.simulating / played * 1e6, 1),
         "days that were simulated": round(player.seconds / 86_400, 1),
         "utilisation": round(busy(looks), 3),
         "part of the time in which some run waited": round(player.waiting, 3),
