@@ -50,8 +50,8 @@ Made by `python -m benchmarks.evidence`, which simulates all of it anew, or with
 `benchmarks/evidence/`. Each column is one simulation by the real scheduler, with budgets, borrowing and patience, that
 held all invariants against what there was after every {every} decisions and at its end: it stops at the first that is
 broken. `openb` is the published Alibaba trace at load 0.95, in copies: two thirds of that demand are twenty tasks, so
-that its fleet stays nearly idle and nobody waits. `llm` is a mix of gangs, the widest 4,096 GPUs and at most a 24th of
-the fleet, at load 1, on a fleet that begins full.
+that its fleet stays nearly idle and nobody waits. `llm` is a mix at load 1 on a fleet that begins full: gangs of up to
+4,096 GPUs, and of a 24th of the fleet at most, are drawn for it, and the table says how wide the widest was that came.
 """
 
 
@@ -99,9 +99,10 @@ def proven(trace: TraceInput, *, every: int = CHECKED_EVERY) -> Simulation:
     return simulate(trace, settings, PluginAdvice(of(**PLUGINS), settings), check=every)
 
 
-def record(name: str, trace: TraceInput, found: Simulation) -> dict[str, Any]:
+def record(name: str, trace: TraceInput, found: Simulation, where: Mapping[str, object]) -> dict[str, Any]:
+    """where: as it was when this began, since a checkout may move on meanwhile."""
     widest = max(arrival.run.gpus for arrival in trace.arrivals)
-    return {"name": name, "rows": rows(found.summary, found.cpu_seconds, widest), **surroundings()}
+    return {"name": name, "rows": rows(found.summary, found.cpu_seconds, widest), **where}
 
 
 def rows(summary: Summary, cpu_seconds: float, widest: int) -> dict[str, float | None]:
@@ -110,7 +111,7 @@ def rows(summary: Summary, cpu_seconds: float, widest: int) -> dict[str, float |
     found: dict[str, float | None] = {
         "GPUs": summary.input.gpus,
         "runs": summary.input.runs,
-        "GPUs of the widest": widest,
+        "GPUs of the widest that came": widest,
         "finished": summary.runs.finished,
         "never fit": summary.runs.never_fit,
         "utilisation while runs arrive": summary.utilisation.arrival_span,
@@ -175,9 +176,9 @@ def main(arguments: Sequence[str]) -> int:
         codes = [subprocess.run([sys.executable, "-m", "benchmarks.evidence", name], check=False) for name in names]
         return max(code.returncode for code in codes)
     for name in names:
-        trace = CASES[name]()
+        trace, where = CASES[name](), surroundings()
         try:
-            found = record(name, trace, proven(trace))
+            found = record(name, trace, proven(trace), where)
         except InvariantBroken as broken:
             print(f"{name}: {broken}", file=sys.stderr)
             return 1
