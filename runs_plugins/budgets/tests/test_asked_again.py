@@ -8,11 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from runs_budgets import plugin
+from runs_budgets import offers, plugin
 from runs_budgets.books import Books
+from runs_budgets.funding import Funding
+from runs_budgets.offers import Asked, available
 from runs_budgets.sections import AggregateCap, Envelope, Lending, Quota, Terms
-from runs_core import Ask, Gives, Key, Payer, Takes
+from runs_core import Ask, Gives, Key, Offer, Payer, Takes, Tier
 from runs_core.decide.cover import cover
+from runs_core.hooks.sight import sight
 from runs_core.testing.builders import a_budget, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
 from runs_core.world.queues import FUNDABLE, Queue
@@ -67,6 +70,24 @@ def outdated(stage: Harness) -> tuple[int, list[str]]:
     return looked, found
 
 
+def remembered(stage: Harness) -> tuple[int, list[str]]:
+    """Of all that envelopes could be asked: how much is remembered, and what is answered otherwise than in full."""
+    funding, now = sight(stage.world).index(Funding), stage.world.now
+    purses = [purse for of in funding.books.purses.values() for purse in of.values() if purse.spec is not None]
+    asks = [Ask(owner="vision", flavor="h100", gpus=gpus, empty=gpus > 9) for gpus in (1, 4, 9, 10, 40)]
+
+    def answers() -> list[Offer]:
+        asked = [Asked(ask=ask, now=now) for ask in asks]
+        return [available(purse, tier, one) for one in asked for purse in purses for tier in Tier]
+
+    said, again = answers(), answers()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offers, "_is_plain", lambda *_: False)
+        full = answers()
+    found = [f"{one} and {other}" for one, other in zip(said, full, strict=True) if one != other]
+    return sum(one is other for one, other in zip(said, again, strict=True)), found
+
+
 def play(seed: int, nodes: int = 6, judge: Callable[[Harness], tuple[int, list[str]]] = wrong) -> int:
     """A history, in which the judge finds nobody. How many queues it looked at."""
     rng, stage, total = random.Random(seed), a_stage(nodes), 0
@@ -91,6 +112,12 @@ def test_nobody_waits_for_quota_that_is_there(monkeypatch: pytest.MonkeyPatch) -
     spared = watched(monkeypatch)
     assert sum(play(seed) for seed in range(3)) > 100
     assert sum(spared) > 30
+
+
+def test_what_is_remembered_of_an_envelope_is_what_it_says_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert play(0, judge=remembered) > 100
+    monkeypatch.setattr(offers, "_is_plain", lambda purse, tier: purse.steady and tier is not Tier.STRANGER)
+    assert found_by(seeds=1, judge=remembered)
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 
 import attrs
@@ -12,10 +13,12 @@ from runs_budgets.claims import BORROWED, OWNED, SHARED
 from runs_budgets.clock import MICRO, NEVER, micros, moment_of
 from runs_budgets.envelopes import Purse
 from runs_budgets.funding import Funding
-from runs_budgets.sections import Sharing, Terms
-from runs_core import Ask, Cap, Offer, Offers, Pairs, Proposal, Run, Tier, section
+from runs_budgets.sections import Envelope, Sharing, Terms
+from runs_core import Ask, Cap, Offer, Offers, Pairs, Payer, Proposal, Run, Tier, section
 
 GIVEN = Terms()
+REMEMBERED = 20_000
+"""Offers that need not be built anew."""
 MOST_OFFERS = 10_000
 """More than a person could read; nearer ones come first."""
 
@@ -90,6 +93,8 @@ def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
     """What one envelope may give to a new claim of that tier: only own claims displace anybody, and only family."""
     spec = purse.spec
     assert spec is not None
+    if _is_plain(purse, tier):
+        return _plain(purse, spec, tier, asked.ask)
     empty = asked.ask.empty and tier is Tier.OWN
     before = 0 if empty else purse.contractual if tier is Tier.OWN else purse.taken
     had = max(0, spec.gpus - before)
@@ -103,7 +108,7 @@ def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
                 gives, why = max(0, less), reason
         if not why and had < min(asked.ask.gpus, spec.gpus):
             payees = purse.payees[OWNED] + purse.payees[BORROWED] + (0 if tier is Tier.OWN else purse.payees[SHARED])
-            why = f"ranks below {payees} {'claim' if payees == 1 else 'claims'}"
+            why = _ranks_below(payees)
     return Offer(
         tier=tier,
         payer=purse.payer,
@@ -116,6 +121,38 @@ def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
         opens=None if purse.open or not refusal else _opens(purse, asked),
         idle=max(0, spec.gpus - purse.taken),
     )
+
+
+def _is_plain(purse: Purse, tier: Tier) -> bool:
+    """Whether it gives what it has, to whoever asks, wherever that lies, and now as at any time."""
+    spec = purse.spec
+    return (
+        spec is not None
+        and purse.open
+        and purse.steady
+        and not (purse.spent or purse.caps or spec.selector)
+        and (tier is Tier.OWN or (tier is not Tier.STRANGER and spec.sharing is Sharing.FAMILY))
+    )
+
+
+def _plain(purse: Purse, spec: Envelope, tier: Tier, ask: Ask) -> Offer:
+    owned, shared, borrowed, _ = purse.funded
+    idle, own = max(0, spec.gpus - owned - shared - borrowed), tier is Tier.OWN
+    had = (spec.gpus if ask.empty else max(0, spec.gpus - owned - borrowed)) if own else idle
+    if had < ask.gpus and had < spec.gpus:
+        payees = purse.payees[OWNED] + purse.payees[BORROWED] + (0 if own else purse.payees[SHARED])
+        return _offer(purse.payer, tier, had, idle, _ranks_below(payees))
+    return _offer(purse.payer, tier, had, idle, "")
+
+
+@lru_cache(REMEMBERED)  # most envelopes are asked far more often than anything of them changes
+def _offer(payer: Payer, tier: Tier, had: int, idle: int, why: str) -> Offer:
+    return Offer(tier=tier, payer=payer, had=had, gpus=had, why=why, told=True, idle=idle)
+
+
+@lru_cache(REMEMBERED)
+def _ranks_below(payees: int) -> str:
+    return f"ranks below {payees} {'claim' if payees == 1 else 'claims'}"
 
 
 def _opens(purse: Purse, asked: Asked) -> datetime | None:
