@@ -75,7 +75,8 @@ class Turn:
             self._push(key)
         while self._next():
             band, order, key = heapq.heappop(self.queue)
-            self.at = max(self.at, (band, order))
+            if self.resting:
+                self.at = max(self.at, (band, order))
             if key in self.asked:
                 continue
             if (entry := line.entries.get(key)) is not None:
