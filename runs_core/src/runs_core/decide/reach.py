@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from runs_core.decide.flavor import find_flavor
 from runs_core.decide.victims import leases_with
 from runs_core.values.funding import Unit
 from runs_core.values.meta import Key
@@ -15,6 +16,9 @@ from runs_core.world.world import World
 ByNode = Mapping[str, int]
 """GPUs."""
 NOTHING: ByNode = {}
+NOBODY: frozenset[str] = frozenset()
+ANY = 1 << 60
+"""Pods, where nobody can tell how many."""
 
 
 def gains(world: World, flavor: str) -> Gains:
@@ -45,16 +49,17 @@ class Reach:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._most: dict[tuple[str, frozenset[str], int], int] = {}
+        self._most: dict[tuple[str | None, frozenset[str], int], int] = {}
         self._node: dict[str, tuple[int, int]] = {}
         self._promised: set[str] = {name for name in world.promises.masks if self._on(name)[1]}
 
-    def holds(self, need: Need, name: str, fleet: FlavorFleet, displacing: frozenset[str] = frozenset()) -> bool:
+    def holds(self, need: Need, displacing: frozenset[str] = NOBODY) -> bool:
         """Whether so many pods might fit. displacing: Budgets whose family may lose by its claim."""
-        at = name, displacing, need.gpus_per_pod
+        at = need.flavor, displacing, need.gpus_per_pod
         most = self._most.get(at)
         if most is None:
-            most = self._most[at] = self._seats(name, fleet, displacing, need.gpus_per_pod)
+            found = find_flavor(self._world, need)
+            most = self._most[at] = ANY if found is None else self._seats(*found, displacing, need.gpus_per_pod)
         return most >= need.pods
 
     def _seats(self, name: str, fleet: FlavorFleet, displacing: frozenset[str], gpus_per_pod: int) -> int:

@@ -6,12 +6,12 @@ import heapq
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
-from runs_core.decide.flavor import find_flavor, flavor_of
+from runs_core.decide.flavor import flavor_of
 from runs_core.decide.held import find_cover, heard, hold_quota, own_cover
 from runs_core.decide.hold import holds
 from runs_core.decide.paying import cover_held, repay, stamped
 from runs_core.decide.promise import promise, unfundable, waits_for_quota
-from runs_core.decide.reach import Reach
+from runs_core.decide.reach import NOBODY, Reach
 from runs_core.decide.settle import Asked, is_unheard_of, settle
 from runs_core.decide.slices import is_due
 from runs_core.decide.told import is_answered, judged_anew, says_otherwise
@@ -199,13 +199,12 @@ class Turn:
     def _in_reach(self, entry: Entry) -> bool:
         """Whether it might be given room, if all were taken back that may be for it."""
         queue, need = entry.queue, entry.shape.need
-        found = find_flavor(self.world, need)
-        if found is None or need.demand is not None:
+        if need.demand is not None:
             return True
         made = len(self.batch.decisions)
         if self.reach is None or self.reach[0] != made:
             self.reach = made, Reach(self.world)
-        return self.reach[1].holds(need, *found, queue.displacing if queue.band == FUNDABLE else frozenset())
+        return self.reach[1].holds(need, queue.displacing if queue.band == FUNDABLE else NOBODY)
 
     def _waiting(self, key: Key, entry: Entry, band: int) -> None:
         world, queue = self.world, entry.queue
