@@ -36,9 +36,10 @@ def cycle(world: World, advice: Advice, clock: Clock) -> Batch:
     if world.requests:
         by_hand(world, advice, batch)
     for _ in range(MOST_PASSES):
+        made = len(batch.decisions)
         fresh = _attend(world, advice, batch, clock)
         ask_line(world, advice, batch, fresh, clock)
-        if not world.touched:
+        if not world.touched and not (len(batch.decisions) > made and world.unheard()):
             if batch.promised:
                 tell(world, advice, batch)
             return batch

@@ -289,6 +289,13 @@ class Known:
         """Every run that time alone will touch, soonest first. O(n log n): for people, not for decisions."""
         return sorted((when, key) for key, when in self._due.items())
 
+    def unheard(self) -> bool:
+        """Whether who pays has changed for somebody who has not been asked since."""
+        if not self.funded:
+            return False
+        heard = (self.line.hearing, self.unpaid.hearing)
+        return bool(self.held.stirred or self._unpaid_moved or any(one.gave or one.unheard for one in heard))
+
     def touch(self, *keys: Key) -> None:
         if not self._supposed:
             self.touched.update(keys)
