@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.properties.replay import Replay
 
-from runs_core.decide import ahead, forecast, search
+from runs_core.decide import ahead, forecast, search, then
 from runs_core.decide.advice import Advice
 from runs_core.settings import PatienceSettings, ReclaimSettings, ReservationSettings, ResolverSettings, Settings
 from runs_core.testing.builders import a_budget, a_node, a_run, lasting
@@ -204,11 +204,12 @@ BROKEN: dict[str, tuple[Any, str, Any]] = {
         "changes",
         property(lambda _: ANY, lambda *_: None),
     ),
+    "what is known of a node is never out of date": (timetable.Comes, "holds", lambda *_: True),
     "who is late never ends": (Ends, "leaving", _never_later),
     "nothing is left to others": (ahead, "left", lambda world, _: dict.fromkeys(world.promises.masks, 0)),
     "a last group that is short has no room": (ahead, "_short", lambda *_: inf),
     "of those who go at one moment all are waited for": (Ends, "at", lambda *_, **__: []),
-    "what pods use beside GPUs is theirs for ever": (ahead.Ahead, "_unload", lambda *_: None),
+    "what pods use beside GPUs is theirs for ever": (then.Then, "_unload", lambda *_: None),
     "places come back from others no more": (ahead.Ahead, "until", lambda *_: lambda place, when: inf),
     "nobody is drawn": (search, "ripening", lambda *_: iter(())),
     "it fits when there is enough, or never": (search.Search, "_later", lambda *_: None),

@@ -171,6 +171,7 @@ class Search:
     def _one_by_one(self, at: float, placement: Placement) -> Found:
         """Of those who go at one moment no more are waited for than have to be."""
         going = [key for key in self._going(at) if self.ahead.concerns(key, at)]
+        self.ahead.part(going)
         low, high, moment = 0, len(going), Moment(at)
         while high - low > 1:
             middle = (low + high) // 2

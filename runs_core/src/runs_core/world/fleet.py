@@ -73,6 +73,7 @@ class Fleet:
                 flavor.never.clear()
                 domain.empty = None
                 domain.changes += 1
+        state.changes += 1
         if old is not None:
             self.flavors[old.flavor].gpus -= old.gpus
         if new is not None:
@@ -92,8 +93,7 @@ class Fleet:
                 state.active = held
             else:
                 state.spare = held
-            if state.domain is not None:
-                state.domain.changes += 1
+            state.changed()
             self.refresh(state)
             if not opened:
                 self._freed(state)
@@ -106,8 +106,7 @@ class Fleet:
                 state = self.state(pod.node)
                 mask = mask_of(pod.ordinals)
                 state.pledged = state.pledged | mask if bound else state.pledged & ~mask
-                if state.domain is not None:
-                    state.domain.changes += 1
+                state.changed()
                 self.refresh(state)
                 if not bound:
                     self._freed(state)
@@ -146,8 +145,7 @@ class Fleet:
             self.flavors[state.node.flavor].move(state.domain)
         if pod.rank is None and pod.gpus:
             state.foreign_gpus += sign * pod.gpus
-            if state.domain is not None:
-                state.domain.changes += 1
+            state.changed()
             self.refresh(state)
         if not there:
             self._freed(state)

@@ -28,12 +28,14 @@ class NodeState:
 
     open: present, ready, not cordoned, not lost. active, spare: masks of held places; pledged: of those that are bound
     to a run which cannot take them yet; kept: of those that are promised to runs for later. withheld: GPUs that are
-    free but for that. The others are sums over pods on it that have not ended; foreign_gpus: of pods not ours.
+    free but for that. changes: counts up whenever anything comes or goes here, but for what-ifs. The others are sums
+    over pods on it that have not ended; foreign_gpus: of pods not ours.
     """
 
     __slots__ = (
         "active",
         "bit",
+        "changes",
         "cpu",
         "domain",
         "ephemeral",
@@ -55,10 +57,16 @@ class NodeState:
         self.node: Node | None = None
         self.open = False
         self.domain: DomainFleet | None = None
-        self.bit = 0
+        self.bit = self.changes = 0
         self.level = -1
         self.active = self.spare = self.pledged = self.kept = self.withheld = 0
         self.cpu = self.memory = self.ephemeral = self.pods = self.foreign_gpus = 0
+
+    def changed(self) -> None:
+        """Something has come or gone here, or is expected to go at another time."""
+        self.changes += 1
+        if self.domain is not None:
+            self.domain.changes += 1
 
     @property
     def taken(self) -> int:

@@ -1,11 +1,12 @@
 """When the GPUs of each node come free, by the expected ends of what is on it: so that nobody needs to replay them.
 
-Worked out for a domain when somebody asks, and anew once something in it has changed or an end has passed. Places that
+Worked out for a node when somebody asks, and anew once something on it has changed or an end has passed. Places that
 are promised to somebody for later count as what is on them now: who asks adds those that it has to leave.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING
@@ -22,21 +23,48 @@ NOW = -inf
 """Free as it is."""
 Times = tuple[float, ...]
 """Of a node: from when on it has one GPU free, from when on two, and so on; seconds since 1970, sorted."""
-Until = Callable[[int, float], float]
-"""From when on a place can be had that what is on it leaves then."""
 
 
-class Hours:
-    """One domain. frees: by the bit of a node. It holds from `since` on until `end`, while nothing changes there."""
+class Comes:
+    """One node. at: from when on each of its places is free; times: the same, sorted. It holds as `Hours` do."""
 
-    __slots__ = ("_counts", "changes", "end", "estimated", "frees", "since")
+    __slots__ = ("at", "changes", "end", "estimated", "since", "state", "times")
 
-    def __init__(self, frees: Sequence[Times], changes: int, since: float, end: float, estimated: int | None) -> None:
-        self.frees = frees
-        self.changes = changes
+    def __init__(self, state: NodeState, at: Sequence[float], since: float, end: float, estimated: int | None) -> None:
+        self.state = state
+        self.at = at
+        self.times = sorted_times(state, at)
+        self.changes = state.changes
         self.since = since
         self.end = end
         self.estimated = estimated
+
+    def holds(self, state: NodeState, now: float, estimated: int) -> bool:
+        """Whether that is still so."""
+        return (
+            self.state is state
+            and self.changes == state.changes
+            and self.since <= now < self.end
+            and (self.estimated is None or self.estimated == estimated)
+        )
+
+
+class Hours:
+    """One domain. nodes, frees: by a node's bit. It holds from `since` on until `end`, while nothing changes there.
+
+    widest: GPUs of the biggest node. estimated: the number of the estimates that it rests on; None: on none.
+    """
+
+    __slots__ = ("_counts", "changes", "end", "estimated", "frees", "nodes", "since", "widest")
+
+    def __init__(self, nodes: Sequence[Comes], changes: int, now: float) -> None:
+        self.nodes = nodes
+        self.frees = [node.times for node in nodes]
+        self.changes = changes
+        self.since = now
+        self.end = min((node.end for node in nodes), default=inf)
+        self.estimated = next((node.estimated for node in nodes if node.estimated is not None), None)
+        self.widest = max((node.state.node.gpus for node in nodes if node.state.node is not None), default=0)
         self._counts: dict[int, Sequence[float]] = {}
 
     def pods(self, gpus: int) -> Sequence[float]:
@@ -45,6 +73,16 @@ class Hours:
         if found is None:
             found = self._counts[gpus] = pods(self.frees, gpus)
         return found
+
+
+def sorted_times(state: NodeState, at: Sequence[float]) -> Times:
+    """When its GPUs come free. at: by place."""
+    here = sorted(at)
+    if state.foreign_gpus:
+        here = here[state.foreign_gpus :]
+    if here and here[-1] == inf:
+        here = here[: bisect_left(here, inf)]
+    return tuple(here)
 
 
 def pods(frees: Sequence[Times], gpus: int) -> Sequence[float]:
@@ -66,15 +104,12 @@ class Timetable:
 
     def moved(self, key: Key) -> None:
         """That run is expected to end at another time than before."""
-        if not (self._known[0] or self._known[1]):
-            return
         states = self._world.fleet.states
         for lease in self._world.ledger.by_run.get(key, {}).values():
             for slots in lease.spec.slots:
                 state = states.get(slots.node)
                 if state is not None and state.domain is not None:
-                    for known in self._known:
-                        known.pop(state.domain, None)
+                    state.changed()
 
     def hours(self, flavor: str, *, most: bool) -> Mapping[DomainFleet, Hours]:
         """All domains of that flavor. Cost: those that changed since somebody asked last."""
@@ -90,12 +125,25 @@ class Timetable:
                 or not hours.since <= now < hours.end
                 or (hours.estimated is not None and hours.estimated != estimated)
             ):
-                hours = known[domain] = self._worked_out(domain, flavor, told, most=most)
+                hours = known[domain] = self._worked_out(domain, hours, flavor, told, most=most)
             found[domain] = hours
         return found
 
-    def _worked_out(self, domain: DomainFleet, flavor: str, told: dict[Key, float], *, most: bool) -> Hours:
-        """told: ends that were looked up before."""
+    def _worked_out(
+        self, domain: DomainFleet, old: Hours | None, flavor: str, told: dict[Key, float], *, most: bool
+    ) -> Hours:
+        """Only nodes that changed. told: ends that were looked up before."""
+        now, estimated = self._world.now.timestamp(), self._world.lengths.estimated
+        before = old.nodes if old is not None else ()
+        nodes = [
+            before[bit]
+            if bit < len(before) and before[bit].holds(state, now, estimated)
+            else self._comes(state, flavor, told, most=most)
+            for bit, state in enumerate(domain.states)
+        ]
+        return Hours(nodes, domain.changes, now)
+
+    def _comes(self, state: NodeState, flavor: str, told: dict[Key, float], *, most: bool) -> Comes:
         ends, end, estimates = self._world.ends, inf, False
 
         def leaves(key: Key) -> float:
@@ -108,16 +156,15 @@ class Timetable:
             end = min(end, at)
             return at
 
-        frees = [self.frees(state, leaves) for state in domain.states]
-        now, estimated = self._world.now.timestamp(), self._world.lengths.estimated if estimates else None
-        return Hours(frees, domain.changes, now, end, estimated)
+        at = self.places(state, leaves)
+        return Comes(state, at, self._world.now.timestamp(), end, self._world.lengths.estimated if estimates else None)
 
-    def frees(self, state: NodeState, leaves: Callable[[Key], float], until: Until | None = None) -> Times:
-        """When a node's GPUs come free. leaves: when a run is gone. until: when its places are anybody's then."""
+    def places(self, state: NodeState, leaves: Callable[[Key], float]) -> Sequence[float]:
+        """When a node's places come free. leaves: when a run is gone."""
         node, active, fixed = state.node, state.active, state.spare | state.pledged
         if node is None or not state.open:
             return ()
-        if not (active or fixed or until or state.foreign_gpus):
+        if not (active or fixed):
             return (NOW,) * node.gpus
         held = active | state.spare
         at = [NOW] * max(node.gpus, held.bit_length())
@@ -140,7 +187,4 @@ class Timetable:
         if len(at) > node.gpus:
             usable = max(at[node.gpus :])
             at = [max(when, usable) for when in at[: node.gpus]]
-        if until is not None:
-            at = [until(place, when) for place, when in enumerate(at)]
-        at.sort()
-        return tuple(when for when in at[state.foreign_gpus :] if when < inf)
+        return at
