@@ -29,6 +29,17 @@ def x_and_y(play: Play, lasts: str = "598s") -> None:
     play.wait()
 
 
+def test_a_node_that_is_not_ready_for_a_while_ends_no_promise(play: Play) -> None:
+    """As Kubernetes says it, with a taint, from 10 to 70: y's one promise stands through 60, and is kept at 600."""
+    x_and_y(play)
+    play.node("a1", ready=False, taints=[{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}])
+    play.until(70)
+    assert (play.promised("y"), play.phase("y")) == (("Pending", 600, "Ends"), "Reserved")
+    play.node("a1")
+    play.until(700)
+    assert (play.at("y", "startedAt"), play.promises("y")) == (600, [(600, "", 0)])
+
+
 def test_a_promise_is_made_and_kept(play: Play) -> None:
     """600, and y starts at 600: the forecast was off by nothing."""
     x_and_y(play)

@@ -54,6 +54,18 @@ def test_a_node_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("state", "ready", "cordoned"),
+    [("not-ready", False, False), ("unreachable", False, False), ("unschedulable", True, True)],
+)
+def test_a_taint_for_a_state_that_passes_is_that_state(state: str, *, ready: bool, cordoned: bool) -> None:
+    """Were it a taint, a run that only this node fits would be told that it never fits."""
+    taint = {"key": f"node.kubernetes.io/{state}", "effect": "NoSchedule"}
+    found = node_from_object({**GOOD, "spec": {"taints": [*GOOD["spec"]["taints"], taint]}}, FLEET)
+    assert isinstance(found, Node)
+    assert (found.ready, found.cordoned, found.taints) == (ready, cordoned, (Taint(key="nvidia.com/gpu"),))
+
+
 def read(path: str, value: object) -> Node | MalformedNode:
     """The good node with one field replaced; `a/b` is one step where it is a label or resource."""
     body: dict[str, Any] = {"metadata": {**GOOD["metadata"]}, "spec": {**GOOD["spec"]}, "status": {**GOOD["status"]}}

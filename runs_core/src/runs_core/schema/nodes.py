@@ -17,6 +17,10 @@ from runs_core.values.quantity import parse_count, parse_milli, parse_quantity
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _DEFAULT = "default"
+_UNREADY = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
+_CORDONED = "node.kubernetes.io/unschedulable"
+_PASSING = _UNREADY | {_CORDONED}
+"""Taints that Kubernetes sets for a state that passes: the node takes nothing meanwhile, and is still there."""
 
 
 def node_from_object(obj: Mapping[str, Any], fleet: FleetSettings) -> Node | MalformedNode:
@@ -52,6 +56,8 @@ def _node(name: str, obj: object, fleet: FleetSettings) -> Node:
     resource = fleet.resource_of(flavor)
     field = "status.allocatable" if status.get("allocatable") else "status.capacity"
     amounts = _map(status.get(field.removeprefix("status.")), field)
+    taints = _taints(spec)
+    passing = {taint.key for taint in taints if taint.key in _PASSING}
     return Node(
         name=name,
         uid=_text(metadata.get("uid"), "metadata.uid"),
@@ -67,9 +73,9 @@ def _node(name: str, obj: object, fleet: FleetSettings) -> Node:
         memory_bytes=_amount(amounts, "memory", field),
         ephemeral_bytes=_amount(amounts, "ephemeral-storage", field),
         pods=_amount(amounts, "pods", field),
-        ready=_ready(status),
-        cordoned=_cordoned(spec),
-        taints=_taints(spec),
+        ready=_ready(status) and not passing & _UNREADY,
+        cordoned=_cordoned(spec) or _CORDONED in passing,
+        taints=tuple(taint for taint in taints if taint.key not in _PASSING),
         labels=labels,
         request=request_in(_map(metadata.get("annotations"), "metadata.annotations")),
     )
