@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
-from benchmarks.plugged import Owners, a_player, plenty, scarce
+from benchmarks.plugged import UNPROMISED, Owners, a_player, plenty, scarce
 from benchmarks.workload import Player
 
 from runs_core.decide import held, resolve, waiting
@@ -16,10 +16,11 @@ from runs_core.decide.reach import Reach
 from runs_core.values.meta import Key
 from runs_core.values.record import Record
 from runs_core.world.hearing import Firm, Hearing
-from runs_core.world.queues import FUNDABLE, Entry
+from runs_core.world.queues import FUNDABLE, Entry, Queue
 from runs_core.world.slack import Slacks
 
 Bound = Callable[..., bool]
+Broken = Callable[[waiting.Turn], Sequence[Key]]
 
 
 def missed(player: Player) -> tuple[list[Key], int]:
@@ -175,3 +176,105 @@ def test_who_rests_and_is_asked_out_of_line_is_found_out(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(waiting.Turn, "_look_over", from_the_start)
     assert records(plenty) != found
+
+
+# -- who rests and is not looked at -----------------------------------------------------------------------------------
+
+
+def overlooked(monkeypatch: pytest.MonkeyPatch, *, broken: Broken | None = None) -> tuple[list[Key], int]:
+    """Who rested and was not looked at, though there was something to hear; and how many were not looked at."""
+    stirred, found, spared = waiting.Turn._stirred, list[Key](), list[int]()
+
+    def noted(turn: waiting.Turn) -> Sequence[Key]:
+        looked_at = (broken or stirred)(turn)
+        left = turn.resting.keys() - set(looked_at)
+        spared.append(len(left))
+        entries = turn.world.line.entries
+        for key in left - turn.asked:
+            entry = entries.get(key)
+            if entry is None or (FUNDABLE, entry.order) < turn.at or not turn._in_vain(key, entry):
+                found.append(key)
+        return looked_at
+
+    monkeypatch.setattr(waiting.Turn, "_stirred", noted)
+    for quotas, settings in ((plenty, UNPROMISED), (plenty, None), (scarce, None)):
+        player = a_player(60, plugins=True, many=10, quotas=quotas, settings=settings)
+        player.play(200)
+    monkeypatch.setattr(waiting.Turn, "_stirred", stirred)
+    return found, sum(spared)
+
+
+def test_who_rests_and_is_not_looked_at_has_nothing_to_hear(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, spared = overlooked(monkeypatch)
+    assert found == []
+    assert spared > 1000
+
+
+def in_reach_of_all(turn: waiting.Turn) -> Sequence[Key]:
+    """Of room nobody hears."""
+    return [key for key, entry in turn.resting.items() if entry.queue.calm is not entry]
+
+
+def passed_by_nobody(turn: waiting.Turn) -> Sequence[Key]:
+    """As if the line had come past nobody."""
+    at, turn.at = turn.at, (-1, ())
+    found = Real.stirred(turn)
+    turn.at = at
+    return found
+
+
+def promised_nothing(turn: waiting.Turn) -> Sequence[Key]:
+    """As if nobody had a promise, or were fresh."""
+    theirs = {*turn.fresh, *turn.world.promises.by_run}
+    return [key for key in Real.stirred(turn) if key not in theirs]
+
+
+class Real:
+    """Who is looked at, as it is."""
+
+    stirred = staticmethod(waiting.Turn._stirred)
+
+
+@pytest.mark.parametrize("broken", [in_reach_of_all, passed_by_nobody, promised_nothing])
+def test_whom_a_look_that_is_left_out_misses_is_found_out(broken: Broken, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert overlooked(monkeypatch, broken=broken)[0]
+
+
+def test_who_stays_calm_though_envelopes_give_less_or_are_held_otherwise_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calms = Hearing.calms
+
+    def unbounded(hearing: Hearing, queue: Queue, first: Entry) -> None:
+        calms(hearing, queue, first)
+        hearing.least.clear()
+
+    def undoubted(queue: Queue) -> None:
+        queue.stale = True
+
+    for cls, name, broken in ((Hearing, "calms", unbounded), (Queue, "doubt", undoubted)):
+        with monkeypatch.context() as patch:
+            patch.setattr(cls, name, broken)
+            assert overlooked(patch)[0]
+
+
+def test_nobody_is_calm_whose_place_or_payers_are_others() -> None:
+    world = _played().loop.world
+    line = world.line
+    calm = [queue for shape in line.shapes.values() for queue in shape.queues.values() if queue.calm is not None]
+    assert len(calm) > 3
+    left, answered, moved, *_ = calm
+    line.replace(left.heap[0][1], None, None)
+    assert answered.cover is not None
+    line.covered(answered, answered.cover)
+    order, key = moved.heap[0]
+    line.replace(key, order, moved.shape.need, moved.ask)
+    assert [left.calm, answered.calm, moved.calm] == [None, None, None]
+    assert calm[3].calm is not None
+
+
+def _played() -> Player:
+    """A fleet at which many wait."""
+    player = a_player(60, plugins=True, many=10, quotas=plenty, settings=UNPROMISED)
+    player.play(150)
+    return player

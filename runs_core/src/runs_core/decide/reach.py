@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from runs_core.decide.flavor import find_flavor
 from runs_core.decide.victims import leases_with
 from runs_core.values.funding import Unit
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.world.flavors import FlavorFleet
+from runs_core.world.queues import At
 from runs_core.world.slack import Gain, Gains
 from runs_core.world.world import World
 
@@ -44,23 +44,24 @@ def gain_of(world: World, key: Key) -> Gain | None:
     return Gain(slack.flavor, unpaid=bool(run.status.funding.unfunded), budgets=budgets, gpus=gpus)
 
 
-class Reach:
-    """As the world stands now: with every place free that is promised to anybody, and all gone that may be."""
+class Reach(dict[At, int]):
+    """How many pods might fit, as the world stands now: every promised place free, and all gone that may be."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._most: dict[tuple[str | None, frozenset[str], int], int] = {}
         self._node: dict[str, tuple[int, int]] = {}
         self._promised: set[str] = {name for name in world.promises.masks if self._on(name)[1]}
 
     def holds(self, need: Need, displacing: frozenset[str] = NOBODY) -> bool:
         """Whether so many pods might fit. displacing: Budgets whose family may lose by its claim."""
-        at = need.flavor, displacing, need.gpus_per_pod
-        most = self._most.get(at)
-        if most is None:
-            found = find_flavor(self._world, need)
-            most = self._most[at] = ANY if found is None else self._seats(*found, displacing, need.gpus_per_pod)
-        return most >= need.pods
+        return self[need.flavor, need.gpus_per_pod, displacing] >= need.pods
+
+    def __missing__(self, at: At) -> int:
+        flavor, gpus_per_pod, displacing = at
+        name = flavor or self._world.sole_flavor()
+        fleet = self._world.fleet.flavors.get(name) if name else None
+        most = self[at] = ANY if name is None or fleet is None else self._seats(name, fleet, displacing, gpus_per_pod)
+        return most
 
     def _seats(self, name: str, fleet: FlavorFleet, displacing: frozenset[str], gpus_per_pod: int) -> int:
         known = gains(self._world, name)

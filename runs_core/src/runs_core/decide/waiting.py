@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
@@ -51,7 +52,7 @@ class Turn:
         self.queue: list[tuple[int, Order, Key]] = []
         self.asked: set[Key] = set()
         self.covered: dict[Queue, tuple[int, int]] = {}
-        self.resting: dict[Key, None] = {}
+        self.resting: dict[Key, Entry] = {}
         self.rested = (-1, -1)
         self.at: tuple[int, Order] = (-1, ())
         self.reach: tuple[int, Reach] | None = None
@@ -98,17 +99,31 @@ class Turn:
         if made == self.rested:
             return
         self.rested = made
-        resting, self.resting = self.resting, {}
-        for key in resting:
+        for key in self._stirred():
             entry = entries.get(key)
-            if entry is None or key in self.asked:
-                continue
-            if (FUNDABLE, entry.order) < self.at:
-                self.asked.add(key)
-            elif self._in_vain(key, entry):
-                self.resting[key] = None
-            else:
-                heapq.heappush(self.queue, (FUNDABLE, entry.order, key))
+            if entry is not None and key not in self.asked:
+                if (FUNDABLE, entry.order) < self.at:
+                    self.asked.add(key)
+                elif self._in_vain(key, entry):
+                    self.resting[key] = entry
+                    continue
+                else:
+                    heapq.heappush(self.queue, (FUNDABLE, entry.order, key))
+            del self.resting[key]
+
+    def _stirred(self) -> Sequence[Key]:
+        """Who rests, but for those that have nothing to hear but of room, and are still far from that."""
+        band, at = self.at
+        if band > FUNDABLE:
+            return list(self.resting)
+        resting, reach = self.resting, self._reach()
+        found = [
+            key
+            for key, entry in resting.items()
+            if entry.queue.calm is not entry or reach[entry.queue.at] >= entry.shape.need.pods or entry.order < at
+        ]
+        others = resting.keys() & (self.fresh.keys() | self.world.promises.by_run.keys())
+        return [*found, *others.difference(found)] if others else found
 
     def _push(self, key: Key) -> None:
         order, _, queue = self.world.line.entries[key]
@@ -131,8 +146,7 @@ class Turn:
                 self._push(first[1])
         for queue in same:
             heard(world, queue)
-            if (first := world.line.first(queue)) is not None:
-                self.resting[first[1]] = None
+            self._rest(queue)
         if self.advice.stages:
             self._hear_of_slack()
         for queue in world.unpaid.give()[0]:
@@ -145,10 +159,20 @@ class Turn:
         more, line.slack = line.slack, set()
         if line.asked != world.fleet.freed:
             more |= {flavor for flavor in world.flavors() if world.slack.ripe(flavor, world.now)}
-        for shape in [one for one in line.shapes.values() if flavor_of(world, one.need) in more] if more else ():
-            for queue in shape.queues.values():
-                if queue.band == FUNDABLE and (first := line.first(queue)) is not None:
-                    self.resting[first[1]] = None
+        for shapes in line.sizes.values() if more else ():
+            if flavor_of(world, shapes[0].need) in more:
+                for shape in shapes:
+                    for queue in shape.queues.values():
+                        if queue.band == FUNDABLE:
+                            self._rest(queue)
+
+    def _rest(self, queue: Queue) -> None:
+        """The first of that queue is to be asked as soon as that is not in vain."""
+        entries = self.world.line.entries
+        if queue.calm is not None:
+            self.resting[queue.heap[0][1]] = queue.calm
+        elif (first := self.world.line.first(queue)) is not None:
+            self.resting[first[1]] = entries[first[1]]
 
     def _cover(self, queue: Queue) -> None:
         """Find out who pays, unless that is known: whoever started since may have taken what was offered before."""
@@ -194,17 +218,25 @@ class Turn:
                 return False
         elif key in world.promises.by_run:
             return False
-        return not says_otherwise(world, key, queue) and not self._in_reach(entry)
+        if says_otherwise(world, key, queue):
+            return False
+        if queue.calm is None and queue.heap[0][1] == key:
+            world.line.hearing.calms(queue, entry)
+        return not self._in_reach(entry)
 
     def _in_reach(self, entry: Entry) -> bool:
         """Whether it might be given room, if all were taken back that may be for it."""
         queue, need = entry.queue, entry.shape.need
         if need.demand is not None:
             return True
+        return self._reach().holds(need, queue.displacing if queue.band == FUNDABLE else NOBODY)
+
+    def _reach(self) -> Reach:
+        """As it is since the last decision."""
         made = len(self.batch.decisions)
         if self.reach is None or self.reach[0] != made:
             self.reach = made, Reach(self.world)
-        return self.reach[1].holds(need, queue.displacing if queue.band == FUNDABLE else NOBODY)
+        return self.reach[1]
 
     def _waiting(self, key: Key, entry: Entry, band: int) -> None:
         world, queue = self.world, entry.queue

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from runs_core.values.classes import Tier
 from runs_core.values.funding import Cover, Gives, Takes
 from runs_core.values.lease import Payer
-from runs_core.world.queues import Queue
+from runs_core.world.queues import FUNDABLE, Entry, Queue
 
 UNKNOWN = 1 << 60
 """GPUs, where nobody says how many."""
@@ -35,12 +35,14 @@ class Hearing:
     """Queues, by the envelopes that their last cover looked at: `watching`. Those never answered are not there.
 
     gave: envelopes that may give more since somebody last looked, and how much. took: how much less each may give than
-    ever before, added up. unheard: queues that ask again, whatever envelopes may give.
+    ever before, added up; least: how far that may count up before somebody who is calm may be paid by others. unheard:
+    queues that ask again, whatever envelopes may give.
     """
 
     def __init__(self) -> None:
         self.gave: dict[Payer, int] = {}
         self.took: dict[Payer, int] = {}
+        self.least: dict[Payer, int] = {}
         self.watching: dict[Payer, dict[Queue, None]] = {}
         self.unheard: dict[Queue, None] = {}
 
@@ -51,14 +53,18 @@ class Hearing:
 
     def may_take(self, told: Takes) -> None:
         """An envelope may give less than before."""
-        self.took[told.payer] = self.took.get(told.payer, 0) + told.gpus
+        took = self.took[told.payer] = self.took.get(told.payer, 0) + told.gpus
+        if took > self.least.get(told.payer, took):
+            del self.least[told.payer]
+            for queue in self.watching.get(told.payer, ()):
+                queue.calm = None
 
     def hear_of(self, payer: Payer, owner: str) -> None:
         """Another part of this envelope is held by runs of that owner: theirs ask again, and who may be lent it."""
         for queue in self.watching.get(payer, ()):
             if queue.ask is not None and (queue.ask.owner == owner or _borrows(queue, payer)):
                 self.unheard[queue] = None
-                queue.stale = True
+                queue.doubt()
 
     def stands(self, queue: Queue) -> bool:
         """Whether the same would pay for it, were they asked now."""
@@ -69,6 +75,14 @@ class Hearing:
             if took.get(payer, 0) > limit:
                 return False
         return True
+
+    def calms(self, queue: Queue, first: Entry) -> None:
+        """Of room alone is that to hear, until something else of it changes. first: its first run."""
+        need = first.shape.need
+        displacing: frozenset[str] = queue.displacing if queue.band == FUNDABLE else frozenset()
+        queue.calm, queue.at = first, (need.flavor, need.gpus_per_pod, displacing)
+        for payer, limit in queue.limits or ():
+            self.least[payer] = min(limit, self.least.get(payer, limit))
 
     def answered(self, queue: Queue, cover: Cover, firm: Firm) -> None:
         """That is what the budgets say to this queue now."""
@@ -100,7 +114,7 @@ class Hearing:
                         same[queue] = None
         self.gave = {}
         for queue in found:
-            queue.stale = True
+            queue.doubt()
             same.pop(queue, None)
         return found, same
 

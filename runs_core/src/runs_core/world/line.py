@@ -50,6 +50,8 @@ class Line:
         Returns the queue of which it is the first now, and was not before.
         """
         old = self.entries.get(key)
+        if old is not None:
+            old.queue.calm = None
         if order is None or need is None:
             if old is not None:
                 self._leave(key, old)
@@ -62,6 +64,7 @@ class Line:
         shape = queue.shape
         shape.size += 1
         queue.size += 1
+        queue.calm = None
         self.entries[key] = Entry(order, shape, queue)
         head, heads = (order, key), shape.heads[queue.band]
         if not queue.heap or queue.heap[0] != head:  # it may be back from a what-if
@@ -132,7 +135,7 @@ class Line:
             shape.narrower.clear()
             shape.never = None
             for queue in shape.queues.values():
-                queue.stale = True
+                queue.doubt()
         self.unhear()
 
     # -- who is next ------------------------------------------------------------------------------------------------

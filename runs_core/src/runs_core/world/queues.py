@@ -16,6 +16,8 @@ Order = tuple[float | str, ...]
 FUNDABLE, UNFUNDABLE, UNPAYABLE = 0, 1, 2
 """Bands of the line: who would be paid for goes first. Who must not start without a payer waits for quota alone."""
 Head = tuple[Order, Key]
+At = tuple[str, int, frozenset[str]]
+"""What room is counted by: flavor, GPUs of a pod, and Budgets whose families may lose by a claim."""
 
 
 class Shape:
@@ -46,15 +48,17 @@ class Queue:
     envelope may give any number. limits: how far the line's `took` may count up for each payer, before the answer may
     be another for that; None: it may be at any time. displacing: Budgets of its owner's own, whose claims on them may
     displace somebody. nearer: payers that it would take more from, if they had more to give; None: it may be any.
-    dated: others give more since, so that the same pay, and what the answer tells of them is not so any more.
+    calm: its first, as long as nothing has changed of it, or of who pays, since it was found to have nothing to hear
+    but of room; at: what room that would be. dated: others give more since, so that the same pay, and what the answer
+    tells of them is not so any more.
 
     offers: what that answer was made of, before anything of it was kept for others; seen: from which place in line it
     was asked. empty: what cover would be, were its owner's own envelopes empty; None: not known.
     """
 
     __slots__ = (
-        "ask", "band", "cover", "dated", "displacing", "empty", "heap", "limits", "may", "nearer", "offers", "seen",
-        "shape", "size", "stale",
+        "ask", "at", "band", "calm", "cover", "dated", "displacing", "empty", "heap", "limits", "may", "nearer",
+        "offers", "seen", "shape", "size", "stale",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, ask: Ask | None) -> None:
@@ -69,6 +73,8 @@ class Queue:
         self.limits: Sequence[tuple[Payer, int]] | None = None
         self.displacing: frozenset[str] = frozenset()
         self.nearer: frozenset[Payer] | None = None
+        self.calm: Entry | None = None
+        self.at: At = ("", 0, frozenset())
         self.dated = False
         self.offers: Offers | None = None
         self.seen: Order = ()
@@ -92,9 +98,13 @@ class Queue:
         """Whether time alone may let somebody pay for it."""
         return self.cover is not None and bool(self.cover.opens)
 
+    def doubt(self) -> None:
+        """An envelope that the answer named can give more."""
+        self.stale, self.calm = True, None
+
     def remember(self, cover: Cover) -> None:
         """What the budgets say to it now."""
-        self.cover, self.stale, self.dated, self.may = cover, False, False, {}
+        self.cover, self.stale, self.dated, self.may, self.calm = cover, False, False, {}, None
         for look in cover.looks:
             self.may[look.payer] = self.may.get(look.payer, 0) + max(0, look.had)
 
