@@ -13,7 +13,7 @@ from math import inf
 from typing import NamedTuple
 
 from runs_core.decide.slices import left, met
-from runs_core.decide.then import Then
+from runs_core.decide.then import Moment, On, Own, Parted, Then
 from runs_core.values.lease import Role
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
@@ -22,7 +22,7 @@ from runs_core.world.domains import DomainFleet
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.nodes import NodeState
 from runs_core.world.promises import Standing
-from runs_core.world.timetable import Hours, Times, pods, sorted_times
+from runs_core.world.timetable import Hours, pods, sorted_times
 from runs_core.world.world import World
 
 
@@ -32,13 +32,6 @@ class Sooner(NamedTuple):
     at: float
     basis: Basis
     order: tuple[int, int]
-
-
-class Moment(NamedTuple):
-    """at: seconds since 1970. last: of those who go at that very moment, who has gone; None: all."""
-
-    at: float
-    last: Collection[Key] | None = None
 
 
 Span = tuple[float, float, int]
@@ -70,11 +63,13 @@ class Ahead:
         self.length = length
         self._leaves = {**{key: early.at for key, early in sooner.items()}, key: inf}
         self._spans = self._spans_of_others()
-        self._otherwise = self._nodes_of((*sooner, key))
         self._eligible: dict[DomainFleet, Sequence[float]] = {}
-        self._others = self._by_domain((*self._spans, *self._otherwise))
-        self._parted: Mapping[DomainFleet, Mapping[int, NodeState]] = {}
-        self._on: dict[str, Sequence[tuple[Key, int]]] = {}
+        self._own: dict[DomainFleet, Own] = {}
+        self._otherwise = self._by_node()
+        self._early = self._by_domain(self._otherwise)
+        self._others = self._by_domain(self._spans)
+        self._parted: Mapping[DomainFleet, Mapping[int, Parted]] = {}
+        self._on: dict[str, Sequence[On]] = {}
         self._hours = world.timetable.hours(need.flavor, most=most)
         requests = need.requests
         self.plain = not (requests.cpu_milli or requests.memory_bytes or requests.ephemeral_bytes)
@@ -96,9 +91,24 @@ class Ahead:
         at = self.leaves(key)
         return at < moment.at or (at == moment.at and (moment.last is None or key in moment.last))
 
-    def part(self, keys: Iterable[Key]) -> None:
-        """Of these some may have gone at a moment, and others not."""
-        self._parted = self._by_domain(self._nodes_of(keys))
+    def part(self, keys: Sequence[Key], at: float) -> None:
+        """Of these, who go at that moment, some may have gone, and others not."""
+        before, going = Moment(at, ()), frozenset(keys)
+        self._parted = {
+            domain: {
+                bit: Parted(state, self.active(state, before), [one for one in self.on(state.name) if one.run in going])
+                for bit, state in states.items()
+            }
+            for domain, states in self._by_domain(self._nodes_of(keys)).items()
+        }
+
+    def active(self, state: NodeState, moment: Moment) -> int:
+        """Its places that are held then."""
+        active = state.active
+        for key, mask in self.on(state.name):
+            if mask and self.gone(key, moment):
+                active &= ~mask
+        return active
 
     def _spans_of_others(self) -> Mapping[str, Sequence[Span]]:
         """By the nodes where it may have to leave places."""
@@ -109,6 +119,16 @@ class Ahead:
             for node, mask in one.masks.items():
                 if mask:
                     found.setdefault(node, []).append((begin, end, mask))
+        return found
+
+    def _by_node(self) -> Mapping[str, Sequence[tuple[tuple[int, ...], float]]]:
+        """Where those are who go before their ends, in which places, and from when on no more."""
+        found: dict[str, list[tuple[tuple[int, ...], float]]] = {}
+        for key, when in self._leaves.items():
+            for lease in self.world.ledger.by_run.get(key, {}).values():
+                if lease.spec.role is Role.ACTIVE:
+                    for slots in lease.spec.slots:
+                        found.setdefault(slots.node, []).append((slots.ordinals, when))
         return found
 
     def _nodes_of(self, keys: Iterable[Key]) -> Collection[str]:
@@ -131,28 +151,47 @@ class Ahead:
             eligible = domain.eligible(need.filter)
             if not eligible:
                 continue
-            frees = hours.frees
+            own = self._own[domain] = self._without_sooner(domain, hours)
+            frees = own.frees
             if domain in others:
                 frees = list(frees)
                 for bit, state in others[domain].items():
-                    frees[bit] = self._frees_of(state, hours)
+                    frees[bit] = sorted_times(state, self._after_others(state.name, own.at(bit)))
             if eligible.bit_count() < len(domain.states):
                 frees = [times for bit, times in enumerate(frees) if eligible >> bit & 1]
-            elif domain not in others:
+            elif frees is hours.frees:
                 self._eligible[domain] = hours.pods(gpus)
                 continue
             self._eligible[domain] = pods(frees, gpus)
 
-    def _frees_of(self, state: NodeState, hours: Hours) -> Times:
-        """Of a node that is otherwise for it than the timetable says."""
-        if state.name in self._otherwise:
-            at = self.world.timetable.places(state, self.leaves)
-        else:
-            at = hours.nodes[state.bit].at
-        if state.name in self._spans:
-            until = self.until(state.name)
-            at = [until(place, when) for place, when in enumerate(at)]
-        return sorted_times(state, at)
+    def _without_sooner(self, domain: DomainFleet, hours: Hours) -> Own:
+        """As the timetable tells, but for who goes before its end."""
+        early = self._early.get(domain)
+        if early is None:
+            return Own(hours, hours.frees, {})
+        frees, places = list(hours.frees), dict[int, Sequence[float]]()
+        for bit, state in early.items():
+            places[bit] = at = self._places_of(state, hours.nodes[bit].at)
+            frees[bit] = sorted_times(state, at)
+        return Own(hours, frees, places)
+
+    def _places_of(self, state: NodeState, at: Sequence[float]) -> Sequence[float]:
+        """Of a node where somebody goes before its end. at: as if nobody did."""
+        if state.name in self.world.fleet.shared or state.shrunk or not at:
+            return self.world.timetable.places(state, self.leaves)
+        found, fixed = list(at), state.spare | state.pledged
+        for ordinals, when in self._otherwise[state.name]:
+            for place in ordinals:
+                if not fixed >> place & 1:
+                    found[place] = when
+        return found
+
+    def _after_others(self, name: str, at: Sequence[float]) -> Sequence[float]:
+        """The same of a node where it has to leave places."""
+        until, masks = self.until(name), 0
+        for _, _, mask in self._spans[name]:
+            masks |= mask
+        return [until(place, when) if masks >> place & 1 else when for place, when in enumerate(at)]
 
     def until(self, name: str) -> Callable[[int, float], float]:
         """From when on it can have a place there for the first time: a hole before another's time may do."""
@@ -195,20 +234,19 @@ class Ahead:
         """Domains in which any of it can lie."""
         kept = left(self.world, met(self.those, datetime.fromtimestamp(moment.at, UTC), self.length))
         found = Then(self, moment, kept)
-        others, parted = self._others, self._parted if moment.last is not None else {}
+        parted = self._parted if moment.last is not None else {}
         for domain, times in self._eligible.items():
             if self._takes_any(times, moment.at):
-                exactly = {**others.get(domain, {}), **parted.get(domain, {})}
-                found.put(domain, self._hours[domain], exactly)
+                found.put(domain, self._own[domain], self._others.get(domain, {}), parted.get(domain, {}))
         found.sort()
         return found
 
-    def on(self, node: str) -> Sequence[tuple[Key, int]]:
-        """Who holds which places there, and will leave them."""
+    def on(self, node: str) -> Sequence[On]:
+        """Who is there, and holds which places that it will leave."""
         found = self._on.get(node)
         if found is None:
             found = self._on[node] = [
-                (lease.run, slots.mask if lease.spec.role is Role.ACTIVE else 0)
+                On(lease.run, slots.mask if lease.spec.role is Role.ACTIVE else 0)
                 for lease in self.world.ledger.by_node.get(node, {}).values()
                 for slots in lease.spec.slots
                 if slots.node == node

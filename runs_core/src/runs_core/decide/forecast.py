@@ -22,7 +22,6 @@ from runs_core.values.placement import Placement
 from runs_core.values.reservation import MOST_BLOCKERS, Basis, ShortOf
 from runs_core.values.run import Run
 from runs_core.world.ends import End
-from runs_core.world.supposed import keeping
 from runs_core.world.world import World
 
 
@@ -118,13 +117,20 @@ def _basis(world: World, asked: Question, placement: Placement, blockers: Sequen
 
 def _deficit(world: World, asked: Question) -> int:
     """GPUs that are missing now, on the nodes that will do."""
-    length = world.ends.length(asked.run)
-    with keeping(world.fleet, left(world, met(standing(world, asked.run.key, behind=False), world.now, length))):
-        free = sum(
-            level * (mask & eligible).bit_count()
-            for domain in asked.fleet.domains.values()
-            if domain.free and (eligible := domain.eligible(asked.need.filter))
-            for level, mask in enumerate(domain.levels)
-            if mask
-        )
+    length, filter_ = world.ends.length(asked.run), asked.need.filter
+    free = sum(
+        level * (mask & eligible).bit_count()
+        for domain in asked.fleet.domains.values()
+        if domain.free and (eligible := domain.eligible(filter_))
+        for level, mask in enumerate(domain.levels)
+        if mask
+    )
+    for name, mask in left(world, met(standing(world, asked.run.key, behind=False), world.now, length)).items():
+        state = world.fleet.states.get(name)
+        if state is None or state.node is None or state.domain is None or state.level < 0 or state.kept == mask:
+            continue
+        if asked.fleet.domains.get(state.node.domain) is state.domain:
+            held = (state.active | state.spare | state.pledged | mask).bit_count()
+            level = max(0, state.node.gpus - held - state.foreign_gpus)
+            free += (level - state.level) * (state.domain.eligible(filter_) >> state.bit & 1)
     return max(0, asked.need.gpus - free)

@@ -16,10 +16,11 @@ from typing import NamedTuple
 import attrs
 
 from runs_core.decide.advice import Advice
-from runs_core.decide.ahead import Ahead, Moment, Sooner
+from runs_core.decide.ahead import Ahead, Sooner
 from runs_core.decide.paid import place_paid
 from runs_core.decide.patience import ripening
 from runs_core.decide.slices import guests, is_due, standing
+from runs_core.decide.then import Moment
 from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
@@ -169,10 +170,12 @@ class Search:
         return moments[high], placement
 
     def _one_by_one(self, at: float, placement: Placement) -> Found:
-        """Of those who go at one moment no more are waited for than have to be."""
-        going = [key for key in self._going(at) if self.ahead.concerns(key, at)]
-        self.ahead.part(going)
-        low, high, moment = 0, len(going), Moment(at)
+        """Of those who go at one moment no more are waited for than have to be: nobody, if the first goes elsewhere."""
+        every = self._going(at)
+        going = [key for key in every if self.ahead.concerns(key, at)]
+        low, high, moment = 0 if every[:1] == going[:1] else -1, len(going), Moment(at)
+        if high - low > 1:
+            self.ahead.part(going, at)
         while high - low > 1:
             middle = (low + high) // 2
             trial = Moment(at, frozenset(going[:middle]))

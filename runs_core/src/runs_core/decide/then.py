@@ -3,20 +3,62 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, SupportsIndex, overload
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, overload
 
 from runs_core.values.meta import Key
 from runs_core.values.node import Domain
 from runs_core.world.domains import DomainFleet
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.nodes import NodeState
-from runs_core.world.timetable import Hours
+from runs_core.world.timetable import Hours, Times
 
 if TYPE_CHECKING:
-    from runs_core.decide.ahead import Ahead, Moment
+    from runs_core.decide.ahead import Ahead
 
-UNUSABLE = -1
+
+class Moment(NamedTuple):
+    """at: seconds since 1970. last: of those who go at that very moment, who has gone; None: all."""
+
+    at: float
+    last: Collection[Key] | None = None
+
+
+class Own(NamedTuple):
+    """When a domain comes free for a run that reckons with some who go before their ends. frees: by the bit of a node.
+
+    places: of nodes where that is otherwise than the timetable says, by place.
+    """
+
+    hours: Hours
+    frees: Sequence[Times]
+    places: Mapping[int, Sequence[float]]
+
+    def at(self, bit: int) -> Sequence[float]:
+        """From when on each place of that node is free."""
+        return self.places[bit] if bit in self.places else self.hours.nodes[bit].at
+
+    def free(self, at: float) -> int:
+        """GPUs that are free then."""
+        found = bisect_right(self.hours.pods(1), at)
+        for bit in self.places:
+            found += bisect_right(self.frees[bit], at) - bisect_right(self.hours.frees[bit], at)
+        return found
+
+
+class On(NamedTuple):
+    """Who is on a node. mask: places that it will leave."""
+
+    run: Key
+    mask: int
+
+
+class Parted(NamedTuple):
+    """A node where not all have gone who go at one moment. active: held by who does not, and by these."""
+
+    state: NodeState
+    active: int
+    going: Sequence[On]
 
 
 class Domains(dict[Domain, DomainFleet]):
@@ -61,17 +103,22 @@ class Then(FlavorFleet):
         self._ahead = ahead
         self._moment = moment
         self._kept = kept
-        self._there: dict[Domain, tuple[DomainFleet, Hours, int, Mapping[int, int]]] = {}
+        self._there: dict[Domain, tuple[DomainFleet, Own, int, Mapping[int, int]]] = {}
 
-    def put(self, domain: DomainFleet, hours: Hours, exactly: Mapping[int, NodeState]) -> None:
-        """One more. exactly: nodes of which the timetable does not tell how they are then, by their bits."""
-        at = self._moment.at
-        free = bisect_right(hours.pods(1), at)
+    def put(self, domain: DomainFleet, own: Own, others: Mapping[int, NodeState], parted: Mapping[int, Parted]) -> None:
+        """One more. others: nodes where places are promised. parted: where not all have gone who go at that moment."""
+        at, kept = self._moment.at, self._kept
+        free = own.free(at)
         levels = {}
-        for bit, state in exactly.items():
-            level = levels[bit] = self._level(state)
-            free += max(level, 0) - bisect_right(hours.frees[bit], at)
-        self._there[domain.key] = domain, hours, free, levels
+        for bit, one in parted.items():
+            levels[bit] = self._level(one)
+        for bit, state in others.items():
+            if bit not in levels and (mask := kept.get(state.name)):
+                places = sum(when <= at and not mask >> place & 1 for place, when in enumerate(own.at(bit)))
+                levels[bit] = max(0, places - state.foreign_gpus)
+        for bit, level in levels.items():
+            free += level - bisect_right(own.frees[bit], at)
+        self._there[domain.key] = domain, own, free, levels
         self._order.append((free, domain.key))
 
     def sort(self) -> None:
@@ -83,42 +130,37 @@ class Then(FlavorFleet):
         return sum(free // gpus for free, _ in self._order)
 
     def _domain(self, key: Domain) -> DomainFleet:
-        domain, hours, free, exactly = self._there[key]
+        domain, own, free, exactly = self._there[key]
         at, least = self._moment.at, self._ahead.need.gpus_per_pod
         found = DomainFleet(key)
         found.filtered, found.free = domain.filtered, free
-        found.levels = levels = [0] * (1 + hours.widest)
+        found.levels = levels = [0] * (1 + own.hours.widest)
         for bit, level in exactly.items():
-            if level > 0:
-                levels[level] |= 1 << bit
+            levels[level] |= 1 << bit
         whole = 0
-        for bit, times in enumerate(hours.frees):
+        for bit, times in enumerate(own.frees):
             if len(times) >= least and times[least - 1] <= at and bit not in exactly:
                 level = len(times) if times[-1] <= at else bisect_right(times, at)
                 levels[level] |= 1 << bit
-                if level == len(hours.nodes[bit].at):
+                if level == len(own.at(bit)):
                     whole |= 1 << bit
         found.states = Nodes(domain.states, lambda state: self._copy(state, whole=bool(whole >> state.bit & 1)))
         return found
 
-    def _level(self, state: NodeState) -> int:
+    def _level(self, parted: Parted) -> int:
         """GPUs that are free then."""
+        state, active, last = parted.state, parted.active, self._moment.last
         node = state.node
         if node is None or not state.open:
-            return UNUSABLE
-        held = self._active(state) | state.spare
+            return 0
+        for one in parted.going:
+            if last is None or one.run in last:
+                active &= ~one.mask
+        held = active | state.spare
         if held >> node.gpus:
-            return UNUSABLE
+            return 0
         taken = held | state.pledged | self._kept.get(state.name, 0)
         return max(0, node.gpus - taken.bit_count() - state.foreign_gpus)
-
-    def _active(self, state: NodeState) -> int:
-        """Its places that are held then."""
-        active = state.active
-        for key, mask in self._ahead.on(state.name):
-            if self._ahead.gone(key, self._moment):
-                active &= ~mask
-        return active
 
     def _copy(self, state: NodeState, *, whole: bool) -> NodeState:
         """The node as it will be. whole: nothing is left on it then."""
@@ -127,13 +169,13 @@ class Then(FlavorFleet):
         copy.node, copy.open, copy.bit = node, state.open, state.bit
         copy.cpu, copy.memory, copy.ephemeral, copy.pods = state.cpu, state.memory, state.ephemeral, state.pods
         if not whole:
-            copy.active, copy.spare, copy.pledged = self._active(state), state.spare, state.pledged
+            copy.active, copy.spare, copy.pledged = self._ahead.active(state, self._moment), state.spare, state.pledged
             copy.foreign_gpus, copy.kept = state.foreign_gpus, self._kept.get(state.name, 0)
         if node is None:
             return copy
         room = node.pods - state.pods if self._ahead.plain else state.room(need.requests)
         if room < node.gpus // need.gpus_per_pod:
-            for key in dict.fromkeys(key for key, _ in self._ahead.on(state.name)):
+            for key in dict.fromkeys(one.run for one in self._ahead.on(state.name)):
                 if self._ahead.gone(key, self._moment):
                     self._unload(copy, key)
         return copy
