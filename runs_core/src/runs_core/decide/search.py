@@ -221,10 +221,11 @@ class Search:
         """
         ends, flavor = self.world.ends, self.asked.need.flavor
         first = next(ends.soonest(flavor, most=self.most), None)
-        if first is not None:
+        gone = ends.leaving(first.run, flavor, most=self.most) if first is not None else None
+        if first is not None and gone is not None:
             for number, key in enumerate(ends.staying_on(flavor)):
                 if key not in (first.run, self.asked.run.key):
-                    yield key, Sooner(first.at.timestamp(), Basis.ENDS, (2, number))
+                    yield key, Sooner(gone.at, Basis.ENDS, (2, number))
 
     def _taken(self, patient: datetime) -> Iterator[tuple[Key, Sooner]]:
         asked = self.asked
