@@ -262,15 +262,17 @@ def test_nobody_is_calm_whose_place_or_payers_are_others() -> None:
     world = _played().loop.world
     line = world.line
     calm = [queue for shape in line.shapes.values() for queue in shape.queues.values() if queue.calm is not None]
-    assert len(calm) > 3
-    left, answered, moved, *_ = calm
+    assert len(calm) > 4
+    left, answered, moved, joined, other, *_ = calm
     line.replace(left.heap[0][1], None, None)
     assert answered.cover is not None
     line.covered(answered, answered.cover)
     order, key = moved.heap[0]
     line.replace(key, order, moved.shape.need, moved.ask)
-    assert [left.calm, answered.calm, moved.calm] == [None, None, None]
-    assert calm[3].calm is not None
+    (*earlier, namespace, _), _ = joined.heap[0]
+    line.replace(Key(str(namespace), "0"), (*earlier, str(namespace), "0"), joined.shape.need, joined.ask)
+    assert [left.calm, answered.calm, moved.calm, joined.calm] == [None, None, None, None]
+    assert other.calm is not None
 
 
 def _played() -> Player:
