@@ -25,7 +25,7 @@ from runs_core.values.effect import Effect, EndPod
 from runs_core.values.meta import Key
 from runs_core.values.record import Record
 
-SCENARIOS = 148
+SCENARIOS = 149
 
 
 def scenarios() -> list[str]:

@@ -39,7 +39,7 @@ def cycle(world: World, advice: Advice, clock: Clock) -> Batch:
         made = len(batch.decisions)
         fresh = _attend(world, advice, batch, clock)
         ask_line(world, advice, batch, fresh, clock)
-        if not world.touched and not (len(batch.decisions) > made and world.unheard()):
+        if not world.touched and not (world.funded and len(batch.decisions) > made and world.unheard()):
             if batch.promised:
                 tell(world, advice, batch)
             return batch

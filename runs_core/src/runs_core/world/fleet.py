@@ -93,7 +93,9 @@ class Fleet:
                 state.active = held
             else:
                 state.spare = held
-            state.changed()
+            state.changes += 1  # as `changed`, which costs a call for each lease
+            if state.domain is not None:
+                state.domain.changes += 1
             self.refresh(state)
             if not opened:
                 self._freed(state)

@@ -291,8 +291,6 @@ class Known:
 
     def unheard(self) -> bool:
         """Whether who pays has changed for somebody who has not been asked since."""
-        if not self.funded:
-            return False
         heard = (self.line.hearing, self.unpaid.hearing)
         return bool(self.held.stirred or self._unpaid_moved or any(one.gave or one.unheard for one in heard))
 
