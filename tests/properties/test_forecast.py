@@ -18,6 +18,8 @@ from tests.properties.replay import Replay
 
 from runs_core.decide import ahead, forecast, search, then
 from runs_core.decide.advice import Advice
+from runs_core.decide.cover import cover
+from runs_core.decide.paid import parts
 from runs_core.settings import PatienceSettings, ReclaimSettings, ReservationSettings, ResolverSettings, Settings
 from runs_core.testing.builders import a_budget, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
@@ -37,7 +39,7 @@ Told = forecast.Forecast | None
 LEAVING = Ends.leaving
 KINDS = (
     "Ends", "History", "Patience", "beside others' promises", "a promise of its own", "groups", "one domain", "labels",
-    "CPUs", "several end first",
+    "CPUs", "several end first", "parts of it for several payers",
 )  # fmt: skip
 
 
@@ -87,7 +89,9 @@ def a_stage(rng: random.Random) -> Harness:
         reservations=ReservationSettings(history=rng.choice((0, 1)), max=rng.choice((2, 100))),
     )
     owners = [a_budget(f"org:{name}", namespaces=(name,)) for name in "abc"]
-    plugins = {"purses": purses(Purse(name="main", gpus=rng.choice((12, 99))))} if rng.random() < 0.4 else {}
+    narrow = (Purse(name="a", gpus=rng.choice((4, 8)), selector=(("zone", "a"),)),) if rng.random() < 0.5 else ()
+    kept = purses(*narrow, Purse(name="main", gpus=rng.choice((12, 99))))
+    plugins = {"purses": kept} if rng.random() < 0.4 else {}
     return Harness(*owners, *nodes, plugins=plugins, settings=chosen)
 
 
@@ -155,13 +159,16 @@ def differs(seed: int, seen: Counter[str] | None = None) -> list[str]:
             if fast != slow:
                 found.append(f"{run.key} at {stage.now}: told {fast}, want {slow}")
             if seen is not None and fast is not None:
-                seen.update(kinds(stage.world, run, fast))
+                seen.update(kinds(stage, run, fast))
         assert differences(stage.world) == []
     return found
 
 
-def kinds(world: World, run: Run, found: forecast.Forecast) -> list[str]:
+def kinds(stage: Harness, run: Run, found: forecast.Forecast) -> list[str]:
     """What there is about it that may go wrong."""
+    world, advice = stage.world, stage.loop.advice
+    said = cover(world, advice, world.ask(run), world.order(run)).of(run.gpus) if advice.funding else None
+    split = parts(world.need(run).as_wide(run.gpus), said.shares) if said is not None and said.fundable else ()
     others, spec = [key for key in world.promises.by_run if key != run.key], run.spec
     return [
         str(found.basis),
@@ -171,6 +178,7 @@ def kinds(world: World, run: Run, found: forecast.Forecast) -> list[str]:
         *(["one domain"] if spec.topology.spread is Spread.SINGLE_DOMAIN else []),
         *(["labels"] if spec.topology.selector else []),
         *(["CPUs"] if spec.template and spec.template.requests.cpu_milli else []),
+        *(["parts of it for several payers"] if len(split) > 1 else []),
         *(["several end first"] if len(found.blocked_by) > 1 else []),
     ]
 
@@ -212,6 +220,7 @@ BROKEN: dict[str, tuple[Any, str, Any]] = {
     "of those who go at one moment all are waited for": (Ends, "at", lambda *_, **__: []),
     "what pods use beside GPUs is theirs for ever": (then.Then, "_unload", lambda *_: None),
     "places come back from others no more": (ahead.Ahead, "until", lambda *_: lambda place, when: inf),
+    "a part is not beside those before": (then.Then, "beside", lambda self, _: self),
     "nobody is drawn": (search, "ripening", lambda *_: iter(())),
     "it fits when there is enough, or never": (search.Search, "_later", lambda *_: None),
 }

@@ -119,7 +119,7 @@ def test_nothing_is_written_before_it_is_bound(server: Server, cluster: KubeClus
     while len(server.leases) < len(bound):
         assert time.monotonic() < end
         time.sleep(0.01)
-    time.sleep(0.1)
+    time.sleep(0.1)  # for what should not come
     assert len(server.leases) == len(bound)
     assert {str(run.key) for run, lease in zip(RUNS, LEASES, strict=True) if lease.meta.name in server.leases} == bound
 

@@ -34,6 +34,7 @@ class Sooner(NamedTuple):
     order: tuple[int, int]
 
 
+NOWHERE: Mapping[str, int] = {}
 Span = tuple[float, float, int]
 """From when on it would be in another's way, until when, and in which places."""
 
@@ -230,14 +231,17 @@ class Ahead:
 
     # -- what is there then ----------------------------------------------------------------------------------------
 
-    def fleet_at(self, moment: Moment) -> Then:
-        """Domains in which any of it can lie."""
-        kept = left(self.world, met(self.those, datetime.fromtimestamp(moment.at, UTC), self.length))
-        found = Then(self, moment, kept)
+    def fleet_at(self, moment: Moment, part: Mapping[str, int] = NOWHERE) -> Then:
+        """Domains in which any of it can lie. part: places, by node, where a part of it is planned to lie already."""
+        kept = dict(left(self.world, met(self.those, datetime.fromtimestamp(moment.at, UTC), self.length)))
+        for name, mask in part.items():
+            kept[name] = kept.get(name, 0) | mask
+        found, parts = Then(self, moment, kept, part), self._by_domain(part)
         parted = self._parted if moment.last is not None else {}
         for domain, times in self._eligible.items():
             if self._takes_any(times, moment.at):
-                found.put(domain, self._own[domain], self._others.get(domain, {}), parted.get(domain, {}))
+                kept_on = {**self._others.get(domain, {}), **parts.get(domain, {})}
+                found.put(domain, self._own[domain], kept_on, parted.get(domain, {}))
         found.sort()
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import attrs
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.place import place
+from runs_core.decide.then import Then
 from runs_core.values.change import PledgeSeen
 from runs_core.values.funding import Cover, Pledge, Share
 from runs_core.values.meta import Key, Pairs
@@ -83,15 +85,21 @@ def _placed(world: World, flavor: FlavorFleet, need: Need, wanted: Sequence[Part
     first = place(world.fleet, flavor, attrs.evolve(need, pods=part.pods, filter=filter_), advice=advice, view=world)
     if first is None or not others:
         return first
-    with world.supposing([PledgeSeen(_trial(world, first, len(others)))]):
-        behind = _placed(world, flavor, need, others, advice)
+    with _beside(world, flavor, first, len(others)) as rest:
+        behind = _placed(world, rest, need, others, advice)
     return None if behind is None else Placement(groups=(*first.groups, *_moved(behind, first)))
 
 
-def _trial(world: World, placement: Placement, number: int) -> Pledge:
-    """Keeps the places of a part while the next one is placed."""
+@contextmanager
+def _beside(world: World, flavor: FlavorFleet, placement: Placement, number: int) -> Iterator[FlavorFleet]:
+    """The places of a part are kept while the next one is placed; of a fleet that is copied, on the copies."""
+    if isinstance(flavor, Then):
+        yield flavor.beside(placement)
+        return
     key = Key("", f"part-{number}")
-    return Pledge(run=key, uid="", owner=None, shares=(), placement=placement, since=world.now, resolution="")
+    trial = Pledge(run=key, uid="", owner=None, shares=(), placement=placement, since=world.now, resolution="")
+    with world.supposing([PledgeSeen(trial)]):
+        yield flavor
 
 
 def _moved(placement: Placement, first: Placement) -> Iterator[PlacedGroup]:

@@ -6,8 +6,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, overload
 
+from runs_core.values.lease import mask_of
 from runs_core.values.meta import Key
 from runs_core.values.node import Domain
+from runs_core.values.placement import Placement
 from runs_core.world.domains import DomainFleet
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.nodes import NodeState
@@ -95,18 +97,27 @@ class Nodes(list[NodeState]):
 
 
 class Then(FlavorFleet):
-    """Those domains in which any of a run can lie. kept: places that it must leave, by node."""
+    """Those domains in which any of a run can lie. kept: places that it must leave, by node; part: its own of them."""
 
-    def __init__(self, ahead: Ahead, moment: Moment, kept: Mapping[str, int]) -> None:
+    def __init__(self, ahead: Ahead, moment: Moment, kept: Mapping[str, int], part: Mapping[str, int]) -> None:
         super().__init__()
         self.domains = Domains(self._domain)
         self._ahead = ahead
         self._moment = moment
         self._kept = kept
+        self._part = part
         self._there: dict[Domain, tuple[DomainFleet, Own, int, Mapping[int, int]]] = {}
 
+    def beside(self, placement: Placement) -> Then:
+        """The same, where a part of it lies already."""
+        part = dict(self._part)
+        for group in placement.groups:
+            for pod in group.pods:
+                part[pod.node] = part.get(pod.node, 0) | mask_of(pod.ordinals)
+        return self._ahead.fleet_at(self._moment, part)
+
     def put(self, domain: DomainFleet, own: Own, others: Mapping[int, NodeState], parted: Mapping[int, Parted]) -> None:
-        """One more. others: nodes where places are promised. parted: where not all have gone who go at that moment."""
+        """One more. others: nodes where places may be kept. parted: where not all have gone who go at that moment."""
         at, kept = self._moment.at, self._kept
         free = own.free(at)
         levels = {}

@@ -93,9 +93,7 @@ class Fleet:
                 state.active = held
             else:
                 state.spare = held
-            state.changes += 1  # as `changed`, which costs a call for each lease
-            if state.domain is not None:
-                state.domain.changes += 1
+            state.changed()
             self.refresh(state)
             if not opened:
                 self._freed(state)
