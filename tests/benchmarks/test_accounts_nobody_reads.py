@@ -1,4 +1,4 @@
-"""Where nothing outlives the process, Budgets are seldom accounted for, and everything else is decided as ever."""
+"""Where nothing outlives the process, Budgets are seldom accounted for, and in this history all else is as ever."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ from runs_core.values.node import Domain, Node
 from runs_core.values.placement import Placement
 from runs_core.values.run import Run
 from runs_core.world import domains
+from runs_core.world.facts import recomputed
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.fleet import Fleet
-from runs_core.world.oracle import recomputed
 from runs_core.world.world import World
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from runs_core.values.need import Need
 from runs_core.values.node import Domain, Node
 from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
+from runs_core.world.facts import recomputed
 from runs_core.world.filters import allows
-from runs_core.world.oracle import recomputed
 from runs_core.world.world import World
 
 
