@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import attrs
+import pytest
 
 from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
-from runs_core.values.change import Change, ReservationSeen
+from runs_core.values.change import Change, ReservationSeen, RunSeen
 from runs_core.values.reservation import Basis, Reservation, ReservationStatus, ShortOf
 from runs_core.values.run import Phase, Run, Runtime
 
@@ -60,6 +62,29 @@ def test_a_reservation_whose_maker_was_killed_before_it_promised_anything_is_pro
     stage.advance(minutes=60)
     (kept,) = stage.reservations.values()
     assert [one.error_seconds for one in kept.status.promises] == [0]
+
+
+def not_even_made(change: Change) -> Change | None:
+    """As it is when nothing is written yet but that the run waits."""
+    if isinstance(change, RunSeen) and change.run.status.phase is Phase.RESERVED:
+        waits = attrs.evolve(change.run.status, phase=Phase.QUEUED, reservation=None)
+        return RunSeen(attrs.evolve(change.run, status=waits))
+    return None if isinstance(change, ReservationSeen) else change
+
+
+@pytest.mark.parametrize("killed", [only_made, not_even_made])
+def test_who_comes_after_a_run_that_a_killed_process_had_not_promised_anything_is_promised_a_start_after_it(
+    killed: Callable[[Change], Change | None],
+) -> None:
+    stage = Harness(a_node("n1"), declared(a_run("first"), 60), declared(a_run("second"), 30), oracles=True)
+    stage.settle()
+    promised(stage, "second")
+    stage.restart(lambda known: [left for change in known if (left := killed(change)) is not None])
+    stage.submit(a_run("third"))
+    stage.settle()
+    stage.advance(minutes=1)
+    found = [promised(stage, name).status.earliest_start for name in ("second", "third")]
+    assert found == [A_MONDAY + timedelta(minutes=60), A_MONDAY + timedelta(minutes=90)]
 
 
 def test_who_was_promised_a_time_is_asked_then_though_somebody_it_waits_for_is_late() -> None:

@@ -93,6 +93,28 @@ def _is_due(world: World) -> bool:
     return True
 
 
+def at_once(world: World, key: Key, advice: Advice, batch: Batch) -> None:
+    """Promise a run a start as soon as it is seen to wait, unless it is not its turn yet.
+
+    Who stands before it may have no promise either, though it was seen earlier: the process that saw it was killed, or
+    nothing was known then. All are promised something in the order of the line, then, at the next whole minute.
+    """
+    entry = world.line.entries.get(key)
+    if entry is not None and _is_unsaid(world, key):
+        flavor = entry.shape.need.flavor or world.sole_flavor()
+        before = _first(world, flavor, {}) if flavor is not None else ()
+        if any(world.line.entries[one].order < entry.order and _is_unsaid(world, one) for one in before):
+            world.promises.stirred = True
+            return
+    look(world, key, advice, batch, {})
+
+
+def _is_unsaid(world: World, key: Key) -> bool:
+    """Whether nothing was promised to it, though a reservation may have been made."""
+    known = world.promises.by_run.get(key)
+    return known is None or not known.status.promises
+
+
 def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, Collection[Key]]) -> None:
     """Promise this run a start, or something else than before. first: who may be, by flavor, as far as it is known."""
     run, entry, known = world.run(key), world.line.entries.get(key), world.promises.by_run.get(key)
@@ -113,8 +135,7 @@ def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, 
         if known is not None:
             _take(world, batch, never_fits(world, known))
         return
-    unsaid = known is None or not known.status.promises
-    kept, tried = unsaid or (known is not None and not why_not(world, known)), is_due(world, key)
+    kept, tried = _is_unsaid(world, key) or (known is not None and not why_not(world, known)), is_due(world, key)
     asked = Question(run=run, need=need, fleet=fleet, said=said, behind=kept, patient=patient, tried=tried)
     if said is not None and not said.fundable:
         opens = opening(world, entry.queue.ask, entry.order, said, advice) if entry.queue.ask is not None else None
