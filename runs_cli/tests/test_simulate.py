@@ -126,12 +126,23 @@ def test_load_and_copies_change_what_is_simulated(simulate: Simulate, capsys: py
     assert (found["gpus"], found["runs"], found["load"]) == (16, 6, 0.5)
 
 
+def test_demand_and_a_load_inside_change_what_is_simulated(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate("--load-inside", "0.1", "--demand", "2", "-o", "json") == 0
+    found = json.loads(capsys.readouterr().out)["input"]
+    assert (found["gpus"], found["runs"], found["loadInsideSpan"]) == (8, 6, 0.1)
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
         (("--load", "much"), "got 'much', want a number such as 0.95"),
         (("--load", "0"), "--load: got 0, want a number above 0"),
         (("--copies", "0"), "--copies: got 0, want at least 1"),
+        (("--demand", "0"), "--demand: got 0, want at least 1"),
+        (("--load-inside", "1000"), "--load-inside: of the fleet no more than"),
+        (("--load-inside", "0.1", "--load", "0.1"), "--load-inside: cannot stand beside --load"),
         (("--format", "swf"), "'swf' is not one of 'openb', 'philly', 'helios', 'acme', 'sacct', 'jsonl'"),
         (("--format", "philly"), "the header lacks machineId"),
         (("--compare", "nodes.csv"), "nodes.csv"),

@@ -18,7 +18,8 @@ from runs_core.cluster.trace.jsonl import read_jsonl
 from runs_core.cluster.trace.openb import read_openb
 from runs_core.cluster.trace.philly import read_philly
 from runs_core.cluster.trace.sacct import read_sacct
-from runs_core.cluster.trace.scale import copied, loaded
+from runs_core.cluster.trace.scale import copied, loaded, loaded_inside
+from runs_core.errors import InvalidInput, Problem
 from runs_core.hooks.registry import Registry
 from runs_core.schema.convert import budget_from_object, namespace_from_object
 from runs_core.schema.manifest import read_manifests
@@ -36,14 +37,19 @@ _READERS = {
 
 @attrs.frozen(kw_only=True)
 class Work:
-    """Files, and how they are read. form: of nodes and runs. budgets: in place of those that stand in these."""
+    """Files, and how they are read. form: of nodes and runs. budgets: in place of those that stand in these.
+
+    load, load_inside, copies, demand: how it is made heavier.
+    """
 
     nodes: Path
     runs: Path
     form: str
     budgets: Path | None
     load: Fraction | None
+    load_inside: Fraction | None
     copies: int
+    demand: int
     max_bad_rows: int
 
 
@@ -85,8 +91,13 @@ def cases(said: Asked, work: Work, other: Other | None) -> list[Case]:
 
 
 def _trace(work: Work, fleet: FleetSettings, sections: Sequence[Section]) -> TraceInput:
-    trace = copied(_read(work.nodes, work.runs, work, fleet, sections), work.copies)
-    trace = trace if work.load is None else loaded(trace, work.load)
+    trace = copied(_read(work.nodes, work.runs, work, fleet, sections), work.copies, work.demand)
+    if work.load is not None and work.load_inside is not None:
+        raise InvalidInput([Problem("--load-inside", "cannot stand beside --load; leave one of them out")])
+    if work.load is not None:
+        trace = loaded(trace, work.load)
+    if work.load_inside is not None:
+        trace = loaded_inside(trace, work.load_inside)
     return trace if work.budgets is None else _funded(trace, work.budgets, sections)
 
 

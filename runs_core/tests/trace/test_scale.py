@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from runs_core.cluster.trace.input import EPOCH, TraceInput
-from runs_core.cluster.trace.scale import copied, load_inside, load_of, loaded
+from runs_core.cluster.trace.scale import copied, load_inside, load_of, loaded, loaded_inside
 from runs_core.errors import InvalidInput
 
 Read = Callable[..., TraceInput]
@@ -60,6 +60,40 @@ def test_a_load_needs_arrivals_at_different_moments(read: Read) -> None:
 def test_a_load_so_low_that_time_ends_is_refused(trace: TraceInput) -> None:
     with pytest.raises(InvalidInput, match="beyond the year 9999"):
         loaded(trace, Fraction(1, 10**12))
+
+
+@pytest.mark.parametrize("load", ["0.05", "0.1", "0.15"])
+def test_a_load_inside_is_met_with_arrivals_as_far_apart_as_can_be(trace: TraceInput, load: str) -> None:
+    found = loaded_inside(trace, Fraction(load))
+    assert load_inside(found) == pytest.approx(float(load), rel=1e-6)
+    assert (load_inside(found) or 0) >= Fraction(load)
+    assert [arrival.duration for arrival in found.arrivals] == [timedelta(seconds=500)] * 2
+
+
+def test_a_load_inside_that_is_there_already_leaves_the_trace_alone(trace: TraceInput) -> None:
+    present = load_inside(trace)
+    assert present is not None
+    assert loaded_inside(trace, present) == trace
+
+
+def test_a_load_inside_that_no_closeness_gives_says_what_is_the_most_and_what_helps(trace: TraceInput) -> None:
+    with pytest.raises(InvalidInput, match=r"no more than 0\.2 is in use .* more of the same runs with --demand"):
+        loaded_inside(trace, Fraction("0.21"))
+    heavier = loaded_inside(copied(trace, 1, 2), Fraction("0.21"))
+    assert load_inside(heavier) == pytest.approx(0.21, rel=1e-6)
+
+
+@pytest.mark.parametrize("load", ["0", "-1"])
+def test_a_load_inside_that_is_none_is_refused(trace: TraceInput, load: str) -> None:
+    with pytest.raises(InvalidInput, match=r"--load-inside.*want a number above 0"):
+        loaded_inside(trace, Fraction(load))
+
+
+def test_more_demand_is_the_same_runs_on_the_same_fleet(trace: TraceInput) -> None:
+    double = copied(trace, 2, 3)
+    assert (double.gpus, len(double.arrivals)) == (20, 12)
+    assert [arrival.run.meta.name for arrival in double.arrivals[:6]] == ["a", "a-2", "a-3", "a-4", "a-5", "a-6"]
+    assert load_of(double) == 3 * (load_of(trace) or 0)
 
 
 def test_copies_multiply_nodes_and_runs_and_keep_the_load(trace: TraceInput) -> None:

@@ -76,7 +76,16 @@ def _load(context: click.Context, option: click.Parameter, text: str | None) -> 
     help="Move arrivals together (or apart) until demanded GPU-time is X times what the fleet has while runs arrive.",
 )
 @click.option(
+    "--load-inside",
+    callback=_load,
+    metavar="X",
+    help="Likewise until X of the fleet would be in use while runs arrive, if each started at once.",
+)
+@click.option(
     "--copies", type=int, default=1, show_default=True, metavar="N", help="N fleets' worth of nodes and runs."
+)
+@click.option(
+    "--demand", type=int, default=1, show_default=True, metavar="N", help="Each run N times, on the same fleet."
 )
 @click.option(
     "--max-bad-rows",
@@ -104,7 +113,9 @@ def simulate(
     compare_nodes: Path | None,
     compare_budgets: Path | None,
     load: Fraction | None,
+    load_inside: Fraction | None,
     copies: int,
+    demand: int,
     max_bad_rows: int,
     check: int | None,
     out: Path | None,
@@ -119,7 +130,15 @@ def simulate(
     from runs_cli.simulation import Wanted, simulated  # noqa: PLC0415 - likewise
 
     work = Work(
-        nodes=nodes, runs=tasks, form=form, budgets=budgets, load=load, copies=copies, max_bad_rows=max_bad_rows
+        nodes=nodes,
+        runs=tasks,
+        form=form,
+        budgets=budgets,
+        load=load,
+        load_inside=load_inside,
+        copies=copies,
+        demand=demand,
+        max_bad_rows=max_bad_rows,
     )
     other = Other(settings=compare, nodes=compare_nodes, budgets=compare_budgets)
     compared = other if any((compare, compare_nodes, compare_budgets)) else None
