@@ -1,7 +1,8 @@
 """`python -m benchmarks.evidence [names…]`: large fleets simulated with every invariant checked, and what came of it.
 
 The published openb trace at load 0.95, in as many copies as make its fleet of 6,212 GPUs one of ten and of a hundred
-thousand; and the mix of `benchmarks.mix`, gangs up to 4,096 GPUs, at load 1 on a fleet that begins full, with Budgets.
+thousand; the same with each run four times and so close that most wait; and the mix of `benchmarks.mix`, gangs up to
+4,096 GPUs, at load 1 on a fleet that begins full, with Budgets.
 Both plugins are on, with the settings as they come: patience is an hour. RUNS_TEST_TRACES has the folder of traces.
 """
 
@@ -27,7 +28,7 @@ from benchmarks.workload import BEGIN, NODE_GPUS, nodes
 from benchmarks.year import memory, owners
 from runs_core.cluster.trace.input import DURATION, EPOCH, Arrival, TraceInput
 from runs_core.cluster.trace.openb import read_openb
-from runs_core.cluster.trace.scale import copied, loaded
+from runs_core.cluster.trace.scale import copied, loaded, loaded_inside
 from runs_core.errors import InvariantBroken
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import of
@@ -41,8 +42,8 @@ from runs_core.values.quantity import parse_duration
 FOUND = HERE / "evidence"
 PAGE = HERE.parent / "docs" / "reference" / "evidence.md"
 LOAD = Fraction("0.95")
-CHECKED_EVERY = 100
-"""Decisions from one check of all invariants to the next."""
+BUSY = 4, Fraction("0.2")
+"""Each run so many times, and so much of the fleet in use while they arrive: nearly all come at the end."""
 SEED = 4
 """One at which gangs of 4,096 GPUs come."""
 HEAD = """\
@@ -50,20 +51,30 @@ HEAD = """\
 
 Made by `python -m benchmarks.evidence`, which simulates all of it anew, or with `--table` from what is recorded in
 `benchmarks/evidence/`. Each column is one simulation by the real scheduler, with budgets, borrowing and patience, that
-held all invariants against what there was after every {every} decisions and at its end: it stops at the first that is
-broken. `openb` is the published Alibaba trace at load 0.95, in copies: two thirds of that demand are twenty tasks, so
-that its fleet stays nearly idle and nobody waits. `llm` is a mix at load 1 on a fleet that begins full: gangs of up to
-4,096 GPUs, and of a 24th of the fleet at most, are drawn for it, with a seed chosen because some of 4,096 come; the
-table says how wide the widest was that came.
+held all invariants against what there was again and again and at its end: it stops at the first that is broken. `openb`
+is the published Alibaba trace at load 0.95, in copies: two thirds of that demand are twenty tasks, so that its fleet
+stays nearly idle and nobody waits. `openb-busy` is the same trace with `--demand 4 --load-inside 0.2`: most of it comes
+near its end, when it fills the fleet, and most runs wait. `llm` is a mix at load 1 on a fleet that begins full: gangs
+of up to 4,096 GPUs, and of a 24th of the fleet at most, are drawn for it, with a seed chosen because some of 4,096
+come; the table says how wide the widest was that came.
 """
 
 
-def openb(copies: int) -> TraceInput:
+@attrs.frozen
+class Case:
+    """What is simulated. every: decisions from one check of all invariants to the next."""
+
+    trace: Callable[[], TraceInput]
+    every: int
+
+
+def openb(copies: int, *, busy: bool = False) -> TraceInput:
     folder = os.environ.get("RUNS_TEST_TRACES")
     if folder is None:
         sys.exit("RUNS_TEST_TRACES is not set: want the folder that has openb/openb_pod_list_default.csv")
     files = (Path(folder) / "openb" / f"openb_{name}.csv" for name in ("node_list_gpu_node", "pod_list_default"))
-    return loaded(copied(read_openb(*files), copies), LOAD)
+    trace = read_openb(*files)
+    return loaded_inside(copied(trace, copies, BUSY[0]), BUSY[1]) if busy else loaded(copied(trace, copies), LOAD)
 
 
 def llm(count: int, arrivals: int) -> TraceInput:
@@ -88,15 +99,17 @@ def _arrivals(mix: Mix) -> Iterator[Arrival]:
         yield Arrival(at=at, run=run, duration=parse_duration(run.meta.annotation(DURATION) or "0s"))
 
 
-CASES: Mapping[str, Callable[[], TraceInput]] = {
-    "openb-10k": lambda: openb(2),
-    "openb-100k": lambda: openb(16),
-    "llm-10k": lambda: llm(1_250, 3_000),
-    "llm-100k": lambda: llm(12_500, 4_000),
+CASES: Mapping[str, Case] = {
+    "openb-10k": Case(lambda: openb(2), 100),
+    "openb-100k": Case(lambda: openb(16), 1_000),
+    "openb-busy-10k": Case(lambda: openb(2, busy=True), 200),
+    "openb-busy-100k": Case(lambda: openb(16, busy=True), 4_000),
+    "llm-10k": Case(lambda: llm(1_250, 3_000), 100),
+    "llm-100k": Case(lambda: llm(12_500, 4_000), 100),
 }
 
 
-def proven(trace: TraceInput, *, every: int = CHECKED_EVERY) -> Simulation:
+def proven(trace: TraceInput, *, every: int) -> Simulation:
     """InvariantBroken: one does not hold."""
     settings = Settings()
     return simulate(trace, settings, PluginAdvice(of(**PLUGINS), settings), check=every)
@@ -118,6 +131,8 @@ def rows(summary: Summary, cpu_seconds: float, widest: int) -> dict[str, float |
         "finished": summary.runs.finished,
         "never fit": summary.runs.never_fit,
         "utilisation while runs arrive": summary.utilisation.arrival_span,
+        "utilisation while runs wait": summary.utilisation.while_waiting,
+        "utilisation at most": summary.utilisation.peak,
         "most runs waiting": summary.queue.max,
         "s of waiting, mean": waits.mean,
         "s of waiting, 90th percentile": waits.p90,
@@ -160,7 +175,7 @@ def page(folder: Path) -> str:
         f"{one['machine']['model']}, {one['python']['implementation']} {one['python']['version']}."
         for one in found
     ]
-    return "\n".join([HEAD.format(every=CHECKED_EVERY), *table, "", *where, ""])
+    return "\n".join([HEAD, *table, "", *where, ""])
 
 
 def _cell(value: float | None) -> str:
@@ -179,9 +194,9 @@ def main(arguments: Sequence[str]) -> int:
         codes = [subprocess.run([sys.executable, "-m", "benchmarks.evidence", name], check=False) for name in names]
         return max(code.returncode for code in codes)
     for name in names:
-        trace, where = CASES[name](), surroundings()
+        trace, where = CASES[name].trace(), surroundings()
         try:
-            found = record(name, trace, proven(trace), where)
+            found = record(name, trace, proven(trace, every=CASES[name].every), where)
         except InvariantBroken as broken:
             print(f"{name}: {broken}", file=sys.stderr)
             return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import pytest
 from benchmarks import evidence
 
@@ -19,8 +20,9 @@ def test_what_is_recorded_was_checked_throughout_and_ran_to_its_end() -> None:
     found = {path.stem: json.loads(path.read_text(encoding="utf-8"))["rows"] for path in evidence.FOUND.glob("*.json")}
     assert found
     assert found.keys() <= evidence.CASES.keys()
-    for rows in found.values():
-        assert rows["checks of all invariants"] > rows["decisions"] / evidence.CHECKED_EVERY / 2
+    for name, rows in found.items():
+        assert rows["checks of all invariants"] > rows["decisions"] / evidence.CASES[name].every / 2
+        assert (rows["most runs waiting"] > 10) == (not name.startswith("openb-1")), name
         assert rows["finished"] + rows["never fit"] == rows["runs"]
 
 
@@ -42,6 +44,20 @@ def test_the_published_trace_keeps_every_invariant(openb_traces: object, monkeyp
     found = evidence.proven(evidence.openb(1), every=200).summary
     assert found.runs.finished == found.input.runs == 7063
     assert found.checks > 60
+
+
+@pytest.mark.slow
+def test_the_published_trace_made_busy_fills_its_fleet_and_has_people_wait(
+    openb_traces: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNS_TEST_TRACES", str(openb_traces).removesuffix("/openb"))
+    trace = evidence.openb(1, busy=True)
+    assert len(trace.arrivals) == 4 * 7063
+    some = attrs.evolve(trace, nodes=trace.nodes[::10], arrivals=trace.arrivals[-4_000:])
+    found = evidence.proven(some, every=1_000).summary
+    assert found.runs.finished + found.runs.never_fit == 4_000
+    assert found.queue.max > 500
+    assert (found.utilisation.peak or 0) > 0.9
 
 
 def test_an_engine_that_leases_a_place_twice_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
