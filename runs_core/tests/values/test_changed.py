@@ -5,8 +5,9 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from runs_core.values.changed import changed
+from runs_core.values.changed import changed, changer
 from runs_core.values.meta import Key, Meta
+from runs_core.values.pod import Pod
 from runs_core.values.run import Resources, RunStatus
 from runs_core.values.template import Requests
 
@@ -35,6 +36,16 @@ def test_it_is_of_its_class_and_frozen_like_any_other() -> None:
 
 def test_what_is_worked_out_follows_what_it_is_worked_out_from() -> None:
     assert changed(Meta(name="a", namespace="x"), name="b").key == Key("x", "b")
+
+
+def test_what_is_worked_out_stays_the_same_object_while_it_says_the_same() -> None:
+    pod = Pod(namespace="x", name="a")
+    assert changed(pod, gpus=1).key is pod.key
+    assert changed(pod, name="a").key is pod.key
+
+
+def test_fields_that_always_change_together_are_given_in_order() -> None:
+    assert changer(Meta, "namespace", "name")(Meta(name="a"), "x", "b") == Meta(namespace="x", name="b")
 
 
 def test_a_class_that_keeps_more_than_its_fields_is_refused() -> None:

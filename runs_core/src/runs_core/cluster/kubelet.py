@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from runs_core.settings import LocalSettings
 from runs_core.values.change import PodGone, PodSeen
-from runs_core.values.changed import changed
+from runs_core.values.changed import changed, changer
 from runs_core.values.meta import SIMULATED, Key, Pairs
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.quantity import parse_duration
 
 NEVER = "Never"
+_in_phase, _running = changer(Pod, "phase"), changer(Pod, "phase", "started")
 Answers = Callable[[str], bool]
 """Whether the kubelet of that node still answers."""
 
@@ -75,7 +76,7 @@ class Kubelet:
             self.gone(pod.key)
             return PodGone(pod.key)
         runs = pod.phase is PodPhase.RUNNING
-        after = ended(pod) if runs else changed(pod, phase=PodPhase.RUNNING, started=when)
+        after = ended(pod) if runs else _running(pod, PodPhase.RUNNING, when)
         self._pods[pod.key] = after
         self._plan(after)
         return PodSeen(after)
@@ -127,7 +128,7 @@ def ended(pod: Pod) -> Pod:
     """
     code = _wishes(pod.annotations).code
     if code == "0" or not _fails(pod):
-        return changed(pod, phase=PodPhase.SUCCEEDED)
+        return _in_phase(pod, PodPhase.SUCCEEDED)
     return changed(pod, phase=PodPhase.FAILED, message=f"exit code {code}")
 
 

@@ -19,7 +19,7 @@ from runs_core.world.world import World
 
 DEFAULT_GRACE = timedelta(seconds=30)
 NO_REQUESTS = Requests()
-_pod_with = changer(Pod)
+_pod_with = changer(Pod, "name", "node", "rank")
 
 
 class Seat(NamedTuple):
@@ -97,9 +97,9 @@ def make_pods(
     made = [
         _pod_with(
             alike,
-            name=pod_name(key.name, attempt=attempt, retry=retry, rank=rank),
-            node=node,
-            rank=RankOf(run=key, uid=uid, attempt=attempt, retry=retry, rank=rank, group=group),
+            pod_name(key.name, attempt=attempt, retry=retry, rank=rank),
+            node,
+            RankOf(run=key, uid=uid, attempt=attempt, retry=retry, rank=rank, group=group),
         )
         for rank, group, node in seats
     ]

@@ -9,7 +9,7 @@ import attrs
 
 from runs_core.decide.pods import DEFAULT_GRACE, grace_of
 from runs_core.decide.standing import stand
-from runs_core.values.changed import changed, changer
+from runs_core.values.changed import changer
 from runs_core.values.classes import NOTHING
 from runs_core.values.decision import Decision, Ends, Moves, Outcome, Released
 from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, RemovePod, RemoveRun, SetRunStatus
@@ -20,7 +20,8 @@ from runs_core.values.pod import Pod
 from runs_core.values.run import Ending, Phase, Run
 from runs_core.world.world import World
 
-_lease_with = changer(Lease)
+_lease_with = changer(Lease, "status")
+_pod_with = changer(Pod, "deleting", "grace")
 _FORGOTTEN = (Closed.NODE_LOST, Closed.EVICTED)
 """Causes that nothing tells of any more once the leases are closed: whoever goes on finds them in the status."""
 
@@ -119,7 +120,7 @@ def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
             continue
         living += 1
         if pod.deleting is None:
-            effects.append(EndPod(changed(pod, deleting=world.now, grace=_grace(world, run, pod))))
+            effects.append(EndPod(_pod_with(pod, world.now, _grace(world, run, pod))))
     return EndedPods(effects=tuple(effects), living=living)
 
 
@@ -131,7 +132,7 @@ def late_pods(world: World, run: Run) -> Decision | None:
     over = [pod for pod in pods_of(world, run) if _is_late(run, pod)]
     if not over:
         return None
-    going = tuple(EndPod(attrs.evolve(pod, deleting=world.now, grace=_grace(world, run, pod))) for pod in over)
+    going = tuple(EndPod(_pod_with(pod, world.now, _grace(world, run, pod))) for pod in over)
     word = "pod" if len(over) == 1 else "pods"
     told = f"{word} {', '.join(pod.name for pod in over)} came late, for an attempt that is over"
     emit = Emit("Run", run.key, "LatePods", told, world.now, warning=True)
@@ -233,4 +234,4 @@ def _afterwards(run: Run, cause: Cause, now: datetime, wanted: int, attempt: int
 def _closed(lease: Lease, now: datetime, reason: Closed, detail: str) -> Lease:
     end = max(now, lease.spec.start)
     status = LeaseStatus(closed=True, end=end, closure_reason=reason, closure_detail=detail)
-    return _lease_with(lease, status=status)
+    return _lease_with(lease, status)

@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from runs_core.values.changed import changer
+from runs_core.values.changed import changed, changer
 from runs_core.values.decision import Reason
 from runs_core.values.run import Condition, Phase, Run, RunStatus
 from runs_core.world.known import BEGINNING
@@ -17,9 +17,9 @@ HELD, READY = Phase.HELD, (Phase.RUNNING, Phase.SUCCEEDED)
 TYPES = ("Admitted", "Finished", "Held", "PodsReady")
 """Of a run's conditions, in the order in which they are written."""
 NEVER_SAID = {name: Condition(type=name, status="", reason="", last_transition_time=BEGINNING) for name in TYPES}
-_condition_with = changer(Condition)
-_status_with = changer(RunStatus)
-_run_with = changer(Run)
+_turned = changer(Condition, "status", "reason", "message", "last_transition_time")
+_with_reason = changer(Condition, "reason")
+_with_status = changer(Run, "status")
 
 
 def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, **changes: Any) -> Run:  # noqa: ANN401  # fields of RunStatus, checked when it is built
@@ -28,7 +28,7 @@ def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, *
     if old.reservation is not None and phase is not Phase.RESERVED:
         changes.setdefault("reservation", None)
     admitted = changes.get("admitted_at", old.admitted_at)
-    status = _status_with(
+    status = changed(
         old,
         phase=phase,
         reason=reason,
@@ -37,7 +37,7 @@ def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, *
         observed_generation=run.meta.generation,
         **changes,
     )
-    return _run_with(run, status=status)
+    return _with_status(run, status)
 
 
 def joined(reasons: Sequence[Reason]) -> str:
@@ -69,5 +69,5 @@ def _in_order(conditions: Sequence[Condition]) -> Sequence[Condition]:
 
 def _condition(old: Condition, status: str, reason: str, now: datetime) -> Condition:
     if old.status != status:
-        return _condition_with(old, status=status, reason=reason, message="", last_transition_time=now)
-    return old if old.reason == reason else _condition_with(old, reason=reason)
+        return _turned(old, status, reason, "", now)
+    return old if old.reason == reason else _with_reason(old, reason)

@@ -21,7 +21,7 @@ from runs_core.world.world import World
 
 NO_META = Meta(name="")
 """What every lease's is made from, at half of what building it anew costs."""
-_meta_with = changer(Meta)
+_meta_with = changer(Meta, "name", "namespace", "created")
 
 
 def start(world: World, run: Run, placement: Placement, cover: Cover | None = None) -> Decision:
@@ -160,6 +160,4 @@ def _lease(
         start=world.now,
         reason=Opened.START if attempt == 1 else Opened.REQUEUE,
     )
-    return Lease(
-        meta=_meta_with(NO_META, name=lease_name(spec), namespace=run.key.namespace, created=world.now), spec=spec
-    )
+    return Lease(meta=_meta_with(NO_META, lease_name(spec), run.key.namespace, world.now), spec=spec)

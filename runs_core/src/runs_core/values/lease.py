@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import attrs
 
+from runs_core.values.changed import made_of
 from runs_core.values.classes import Class, Split
 from runs_core.values.fields import Fact, Rule, field, rules
 from runs_core.values.meta import Key, Meta
@@ -167,7 +168,13 @@ class Lease:
     meta: Meta
     spec: LeaseSpec
     status: LeaseStatus = LeaseStatus()
-    run: Key = attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(_run_of, takes_self=True))
+    run: Key = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(_run_of, takes_self=True),
+        metadata=made_of("meta", "spec"),
+    )
 
     @property
     def key(self) -> Key:

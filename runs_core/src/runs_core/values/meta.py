@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 import attrs
 
+from runs_core.values.changed import made_of
+
 Pairs = tuple[tuple[str, str], ...]
 """A map of strings as a sorted tuple: frozen, hashable, and the same whatever the order it was written in."""
 
@@ -65,7 +67,13 @@ class Meta:
     labels: Pairs = ()
     annotations: Pairs = ()
     deleting: datetime | None = None
-    key: Key = attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(key_of, takes_self=True))
+    key: Key = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(key_of, takes_self=True),
+        metadata=made_of("namespace", "name"),
+    )
 
     def annotation(self, name: str) -> str | None:
         """The annotation's text, None without it."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import attrs
 
+from runs_core.values.changed import made_of
 from runs_core.values.meta import Key, Pairs, key_of
 from runs_core.values.template import PodTemplate, Requests
 
@@ -74,7 +75,13 @@ class Pod:
     grace: timedelta | None = None
     own_grace: timedelta | None = None
     annotations: Pairs = ()
-    key: Key = attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(key_of, takes_self=True))
+    key: Key = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(key_of, takes_self=True),
+        metadata=made_of("namespace", "name"),
+    )
 
 
 def pod_name(run: str, *, attempt: int, retry: int, rank: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from runs_core.values.changed import made_of
 from runs_core.values.meta import Key, key_of
 from runs_core.values.template import Terms
 
@@ -26,7 +27,13 @@ class VolumeClaim:
     node: str | None = None
     lost: bool = False
     deleting: bool = False
-    key: Key = attrs.field(init=False, repr=False, eq=False, default=attrs.Factory(key_of, takes_self=True))
+    key: Key = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(key_of, takes_self=True),
+        metadata=made_of("namespace", "name"),
+    )
 
 
 @attrs.frozen(kw_only=True)
