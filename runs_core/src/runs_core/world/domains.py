@@ -20,7 +20,7 @@ MOST_EMPTY_SEATS = 64
 
 
 class DomainFleet:
-    """One flavor's nodes in one fabric domain. free: usable free GPUs; levels, counts: by free GPUs of a node.
+    """One flavor's nodes in one fabric domain. free: usable free GPUs; levels: the nodes by theirs.
 
     moved: the flavor's `moved` when this domain last took part in it. changes: counts up whenever anything comes or
     goes there, but for what-ifs. look_at: with so many seats it is looked again whether most are empty.
@@ -29,7 +29,6 @@ class DomainFleet:
     __slots__ = (
         "bits",
         "changes",
-        "counts",
         "empty",
         "filtered",
         "free",
@@ -48,7 +47,6 @@ class DomainFleet:
         self.states: list[NodeState] = []
         self.bits: dict[str, int] = {}
         self.levels: list[int] = [0]
-        self.counts: list[int] = [0]
         self.free = 0
         self.filtered: dict[NodeFilter, int] = {}
         self.short: dict[Requests, int] = {}

@@ -93,7 +93,7 @@ def _flavor(name: str, nodes: Sequence[Node], loads: Mapping[str, Load]) -> Iter
         here = [node for node in nodes if node.domain == key]
         taking = {node.name: levels[node.name] for node in here if levels[node.name] >= 0}
         frees.append((sum(taking.values()), key))
-        yield f"flavor {name} domain {key}", (sum(taking.values()), _counted(taking.values()), _grouped(taking))
+        yield f"flavor {name} domain {key}", (sum(taking.values()), _grouped(taking))
         whole = {node.name: node.gpus for node in here if not node.lost}
         yield f"flavor {name} domain {key} empty", _grouped(whole)
     yield f"flavor {name} order", tuple(sorted(frees))

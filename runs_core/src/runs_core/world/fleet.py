@@ -141,8 +141,8 @@ class Fleet:
         state.memory += sign * requests.memory_bytes
         state.ephemeral += sign * requests.ephemeral_bytes
         state.pods += sign
-        if there and state.node is not None and state.domain is not None:
-            self.flavors[state.node.flavor].move(state.domain)
+        if there and state.domain is not None and state.flavor is not None:
+            state.flavor.move(state.domain)
         if pod.rank is None and pod.gpus:
             state.foreign_gpus += sign * pod.gpus
             state.changed()
@@ -161,8 +161,10 @@ class Fleet:
             insort(flavor.order, (0, node.domain))
         if state.domain is None:
             flavor.nodes += 1
-            state.domain = domain
+            state.domain, state.flavor = domain, flavor
             self.rebuilds += domain.seat(state)
+        for counts in (domain.levels, flavor.counts):
+            counts.extend([0] * (node.gpus + 1 - len(counts)))
         domain.empty = None
         clear = ~(1 << state.bit)
         for filter_ in domain.filtered:
@@ -180,15 +182,15 @@ class Fleet:
         domain.states[state.bit] = empty = NodeState(state.name)
         empty.bit = state.bit
         self.flavors[node.flavor].nodes -= 1
-        state.domain = None
+        state.domain = state.flavor = None
 
     def _forget(self, state: NodeState) -> None:
         if state.node is None and state.idle():
             self.states.pop(state.name, None)
 
     def _freed(self, state: NodeState) -> None:
-        if state.node is not None and state.domain is not None:
-            self._offers_more(self.flavors[state.node.flavor], state.domain)
+        if state.domain is not None and state.flavor is not None:
+            self._offers_more(state.flavor, state.domain)
             short = state.domain.short
             for requests in short:
                 short[requests] &= ~(1 << state.bit)
@@ -234,23 +236,17 @@ class Fleet:
         old = state.level
         if old == level:
             return
-        domain, node = state.domain, state.node
+        domain, flavor = state.domain, state.flavor
         assert domain is not None
-        assert node is not None
-        flavor = self.flavors[node.flavor]
-        difference = 0
+        assert flavor is not None
+        bit, difference = 1 << state.bit, 0
         if old >= 0:
             difference -= old
-            domain.levels[old] ^= 1 << state.bit
-            domain.counts[old] -= 1
+            domain.levels[old] ^= bit
             flavor.counts[old] -= 1
         if level >= 0:
             difference += level
-            if level >= len(domain.levels) or level >= len(flavor.counts):
-                for counts in (domain.levels, domain.counts, flavor.counts):
-                    counts.extend([0] * (level + 1 - len(counts)))
-            domain.levels[level] ^= 1 << state.bit
-            domain.counts[level] += 1
+            domain.levels[level] ^= bit
             flavor.counts[level] += 1
         state.level = level
         flavor.move(domain)

@@ -10,6 +10,7 @@ from runs_core.values.template import Requests
 
 if TYPE_CHECKING:
     from runs_core.world.domains import DomainFleet
+    from runs_core.world.flavors import FlavorFleet
 
 
 @lru_cache(maxsize=4096)
@@ -39,6 +40,7 @@ class NodeState:
         "cpu",
         "domain",
         "ephemeral",
+        "flavor",
         "foreign_gpus",
         "kept",
         "level",
@@ -57,6 +59,7 @@ class NodeState:
         self.node: Node | None = None
         self.open = False
         self.domain: DomainFleet | None = None
+        self.flavor: FlavorFleet | None = None
         self.bit = self.changes = 0
         self.level = -1
         self.active = self.spare = self.pledged = self.kept = self.withheld = 0

@@ -75,7 +75,7 @@ def _kept_flavor(name: str, flavor: FlavorFleet) -> Iterator[tuple[str, object]]
         if not _present(domain):
             continue
         levels = {level: _names(domain, mask) for level, mask in enumerate(domain.levels) if mask}
-        yield f"flavor {name} domain {key}", (domain.free, trimmed(domain.counts), levels)
+        yield f"flavor {name} domain {key}", (domain.free, levels)
         whole = {gpus: _names(domain, mask) for gpus, mask in enumerate(domain.empty_levels()) if mask}
         yield f"flavor {name} domain {key} empty", whole
 
