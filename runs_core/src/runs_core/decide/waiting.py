@@ -28,10 +28,12 @@ def ask_line(world: World, advice: Advice, batch: Batch, fresh: dict[Key, float]
 
     fresh: runs that are to be answered, with the seconds spent on their holds.
     """
-    Turn(world, advice, batch, clock).take(fresh)
+    if world.line.entries or world.funded:
+        Turn(world, advice, batch, clock).take(fresh)
     promises = world.promises
-    told = promises.by_run or (promises.stirred and world.ends.can_tell())
-    if told and world.line.entries and world.settings.reservations.max:
+    if not (world.line.entries and world.settings.reservations.max):
+        return
+    if promises.by_run or (promises.stirred and world.ends.can_tell()):
         promise(world, advice, batch)
 
 

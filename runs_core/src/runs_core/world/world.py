@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 from runs_core.values import change as c
 from runs_core.values.funding import Takes, Told
@@ -66,7 +65,7 @@ class World(AboutPlaces):
                 self._put_lease(held, lease)
                 return c.LeaseSeen(held) if held is not None else c.LeaseGone(lease.key)
             case c.TimePassed():
-                return self._pass(change.now) if change.now > self.now else None
+                return self._pass(change) if change.now > self.now else None
             case _:
                 inverse = inverse_of(self, change)
                 if inverse is not None:
@@ -127,7 +126,7 @@ class World(AboutPlaces):
     def revert(self, inverse: c.Change) -> None:
         """Apply an inverse that `apply` returned; time may run backwards here, and nowhere else."""
         if isinstance(inverse, c.TimePassed):
-            self._pass(inverse.now)
+            self._pass(inverse)
         else:
             self.apply(inverse)
 
@@ -219,10 +218,10 @@ class World(AboutPlaces):
                 for key in about:
                     self._rebind(key)
 
-    def _pass(self, now: datetime) -> c.Change:
-        inverse = c.TimePassed(self.now)
+    def _pass(self, change: c.TimePassed) -> c.Change:
+        inverse, now = c.TimePassed(self.now), change.now
         if self._indexes:
-            self._tell(c.TimePassed(now))
+            self._tell(change)
         self.now = now
         if not self._supposed:
             self.line.slack.update(self.slack.pass_to(now))
