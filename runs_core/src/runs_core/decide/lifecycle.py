@@ -90,7 +90,10 @@ def unwanted(run: Run) -> Cause | None:
 
 
 def _node_loss(world: World, run: Run) -> Cause | None:
-    held = [(lease, slots.node) for lease in world.leases_of(run.meta.key) for slots in lease.spec.slots]
+    if world.nothing_lost():
+        return None
+    leases = world.leases_of(run.meta.key)
+    held = [(lease, slots.node) for lease in leases for slots in lease.spec.slots]
     lost = sorted({node for lease, node in held if is_lost(world, node) or world.replaced(lease, node)})
     if not lost:
         return None

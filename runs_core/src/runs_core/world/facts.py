@@ -33,6 +33,8 @@ def recomputed(world: World) -> Said:
     names = sorted({*_named(nodes, leases, pods, pledges), *promised})
     loads = {name: (*load_on(name, leases, pods, pledges)[:-1], promised.get(name, 0)) for name in names}
     said: dict[str, object] = {f"node {name}": load for name, load in loads.items() if any(load) or name in nodes}
+    lost = {name for name, node in nodes.items() if node.lost}
+    said["dark nodes"] = sorted(lost | {name for name, load in loads.items() if any(load) and name not in nodes})
     for flavor in sorted({node.flavor for node in nodes.values()}):
         of_flavor = [node for node in nodes.values() if node.flavor == flavor]
         said |= _flavor(flavor, of_flavor, loads)

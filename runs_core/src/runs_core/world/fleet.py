@@ -24,11 +24,13 @@ from runs_core.world.nodes import NodeState
 class Fleet:
     """All flavors, and the nodes that were set aside. freed, changed: the sums over flavors.
 
-    shared: nodes with a place that two leases of one role hold, as may seem so while a closure is being written.
+    shared: nodes with a place that two leases of one role hold, as may seem so while a closure is being written. dark:
+    names of nodes that are lost, and of those that are not there though something lies on them.
     """
 
     def __init__(self) -> None:
         self.shared: set[str] = set()
+        self.dark: set[str] = set()
         self.states: dict[str, NodeState] = {}
         self.flavors: dict[str, FlavorFleet] = {}
         self.malformed: dict[str, MalformedNode] = {}
@@ -41,6 +43,7 @@ class Fleet:
         found = self.states.get(name)
         if found is None:
             found = self.states[name] = NodeState(name)
+            self.dark.add(name)
         return found
 
     # -- what changes -----------------------------------------------------------------------------------------------
@@ -60,6 +63,10 @@ class Fleet:
             self._leave(state, old)
         state.node = new
         state.open = new is not None and new.ready and not new.cordoned and not new.lost
+        if new is None or new.lost:
+            self.dark.add(name)
+        else:
+            self.dark.discard(name)
         if new is not None:
             self._join(state, new)
             self.refresh(state)
@@ -187,6 +194,7 @@ class Fleet:
     def _forget(self, state: NodeState) -> None:
         if state.node is None and state.idle():
             self.states.pop(state.name, None)
+            self.dark.discard(state.name)
 
     def _freed(self, state: NodeState) -> None:
         if state.domain is not None and state.flavor is not None:

@@ -199,6 +199,10 @@ class Known:
         uid, known = self._stranded.get((lease.key, node)), self.node(node)
         return uid is not None and isinstance(known, Node) and known.uid != uid
 
+    def nothing_lost(self) -> bool:
+        """Whether every node that anything lies on is there, is not lost, and is the one that it was."""
+        return not (self.fleet.dark or self._stranded)
+
     def pods_of(self, key: Key) -> Sequence[Pod]:
         return self.gangs.of(key)
 

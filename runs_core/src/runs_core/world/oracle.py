@@ -44,7 +44,7 @@ def snapshot(world: World) -> Said:
 
 def kept(world: World) -> Said:
     """What the indexes say."""
-    said: dict[str, object] = {}
+    said: dict[str, object] = {"dark nodes": sorted(world.fleet.dark)}
     for name, flavor in world.fleet.flavors.items():
         if flavor.nodes:
             said |= _kept_flavor(name, flavor)
