@@ -78,7 +78,8 @@ def hold_quota(world: World, advice: Advice) -> None:
     if held.judged != world.fleet.changed:
         held.judged = world.fleet.changed
         held.stirred.update(line.of_owner, (hold.owner for hold in held.by_run.values()))
-    held.pass_to(world.now)
+    if held.dues and held.dues[0][0] <= world.now:
+        held.pass_to(world.now)
     if held.stirred:
         for owner in sorted(held.stirred):
             _hold_for(world, owner, advice)

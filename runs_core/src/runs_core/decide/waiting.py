@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
@@ -41,8 +41,9 @@ class Turn:
     """One pass over the line. queue: who is to be asked, by band and order.
 
     covered: how many decisions there were when who pays was last found out, and which quota was held: only those change
-    that within a pass. resting: who is to be asked as soon as that is not in vain, as it was by `rested`. at: how far
-    along the line it has come.
+    that within a pass. resting: who is to be asked as soon as that is not in vain, as it was by `rested`; and so are
+    all in the flavors of `calm` that are paid for and have nothing to hear but of room. called: who was to be asked
+    since, and what was known then. at: how far along the line it has come.
     """
 
     def __init__(self, world: World, advice: Advice, batch: Batch, clock: Clock) -> None:
@@ -55,6 +56,8 @@ class Turn:
         self.asked: set[Key] = set()
         self.covered: dict[Queue, tuple[int, int]] = {}
         self.resting: dict[Key, Entry] = {}
+        self.calm: tuple[str, ...] = ()
+        self.called: dict[Key, tuple[int, int]] = {}
         self.rested = (-1, -1)
         self.at: tuple[int, Order] = (-1, ())
         self.reach: tuple[int, Reach] | None = None
@@ -62,9 +65,11 @@ class Turn:
     def take(self, fresh: dict[Key, float]) -> None:
         """Ask whoever has something to hear."""
         world, line = self.world, self.world.line
+        line.hearing.calms.roused.clear()
         if world.funded:
             self._hear_of_quota()
-        if not (fresh or self.queue or self.resting) and (not line.shapes or line.asked == world.fleet.freed):
+        waited_for = fresh or self.queue or self.resting or self.calm
+        if not waited_for and (not line.shapes or line.asked == world.fleet.freed):
             return
         for key in fresh if self.advice.stages else ():
             if key in line.entries and line.entries[key].queue.band == FUNDABLE:
@@ -78,7 +83,7 @@ class Turn:
             self._push(key)
         while self._next():
             band, order, key = heapq.heappop(self.queue)
-            if self.resting:
+            if self.resting or self.calm:
                 self.at = max(self.at, (band, order))
             if key in self.asked:
                 continue
@@ -89,43 +94,63 @@ class Turn:
 
     def _next(self) -> bool:
         """Whether anybody is still to be asked: who rests is, if a decision since has made it worth while."""
-        if self.resting:
+        if self.resting or self.calm:
             self._look_over()
         return bool(self.queue)
+
+    def _rests(self, entry: Entry) -> bool:
+        """Whether all of its kind do that have nothing to hear but of room."""
+        return entry.shape.need.flavor in self.calm
+
+    def _is_calm(self, entry: Entry | None) -> bool:
+        """Whether it rests for having nothing to hear but of room."""
+        return entry is not None and entry.queue.calm is entry and entry.queue.band == FUNDABLE and self._rests(entry)
 
     def _look_over(self) -> None:
         """Who rested in vain until the line had come past it has been asked."""
         world, entries = self.world, self.world.line.entries
-        hold_quota(world, self.advice)
-        made = len(self.batch.decisions), world.held.version
-        if made == self.rested:
+        if self.rested == self._made() and not world.held.stirred:
             return
-        self.rested = made
+        hold_quota(world, self.advice)
+        self.rested = made = self._made()
         for key in self._stirred():
             entry = entries.get(key)
             if entry is not None and key not in self.asked:
                 if (FUNDABLE, entry.order) < self.at:
                     self.asked.add(key)
                 elif self._in_vain(key, entry):
-                    self.resting[key] = entry
-                    continue
+                    if not self._is_calm(entry):
+                        self.resting[key] = entry
+                        continue
                 else:
+                    self.called[key] = made
                     heapq.heappush(self.queue, (FUNDABLE, entry.order, key))
-            del self.resting[key]
+            self.resting.pop(key, None)
 
-    def _stirred(self) -> Sequence[Key]:
+    def _stirred(self) -> Collection[Key]:
         """Who rests, but for those that have nothing to hear but of room, and are still far from that."""
-        band, at = self.at
-        if band > FUNDABLE:
-            return list(self.resting)
-        resting, reach = self.resting, self._reach()
-        found = [
+        calms, resting, called = self.world.line.hearing.calms, self.resting, self.called
+        if calms.roused:
+            roused, calms.roused = calms.roused, {}
+            resting |= {key: one for key, one in roused.items() if key not in called and self._rests(one)}
+        if self.at[0] > FUNDABLE:
+            return list(resting)
+        asked, reach = self.asked, self._reach()
+        found = {
             key
-            for key, entry in resting.items()
-            if entry.queue.calm is not entry or reach[entry.queue.at] >= entry.shape.need.pods or entry.order < at
-        ]
-        others = resting.keys() & (self.fresh.keys() | self.world.promises.by_run.keys())
-        return [*found, *others.difference(found)] if others else found
+            for key, one in resting.items()
+            if one.queue.calm is not one or reach[one.queue.at] >= one.shape.need.pods
+        }
+        for flavor in self.calm:
+            found.update(key for key in calms.near(flavor, reach) if key not in asked and key not in called)
+        for key in (*self.fresh, *self.world.promises.by_run):
+            if key in resting or (key not in called and self._is_calm(self.world.line.entries.get(key))):
+                found.add(key)
+        return found
+
+    def _made(self) -> tuple[int, int]:
+        """Only decisions and held quota change within a pass what is found out of who waits."""
+        return len(self.batch.decisions), self.world.held.version
 
     def _push(self, key: Key) -> None:
         order, _, queue = self.world.line.entries[key]
@@ -161,12 +186,13 @@ class Turn:
         more, line.slack = line.slack, set()
         if line.asked != world.fleet.freed:
             more |= {flavor for flavor in world.flavors() if world.slack.ripe(flavor, world.now)}
-        for shapes in line.sizes.values() if more else ():
-            if flavor_of(world, shapes[0].need) in more:
-                for shape in shapes:
-                    for queue in shape.queues.values():
-                        if queue.band == FUNDABLE:
-                            self._rest(queue)
+        if not more:
+            return
+        calms, sole = line.hearing.calms, world.sole_flavor() or ""
+        self.calm = tuple(flavor for flavor in calms.flavors() if (flavor or sole) in more)
+        for queue in tuple(calms.restless):
+            if queue.band == FUNDABLE and flavor_of(world, queue.shape.need) in more:
+                self._rest(queue)
 
     def _rest(self, queue: Queue) -> None:
         """The first of that queue is to be asked as soon as that is not in vain."""
@@ -178,7 +204,7 @@ class Turn:
 
     def _cover(self, queue: Queue) -> None:
         """Find out who pays, unless that is known: whoever started since may have taken what was offered before."""
-        made = len(self.batch.decisions), self.world.held.version
+        made = self._made()
         if self.covered.get(queue) == made:
             return
         find_cover(self.world, self.advice, queue)
@@ -223,7 +249,7 @@ class Turn:
         if says_otherwise(world, key, queue):
             return False
         if queue.calm is None and queue.heap[0][1] == key:
-            world.line.hearing.calms(queue, entry)
+            world.line.hearing.calm(queue, key, entry)
         return not self._in_reach(entry)
 
     def _in_reach(self, entry: Entry) -> bool:
@@ -244,7 +270,7 @@ class Turn:
         world, queue = self.world, entry.queue
         if world.funded:
             hold_quota(world, self.advice)
-            if self._in_vain(key, entry):
+            if self.called.get(key) != self._made() and self._in_vain(key, entry):
                 self.asked.add(key)
                 return
             if queue.stale or band == FUNDABLE:

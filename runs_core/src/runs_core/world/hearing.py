@@ -8,6 +8,8 @@ from typing import NamedTuple
 from runs_core.values.classes import Tier
 from runs_core.values.funding import Cover, Gives, Takes
 from runs_core.values.lease import Payer
+from runs_core.values.meta import Key
+from runs_core.world.calms import Calms
 from runs_core.world.queues import FUNDABLE, Entry, Queue
 
 UNKNOWN = 1 << 60
@@ -36,7 +38,7 @@ class Hearing:
 
     gave: envelopes that may give more since somebody last looked, and how much. took: how much less each may give than
     ever before, added up; least: how far that may count up before somebody who is calm may be paid by others. unheard:
-    queues that ask again, whatever envelopes may give.
+    queues that ask again, whatever envelopes may give. calms: who has nothing to hear but of room.
     """
 
     def __init__(self) -> None:
@@ -45,6 +47,7 @@ class Hearing:
         self.least: dict[Payer, int] = {}
         self.watching: dict[Payer, dict[Queue, None]] = {}
         self.unheard: dict[Queue, None] = {}
+        self.calms = Calms()
 
     def may_give(self, told: Payer | Gives) -> None:
         """An envelope may give more than before."""
@@ -57,7 +60,7 @@ class Hearing:
         if took > self.least.get(told.payer, took):
             del self.least[told.payer]
             for queue in self.watching.get(told.payer, ()):
-                queue.calm = None
+                queue.rouse()
 
     def hear_of(self, payer: Payer, owner: str) -> None:
         """Another part of this envelope is held by runs of that owner: theirs ask again, and who may be lent it."""
@@ -76,11 +79,12 @@ class Hearing:
                 return False
         return True
 
-    def calms(self, queue: Queue, first: Entry) -> None:
-        """Of room alone is that to hear, until something else of it changes. first: its first run."""
-        need = first.shape.need
-        displacing: frozenset[str] = queue.displacing if queue.band == FUNDABLE else frozenset()
-        queue.calm, queue.at = first, (need.flavor, need.gpus_per_pod, displacing)
+    def calm(self, queue: Queue, key: Key, first: Entry) -> None:
+        """Of room alone is that to hear, until something else of it changes. first: its first run's place."""
+        need, paid = first.shape.need, queue.band == FUNDABLE
+        queue.calm, queue.at = first, (need.flavor, need.gpus_per_pod, queue.displacing if paid else frozenset())
+        if paid:
+            self.calms.add(queue, key, first)
         for payer, limit in queue.limits or ():
             self.least[payer] = min(limit, self.least.get(payer, limit))
 
@@ -120,6 +124,7 @@ class Hearing:
 
     def joins(self, queue: Queue, *, unheard: bool) -> None:
         """It stands in line."""
+        self.calms.joins(queue)
         self.watch(queue, seen(queue))
         if unheard:
             self.unheard[queue] = None
@@ -127,6 +132,7 @@ class Hearing:
     def leaves(self, queue: Queue) -> None:
         """Nobody stands there."""
         self.watch(queue, ())
+        self.calms.leaves(queue)
         self.unheard.pop(queue, None)
 
     def watch(self, queue: Queue, payers: Sequence[Payer]) -> None:

@@ -45,9 +45,9 @@ class Asker(NamedTuple):
 class Held:
     """One hold for each run at most. waits: whether a run still stands where it held that.
 
-    stirred: owners whose holds may be others now; due: when time alone may add one. judged: the fleet's `changed` when
-    it was last asked whether it could take them. version: counts what changed. outdated: owners whose runs hold some of
-    an envelope of others which may give less now.
+    stirred: owners whose holds may be others now; due: when time alone may add one; dues: all such times,
+    soonest first. judged: the fleet's `changed` when it was last asked whether it could take them. version: counts what
+    changed. outdated: owners whose runs hold some of an envelope of others which may give less now.
     """
 
     def __init__(self, waits: Callable[[Hold], bool]) -> None:
@@ -61,7 +61,7 @@ class Held:
         self._on: dict[Payer, list[tuple[Hold, Share]]] = {}
         self._of: dict[str, dict[Key, None]] = {}
         self._orders: list[Order] = []
-        self._dues: list[tuple[datetime, str]] = []
+        self.dues: list[tuple[datetime, str]] = []
 
     def stir(self, ask: Ask | None) -> None:
         """Who asks that may hold something else now."""
@@ -73,12 +73,12 @@ class Held:
         due = self.due.get(owner)
         if due is None or at < due:
             self.due[owner] = at
-            heapq.heappush(self._dues, (at, owner))
+            heapq.heappush(self.dues, (at, owner))
 
     def pass_to(self, now: datetime) -> None:
         """Whose time has come may hold something else now."""
-        while self._dues and self._dues[0][0] <= now:
-            at, owner = heapq.heappop(self._dues)
+        while self.dues and self.dues[0][0] <= now:
+            at, owner = heapq.heappop(self.dues)
             if self.due.get(owner) == at:
                 del self.due[owner]
                 self.stirred.add(owner)

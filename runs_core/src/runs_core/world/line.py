@@ -51,7 +51,7 @@ class Line:
         """
         old = self.entries.get(key)
         if old is not None:
-            old.queue.calm = None
+            old.queue.rouse()
         if order is None or need is None:
             if old is not None:
                 self._leave(key, old)
@@ -64,7 +64,7 @@ class Line:
         shape = queue.shape
         shape.size += 1
         queue.size += 1
-        queue.calm = None
+        queue.rouse()
         self.entries[key] = Entry(order, shape, queue)
         head, heads = (order, key), shape.heads[queue.band]
         if not queue.heap or queue.heap[0] != head:  # it may be back from a what-if
@@ -121,7 +121,7 @@ class Line:
         queue = shape.queues.get(ask)
         if queue is None:
             kept = left is not None and left.shape is shape
-            queue = shape.queues[ask] = left if left is not None and kept else Queue(shape, ask)
+            queue = shape.queues[ask] = left if left is not None and kept else Queue(shape, ask, self.hearing.calms)
             if ask is not None and ask.owner is not None:
                 self.of_owner.setdefault(ask.owner, {})[queue] = None
             self.hearing.joins(queue, unheard=unheard or (ask is not None and not kept))

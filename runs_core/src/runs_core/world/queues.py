@@ -10,6 +10,7 @@ from runs_core.values.funding import Ask, Cover, Offers
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.need import Need, NodeFilter
+from runs_core.world.calms import Calms
 
 Order = tuple[float | str, ...]
 """Sort key in the line: rank or admission time, then namespace and name."""
@@ -48,20 +49,19 @@ class Queue:
     envelope may give any number. limits: how far the line's `took` may count up for each payer, before the answer may
     be another for that; None: it may be at any time. displacing: Budgets of its owner's own, whose claims on them may
     displace somebody. nearer: payers that it would take more from, if they had more to give; None: it may be any.
-    calm: its first, as long as nothing has changed of it, or of who pays, since it was found to have nothing to hear
-    but of room; at: what room that would be. dated: others give more since, so that the same pay, and what the answer
-    tells of them is not so any more.
+    calm: its first, from when it was found to have nothing to hear but of room until `rouse`; at: what room that would
+    be. dated: others give more since, so that the same pay, and what the answer tells of them is not so any more.
 
     offers: what that answer was made of, before anything of it was kept for others; seen: from which place in line it
     was asked. empty: what cover would be, were its owner's own envelopes empty; None: not known.
     """
 
     __slots__ = (
-        "ask", "at", "band", "calm", "cover", "dated", "displacing", "empty", "heap", "limits", "may", "nearer",
-        "offers", "seen", "shape", "size", "stale",
+        "ask", "at", "band", "calm", "calms", "cover", "dated", "displacing", "empty", "heap", "limits", "may",
+        "nearer", "offers", "seen", "shape", "size", "stale",
     )  # fmt: skip
 
-    def __init__(self, shape: Shape, ask: Ask | None) -> None:
+    def __init__(self, shape: Shape, ask: Ask | None, calms: Calms) -> None:
         self.shape = shape
         self.ask = ask
         self.heap: list[Head] = []
@@ -74,6 +74,7 @@ class Queue:
         self.displacing: frozenset[str] = frozenset()
         self.nearer: frozenset[Payer] | None = None
         self.calm: Entry | None = None
+        self.calms = calms
         self.at: At = ("", 0, frozenset())
         self.dated = False
         self.offers: Offers | None = None
@@ -100,11 +101,19 @@ class Queue:
 
     def doubt(self) -> None:
         """An envelope that the answer named can give more."""
-        self.stale, self.calm = True, None
+        self.stale = True
+        self.rouse()
+
+    def rouse(self) -> None:
+        """Something has changed of it, or of who pays: it may have more to hear than of room."""
+        if self.calm is not None:
+            self.calm = None
+            self.calms.rouse(self)
 
     def remember(self, cover: Cover) -> None:
         """What the budgets say to it now."""
-        self.cover, self.stale, self.dated, self.may, self.calm = cover, False, False, {}, None
+        self.cover, self.stale, self.dated, self.may = cover, False, False, {}
+        self.rouse()
         for look in cover.looks:
             self.may[look.payer] = self.may.get(look.payer, 0) + max(0, look.had)
 
