@@ -12,7 +12,7 @@ from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
 from runs_core.values.change import Change, ReservationSeen, RunSeen
 from runs_core.values.reservation import Basis, Reservation, ReservationStatus, ShortOf
-from runs_core.values.run import Phase, Run, Runtime
+from runs_core.values.run import Phase, Run, RunStatus, Runtime
 
 
 def declared(run: Run, minutes: float, *, really: float | None = None) -> Run:
@@ -72,7 +72,14 @@ def not_even_made(change: Change) -> Change | None:
     return None if isinstance(change, ReservationSeen) else change
 
 
-@pytest.mark.parametrize("killed", [only_made, not_even_made])
+def unsaid(change: Change) -> Change:
+    """As it is when the reservation is made, and the run's status not yet written for the first time."""
+    if isinstance(change, RunSeen) and change.run.status.phase is Phase.RESERVED:
+        return RunSeen(attrs.evolve(change.run, status=RunStatus()))
+    return only_made(change)
+
+
+@pytest.mark.parametrize("killed", [only_made, not_even_made, unsaid])
 def test_who_comes_after_a_run_that_a_killed_process_had_not_promised_anything_is_promised_a_start_after_it(
     killed: Callable[[Change], Change | None],
 ) -> None:
@@ -85,6 +92,22 @@ def test_who_comes_after_a_run_that_a_killed_process_had_not_promised_anything_i
     stage.advance(minutes=1)
     found = [promised(stage, name).status.earliest_start for name in ("second", "third")]
     assert found == [A_MONDAY + timedelta(minutes=60), A_MONDAY + timedelta(minutes=90)]
+    for name in ("second", "third"):
+        status = stage.run(name).status
+        assert (status.phase, status.reason, status.admitted_at is None) == (Phase.RESERVED, "NotEnoughGPUs", False)
+
+
+def test_a_promise_that_was_kept_though_not_the_status_of_its_run_stands_and_its_run_is_told_why_it_waits() -> None:
+    stage = Harness(a_node("n1"), declared(a_run("first"), 60), declared(a_run("second"), 30), oracles=True)
+    stage.settle()
+    made = promised(stage, "second")
+    stage.restart(lambda known: [unsaid(one) if isinstance(one, RunSeen) else one for one in known])
+    stage.settle()
+    found, status = promised(stage, "second"), stage.run("second").status
+    assert found.status.promises == made.status.promises
+    assert (status.phase, status.admitted_at) == (Phase.RESERVED, A_MONDAY)
+    assert status.message.startswith("wants 8; no GPU is free")
+    assert "; starts about " in status.message
 
 
 def test_who_was_promised_a_time_is_asked_then_though_somebody_it_waits_for_is_late() -> None:

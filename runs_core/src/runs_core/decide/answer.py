@@ -92,7 +92,7 @@ def place_beside(
 def waits(world: World, run: Run, verdict: NoPlace) -> Decision | None:
     """Stays in line; None where its status says so already."""
     now, status = world.now, run.status
-    if run.key in world.promises.by_run and not verdict.never:
+    if run.key in world.promises.by_run and status.admitted_at is not None and not verdict.never:
         return None  # what it was promised stands in its status
     stands = stand(
         run,

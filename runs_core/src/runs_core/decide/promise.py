@@ -308,7 +308,8 @@ def _standing_still(world: World, run: Run, known: Reservation) -> Decision | No
         world.wake_at(wake, run.key)  # also where it may be promised something else: that may be found to stand
     elif known.status.short_of is ShortOf.QUOTA and run.key in world.line.entries:
         world.line.hear(run.key)  # who pays is asked again, whether or not an index tells of it
-    if known.status.phase is ReservationPhase.PENDING and run.status.phase is Phase.QUEUED:
+    answered = run.status.admitted_at is not None  # else it is to be told first why it waits, and stands in line
+    if answered and known.status.promises and run.status.phase is Phase.QUEUED:
         stands = _as_reserved(world, run, known)
         return _decision(run, Moves(reason="Reserved", message=known.status.message), SetRunStatus(stands))
     return None
