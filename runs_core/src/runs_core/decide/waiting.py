@@ -79,7 +79,7 @@ class Turn:
             self.fresh.update(dict.fromkeys(judged_anew(world, self.fresh), 0.0))
         for key in self.fresh:
             self._push(key)
-        for key in (*kept_for(world), *woken(world)):
+        for key in (*kept_for(world), *woken(world, self.fresh)):
             self._push(key)
         while self._next():
             band, order, key = heapq.heappop(self.queue)

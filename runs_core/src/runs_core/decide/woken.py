@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from runs_core.decide.flavor import find_flavor
 from runs_core.values.meta import Key
@@ -20,12 +20,17 @@ def kept_for(world: World) -> Iterator[Key]:
             yield key
 
 
-def woken(world: World) -> Iterator[Key]:
-    """The first runs of each need that free GPUs alone would take, where more are free than when it was last asked."""
+def woken(world: World, fresh: Collection[Key]) -> Iterator[Key]:
+    """The first runs of each need that free GPUs alone would take, where more are free than when it was last asked.
+
+    fresh: who is asked anyhow.
+    """
     line, known = world.line, world.fleet.freed
     if line.asked == known:
         return
     line.asked = known
+    if len(fresh) == len(line.entries):  # as most often: an arrival finds nobody before it
+        return
     for (_, gpus_per_pod), shapes in line.sizes.items():
         found = find_flavor(world, shapes[0].need)
         if found is None:
