@@ -11,7 +11,7 @@ import attrs
 from runs_core.values.changed import made_of
 from runs_core.values.classes import Class, Split
 from runs_core.values.fields import Fact, Rule, field, rules
-from runs_core.values.meta import Key, Meta
+from runs_core.values.meta import Key, Meta, key_within
 
 
 class Role(StrEnum):
@@ -147,6 +147,11 @@ def _run_of(lease: Lease) -> Key:
     return Key(lease.meta.namespace, lease.spec.run_ref.name)
 
 
+def _gpus_of(lease: Lease) -> int:
+    """Likewise: a wide gang's many slots are counted once."""
+    return sum([len(slots.ordinals) for slots in lease.spec.slots])
+
+
 @rules(
     Rule(
         cel="self.spec == oldSelf.spec",
@@ -175,14 +180,20 @@ class Lease:
         default=attrs.Factory(_run_of, takes_self=True),
         metadata=made_of("meta", "spec"),
     )
-
-    @property
-    def key(self) -> Key:
-        return self.meta.key
-
-    @property
-    def gpus(self) -> int:
-        return sum(len(slots.ordinals) for slots in self.spec.slots)
+    key: Key = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(key_within, takes_self=True),
+        metadata=made_of("meta"),
+    )
+    gpus: int = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(_gpus_of, takes_self=True),
+        metadata=made_of("spec"),
+    )
 
 
 def lease_name(spec: LeaseSpec) -> str:

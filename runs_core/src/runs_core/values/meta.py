@@ -78,3 +78,15 @@ class Meta:
     def annotation(self, name: str) -> str | None:
         """The annotation's text, None without it."""
         return next((value for key, value in self.annotations if key == name), None)
+
+
+class Described(Protocol):
+    """What has its name in its meta."""
+
+    @property
+    def meta(self) -> Meta: ...
+
+
+def key_within(described: Described) -> Key:
+    """The very key of its meta."""
+    return described.meta.key

@@ -10,9 +10,10 @@ from typing import Any
 
 import attrs
 
+from runs_core.values.changed import made_of
 from runs_core.values.classes import Split
 from runs_core.values.fields import Fact, Rule, field, rules
-from runs_core.values.meta import DNS_NAME, LABEL_KEY, LABEL_VALUE, Key, Meta, Pairs
+from runs_core.values.meta import DNS_NAME, LABEL_KEY, LABEL_VALUE, Key, Meta, Pairs, key_within
 from runs_core.values.template import PodTemplate
 
 NAME = DNS_NAME
@@ -329,10 +330,13 @@ class Run:
     meta: Meta
     spec: RunSpec
     status: RunStatus = RunStatus()
-
-    @property
-    def key(self) -> Key:
-        return self.meta.key
+    key: Key = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(key_within, takes_self=True),
+        metadata=made_of("meta"),
+    )
 
     @property
     def uid(self) -> str:
