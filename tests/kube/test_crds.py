@@ -288,6 +288,29 @@ def test_the_status_of_a_stored_object_cannot_be_forged_with_an_edit(server: Ser
     assert stored["status"] == {**stored["status"], "phase": "Queued", "reason": "Submitted"}
 
 
+def applied(server: Server, name: str, spec: Object, manager: str) -> tuple[int, Object]:
+    body = {"apiVersion": f"{server.group}/{VERSION}", "kind": "Run", "metadata": {"name": name}, "spec": spec}
+    headers = {"Authorization": f"Bearer {server.token}", "Content-Type": "application/apply-patch+yaml"}
+    path = f"{server.path('Run', name)}?fieldManager={manager}"
+    server.connection.request("PATCH", path, json.dumps(body), headers)
+    answer = server.connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def test_whoever_suspends_a_run_need_say_no_more_and_nobody_changes_half_of_what_another_wrote(server: Server) -> None:
+    template = {"spec": {"containers": [{"name": "a", "image": "x", "env": [{"name": "A", "value": "1"}]}]}}
+    spec = {"resources": {"flavor": "H100-80GB", "gpus": 8}, "template": template}
+    status, stored = applied(server, "of-two", spec, "one")
+    assert status == 201, stored
+    (entry,) = stored["metadata"]["managedFields"]
+    assert entry["fieldsV1"]["f:spec"] == {"f:resources": {}, "f:template": {}}
+    status, stored = applied(server, "of-two", {"suspend": True}, "two")
+    assert (status, stored["spec"]["suspend"], stored["spec"]["template"]) == (200, True, template)
+    status, refused = applied(server, "of-two", {"suspend": True, "resources": {"gpus": 16}}, "two")
+    assert (status, refused["reason"]) == (409, "Conflict")
+    assert 'conflict with "one": .spec.resources' in refused["message"]
+
+
 def test_a_stored_object_that_is_not_ours_is_named() -> None:
     with pytest.raises(InvalidInput, match="Run verdicts/odd: cannot be read"):
         from_object({"kind": "Run", "metadata": {"name": "odd", "namespace": NAMESPACE}, "spec": {"resources": {}}})

@@ -80,6 +80,37 @@ def test_what_has_one_author_is_one_entry_of_whose_each_field_is() -> None:
     assert atomic == {*((kind, "status") for kind in kinds), ("GPULease", "spec")}
 
 
+@rules(
+    Rule(
+        cel="self.least >= oldSelf.least",
+        message="want no less than before",
+        field="least",
+        change=lambda old, new: new.least >= old.least,
+    )
+)
+@attrs.frozen(kw_only=True)
+class Growing:
+    least: int = field(Fact(doc="GPUs at least.", minimum=1), default=1)
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    step: Growing = field(Fact(doc="Never less."), default=Growing())
+
+
+def whole(spec: dict[str, Any]) -> set[str]:
+    return {name for name, part in spec["properties"].items() if part.get("x-kubernetes-map-type") == "atomic"}
+
+
+def test_a_part_of_a_spec_has_one_author_unless_a_rule_in_it_compares_with_what_was_before() -> None:
+    grows = Section(plugin="growth", kind="Run", name="grows", cls=Growing)
+    plan = Section(plugin="plans", kind="Run", name="plan", cls=Plan)
+    found = spec_of("Run", WIDTH, grows, plan)
+    parts = {"afterFailure", "onPodFailure", "resources", "runtime", "template", "topology", "width"}
+    assert whole(found) == {*parts, "grows"}, "the API server asks a part's own rules, but none inside"
+    assert "x-kubernetes-map-type" not in found, "who suspends a run need not say what else it is"
+
+
 def filled(part: dict[str, Any]) -> set[str]:
     return {name for name, member in part["properties"].items() if "default" in member}
 

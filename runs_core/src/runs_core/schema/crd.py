@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 import attrs
 
+from runs_core.schema.authors import RULES, WHOLE, in_parts
 from runs_core.schema.check import MOST_CHARACTERS
 from runs_core.schema.convert import Object
 from runs_core.schema.names import GROUP, KINDS, VERSION, Kind, manifest_name
@@ -43,10 +44,7 @@ _MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?
 _AMOUNT = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?$"
 _LONGEST = f"{LARGEST_DURATION // timedelta(hours=1)}h"
 _OPEN = "x-kubernetes-preserve-unknown-fields"
-_RULES = "x-kubernetes-validations"
 _LIST = "x-kubernetes-list-type"
-_WHOLE = {"x-kubernetes-map-type": "atomic"}
-"""Of what one author writes as a whole: the API server need not note whose each field is."""
 
 
 def crds(sections: Sequence[Section] = ()) -> list[Object]:
@@ -87,7 +85,7 @@ def _crd(kind: Kind, sections: Sequence[Section]) -> Object:
 def _root(kind: Kind, sections: Sequence[Section]) -> Object:
     """The status has a default, so that its columns are filled before anybody has written it."""
     mine, told = (tuple(one for one in sections if one.within(kind.name, part)) for part in ("spec", "status"))
-    one_author = {} if kind.status_apart else _WHOLE
+    wanted = schema(record(kind.spec, mine))
     found: Object = {
         "type": "object",
         "description": kind.doc,
@@ -96,8 +94,8 @@ def _root(kind: Kind, sections: Sequence[Section]) -> Object:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": {**schema(record(kind.spec, mine)), **one_author},
-            "status": {**_told(kind, told), "default": {}, **_WHOLE},
+            "spec": in_parts(wanted) if kind.status_apart else {**wanted, **WHOLE},
+            "status": {**_told(kind, told), "default": {}, **WHOLE},
         },
     }
     return found | _rules(rules_of(kind.value))
@@ -233,7 +231,7 @@ def _rules(rules: Sequence[Rule]) -> Object:
     alone = [_rule(rule) for rule in rules if rule.cel and not rule.unless]
     shared = dict.fromkeys(rule.unless for rule in rules if rule.unless)
     found = alone + [_joined(unless, [rule for rule in rules if rule.unless == unless]) for unless in shared]
-    return {_RULES: found} if found else {}
+    return {RULES: found} if found else {}
 
 
 def _rule(rule: Rule) -> Object:
