@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from runs_core.errors import PluginError
 from runs_core.hooks.ask import PluginAdvice
+from runs_core.settings import HookSettings, Settings
 from runs_core.testing.builders import A_MONDAY as NOW
 from runs_core.testing.builders import a_node, a_run, a_world, seen
 from runs_core.testing.plugins import a_plugin, advice_of
@@ -157,3 +160,215 @@ def test_an_index_goes_through_what_ifs() -> None:
     with world.supposing([seen(a_node("bad"))]):
         assert [hold.code for _, hold in advice.holds(RUN, world, NOW)] == ["PluginFailed"]
     assert world.node("bad") is None
+
+
+# -- several changes together -----------------------------------------------------------------------------------------
+
+
+class Together(Nodes):
+    """Takes them up in one call, too; does with the node named `bad` what `fails` says."""
+
+    def __init__(self, wakes: Any = (), fails: Any = None) -> None:
+        super().__init__(wakes)
+        self.calls: list[list[str]] = []
+        self._fails = fails
+
+    def apply(self, change: Change) -> Iterable[Key]:
+        return self.apply_all((change,))
+
+    def apply_all(self, changes: Iterable[Change]) -> Iterable[Key]:
+        self.calls.append([])
+        for change in changes:
+            if isinstance(change, NodeSeen):
+                self.calls[-1].append(change.node.name)
+                if change.node.name == "bad" and self._fails is not None:
+                    return self._fails()  # type: ignore[no-any-return]  # what a plugin may do
+        return self.wakes  # type: ignore[no-any-return]  # as above
+
+
+def together(index: Nodes, *things: Any, settings: Settings | None = None) -> tuple[PluginAdvice, World]:
+    def runs_index() -> Nodes:
+        return index
+
+    def runs_hold(view: Any) -> None:
+        assert view.index(type(index)) is index
+
+    world = a_world(*things)
+    advice = advice_of({"racks": a_plugin(runs_index, runs_hold)}, settings)
+    advice.attach(world, world)
+    if isinstance(index, Together):
+        index.calls.clear()
+    return advice, world
+
+
+def nodes(*names: str) -> list[NodeSeen]:
+    return [NodeSeen(a_node(name)) for name in names]
+
+
+def asked(advice: PluginAdvice) -> int:
+    return next(tally.asked for tally in advice.tallies if tally.hook == "runs_index")
+
+
+def test_an_index_that_can_takes_up_what_comes_together_in_one_call_in_its_order() -> None:
+    index = Together(wakes=[RUN.key])
+    advice, world = together(index, RUN)
+    world.touched.clear()
+    before = asked(advice)
+    world.apply_all(nodes("b", "a", "c"), [])
+    assert index.calls == [["b", "a", "c"]]
+    assert asked(advice) == before + 1
+    assert RUN.key in world.touched
+
+
+def test_any_other_index_gets_each_before_the_world_takes_it_up() -> None:
+    class Before(Nodes):
+        def __init__(self, view: Any) -> None:
+            super().__init__()
+            self.view, self.known = view, list[str]()
+
+        def apply(self, change: Change) -> Iterable[Key]:
+            if isinstance(change, NodeSeen):
+                self.known.append(f"{change.node.name} after {[node.name for node in self.view.nodes()]}")
+            return ()
+
+    world = a_world()
+    index = Before(world)
+    advice_of({"racks": counting(index)}).attach(world, world)
+    world.apply_all(nodes("a", "b"), [])
+    assert index.known == ["a after []", "b after ['a']"]
+
+
+def test_what_comes_together_comes_in_calls_of_at_most_a_hundred() -> None:
+    index = Together()
+    _, world = together(index)
+    world.apply_all(nodes(*(f"n{number:03}" for number in range(250))), [])
+    assert [len(call) for call in index.calls] == [100, 100, 50]
+    assert [name for call in index.calls for name in call] == [f"n{number:03}" for number in range(250)]
+
+
+def test_a_what_if_is_taken_back_in_one_call_last_first() -> None:
+    class Undone(Together):
+        def apply_all(self, changes: Iterable[Change]) -> Iterable[Key]:
+            self.calls.append([type(change).__name__ + str(getattr(change, "name", "")) for change in changes])
+            return ()
+
+    index = Undone()
+    _, world = together(index)
+    with world.supposing(nodes("a", "b")):
+        assert index.calls == [["NodeSeen", "NodeSeen"]]
+    assert index.calls[1:] == [["NodeGoneb", "NodeGonea"]]
+
+
+def spins() -> Any:
+    while True:
+        pass
+
+
+def fails() -> Any:
+    raise ValueError("no such rack")
+
+
+HASTY = Settings(hooks=HookSettings(timeout=timedelta(milliseconds=200)))
+
+
+@pytest.mark.parametrize(
+    ("fault", "why", "hung"),
+    [
+        (fails, "ValueError: no such rack", 0),
+        (spins, "no answer within", 1),
+        (lambda: None, "got NoneType, want the keys of runs", 0),
+        (lambda: ["train"], "got 'train', want the Key of a run", 0),
+        (lambda: (fails() for _ in [0]), "ValueError: no such rack", 0),
+    ],
+)
+def test_an_index_that_breaks_amid_several_changes_holds_every_run_and_never_the_world(
+    fault: Any, why: str, hung: int
+) -> None:
+    index = Together(fails=fault)
+    advice, world = together(index, RUN, settings=HASTY)
+    world.touched.clear()
+    inverses: list[Change] = []
+    world.apply_all([*nodes("n1", "bad", "n2"), seen(a_run("later"))], inverses)
+    assert [node.name for node in world.nodes()] == ["bad", "n1", "n2"]
+    assert len(inverses) == 4
+    assert world.touched == {RUN.key, a_run("later").key}
+    [(by, hold)] = advice.holds(RUN, world, NOW)
+    assert (by, hold.code) == ("racks", "PluginFailed")
+    assert "its index is broken since it failed to take up NodeSeen, RunSeen: " in hold.message
+    assert why in hold.message
+    [tally] = [one for one in advice.tallies if one.hook == "runs_index"]
+    assert (tally.failed, tally.hung) == (1, hung)
+    calls = len(index.calls)
+    world.apply_all(nodes("n3"), [])
+    assert len(index.calls) == calls
+
+
+def test_an_index_hears_that_all_was_seen_once_it_has_taken_it_up() -> None:
+    class Ends(Together):
+        def observed(self) -> None:
+            self.calls.append(["observed"])
+
+    index = Ends()
+    advice, world = together(index)
+    before = asked(advice)
+    world.apply_all(nodes("a", "b"), [], seen=True)
+    assert index.calls == [["a", "b"], ["observed"]]
+    assert asked(advice) == before + 1
+    world.apply_all(nodes("c"), [])
+    assert index.calls[2:] == [["c"]]
+
+
+@pytest.mark.parametrize("kind", [Nodes, Together])
+def test_an_index_that_fails_once_all_was_seen_is_broken(kind: type[Nodes]) -> None:
+    class Fails(kind):  # type: ignore[misc, valid-type]  # either kind
+        def observed(self) -> None:
+            raise ValueError("no such rack")
+
+    advice, world = together(Fails())
+    world.apply_all([], [], seen=True)
+    [(_, hold)] = advice.holds(RUN, world, NOW)
+    assert "broken since it failed to end an observation: ValueError: no such rack" in hold.message
+
+
+# -- parts of a run ---------------------------------------------------------------------------------------------------
+
+
+class OfRuns(Nodes):
+    """Counts runs, and changes of their phases; `hears` is as it is given."""
+
+    def __init__(self, hears: Any) -> None:
+        super().__init__()
+        self.hears = hears
+
+    def apply(self, change: Change) -> Iterable[Key]:
+        self.count += isinstance(change, RunSeen)
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ((), 4),
+        (("spec",), 2),
+        (("status.phase",), 2),
+        (("spec", "status.phase"), 3),
+        (("meta.uid", "spec.owner"), 1),
+    ],
+)
+def test_an_index_is_told_of_a_run_only_where_a_part_is_another_that_it_looks_at(
+    parts: tuple[str, ...], told: int
+) -> None:
+    index = OfRuns({RunSeen: parts})
+    _, world = attached(index)
+    for run in (RUN, a_run("train", gpus=2), a_run("train", gpus=2, phase=Phase.HELD)):
+        world.apply(RunSeen(run))
+    world.apply(RunSeen(attrs.evolve(run, status=attrs.evolve(run.status, reason="Other"))))
+    assert index.count == told
+
+
+@pytest.mark.parametrize(
+    "hears", [{NodeSeen: ("node",)}, {RunSeen: "spec"}, {RunSeen: ("phase",)}, {RunSeen: ("status.none",)}]
+)
+def test_parts_that_no_run_has_are_a_start_up_error(hears: Any) -> None:
+    with pytest.raises(PluginError, match=r"want parts of RunSeen alone, such as spec or meta\.uid"):
+        attached(OfRuns(hears))

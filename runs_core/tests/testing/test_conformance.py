@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -34,12 +34,16 @@ def refused(plugin: object) -> set[str]:
 
 
 class Known:
-    """The runs there are, rightly counted; `forgets` and `hoards` are ways to get it wrong."""
+    """The runs there are, rightly counted; `forgets`, `hoards` and `skims` are ways to get it wrong."""
 
-    def __init__(self, *, forgets: bool = False, hoards: bool = False) -> None:
+    def __init__(self, *, forgets: bool = False, hoards: bool = False, skims: bool = False) -> None:
         self.keys: set[Key] = set()
         self.leases = 0
-        self._forgets, self._hoards = forgets, hoards
+        self._forgets, self._hoards, self._skims = forgets, hoards, skims
+
+    def apply_all(self, changes: Sequence[Change]) -> Iterable[Key]:
+        """Of several together: all, or the last alone."""
+        return [key for change in changes[-1 if self._skims else 0 :] for key in self.apply(change)]
 
     def apply(self, change: Change) -> Iterable[Key]:
         match change:
@@ -66,7 +70,7 @@ def of_index(**wrong: bool) -> Any:
 
 
 def test_a_plugin_that_keeps_every_claim_passes() -> None:
-    assert len(CLAIMS) == 9
+    assert len(CLAIMS) == 10
     assert refused(of_index()) == set()
 
 
@@ -75,6 +79,11 @@ def test_an_index_that_an_inverse_does_not_restore_is_refused(wrong: str) -> Non
     found = refused(of_index(**{wrong: True}))
     assert "test_a_what_if_leaves_the_index_exactly_as_it_was" in found
     assert "test_an_index_that_grew_says_what_a_new_one_says" in found
+
+
+def test_an_index_that_takes_up_a_part_of_what_comes_together_is_refused() -> None:
+    found = refused(of_index(skims=True))
+    assert found == {"test_changes_that_come_together_are_taken_up_as_one_after_the_other"}
 
 
 def test_an_answer_that_differs_when_asked_again_is_refused() -> None:

@@ -35,16 +35,11 @@ class Batch:
 
     def add(self, effects: Iterable[Effect]) -> None:
         """Effects that belong to no run."""
-        apply, inverses = self.world.apply, self._inverses
-        for effect in effects:
-            change = expected(effect)
-            if change is not None and (inverse := apply(change)) is not None:
-                inverses.append(inverse)
+        self.world.apply_all(filter(None, map(expected, effects)), self._inverses)
 
     def undo(self) -> None:
         """Nothing was written: the world is as before, and all that was decided is to be decided again."""
-        for inverse in reversed(self._inverses):
-            self.world.revert(inverse)
+        self.world.revert_all(self._inverses)
         world = self.world
         world.touched, world.touched_budgets, world.touched_nodes = self._touched
         world.promises.stirred, world.promises.due = self._promises

@@ -15,7 +15,7 @@ from runs_core.hooks.contract import CONTRACTS
 from runs_core.hooks.loading import Impl, told
 from runs_core.hooks.question import Failed, Question, Tally
 from runs_core.hooks.registry import Registry
-from runs_core.hooks.sight import Attachable, GuardedIndex, Sight, hears_of, sight
+from runs_core.hooks.sight import Attachable, GuardedIndex, Sight, hears_of, parts_of, sight, taking_up
 from runs_core.hooks.watchdog import WATCHDOG, Late
 from runs_core.settings import Settings
 from runs_core.values.budget import Budget
@@ -82,7 +82,7 @@ class PluginAdvice:
                 raise PluginError(
                     f"plugins {other} and {impl.plugin} have an index of one class; switch one of them off"
                 )
-            guard = self._guards[impl.plugin] = GuardedIndex(index, self._question(impl, index.apply), view)
+            guard = self._guards[impl.plugin] = GuardedIndex(index, self._question(impl, taking_up(index)), view)
             world.attach(type(index), guard)
 
     # -- the questions of Advice --------------------------------------------------------------------------------------
@@ -264,13 +264,13 @@ class PluginAdvice:
         return tuple(self._question(impl) for impl in impls)
 
     def _question(self, impl: Impl, function: Callable[..., object] | None = None) -> Question[Any]:
-        """function: in place of the hook's own, one that takes the hook's first argument alone."""
+        """function: in place of the hook's own, one that takes two arguments, whatever the hook's are."""
         order = CONTRACTS[impl.hook].arguments
         question: Question[Any] = Question(
             impl.plugin,
             impl.hook,
             function or impl.function,
-            picks=[0] if function else [order.index(argument) for argument in impl.arguments],
+            picks=[0, 1] if function else [order.index(argument) for argument in impl.arguments],
             settings=self._settings_of(impl.plugin),
             timeout=self._settings.hooks.timeout.total_seconds(),
         )
@@ -292,6 +292,7 @@ class PluginAdvice:
             raise PluginError(f"plugin {impl.plugin} has an index without apply(change); {_remedy(impl.plugin)}")
         try:
             hears_of(index)
+            parts_of(index)
         except TypeError as wrong:
             raise PluginError(f"the index of plugin {impl.plugin}: {wrong}; {_remedy(impl.plugin)}") from None
         return index

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -11,15 +12,18 @@ import attrs
 from runs_core.hooks import answers
 from runs_core.hooks.question import Failed, Question
 from runs_core.values.budget import Budget, Namespace
-from runs_core.values.change import Change
+from runs_core.values.change import Change, RunSeen
 from runs_core.values.demand import Demand
 from runs_core.values.funding import Told
 from runs_core.values.lease import Lease
-from runs_core.values.meta import Key
+from runs_core.values.meta import Key, Meta
 from runs_core.values.node import MalformedNode, Node
-from runs_core.values.run import Run
+from runs_core.values.run import Run, RunSpec, RunStatus
 from runs_core.world.view import Index, View
 
+MOST_AT_ONCE = 100
+"""Changes that an index takes up in one call, in the time that one call may take."""
+OF_RUN: Mapping[str, type] = {"meta": Meta, "spec": RunSpec, "status": RunStatus}
 I = TypeVar("I")  # noqa: E741 - as in View
 
 
@@ -45,13 +49,49 @@ def hears_of(index: Index) -> frozenset[type] | None:
     return frozenset(hears)
 
 
+def parts_of(index: Index) -> Callable[[Run], object] | None:
+    """What of a run it looks at, for `RunSeen`; None: all of it. TypeError: it says something else."""
+    hears = getattr(index, "hears", None)
+    parts = {kind: names for kind, names in hears.items() if names} if isinstance(hears, Mapping) else {}
+    wanted = parts.pop(RunSeen, ())
+    if parts or isinstance(wanted, str) or not all(_is_part(name) for name in wanted):
+        raise TypeError(f"got hears {answers.shown(hears)}, want parts of RunSeen alone, such as spec or meta.uid")
+    return attrgetter(*wanted) if wanted else None
+
+
+def _is_part(name: object) -> bool:
+    within, _, rest = name.partition(".") if isinstance(name, str) else ("", "", "")
+    return within in OF_RUN and (not rest or rest in attrs.fields_dict(OF_RUN[within]))
+
+
+def taking_up(index: Any) -> Callable[[Sequence[Change], bool], Sequence[Told]]:  # noqa: ANN401 - has what it has
+    """What an index is asked, in one call that is watched: to take up changes, and to end an observation."""
+
+    def take_up(changes: Sequence[Change], ends: bool) -> Sequence[Told]:  # noqa: FBT001 - as a question hands it on
+        told: Sequence[Told] = ()
+        if changes:
+            told = answers.keys(index.apply(changes[0]) if len(changes) == 1 else index.apply_all(changes))
+        if ends:
+            index.observed()
+        return told
+
+    return take_up
+
+
 class GuardedIndex:
-    """A plugin's index as the world feeds it. Never raises: its first failure breaks it until a new start."""
+    """A plugin's index as the world feeds it. Never raises: its first failure breaks it until a new start.
+
+    question: asks what `taking_up` says. parts: what of a run it looks at; None: all of it.
+    """
 
     def __init__(self, inner: Index, question: Question[Sequence[Told]], view: View) -> None:
         self.inner = inner
         self.why: str | None = None
-        self._hears = hears_of(inner)
+        self.hears = hears_of(inner)
+        self.parts = parts_of(inner)
+        self._gathers = callable(getattr(inner, "apply_all", None))
+        self._ends = callable(getattr(inner, "observed", None))
+        self._kept: list[Change] | None = None
         self._question = question
         self._view = view
 
@@ -64,21 +104,53 @@ class GuardedIndex:
         if isinstance(answer, Failed):
             self.why = f"its index is broken since it failed to take up a what-if: {answer.why}"
 
-    def observed(self) -> None:
-        """Likewise."""
-        told = getattr(self.inner, "observed", None)
-        if told is not None and self.why is None and isinstance(answer := self._question.tell(told), Failed):
-            self.why = f"its index is broken since it failed to end an observation: {answer.why}"
+    def gather(self) -> None:
+        """Keep changes until `told` or `observed`, if it takes up several together."""
+        if self._gathers:
+            self._kept = []
+
+    def told(self) -> Sequence[Told]:
+        """What was kept is taken up; as of `apply`."""
+        kept, self._kept = self._kept, None
+        if not kept:
+            return ()
+        return self._take_up(kept, ends=False) if len(kept) <= MOST_AT_ONCE else self._take_up_all(kept, ends=False)
+
+    def observed(self) -> Sequence[Told]:
+        """Likewise; and an index that wants to know hears that this is all there is to know at this moment."""
+        kept, self._kept = self._kept or (), None
+        if len(kept) > MOST_AT_ONCE:
+            return self._take_up_all(kept, ends=self._ends)
+        return self._take_up(kept, ends=self._ends) if kept or self._ends else ()
 
     def apply(self, change: Change) -> Sequence[Told]:
         """The runs whose hold may change; when the index breaks, all that have not started: they are held now."""
-        if self.why is not None or (self._hears is not None and type(change) not in self._hears):
+        if self._kept is not None:
+            self._kept.append(change)
             return ()
-        answer = self._question.ask((change,), answers.keys)
+        return self._take_up((change,), ends=False)
+
+    def _take_up_all(self, kept: Sequence[Change], *, ends: bool) -> Sequence[Told]:
+        """So many at a time that what hangs is broken as soon as in any other call."""
+        told: list[Told] = []
+        for at in range(0, len(kept), MOST_AT_ONCE):
+            told += self._take_up(kept[at : at + MOST_AT_ONCE], ends=ends and at + MOST_AT_ONCE >= len(kept))
+        return told
+
+    def _take_up(self, changes: Sequence[Change], *, ends: bool) -> Sequence[Told]:
+        if self.why is not None:
+            return ()
+        answer = self._question.ask((changes, ends), _as_it_is)
         if not isinstance(answer, Failed):
             return answer
-        self.why = f"its index is broken since it failed to take up {type(change).__name__}: {answer.why}"
+        kinds = ", ".join(sorted({type(change).__name__ for change in changes}))
+        what = f"take up {kinds}" if kinds else "end an observation"
+        self.why = f"its index is broken since it failed to {what}: {answer.why}"
         return [run.key for run in self._view.runs() if not run.status.phase.begun]
+
+
+def _as_it_is(answer: Any) -> Any:  # noqa: ANN401 - found fit where it was returned
+    return answer
 
 
 @attrs.frozen

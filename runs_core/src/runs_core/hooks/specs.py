@@ -93,11 +93,16 @@ def runs_index(view: View, settings: object) -> Index:
     then be exactly as before. If it has `supposed(begins)`, that is called around each what-if, so that it can leave
     alone what time alone moves; if it has `observed()`, that is called once all that was seen in a turn is taken up,
     and before anything is decided. If it has `hears`, the classes of the changes that it takes up, it is told of no
-    others. `view.index(YourClass)` hands it to your other hooks; one class, one index.
+    others; as a mapping, `hears` may give `RunSeen` the parts of a run that it looks at, such as `spec` or
+    `status.phase`, and then it is told of a run that it knows only where one of them is another. If it has
+    `apply_all(changes)`, that is called in place of `apply` with what comes together, as what is seen in a turn or
+    follows from a decision: in its order, at most 100 in one call, and once the world has taken it up. `apply_all` must
+    come to the same as one `apply` after the other. `view.index(YourClass)` hands it to your other hooks; one class,
+    one index.
     Answers merge: each plugin's stands; two that contradict each other refuse to start.
-    A failure: the scheduler does not start until the plugin is mended or switched off. If `apply` fails later, the
-    index is broken until the next start, and with it each answer of yours that would need it: `runs_hold` holds, the
-    others have no opinion.
+    A failure: the scheduler does not start until the plugin is mended or switched off. If `apply`, or another of these
+    calls, fails later, the index is broken until the next start, and with it each answer of yours that would need it:
+    `runs_hold` holds, the others have no opinion.
     Since: HOOK_API 1.
     """
     raise NotImplementedError

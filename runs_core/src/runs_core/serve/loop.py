@@ -64,10 +64,8 @@ class Loop:
         if self._settled and not changes and not world.touched and now == world.now:
             return 0
         self._settled = False
-        world.apply(TimePassed(now))  # first: a run that was never admitted stands in line from when it is seen
-        for change in changes:
-            world.apply(change)
-        world.observed()
+        # time first: a run that was never admitted stands in line from when it is seen
+        world.apply_all((TimePassed(now), *changes), [], seen=True)
         if self._moment is not None and self._moment <= now:
             world.touch(*(run.key for run in world.runs() if run.status.phase is Phase.HELD))
         batch = cycle(world, self.advice, self._clock)

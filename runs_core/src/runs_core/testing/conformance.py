@@ -32,6 +32,7 @@ from runs_core.world.world import World
 
 CHANGES = 120
 SEEDS = (1, 2, 3)
+TOGETHER = 7
 
 
 class Trial:
@@ -150,6 +151,14 @@ class PluginConformance:
                 )
                 _same(said, trial.answers(), f"after a what-if of {type(change).__name__}")
                 trial.world.apply(change)
+
+    def test_changes_that_come_together_are_taken_up_as_one_after_the_other(self) -> None:
+        for seed in SEEDS:
+            changes = list(History(self.runs, seed).changes(CHANGES))
+            one_by_one, together = self.trial(*changes), self.trial()
+            for at in range(0, CHANGES, TOGETHER):
+                together.world.apply_all(changes[at : at + TOGETHER], [])
+            _same(one_by_one.answers(), together.answers(), f"where {TOGETHER} changes came together")
 
     def test_an_index_that_grew_says_what_a_new_one_says(self) -> None:
         for seed in SEEDS:

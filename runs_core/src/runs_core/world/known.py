@@ -26,6 +26,7 @@ from runs_core.world.after import Dependents
 from runs_core.world.ends import Ends
 from runs_core.world.fleet import Fleet
 from runs_core.world.gangs import Gangs
+from runs_core.world.hearers import Hearers
 from runs_core.world.held import Held, Hold
 from runs_core.world.ledger import Ledger
 from runs_core.world.lengths import Lengths
@@ -37,7 +38,7 @@ from runs_core.world.queues import Order
 from runs_core.world.resolutions import Resolutions
 from runs_core.world.slack import Slacks
 from runs_core.world.timetable import Timetable
-from runs_core.world.view import Index
+from runs_core.world.view import Gathers, Index
 from runs_core.world.volumes import Volumes
 
 T = TypeVar("T")
@@ -74,6 +75,8 @@ class Known:
         self._refusals: dict[Key, c.Refusal] = {}
         self._pledges: dict[Key, Pledge] = {}
         self._indexes: dict[type, Index] = {}
+        self._hearers = Hearers({})
+        self._gathering: tuple[Gathers, ...] = ()
         self._deadlines: list[tuple[datetime, Key]] = []
         self._due: dict[Key, datetime] = {}
         self.rank: Rank = _no_rank

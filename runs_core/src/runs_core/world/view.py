@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.change import Change
@@ -24,10 +24,19 @@ class Index(Protocol):
     `apply` gets each change before the world takes it up, with the world as it was; it returns the runs whose hold or
     class may change by it, and the envelopes that may give more. For every change the world later applies the inverse
     in a what-if, and the index must then be exactly as before; an index that has `supposed` is told when one begins
-    and when it is over.
+    and when it is over. What else it may have is said in the hook `runs_index`.
     """
 
     def apply(self, change: Change) -> Iterable[Told]: ...
+
+
+@runtime_checkable
+class Gathers(Protocol):
+    """An index that may keep changes from `gather` on, and then takes them up together: by `told`, or by `observed`."""
+
+    def gather(self) -> None: ...
+    def told(self) -> Iterable[Told]: ...
+    def observed(self) -> Iterable[Told]: ...
 
 
 class View(Protocol):

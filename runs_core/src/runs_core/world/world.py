@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from runs_core.values import change as c
 from runs_core.values.funding import Takes, Told
 from runs_core.values.meta import Key
+from runs_core.values.run import Run
 from runs_core.world.about_places import AboutPlaces
 from runs_core.world.bound import pledge_of
+from runs_core.world.hearers import Hearers
 from runs_core.world.inverse import Declared, Rare, inverse_of
 from runs_core.world.promises import Promised
 from runs_core.world.resolutions import Kept
-from runs_core.world.view import Index
+from runs_core.world.view import Gathers, Index
 from runs_core.world.volumes import name_of
-
-OF_DRAWS = (c.ChainSeen, c.NoncesSeen)
-"""What draws are made from is no plugin's business."""
 
 
 class World(AboutPlaces):
@@ -27,9 +26,28 @@ class World(AboutPlaces):
     def attach(self, cls: type, index: Index) -> None:
         """Feed a plugin's index with all that is known, and from now on with every change."""
         self._indexes[cls] = index
+        self._hearers = Hearers(self._indexes)
+        if isinstance(index, Gathers):
+            self._gathering = (*self._gathering, index)
         for change in self.everything():
-            if not isinstance(change, OF_DRAWS):
+            if index in self._hearers[type(change)]:
                 index.apply(change)
+
+    def apply_all(self, changes: Iterable[c.Change], inverses: list[c.Change], *, seen: bool = False) -> None:
+        """Take up several, and add the inverse of each to these.
+
+        Indexes that can are told of them together, once the world has taken them up. seen: this is all that was seen;
+        what follows at this moment is decided.
+        """
+        gathering, apply = self._gathering, self.apply
+        for index in gathering:
+            index.gather()
+        try:
+            inverses.extend(inverse for change in changes if (inverse := apply(change)) is not None)
+        finally:
+            for index in gathering:
+                if moved := index.observed() if seen else index.told():
+                    self._hear(moved)
 
     def apply(self, change: c.Change) -> c.Change | None:
         """Take it up. Returns its inverse; None where it says nothing new."""
@@ -50,7 +68,7 @@ class World(AboutPlaces):
                 if old is not None and old.status == run.status and old == run:
                     return None
                 if self._indexes:
-                    self._tell(change)
+                    self._tell_of_run(change, old, run)
                 self._put_run(key, old, run)
                 return c.RunSeen(old) if old is not None else c.RunGone(key)
             case c.LeaseSeen():
@@ -86,25 +104,22 @@ class World(AboutPlaces):
         heard: whether the plugins' indexes are told; without, no plugin may be asked inside.
         """
         undo: list[c.Change] = []
-        head, indexes = self.ledger.head, self._indexes
+        head, told = self.ledger.head, (self._indexes, self._gathering, self._hearers)
         freed, stirred = self.fleet.counts_of_freed(), self.promises.stirred
         if not self._supposed:
             self._suppose(begins=True)
         self._supposed += 1
-        self._indexes = indexes if heard else {}
+        if not heard:
+            self._indexes, self._gathering, self._hearers = {}, (), Hearers({})
         try:
-            for change in changes:
-                inverse = self.apply(change)
-                if inverse is not None:
-                    undo.append(inverse)
+            self.apply_all(changes, undo)
             yield
         finally:
-            for inverse in reversed(undo):
-                self.revert(inverse)
+            self.revert_all(undo)
             self.ledger.head = head
             self.fleet.nothing_freed(freed)
             self.promises.stirred = stirred
-            self._indexes = indexes
+            self._indexes, self._gathering, self._hearers = told
             self._supposed -= 1
             if not self._supposed:
                 self._suppose(begins=False)
@@ -116,12 +131,18 @@ class World(AboutPlaces):
             if told is not None:
                 told(begins)
 
-    def observed(self) -> None:
-        """All that was seen is taken up: what follows at this moment is decided."""
-        for index in self._indexes.values():
-            told: Callable[[], object] | None = getattr(index, "observed", None)
-            if told is not None:
-                told()
+    def revert_all(self, inverses: Sequence[c.Change]) -> None:
+        """Take back what `apply_all` did, the last first."""
+        gathering = self._gathering
+        for index in gathering:
+            index.gather()
+        try:
+            for inverse in reversed(inverses):
+                self.revert(inverse)
+        finally:
+            for index in gathering:
+                if moved := index.told():
+                    self._hear(moved)
 
     def revert(self, inverse: c.Change) -> None:
         """Apply an inverse that `apply` returned; time may run backwards here, and nowhere else."""
@@ -149,10 +170,15 @@ class World(AboutPlaces):
 
     def _tell(self, change: c.Change) -> None:
         """A plugin's index hears of a change before the world takes it up."""
-        if isinstance(change, OF_DRAWS):
-            return
-        for index in self._indexes.values():
+        for index in self._hearers[type(change)]:
             if moved := index.apply(change):
+                self._hear(moved)
+
+    def _tell_of_run(self, change: c.RunSeen, old: Run | None, run: Run) -> None:
+        """Likewise; an index may say of which parts alone it wants to hear."""
+        for index in self._hearers[c.RunSeen]:
+            parts: Callable[[Run], object] | None = getattr(index, "parts", None)
+            if (old is None or parts is None or parts(old) != parts(run)) and (moved := index.apply(change)):
                 self._hear(moved)
 
     def _hear(self, moved: Iterable[Told]) -> None:

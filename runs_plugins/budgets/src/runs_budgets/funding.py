@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -69,7 +69,7 @@ class Funding:
         self._recorded: dict[str, int] = {}
         self._late: dict[str, list[Lease]] = {}
         self._moment: datetime | None = None
-        self._handle: dict[type, Callable[[Any], Told]] = {
+        self._handle: dict[type, Callable[[Any], None]] = {
             LeaseSeen: self._lease_seen,
             LeaseGone: self._lease_gone,
             PledgeSeen: self._pledge_seen,
@@ -80,12 +80,21 @@ class Funding:
             BudgetGone: self._budget_gone,
             TimePassed: self._time_passed,
         }
-        self.hears = frozenset(self._handle)
+        self.hears: Mapping[type, Sequence[str]] = {
+            **dict.fromkeys(self._handle, ()),
+            RunSeen: ("meta.uid", "spec", "status.admitted_at"),
+        }
 
     def apply(self, change: Change) -> Told:
         """Take it up. Returns the runs whose class changed, and the envelopes that can give more than before."""
         handle = self._handle.get(type(change))
-        return handle(change) if handle is not None else ()
+        if handle is not None:
+            handle(change)
+        return self.books.told()
+
+    def apply_all(self, changes: Iterable[Change]) -> Told:
+        """Likewise, of one after the other."""
+        return [told for change in changes for told in self.apply(change)]
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -132,20 +141,22 @@ class Funding:
 
     # -- leases and pledges -------------------------------------------------------------------------------------------
 
-    def _lease_seen(self, change: LeaseSeen) -> Told:
+    def _lease_seen(self, change: LeaseSeen) -> None:
         lease = change.lease
         key = lease.meta.key
         holding = self._holdings.get(key)
-        if lease.status.closed:
-            return self._ended(lease) if holding is None else self._close(key, holding, lease)
-        return self._open(key, lease) if holding is None else ()
+        if holding is None:
+            (self._ended if lease.status.closed else self._open)(lease)
+        elif lease.status.closed:
+            self._close(key, holding, lease)
 
-    def _lease_gone(self, change: LeaseGone) -> Told:
+    def _lease_gone(self, change: LeaseGone) -> None:
         holding = self._holdings.get(change.key)
-        return () if holding is None else self._close(change.key, holding, None)
+        if holding is not None:
+            self._close(change.key, holding, None)
 
-    def _open(self, key: Key, lease: Lease) -> Told:
-        spec = lease.spec
+    def _open(self, lease: Lease) -> None:
+        key, spec = lease.key, lease.spec
         books = self.books
         holding = books.again(*key)
         if holding is None or holding.spec != spec:
@@ -155,7 +166,7 @@ class Funding:
         payer = spec.payer
         if payer is None:
             holding.cls = UNFUNDED
-            return ()
+            return
         claim, changed = self.registry.take_up(lease.run, spec.run_ref.uid, spec.owner, payer)
         holding.claim = claim
         claim.holdings[key] = holding
@@ -164,14 +175,14 @@ class Funding:
             if not books.supposing:
                 self._counted.get(payer.budget, {}).pop(key, None)
         self.registry.settle(claim, changed + self.registry.place(claim))
-        return self._told()
+        self._end_hours()
 
-    def _close(self, key: Key, holding: Holding, lease: Lease | None) -> Told:
+    def _close(self, key: Key, holding: Holding, lease: Lease | None) -> None:
         books, claim = self.books, holding.claim
         del self._holdings[key]
         books.set_aside(holding, *key)
         if claim is None:
-            return ()
+            return
         changed = self.registry.withdraw(claim)
         if books.late and lease is not None:
             books.count_late(holding)
@@ -181,26 +192,24 @@ class Funding:
         holding.claim = None
         if lease is not None and not books.supposing:
             self._counted.setdefault(claim.purse.payer.budget, {})[key] = books.now
-        return books.told()
 
-    def _ended(self, lease: Lease) -> Told:
+    def _ended(self, lease: Lease) -> None:
         """A lease that ended while nobody watched: what the Budget's status lacks of it is counted, once."""
         payer, end = lease.spec.payer, lease.status.end
         mark = mark_of(lease)
         if payer is None or end is None or mark is None or self.books.supposing:
-            return ()
+            return
         purse = self.books.purses.get(payer.budget, {}).get(payer.envelope)
         if purse is None or purse.spec is None:
             self._late.setdefault(payer.budget, []).append(lease)
-            return ()
+            return
         counted, until = self._counted.setdefault(payer.budget, {}), micros(end)
         if until > self._recorded.get(payer.budget, 0) and lease.key not in counted:
             counted[lease.key] = until
             since = max(purse.until, micros(lease.spec.start))
             self.books.catch_up(purse, lease.spec.owner, mark, lease.gpus * max(0, until - since))
-        return self.books.told()
 
-    def _pledge_seen(self, change: PledgeSeen) -> Told:
+    def _pledge_seen(self, change: PledgeSeen) -> None:
         pledge = change.pledge
         self._unpledge(pledge.run)
         self._pledges[pledge.run] = pledge
@@ -209,11 +218,9 @@ class Funding:
             claim.pledged += share.gpus
             claim.pledged_since = micros(pledge.since)
             self.registry.settle(claim, changed + self.registry.place(claim))
-        return self.books.told()
 
-    def _pledge_gone(self, change: PledgeGone) -> Told:
+    def _pledge_gone(self, change: PledgeGone) -> None:
         self._unpledge(change.run)
-        return self.books.told()
 
     def _unpledge(self, run: Key) -> None:
         pledge = self._pledges.pop(run, None)
@@ -226,38 +233,36 @@ class Funding:
 
     # -- runs, budgets, time ------------------------------------------------------------------------------------------
 
-    def _run_seen(self, change: RunSeen) -> Told:
+    def _run_seen(self, change: RunSeen) -> None:
         run = change.run
         key, admitted = run.meta.key, run.status.admitted_at
         known = self._runs.get(key)
         if known is not None and known[2] is run.spec and known[1] == admitted and known[0] == run.meta.uid:
-            return ()
+            return
         self._runs[key] = run.meta.uid, admitted, run.spec
         self.registry.know(key, (run.meta.uid, admitted, self._minimum(run)))
-        return self.books.told()
 
-    def _run_gone(self, change: RunGone) -> Told:
+    def _run_gone(self, change: RunGone) -> None:
         self._runs.pop(change.key, None)
         self.registry.know(change.key, None)
-        return self.books.told()
 
-    def _budget_seen(self, change: BudgetSeen) -> Told:
+    def _budget_seen(self, change: BudgetSeen) -> None:
         budget = change.budget
         name, account = budget.name, section(budget.status.sections, Metered)
         if account is not None and account.metered_until is not None:
             self._recorded_until(name, micros(account.metered_until))
         new = budget.spec.owner, section(budget.spec.sections, Quota) or NOTHING
         if self.quotas.known.get(name) == new:
-            return ()
+            return
         self.quotas.put(name, new, account)
         for lease in self._late.pop(name, ()):
             self._ended(lease)
-        return self._told()
+        self._end_hours()
 
-    def _budget_gone(self, change: BudgetGone) -> Told:
+    def _budget_gone(self, change: BudgetGone) -> None:
         if change.name in self.quotas.known:
             self.quotas.put(change.name, None)
-        return self._told()
+        self._end_hours()
 
     def _recorded_until(self, name: str, until: int) -> None:
         """The Budget's status counts everything until then: what ended before need not be remembered."""
@@ -268,19 +273,17 @@ class Funding:
         for key in [key for key, end in counted.items() if end <= until]:
             del counted[key]
 
-    def _time_passed(self, change: TimePassed) -> Told:
+    def _time_passed(self, change: TimePassed) -> None:
         if self._late and not self.books.supposing:
             self._late.clear()
         self._moment = change.now
         self.quotas.pass_to(micros(change.now))
-        return self.books.told()
 
-    def _told(self) -> Told:
-        """Also where what was found out just now ends an envelope's hours."""
+    def _end_hours(self) -> None:
+        """Where what was found out just now ends an envelope's hours."""
         dues = self.books.dues
         if dues and dues[0][0] <= self.books.now:
             self.quotas.pass_to(self.books.now)
-        return self.books.told()
 
     def observed(self) -> None:
         """What became known is all there is to know at this moment: what changes a class from here on was decided."""
