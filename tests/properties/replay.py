@@ -38,6 +38,7 @@ class Replay:
         self.asked = asked
         self.advice = advice
         self.before = before
+        self.narrow = asked.fleet.domains.values()
         self.those = standing(world, asked.run.key, behind=asked.behind)
         self.moments = self._moments(most=most, taken=self._taken(patient) if patient is not None else ())
 

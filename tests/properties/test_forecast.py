@@ -28,7 +28,7 @@ from runs_core.values.meta import Key
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.run import Run, Runtime, Spread
 from runs_core.values.template import PodTemplate, Requests
-from runs_core.world import timetable
+from runs_core.world import hours, timetable
 from runs_core.world.ends import Ends, Leaves
 from runs_core.world.oracle import differences
 from runs_core.world.world import World
@@ -209,11 +209,14 @@ def _never_later(self: Ends, key: Key, flavor: str, *, most: bool) -> Leaves | N
 BROKEN: dict[str, tuple[Any, str, Any]] = {
     "an end that moves is not heard of": (timetable.Timetable, "moved", lambda *_: None),
     "what is known of a domain is never out of date": (
-        timetable.Hours,
+        hours.Hours,
         "changes",
         property(lambda _: ANY, lambda *_: None),
     ),
-    "what is known of a node is never out of date": (timetable.Comes, "holds", lambda *_: True),
+    "what is known of a node is never out of date": (hours.Comes, "holds", lambda *_: True),
+    "counts do not follow what changes": (timetable.Table, "since", lambda *_: iter(())),
+    "a node that is empty then takes any number of pods": (hours, "has_room", lambda _: True),
+    "nodes with labels that will not do are counted": (search.Search, "narrow", ()),
     "who is late never ends": (Ends, "leaving", _never_later),
     "nothing is left to others": (ahead, "left", lambda world, _: dict.fromkeys(world.promises.masks, 0)),
     "a last group that is short has no room": (ahead, "_short", lambda *_: inf),

@@ -6,10 +6,11 @@ Nothing is emptied: what the planner looks at is copied as it will be, of domain
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from math import inf
+from operator import itemgetter
 from typing import NamedTuple
 
 from runs_core.decide.slices import left, met
@@ -20,9 +21,10 @@ from runs_core.values.need import Need
 from runs_core.values.reservation import Basis
 from runs_core.world.domains import DomainFleet
 from runs_core.world.flavors import FlavorFleet
+from runs_core.world.hours import pods, sorted_times
 from runs_core.world.nodes import NodeState
 from runs_core.world.promises import Standing
-from runs_core.world.timetable import Hours, pods, sorted_times
+from runs_core.world.timetable import allowed
 from runs_core.world.world import World
 
 
@@ -64,18 +66,18 @@ class Ahead:
         self.length = length
         self._leaves = {**{key: early.at for key, early in sooner.items()}, key: inf}
         self._spans = self._spans_of_others()
-        self._eligible: dict[DomainFleet, Sequence[float]] = {}
         self._own: dict[DomainFleet, Own] = {}
         self._otherwise = self._by_node()
         self._early = self._by_domain(self._otherwise)
         self._others = self._by_domain(self._spans)
         self._parted: Mapping[DomainFleet, Mapping[int, Parted]] = {}
         self._on: dict[str, Sequence[On]] = {}
-        self._hours = world.timetable.hours(need.flavor, most=most)
+        self._table = world.timetable.of(need.flavor, most=most)
+        self.counts = self._table.counts(need.filter, need.gpus_per_pod)
         requests = need.requests
         self.plain = not (requests.cpu_milli or requests.memory_bytes or requests.ephemeral_bytes)
         self._least = self._least_part()
-        self._work_out()
+        self._times: Mapping[DomainFleet, Sequence[float]] = {**self.counts.times, **dict(self._otherwise_counted())}
 
     # -- when ------------------------------------------------------------------------------------------------------
 
@@ -145,36 +147,36 @@ class Ahead:
                 found.setdefault(state.domain, {})[state.bit] = state
         return found
 
-    def _work_out(self) -> None:
-        """When each domain takes how many pods, by GPUs alone and at best."""
-        need, gpus, others = self.need, self.need.gpus_per_pod, self._others
-        for domain, hours in self._hours.items():
-            eligible = domain.eligible(need.filter)
-            if not eligible:
+    def _otherwise_counted(self) -> Iterator[tuple[DomainFleet, Sequence[float]]]:
+        """When each domain takes how many pods, by GPUs alone and at best: where that is not as the timetable says."""
+        need, others = self.need, self._others
+        for domain in self._early.keys() | others.keys():
+            if domain not in self.counts.times:
                 continue
-            own = self._own[domain] = self._without_sooner(domain, hours)
+            own = self._own_of(domain)
             frees = own.frees
             if domain in others:
                 frees = list(frees)
                 for bit, state in others[domain].items():
                     frees[bit] = sorted_times(state, self._after_others(state.name, own.at(bit)))
-            if eligible.bit_count() < len(domain.states):
-                frees = [times for bit, times in enumerate(frees) if eligible >> bit & 1]
-            elif frees is hours.frees:
-                self._eligible[domain] = hours.pods(gpus)
-                continue
-            self._eligible[domain] = pods(frees, gpus)
+            if domain in self.counts.narrow:
+                frees = allowed(frees, domain.eligible(need.filter))
+            yield domain, pods(frees, need.gpus_per_pod)
 
-    def _without_sooner(self, domain: DomainFleet, hours: Hours) -> Own:
+    def _own_of(self, domain: DomainFleet) -> Own:
         """As the timetable tells, but for who goes before its end."""
-        early = self._early.get(domain)
-        if early is None:
-            return Own(hours, hours.frees, {})
-        frees, places = list(hours.frees), dict[int, Sequence[float]]()
-        for bit, state in early.items():
-            places[bit] = at = self._places_of(state, hours.nodes[bit].at)
-            frees[bit] = sorted_times(state, at)
-        return Own(hours, frees, places)
+        found = self._own.get(domain)
+        if found is not None:
+            return found
+        hours, early = self._table.hours[domain], self._early.get(domain)
+        frees, places = hours.frees, dict[int, Sequence[float]]()
+        if early is not None:
+            frees = list(frees)
+            for bit, state in early.items():
+                places[bit] = at = self._places_of(state, hours.nodes[bit].at)
+                frees[bit] = sorted_times(state, at)
+        found = self._own[domain] = Own(hours, frees, places)
+        return found
 
     def _places_of(self, state: NodeState, at: Sequence[float]) -> Sequence[float]:
         """Of a node where somebody goes before its end. at: as if nobody did."""
@@ -214,13 +216,14 @@ class Ahead:
 
         At best: nothing says yet that they are whole.
         """
-        need, counts = self.need, self._eligible.values()
+        need, counts = self.need, self._times.values()
         if need.single_domain:
             return min((times[need.pods - 1] for times in counts if len(times) >= need.pods), default=inf)
         if need.group_pods is None or need.group_pods == 1:
             return _nth([times for times in counts if times], need.pods)
         full, short = divmod(need.pods, need.group_pods)
-        groups = sorted(at for times in counts for at in times[need.group_pods - 1 :: need.group_pods])
+        each = slice(need.group_pods - 1, None, need.group_pods)
+        groups = sorted(chain.from_iterable(map(itemgetter(each), counts)))
         if not short:
             return groups[full - 1] if len(groups) >= full else inf
         if len(groups) < full:
@@ -238,10 +241,9 @@ class Ahead:
             kept[name] = kept.get(name, 0) | mask
         found, parts = Then(self, moment, kept, part), self._by_domain(part)
         parted = self._parted if moment.last is not None else {}
-        for domain, times in self._eligible.items():
-            if self._takes_any(times, moment.at):
-                kept_on = {**self._others.get(domain, {}), **parts.get(domain, {})}
-                found.put(domain, self._own[domain], kept_on, parted.get(domain, {}))
+        for domain in self._taking(moment.at):
+            kept_on = {**self._others.get(domain, {}), **parts.get(domain, {})}
+            found.put(domain, self._own_of(domain), kept_on, parted.get(domain, {}))
         found.sort()
         return found
 
@@ -257,9 +259,10 @@ class Ahead:
             ]
         return found
 
-    def _takes_any(self, times: Sequence[float], at: float) -> bool:
-        """Whether a domain that has room for pods from these moments on can have any part of it."""
-        return len(times) >= self._least and times[self._least - 1] <= at
+    def _taking(self, at: float) -> Sequence[DomainFleet]:
+        """Domains that can have any part of it then."""
+        last = self._least - 1
+        return [domain for domain, times in self._times.items() if len(times) > last and times[last] <= at]
 
     def _least_part(self) -> int:
         """Pods that have to lie in one domain, at least."""
@@ -269,17 +272,10 @@ class Ahead:
         size = min(need.pods, need.group_pods or 1)
         return need.pods % size or size
 
-    def concerns(self, key: Key, at: float) -> bool:
-        """Whether that run is where any part of it can lie then: elsewhere its end changes nothing."""
-        states = self.world.fleet.states
-        for lease in self.world.ledger.by_run.get(key, {}).values():
-            for slots in lease.spec.slots:
-                state = states.get(slots.node)
-                if state is not None and state.domain is not None:
-                    times = self._eligible.get(state.domain)
-                    if times is not None and self._takes_any(times, at):
-                        return True
-        return False
+    def concerning(self, keys: Iterable[Key], at: float) -> list[Key]:
+        """Those of the runs that are where any part of it can lie then: elsewhere their ends change nothing."""
+        taking = set(self._taking(at))
+        return [key for key in keys if any(domain in taking for domain in self._by_domain(self._nodes_of((key,))))]
 
 
 def _nth(counts: Sequence[Sequence[float]], number: int) -> float:

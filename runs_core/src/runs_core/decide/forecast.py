@@ -5,7 +5,7 @@ The rule is section "Reservations and forecasts" of the semantics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import attrs
@@ -21,6 +21,7 @@ from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
 from runs_core.values.reservation import MOST_BLOCKERS, Basis, ShortOf
 from runs_core.values.run import Run
+from runs_core.world.domains import DomainFleet
 from runs_core.world.ends import End
 from runs_core.world.world import World
 
@@ -40,7 +41,8 @@ class Forecast:
 
 def forecast(world: World, asked: Question, advice: Advice) -> Forecast | None:
     """None: nothing says when it will fit. Cost: the domains that moved since somebody asked last, and its width."""
-    found = Search(world, asked, advice, most=False).first()
+    search = Search(world, asked, advice, most=False)
+    found = search.first()
     basis: Basis | None = None
     if asked.patient is not None and (found is None or asked.patient < found.at):
         before = found.at if found is not None else None
@@ -52,7 +54,7 @@ def forecast(world: World, asked: Question, advice: Advice) -> Forecast | None:
     at, placement, blockers = found
     basis = basis or _basis(world, asked, placement, blockers)
     late = Search(world, asked, advice, most=True).first() if basis is Basis.HISTORY else found
-    deficit = _deficit(world, asked)
+    deficit = _deficit(world, asked, search.narrow)
     return Forecast(
         at=at,
         latest=max(at, late.at) if late is not None else at,
@@ -115,15 +117,14 @@ def _basis(world: World, asked: Question, placement: Placement, blockers: Sequen
     return next((basis for basis in (Basis.PATIENCE, Basis.HISTORY) if basis in bases), Basis.ENDS)
 
 
-def _deficit(world: World, asked: Question) -> int:
-    """GPUs that are missing now, on the nodes that will do."""
+def _deficit(world: World, asked: Question, narrow: Iterable[DomainFleet]) -> int:
+    """GPUs that are missing now, on the nodes that will do. narrow: domains with nodes that will not."""
     length, filter_ = world.ends.length(asked.run), asked.need.filter
-    free = sum(
-        level * (mask & eligible).bit_count()
-        for domain in asked.fleet.domains.values()
-        if domain.free and (eligible := domain.eligible(filter_))
+    free = asked.fleet.free - sum(
+        level * (mask & ~domain.eligible(filter_)).bit_count()
+        for domain in narrow
+        if domain.free
         for level, mask in enumerate(domain.levels)
-        if mask
     )
     for name, mask in left(world, met(standing(world, asked.run.key, behind=False), world.now, length)).items():
         state = world.fleet.states.get(name)

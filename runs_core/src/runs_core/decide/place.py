@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+from operator import attrgetter
 
 from runs_core.decide.advice import Advice
 from runs_core.values.lease import mask_of
@@ -17,10 +19,11 @@ from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
 from runs_core.world.domains import DomainFleet
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.fleet import Fleet
-from runs_core.world.nodes import NodeState
+from runs_core.world.nodes import NodeState, lowest
 from runs_core.world.view import View
 
 Seats = list[NodeState]
+NAME = attrgetter("name")
 FIRST = Domain("", "", "")
 """Comes before every domain that has a name."""
 
@@ -51,25 +54,40 @@ class Room:
 
     def take(self, pods: int) -> Seats:
         """Seats for up to that many pods, each on the node with the least free GPUs that fits it, tie by name."""
-        gpus = self.need.gpus_per_pod
-        levels = self.levels
+        gpus, levels, taken, states = self.need.gpus_per_pod, self.levels, self.taken, self.domain.states
         seats: Seats = []
+        left = pods
         for level in range(gpus, len(levels)):
-            mask = levels[level] & ~self.short
-            while mask and len(seats) < pods:
+            mask, most = levels[level] & ~self.short, level // gpus
+            if mask and most == 1 and not mask & ~self.domain.bare:
+                seats += self._take_bare(mask, level, left)
+                left = pods - len(seats)
+                mask = 0
+            while mask and left:
                 low = mask & -mask
                 mask ^= low
                 self.visited += 1
-                state = self.domain.states[low.bit_length() - 1]
-                fits = min(pods - len(seats), level // gpus, self._room(state, low))
+                state = states[low.bit_length() - 1]
+                fits = min(left, most, self._room(state, low))
                 if fits:
                     seats.extend([state] * fits)
                     levels[level] ^= low
                     levels[level - fits * gpus] |= low
-                    self.taken[low] = self.taken.get(low, 0) + fits
-                    self.free -= fits * gpus
-            if len(seats) == pods:
+                    taken[low] = taken.get(low, 0) + fits
+                    left -= fits
+            if not left:
                 break
+        self.free -= len(seats) * gpus
+        return seats
+
+    def _take_bare(self, mask: int, level: int, pods: int) -> Seats:
+        """One on each of the first of these nodes: they have room for it."""
+        seats = list(islice(self.domain.nodes(mask), pods))
+        took = mask & ((2 << seats[-1].bit) - 1)
+        self.visited += len(seats)
+        self.levels[level] ^= took
+        self.levels[level - self.need.gpus_per_pod] |= took
+        self.taken.update([(1 << state.bit, 1) for state in seats])
         return seats
 
     def give_back(self, seats: Iterable[NodeState]) -> None:
@@ -228,9 +246,10 @@ class Trial:
         rank = 0
         for number, (room, seats) in enumerate(chunks):
             pods: list[PlacedPod] = []
-            for state in sorted(seats, key=lambda state: state.name):
+            bare = room.domain.bare
+            for state in sorted(seats, key=NAME):
                 mask = used.get(state.name, 0)
-                ordinals = state.places(gpus, mask)
+                ordinals = lowest(~mask, gpus) if bare >> state.bit & 1 else state.places(gpus, mask)
                 used[state.name] = mask | mask_of(ordinals)
                 pods.append(PlacedPod(rank, state.name, ordinals))
                 rank += 1

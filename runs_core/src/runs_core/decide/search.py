@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.reservation import Basis
 from runs_core.values.run import Run
+from runs_core.world.domains import DomainFleet
 from runs_core.world.ends import End
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.world import World
@@ -90,6 +91,11 @@ class Search:
             those=self.those,
             length=world.ends.length(asked.run),
         )
+
+    @property
+    def narrow(self) -> Collection[DomainFleet]:
+        """Domains with nodes that will not do."""
+        return self.ahead.counts.narrow
 
     def first(self) -> Found | None:
         """None: never, as far as is known."""
@@ -172,7 +178,7 @@ class Search:
     def _one_by_one(self, at: float, placement: Placement) -> Found:
         """Of those who go at one moment no more are waited for than have to be: nobody, if the first goes elsewhere."""
         every = self._going(at)
-        going = [key for key in every if self.ahead.concerns(key, at)]
+        going = self.ahead.concerning(every, at)
         low, high, moment = 0 if every[:1] == going[:1] else -1, len(going), Moment(at)
         if high - low > 1:
             self.ahead.part(going, at)

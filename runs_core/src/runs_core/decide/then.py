@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, overload
 
 from runs_core.values.lease import mask_of
@@ -12,8 +14,8 @@ from runs_core.values.node import Domain
 from runs_core.values.placement import Placement
 from runs_core.world.domains import DomainFleet
 from runs_core.world.flavors import FlavorFleet
+from runs_core.world.hours import Hours, Times
 from runs_core.world.nodes import NodeState
-from runs_core.world.timetable import Hours, Times
 
 if TYPE_CHECKING:
     from runs_core.decide.ahead import Ahead
@@ -26,15 +28,19 @@ class Moment(NamedTuple):
     last: Collection[Key] | None = None
 
 
-class Own(NamedTuple):
+class Own:
     """When a domain comes free for a run that reckons with some who go before their ends. frees: by the bit of a node.
 
     places: of nodes where that is otherwise than the timetable says, by place.
     """
 
-    hours: Hours
-    frees: Sequence[Times]
-    places: Mapping[int, Sequence[float]]
+    __slots__ = ("_times", "frees", "hours", "places")
+
+    def __init__(self, hours: Hours, frees: Sequence[Times], places: Mapping[int, Sequence[float]]) -> None:
+        self.hours = hours
+        self.frees = frees
+        self.places = places
+        self._times: Sequence[float] | None = None
 
     def at(self, bit: int) -> Sequence[float]:
         """From when on each place of that node is free."""
@@ -42,10 +48,32 @@ class Own(NamedTuple):
 
     def free(self, at: float) -> int:
         """GPUs that are free then."""
-        found = bisect_right(self.hours.pods(1), at)
-        for bit in self.places:
-            found += bisect_right(self.frees[bit], at) - bisect_right(self.hours.frees[bit], at)
-        return found
+        if self._times is None:
+            self._times = sorted(chain.from_iterable(self.frees)) if self.places else self.hours.pods(1)
+        return bisect_right(self._times, at)
+
+    def levels(self, least: int, at: float) -> tuple[list[int], int]:
+        """Masks of the nodes by free GPUs, where those are so many at least; and of those with nothing on them."""
+        hours, above, whole = self.hours, 0, 0
+        levels = [0] * (1 + hours.widest)
+        for level in range(len(levels) - 1, least - 1, -1):
+            reached = hours.reached(level, at)
+            levels[level] = reached & ~above
+            above = reached
+        if self.places:
+            levels = without(levels, self.places)
+            for bit in self.places:
+                if (level := bisect_right(self.frees[bit], at)) >= least:
+                    levels[level] |= 1 << bit
+        for gpus, mask in hours.sizes.items():
+            whole |= levels[gpus] & mask
+        return levels, whole
+
+
+def without(masks: Sequence[int], bits: Iterable[int]) -> list[int]:
+    """The masks, these bits aside."""
+    others = ~sum(1 << bit for bit in bits)
+    return [mask & others for mask in masks]
 
 
 class On(NamedTuple):
@@ -76,10 +104,11 @@ class Domains(dict[Domain, DomainFleet]):
 
 
 class Nodes(list[NodeState]):
-    """By bit; each copied when somebody asks for it by that."""
+    """By bit; each copied when somebody asks for it by that. bare: those are as they will be, for all that matters."""
 
-    def __init__(self, states: list[NodeState], copied: Callable[[NodeState], NodeState]) -> None:
+    def __init__(self, states: list[NodeState], bare: int, copied: Callable[[NodeState], NodeState]) -> None:
         super().__init__(states)
+        self._bare = bare
         self._copied = copied
         self._known: dict[SupportsIndex, NodeState] = {}
 
@@ -90,6 +119,8 @@ class Nodes(list[NodeState]):
     def __getitem__(self, bit: SupportsIndex | slice) -> NodeState | list[NodeState]:
         if isinstance(bit, slice):
             return [self[at] for at in range(*bit.indices(len(self)))]
+        if self._bare >> bit.__index__() & 1:
+            return super().__getitem__(bit)
         found = self._known.get(bit)
         if found is None:
             found = self._known[bit] = self._copied(super().__getitem__(bit))
@@ -142,20 +173,17 @@ class Then(FlavorFleet):
 
     def _domain(self, key: Domain) -> DomainFleet:
         domain, own, free, exactly = self._there[key]
-        at, least = self._moment.at, self._ahead.need.gpus_per_pod
         found = DomainFleet(key)
         found.filtered, found.free = domain.filtered, free
-        found.levels = levels = [0] * (1 + own.hours.widest)
-        for bit, level in exactly.items():
-            levels[level] |= 1 << bit
-        whole = 0
-        for bit, times in enumerate(own.frees):
-            if len(times) >= least and times[least - 1] <= at and bit not in exactly:
-                level = len(times) if times[-1] <= at else bisect_right(times, at)
+        levels, whole = own.levels(self._ahead.need.gpus_per_pod, self._moment.at)
+        if exactly:
+            *levels, whole = without([*levels, whole], exactly)
+            for bit, level in exactly.items():
                 levels[level] |= 1 << bit
-                if level == len(own.at(bit)):
-                    whole |= 1 << bit
-        found.states = Nodes(domain.states, lambda state: self._copy(state, whole=bool(whole >> state.bit & 1)))
+        found.levels = levels
+        found.bare = whole & own.hours.roomy(domain) if self._ahead.plain else 0
+        copied = partial(self._copy, whole=whole)
+        found.states = Nodes(domain.states, found.bare, copied)
         return found
 
     def _level(self, parted: Parted) -> int:
@@ -173,13 +201,13 @@ class Then(FlavorFleet):
         taken = held | state.pledged | self._kept.get(state.name, 0)
         return max(0, node.gpus - taken.bit_count() - state.foreign_gpus)
 
-    def _copy(self, state: NodeState, *, whole: bool) -> NodeState:
-        """The node as it will be. whole: nothing is left on it then."""
+    def _copy(self, state: NodeState, *, whole: int) -> NodeState:
+        """The node as it will be. whole: mask of those on which nothing is left then."""
         node, need = state.node, self._ahead.need
         copy = NodeState(state.name)
         copy.node, copy.open, copy.bit = node, state.open, state.bit
         copy.cpu, copy.memory, copy.ephemeral, copy.pods = state.cpu, state.memory, state.ephemeral, state.pods
-        if not whole:
+        if not whole >> state.bit & 1:
             copy.active, copy.spare, copy.pledged = self._ahead.active(state, self._moment), state.spare, state.pledged
             copy.foreign_gpus, copy.kept = state.foreign_gpus, self._kept.get(state.name, 0)
         if node is None:

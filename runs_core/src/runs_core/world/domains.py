@@ -27,6 +27,7 @@ class DomainFleet:
     """
 
     __slots__ = (
+        "bare",
         "bits",
         "changes",
         "empty",
@@ -47,7 +48,7 @@ class DomainFleet:
         self.states: list[NodeState] = []
         self.bits: dict[str, int] = {}
         self.levels: list[int] = [0]
-        self.free = 0
+        self.free = self.bare = 0
         self.filtered: dict[NodeFilter, int] = {}
         self.short: dict[Requests, int] = {}
         self.empty: list[int] | None = None

@@ -6,14 +6,15 @@ are promised to somebody for later count as what is on them now: who asks adds t
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
 from runs_core.values.lease import Role
 from runs_core.values.meta import Key
+from runs_core.values.need import NodeFilter
 from runs_core.world.domains import DomainFleet
+from runs_core.world.hours import Comes, Hours, Times, pods
 from runs_core.world.nodes import NodeState
 
 if TYPE_CHECKING:
@@ -21,86 +22,95 @@ if TYPE_CHECKING:
 
 NOW = -inf
 """Free as it is."""
-Times = tuple[float, ...]
-"""Of a node: from when on it has one GPU free, from when on two, and so on; seconds since 1970, sorted."""
+MOST_COUNTS = 16
+"""Kinds of pods whose counts are kept for each flavor; past it the memory starts anew."""
 
 
-class Comes:
-    """One node. at: from when on each of its places is free; times: the same, sorted. It holds as `Hours` do."""
+class Counts:
+    """From when on each domain takes pods of so many GPUs, by GPUs alone, where a filter lets them: if anywhere.
 
-    __slots__ = ("at", "changes", "end", "estimated", "since", "state", "times")
-
-    def __init__(self, state: NodeState, at: Sequence[float], since: float, end: float, estimated: int | None) -> None:
-        self.state = state
-        self.at = at
-        self.times = sorted_times(state, at)
-        self.changes = state.changes
-        self.since = since
-        self.end = end
-        self.estimated = estimated
-
-    def holds(self, state: NodeState, now: float, estimated: int) -> bool:
-        """Whether that is still so."""
-        return (
-            self.state is state
-            and self.changes == state.changes
-            and self.since <= now < self.end
-            and (self.estimated is None or self.estimated == estimated)
-        )
-
-
-class Hours:
-    """One domain. nodes, frees: by a node's bit. It holds from `since` on until `end`, while nothing changes there.
-
-    widest: GPUs of the biggest node. estimated: the number of the estimates that it rests on; None: on none.
+    narrow: domains with nodes that it does not allow.
     """
 
-    __slots__ = ("_counts", "changes", "end", "estimated", "frees", "nodes", "since", "widest")
+    def __init__(self, filter_: NodeFilter, gpus: int) -> None:
+        self.times: dict[DomainFleet, Sequence[float]] = {}
+        self.narrow: set[DomainFleet] = set()
+        self._filter = filter_
+        self._gpus = gpus
+        self._number = 0
 
-    def __init__(self, nodes: Sequence[Comes], changes: int, now: float) -> None:
-        self.nodes = nodes
-        self.frees = [node.times for node in nodes]
-        self.changes = changes
-        self.since = now
-        self.end = min((node.end for node in nodes), default=inf)
-        self.estimated = next((node.estimated for node in nodes if node.estimated is not None), None)
-        self.widest = max((node.state.node.gpus for node in nodes if node.state.node is not None), default=0)
-        self._counts: dict[int, Sequence[float]] = {}
+    def follow(self, table: Table) -> None:
+        """Cost: the domains that were worked out anew since the last time."""
+        for domain in table.since(self._number):
+            self._put(domain, table.hours[domain])
+        self._number = table.number
 
-    def pods(self, gpus: int) -> Sequence[float]:
-        """From when on it takes one pod of so many GPUs, from when on two, and so on, by GPUs alone."""
-        found = self._counts.get(gpus)
+    def _put(self, domain: DomainFleet, hours: Hours) -> None:
+        eligible = domain.eligible(self._filter)
+        self.times.pop(domain, None)
+        if eligible.bit_count() == len(domain.states):
+            self.narrow.discard(domain)
+            self.times[domain] = hours.pods(self._gpus)
+            return
+        self.narrow.add(domain)
+        if eligible:
+            self.times[domain] = pods(allowed(hours.frees, eligible), self._gpus)
+
+
+class Table:
+    """One flavor. number: counts up with each domain that is worked out anew."""
+
+    def __init__(self) -> None:
+        self.hours: dict[DomainFleet, Hours] = {}
+        self.number = 0
+        self._recent: dict[DomainFleet, int] = {}
+        self._counts: dict[tuple[NodeFilter, int], Counts] = {}
+        self._since, self._estimated = NOW, 0
+
+    def put(self, domain: DomainFleet, hours: Hours) -> None:
+        """That domain is so now."""
+        self.number += 1
+        self.hours[domain] = hours
+        self._recent.pop(domain, None)
+        self._recent[domain] = self.number
+
+    def since(self, number: int) -> Iterator[DomainFleet]:
+        """Which domains were worked out anew since then."""
+        for domain in reversed(self._recent):
+            if self._recent[domain] <= number:
+                return
+            yield domain
+
+    def outdated(self, domains: Collection[DomainFleet], now: float, estimated: int) -> list[DomainFleet]:
+        """Those that may be otherwise by now. Others hold unless time goes backwards, or estimates move."""
+        every = now < self._since or estimated != self._estimated
+        self._since, self._estimated = now, estimated
+        found = [
+            domain
+            for domain, hours in self.hours.items()
+            if hours.changes != domain.changes or hours.end <= now or (every and not hours.holds(now, estimated))
+        ]
+        if len(domains) > len(self.hours):
+            found += [domain for domain in domains if domain not in self.hours]
+        return found
+
+    def counts(self, filter_: NodeFilter, gpus: int) -> Counts:
+        """Until something changes."""
+        found = self._counts.get((filter_, gpus))
         if found is None:
-            found = self._counts[gpus] = pods(self.frees, gpus)
+            if len(self._counts) >= MOST_COUNTS:
+                self._counts.clear()
+            found = self._counts[filter_, gpus] = Counts(filter_, gpus)
+        found.follow(self)
         return found
 
 
-def sorted_times(state: NodeState, at: Sequence[float]) -> Times:
-    """When its GPUs come free. at: by place."""
-    here = sorted(at)
-    if state.foreign_gpus:
-        here = here[state.foreign_gpus :]
-    if here and here[-1] == inf:
-        here = here[: bisect_left(here, inf)]
-    return tuple(here)
-
-
-def pods(frees: Sequence[Times], gpus: int) -> Sequence[float]:
-    """As `Hours.pods`, of some nodes."""
-    found: list[float] = []
-    for times in frees:
-        if len(times) >= gpus:
-            found += times[gpus - 1 :: gpus]
-    found.sort()
-    return found
-
-
 class Timetable:
-    """By domain; of ends as they are expected, and as nine of ten runs have had theirs."""
+    """By flavor; of ends as they are expected, and as nine of ten runs have had theirs."""
 
     def __init__(self, world: Known) -> None:
         self._world = world
-        self._known: tuple[dict[DomainFleet, Hours], dict[DomainFleet, Hours]] = ({}, {})
+        self._tables: tuple[dict[str, Table], dict[str, Table]] = ({}, {})
 
     def moved(self, key: Key) -> None:
         """That run is expected to end at another time than before."""
@@ -111,23 +121,14 @@ class Timetable:
                 if state is not None and state.domain is not None:
                     state.changed()
 
-    def hours(self, flavor: str, *, most: bool) -> Mapping[DomainFleet, Hours]:
-        """All domains of that flavor. Cost: those that changed since somebody asked last."""
-        world, known = self._world, self._known[most]
+    def of(self, flavor: str, *, most: bool) -> Table:
+        """As of now. Cost: the domains that changed since somebody asked last."""
+        world, table, told = self._world, self._tables[most].setdefault(flavor, Table()), dict[Key, float]()
         world.ends.begin()
         now, estimated = world.now.timestamp(), world.lengths.estimated
-        found, told = {}, dict[Key, float]()
-        for domain in world.fleet.flavors[flavor].domains.values():
-            hours = known.get(domain)
-            if (
-                hours is None
-                or hours.changes != domain.changes
-                or not hours.since <= now < hours.end
-                or (hours.estimated is not None and hours.estimated != estimated)
-            ):
-                hours = known[domain] = self._worked_out(domain, hours, flavor, told, most=most)
-            found[domain] = hours
-        return found
+        for domain in table.outdated(world.fleet.flavors[flavor].domains.values(), now, estimated):
+            table.put(domain, self._worked_out(domain, table.hours.get(domain), flavor, told, most=most))
+        return table
 
     def _worked_out(
         self, domain: DomainFleet, old: Hours | None, flavor: str, told: dict[Key, float], *, most: bool
@@ -188,3 +189,8 @@ class Timetable:
             usable = max(at[node.gpus :])
             at = [max(when, usable) for when in at[: node.gpus]]
         return at
+
+
+def allowed(frees: Sequence[Times], eligible: int) -> Sequence[Times]:
+    """Those of some nodes. eligible: their mask."""
+    return [times for bit, times in enumerate(frees) if eligible >> bit & 1]
