@@ -8,9 +8,9 @@ from datetime import datetime
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.paid import place_paid
-from runs_core.decide.patience import ripening
 from runs_core.decide.search import Found, Question
 from runs_core.decide.slices import guests, is_due, left, met, standing
+from runs_core.decide.victims import is_of_an_earlier_run
 from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
 from runs_core.values.reservation import Basis
@@ -104,8 +104,14 @@ class Replay:
                     yield first.at, End(first.at, key, Basis.ENDS)
 
     def _taken(self, patient: datetime) -> Iterator[Upcoming]:
-        asked = self.asked
-        return ((end.at, end) for end in ripening(self.world, asked.run, asked.need.flavor, patient, self.advice))
+        world, run = self.world, self.asked.run
+        for until, key in world.quanta.ripening(self.asked.need.flavor):
+            other = world.run(key)
+            if other is None or key == run.key or is_of_an_earlier_run(world, other, run):
+                continue
+            if not self.advice.protected(other, world, world.now):
+                at = max(patient, world.now, until)
+                yield at, End(at, key, Basis.PATIENCE)
 
     def _sent_away(self) -> Iterator[Upcoming]:
         world, key, said = self.world, self.asked.run.key, self.asked.said

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.properties.replay import Replay
 
-from runs_core.decide import ahead, forecast, search, then
+from runs_core.decide import ahead, early, forecast, search, then
 from runs_core.decide.advice import Advice
 from runs_core.decide.cover import cover
 from runs_core.decide.paid import parts
@@ -222,9 +222,9 @@ BROKEN: dict[str, tuple[Any, str, Any]] = {
     "a last group that is short has no room": (ahead, "_short", lambda *_: inf),
     "of those who go at one moment all are waited for": (Ends, "at", lambda *_, **__: []),
     "what pods use beside GPUs is theirs for ever": (then.Then, "_unload", lambda *_: None),
-    "places come back from others no more": (ahead.Ahead, "until", lambda *_: lambda place, when: inf),
+    "places come back from others no more": (ahead.Ahead, "_after_others", lambda _, name, at: [inf] * len(at)),
     "a part is not beside those before": (then.Then, "beside", lambda self, _: self),
-    "nobody is drawn": (search, "ripening", lambda *_: iter(())),
+    "nobody is drawn": (early, "lots_for", lambda *_: None),
     "it fits when there is enough, or never": (search.Search, "_later", lambda *_: None),
 }
 

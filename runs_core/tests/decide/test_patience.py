@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from runs_core.decide import search
+from runs_core.decide import early
 from runs_core.settings import PatienceSettings, ResolverSettings, Settings
 from runs_core.testing.builders import A_MONDAY, a_budget, a_node, a_run
 from runs_core.testing.harness import Harness
@@ -77,5 +77,5 @@ def test_a_time_that_comes_in_vain_moves_the_promise_and_that_is_said() -> None:
 
 
 def test_a_promise_that_reckons_with_nobodys_patience_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "ripening", lambda *_: iter(()))
+    monkeypatch.setattr(early, "lots_for", lambda *_: None)
     assert a_stage().world.promises.by_run == {}

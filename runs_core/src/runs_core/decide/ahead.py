@@ -6,35 +6,25 @@ Nothing is emptied: what the planner looks at is copied as it will be, of domain
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from math import inf
 from operator import itemgetter
-from typing import NamedTuple
 
+from runs_core.decide.early import Early
 from runs_core.decide.slices import left, met
 from runs_core.decide.then import Moment, On, Own, Parted, Then
 from runs_core.values.lease import Role
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
-from runs_core.values.reservation import Basis
 from runs_core.world.domains import DomainFleet
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.hours import pods, sorted_times
 from runs_core.world.nodes import NodeState
 from runs_core.world.promises import Standing
-from runs_core.world.timetable import allowed
+from runs_core.world.timetable import Reckoning, allowed
 from runs_core.world.world import World
-
-
-class Sooner(NamedTuple):
-    """Who goes before its end. order: among those who go at one moment."""
-
-    at: float
-    basis: Basis
-    order: tuple[int, int]
-
 
 NOWHERE: Mapping[str, int] = {}
 Span = tuple[float, float, int]
@@ -42,7 +32,10 @@ Span = tuple[float, float, int]
 
 
 class Ahead:
-    """What one run waits for. sooner: who goes before its end. length: how long it will be there; None: unknown."""
+    """What one run waits for. early: who goes before its end. length: how long it will be there; None: unknown.
+
+    floor: moments before it are not asked for.
+    """
 
     def __init__(
         self,
@@ -51,8 +44,7 @@ class Ahead:
         need: Need,
         fleet: FlavorFleet,
         *,
-        most: bool,
-        sooner: Mapping[Key, Sooner],
+        early: Early,
         those: Sequence[Standing],
         length: timedelta | None,
     ) -> None:
@@ -60,11 +52,11 @@ class Ahead:
         self.key = key
         self.need = need
         self.fleet = fleet
-        self.most = most
-        self.sooner = sooner
+        self.early = early
         self.those = those
         self.length = length
-        self._leaves = {**{key: early.at for key, early in sooner.items()}, key: inf}
+        self.floor = world.now.timestamp() if early.lots is None else early.lots.first
+        self._leaves = dict(early.otherwise())
         self._spans = self._spans_of_others()
         self._own: dict[DomainFleet, Own] = {}
         self._otherwise = self._by_node()
@@ -72,7 +64,9 @@ class Ahead:
         self._others = self._by_domain(self._spans)
         self._parted: Mapping[DomainFleet, Mapping[int, Parted]] = {}
         self._on: dict[str, Sequence[On]] = {}
-        self._table = world.timetable.of(need.flavor, most=most)
+        self._takers: dict[float, Sequence[DomainFleet]] = {}
+        lots = Reckoning.LOTS if early.lots is not None else Reckoning.ENDS
+        self._table = world.timetable.of(need.flavor, Reckoning.LONGEST if early.most else lots)
         self.counts = self._table.counts(need.filter, need.gpus_per_pod)
         requests = need.requests
         self.plain = not (requests.cpu_milli or requests.memory_bytes or requests.ephemeral_bytes)
@@ -85,7 +79,7 @@ class Ahead:
         """When a run is gone; never: infinite."""
         at = self._leaves.get(key)
         if at is None:
-            found = self.world.ends.leaving(key, self.need.flavor, most=self.most)
+            found = self.early.drawn(key) or self.world.ends.leaving(key, self.need.flavor, most=self.early.most)
             at = self._leaves[key] = inf if found is None else found.at
         return at
 
@@ -190,26 +184,18 @@ class Ahead:
         return found
 
     def _after_others(self, name: str, at: Sequence[float]) -> Sequence[float]:
-        """The same of a node where it has to leave places."""
-        until, masks = self.until(name), 0
-        for _, _, mask in self._spans[name]:
-            masks |= mask
-        return [until(place, when) if masks >> place & 1 else when for place, when in enumerate(at)]
+        """The same of a node where it has to leave places: from when on it can have each for the first time.
 
-    def until(self, name: str) -> Callable[[int, float], float]:
-        """From when on it can have a place there for the first time: a hole before another's time may do."""
-        spans, now = self._spans[name], self.world.now.timestamp()
-
-        def first(place: int, when: float) -> float:
-            moved = True
-            while moved:
-                moved = False
-                for begin, end, mask in spans:
-                    if mask >> place & 1 and begin < max(when, now) < end:
-                        when, moved = end, True
-            return when
-
-        return first
+        A hole before another's time may do.
+        """
+        found, spans, moved = list(at), self._spans[name], True
+        while moved:
+            moved = False
+            for begin, end, mask in spans:
+                for place, when in enumerate(found):
+                    if mask >> place & 1 and begin < max(when, self.floor) < end:
+                        found[place], moved = end, len(spans) > 1
+        return found
 
     def enough(self) -> float:
         """From when on there are as many pods' worth of GPUs free as it wants, where it wants them; never: infinite.
@@ -261,8 +247,11 @@ class Ahead:
 
     def _taking(self, at: float) -> Sequence[DomainFleet]:
         """Domains that can have any part of it then."""
-        last = self._least - 1
-        return [domain for domain, times in self._times.items() if len(times) > last and times[last] <= at]
+        if (found := self._takers.get(at)) is None:
+            last = self._least - 1
+            found = [domain for domain, times in self._times.items() if len(times) > last and times[last] <= at]
+            self._takers[at] = found
+        return found
 
     def _least_part(self) -> int:
         """Pods that have to lie in one domain, at least."""
@@ -274,8 +263,12 @@ class Ahead:
 
     def concerning(self, keys: Iterable[Key], at: float) -> list[Key]:
         """Those of the runs that are where any part of it can lie then: elsewhere their ends change nothing."""
-        taking = set(self._taking(at))
-        return [key for key in keys if any(domain in taking for domain in self._by_domain(self._nodes_of((key,))))]
+        taking, states = set(self._taking(at)), self.world.fleet.states
+        return [
+            key
+            for key in keys
+            if any(name in states and states[name].domain in taking for name in self._nodes_of((key,)))
+        ]
 
 
 def _nth(counts: Sequence[Sequence[float]], number: int) -> float:

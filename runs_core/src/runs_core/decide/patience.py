@@ -1,4 +1,4 @@
-"""From when on the resolver may act for a run with all that it has, and who could make room for it by then.
+"""From when on the resolver may act for a run with all that it has, and who will not make room for it then.
 
 The rule is section "Reservations and forecasts" of the semantics: its patience is over, and enough of those that may be
 in a lottery are past their quantum.
@@ -13,10 +13,9 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.paid import filters
 from runs_core.decide.victims import CONTRACTUAL, is_of_an_earlier_run
 from runs_core.values.funding import Cover
+from runs_core.values.meta import Key
 from runs_core.values.need import Need
-from runs_core.values.reservation import Basis
 from runs_core.values.run import Run
-from runs_core.world.ends import End
 from runs_core.world.world import World
 
 
@@ -30,12 +29,11 @@ def patient_until(world: World, run: Run, need: Need, said: Cover | None, advice
     return None if patience is None else (run.status.queued_since or world.now) + patience
 
 
-def ripening(world: World, run: Run, flavor: str, since: datetime, advice: Advice) -> Iterator[End]:
-    """Who may be taken from for it, each from when on; nobody before its patience is over, at `since`."""
-    first = max(since, world.now)
-    for until, key in world.quanta.ripening(flavor):
+def spared(world: World, run: Run, flavor: str, advice: Advice) -> Iterator[Key]:
+    """Who may never be taken from for it, though past its quantum."""
+    asks = world.owner(run) is not None
+    for _, key in world.quanta.ripening(flavor):
         other = world.run(key)
-        if other is None or key == run.key or is_of_an_earlier_run(world, other, run):
-            continue
-        if not advice.protected(other, world, world.now):
-            yield End(max(first, until), key, Basis.PATIENCE)
+        earlier = other is not None and asks and is_of_an_earlier_run(world, other, run)
+        if other is None or earlier or advice.protected(other, world, world.now):
+            yield key

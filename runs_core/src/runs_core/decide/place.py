@@ -40,7 +40,7 @@ class Room:
         eligible = domain.eligible(need.filter)
         self.levels = [mask & eligible for mask in (domain.empty_levels() if empty else domain.levels)]
         self.short = 0 if empty else domain.short.get(need.requests, 0)
-        self.free = sum(level * mask.bit_count() for level, mask in enumerate(self.levels)) if empty else domain.free
+        self.free = domain.gpus(need.filter) if empty else domain.free
         self.taken: dict[int, int] = {}
         self.visited = 0
 
@@ -124,9 +124,7 @@ class Trial:
         self.need = need
         self.empty = empty
         self.rooms: dict[Domain, Room] = {}
-        self.order: Sequence[tuple[int, Domain]] = flavor.order
-        if empty:
-            self.order = sorted((self.room(key).free, key) for key in flavor.domains)
+        self.order: Sequence[tuple[int, Domain]] = flavor.emptied(need.filter) if empty else flavor.order
 
     def score(self, advice: Advice, view: View) -> None:
         """Order domains of equal free GPUs as the plugins' scores say, lower first."""

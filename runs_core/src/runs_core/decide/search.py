@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from math import inf
 from typing import NamedTuple
@@ -16,10 +16,10 @@ from typing import NamedTuple
 import attrs
 
 from runs_core.decide.advice import Advice
-from runs_core.decide.ahead import Ahead, Sooner
+from runs_core.decide.ahead import Ahead
+from runs_core.decide.early import Early
 from runs_core.decide.paid import place_paid
-from runs_core.decide.patience import ripening
-from runs_core.decide.slices import guests, is_due, standing
+from runs_core.decide.slices import standing
 from runs_core.decide.then import Moment
 from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
@@ -78,16 +78,15 @@ class Search:
         self.world = world
         self.asked = asked
         self.advice = advice
-        self.most = most
         self.before = before
+        self.early = Early(world, asked, advice, most=most, patient=patient)
         self.those = standing(world, asked.run.key, behind=asked.behind)
         self.ahead = Ahead(
             world,
             asked.run.key,
             asked.need,
             asked.fleet,
-            most=most,
-            sooner=self._sooner(patient),
+            early=self.early,
             those=self.those,
             length=world.ends.length(asked.run),
         )
@@ -120,20 +119,22 @@ class Search:
 
     def _since(self) -> float | None:
         """The first moment at which there may be enough."""
-        enough, now = self.ahead.enough(), self.world.now.timestamp()
-        if enough <= now:
+        floor, now = self.ahead.floor, self.world.now.timestamp()
+        enough = max(self.ahead.enough(), floor)
+        if enough == floor:
             first = next((at for at in self._moments() if at >= enough and (at > now or not self.asked.tried)), None)
             return first if first is None or self.before is None or first < self.before.timestamp() else None
         return enough if enough < inf and (self.before is None or enough < self.before.timestamp()) else None
 
     def _moments(self) -> Iterator[float]:
         """When somebody goes, or has what was promised to him no more: sorted; a moment may come more than once."""
-        sooner, key = self.ahead.sooner, self.asked.run.key
-        ends = self.world.ends.soonest(self.asked.need.flavor, most=self.most)
+        early, key = self.early, self.asked.run.key
+        ends = self.world.ends.soonest(self.asked.need.flavor, most=early.most)
         over = sorted(one.end.timestamp() for one in self.those if one.end is not None and one.end > self.world.now)
         return heapq.merge(
-            (end.at.timestamp() for end in ends if end.run not in sooner and end.run != key),
-            sorted(early.at for early in sooner.values()),
+            (end.at.timestamp() for end in ends if end.run != key and early.of(end.run) is None),
+            sorted(one.at for one in early.told.values()),
+            early.moments(),
             over,
         )
 
@@ -193,53 +194,9 @@ class Search:
 
     def _going(self, at: float) -> list[Key]:
         """Who goes at that very moment, in the order in which they do."""
-        sooner = self.ahead.sooner
-        early = sorted((one.order, key) for key, one in sooner.items() if one.at == at)
-        ends = self.world.ends.at(self.asked.need.flavor, at, most=self.most)
-        return [*(key for key in ends if key not in sooner and key != self.asked.run.key), *(key for _, key in early)]
-
-    # -- who goes before its end -------------------------------------------------------------------------------------
-
-    def _sooner(self, patient: datetime | None) -> Mapping[Key, Sooner]:
-        found: dict[Key, Sooner] = {}
-        told = [*(self._taken(patient) if patient is not None else ()), *self._sent_away(), *self._staying_on()]
-        for key, early in told:
-            end = self.world.ends.leaving(key, self.asked.need.flavor, most=self.most)
-            if (end is None or early.at < end.at) and (key not in found or early.at < found[key].at):
-                found[key] = early
-        return found
-
-    def _sent_away(self) -> Iterator[tuple[Key, Sooner]]:
-        """Who uses the places that it was promised is there until then at most, where anybody can be sent away."""
-        world, key, said = self.world, self.asked.run.key, self.asked.said
-        known = world.promises.by_run.get(key)
-        if known is None or said is None or not (said.shares and self.advice.stages) or is_due(world, key):
-            return
-        at, basis = known.status.earliest_start, known.status.basis
-        if at is not None and basis is not None:
-            for number, guest in enumerate(guests(world, key)):
-                yield guest, Sooner(at.timestamp(), basis, (1, number))
-
-    def _staying_on(self) -> Iterator[tuple[Key, Sooner]]:
-        """Who may be sent away at any time is gone with the first that ends by itself.
-
-        Not sooner: with nothing but its places this one would have started already.
-        """
-        ends, flavor = self.world.ends, self.asked.need.flavor
-        first = next(ends.soonest(flavor, most=self.most), None)
-        gone = ends.leaving(first.run, flavor, most=self.most) if first is not None else None
-        if first is not None and gone is not None:
-            for number, key in enumerate(ends.staying_on(flavor)):
-                if key not in (first.run, self.asked.run.key):
-                    yield key, Sooner(gone.at, Basis.ENDS, (2, number))
-
-    def _taken(self, patient: datetime) -> Iterator[tuple[Key, Sooner]]:
-        asked = self.asked
-        taken = ripening(self.world, asked.run, asked.need.flavor, patient, self.advice)
-        for number, end in enumerate(taken):
-            if self.before is not None and end.at >= self.before:
-                return
-            yield end.run, Sooner(end.at.timestamp(), end.basis, (0, number))
+        early, key = self.early, self.asked.run.key
+        ends = self.world.ends.at(self.asked.need.flavor, at, most=early.most)
+        return [*(one for one in ends if one != key and early.of(one) is None), *early.at(at)]
 
     # -- where -------------------------------------------------------------------------------------------------------
 
@@ -252,12 +209,12 @@ class Search:
         world, flavor = self.world, self.asked.need.flavor
         nodes = dict.fromkeys(pod.node for group in placement.groups for pod in group.pods)
         runs = {lease.run for node in nodes for lease in world.ledger.by_node.get(node, {}).values()}
-        found: list[tuple[float, tuple[int, int], Key, Basis]] = []
+        found: list[tuple[float, tuple[int, float, Key], Key, Basis]] = []
         for key in runs:
             if self.ahead.gone(key, moment):
-                early = self.ahead.sooner.get(key)
+                early = self.early.of(key)
                 if early is not None:
                     found.append((early.at, early.order, key, early.basis))
-                elif (end := world.ends.leaving(key, flavor, most=self.most)) is not None:
-                    found.append((end.at, (-1, 0), key, end.basis))
+                elif (end := world.ends.leaving(key, flavor, most=self.early.most)) is not None:
+                    found.append((end.at, (-1, 0.0, key), key, end.basis))
         return [End(datetime.fromtimestamp(at, UTC), key, basis) for at, _, key, basis in sorted(found)]

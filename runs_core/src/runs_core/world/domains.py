@@ -74,6 +74,11 @@ class DomainFleet:
                     self.empty[node.gpus] |= 1 << state.bit
         return self.empty
 
+    def gpus(self, filter_: NodeFilter) -> int:
+        """All the GPUs of nodes that the filter allows, as of `empty_levels`."""
+        eligible = self.eligible(filter_)
+        return sum(level * (mask & eligible).bit_count() for level, mask in enumerate(self.empty_levels()))
+
     def eligible(self, filter_: NodeFilter) -> int:
         """Mask of the nodes, usable or not, that the filter allows. O(nodes) the first time, O(1) then."""
         mask = self.filtered.get(filter_)

@@ -78,6 +78,7 @@ class Fleet:
                 domain = flavor.domains[node.domain]
                 self._offers_more(flavor, domain)
                 flavor.never.clear()
+                flavor.empty.clear()
                 domain.empty = None
                 domain.changes += 1
         state.changes += 1

@@ -46,6 +46,7 @@ class Quanta:
         old = self._at.get(key)
         if old == place:
             return
+        self._world.timetable.moved(key)
         if old is not None:
             flavor, when = old
             del self._at[key]
@@ -57,11 +58,22 @@ class Quanta:
             self._at[key] = place
             insort(self._sorted.setdefault(place[0], []), (place[1], key))
 
-    def ripening(self, flavor: str) -> Iterator[Spared]:
-        """What runs there, who may be in a lottery first before the others."""
+    def over(self, key: Key, flavor: str) -> float | None:
+        """The same of a run that has places of that flavor, in seconds since 1970, as `ripening` tells it."""
+        place = self._at.get(key)
+        if place is None or (place[0] != flavor and (place[0] or self._world.sole_flavor() != flavor)):
+            return None
+        return place[1].timestamp()
+
+    def begin(self) -> None:
+        """Every change of a run is told from now on."""
         if not self.active:
             self.active = True
             for run in self._world.runs():
                 self.replace(run.key, run)
+
+    def ripening(self, flavor: str) -> Iterator[Spared]:
+        """What runs there, who may be in a lottery first before the others."""
+        self.begin()
         names = [flavor, ""] if self._world.sole_flavor() == flavor else [flavor]
         return heapq.merge(*(self._sorted.get(name, ()) for name in names))

@@ -7,8 +7,10 @@ are promised to somebody for later count as what is on them now: who asks adds t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from enum import Enum
+from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runs_core.values.lease import Role
 from runs_core.values.meta import Key
@@ -24,6 +26,14 @@ NOW = -inf
 """Free as it is."""
 MOST_COUNTS = 16
 """Kinds of pods whose counts are kept for each flavor; past it the memory starts anew."""
+
+
+class Reckoning(Enum):
+    """When who runs is gone. LOTS: as expected, or past its quantum: from then on it may be drawn."""
+
+    ENDS = "as expected"
+    LONGEST = "as nine of ten"
+    LOTS = "as expected, or drawn"
 
 
 class Counts:
@@ -105,12 +115,22 @@ class Table:
         return found
 
 
+class Goes(NamedTuple):
+    """When a run is gone, and when it ends; never: infinite."""
+
+    at: float
+    end: float
+
+
+Gone = dict[Key, Goes]
+
+
 class Timetable:
-    """By flavor; of ends as they are expected, and as nine of ten runs have had theirs."""
+    """By flavor, and by how it is reckoned."""
 
     def __init__(self, world: Known) -> None:
         self._world = world
-        self._tables: tuple[dict[str, Table], dict[str, Table]] = ({}, {})
+        self._tables: dict[tuple[str, Reckoning], Table] = {}
 
     def moved(self, key: Key) -> None:
         """That run is expected to end at another time than before."""
@@ -121,44 +141,51 @@ class Timetable:
                 if state is not None and state.domain is not None:
                     state.changed()
 
-    def of(self, flavor: str, *, most: bool) -> Table:
+    def of(self, flavor: str, reckoned: Reckoning) -> Table:
         """As of now. Cost: the domains that changed since somebody asked last."""
-        world, table, told = self._world, self._tables[most].setdefault(flavor, Table()), dict[Key, float]()
+        world, table, gone = self._world, self._tables.setdefault((flavor, reckoned), Table()), Gone()
         world.ends.begin()
+        if reckoned is Reckoning.LOTS:
+            world.quanta.begin()
         now, estimated = world.now.timestamp(), world.lengths.estimated
         for domain in table.outdated(world.fleet.flavors[flavor].domains.values(), now, estimated):
-            table.put(domain, self._worked_out(domain, table.hours.get(domain), flavor, told, most=most))
+            table.put(
+                domain, self._worked_out(domain, table.hours.get(domain), partial(self._gone, flavor, reckoned, gone))
+            )
         return table
 
-    def _worked_out(
-        self, domain: DomainFleet, old: Hours | None, flavor: str, told: dict[Key, float], *, most: bool
-    ) -> Hours:
-        """Only nodes that changed. told: ends that were looked up before."""
+    def _worked_out(self, domain: DomainFleet, old: Hours | None, gone: Callable[[Key], Goes]) -> Hours:
+        """Only nodes that changed."""
         now, estimated = self._world.now.timestamp(), self._world.lengths.estimated
         before = old.nodes if old is not None else ()
         nodes = [
-            before[bit]
-            if bit < len(before) and before[bit].holds(state, now, estimated)
-            else self._comes(state, flavor, told, most=most)
+            before[bit] if bit < len(before) and before[bit].holds(state, now, estimated) else self._comes(state, gone)
             for bit, state in enumerate(domain.states)
         ]
         return Hours(nodes, domain.changes, now)
 
-    def _comes(self, state: NodeState, flavor: str, told: dict[Key, float], *, most: bool) -> Comes:
-        ends, end, estimates = self._world.ends, inf, False
+    def _comes(self, state: NodeState, gone: Callable[[Key], Goes]) -> Comes:
+        end, estimates = inf, False
 
         def leaves(key: Key) -> float:
             nonlocal end, estimates
-            estimates = estimates or ends.estimates(key)
-            at = told.get(key)
-            if at is None:
-                found = ends.leaving(key, flavor, most=most)
-                at = told[key] = inf if found is None else found.at
-            end = min(end, at)
-            return at
+            estimates = estimates or self._world.ends.estimates(key)
+            goes = gone(key)
+            end = min(end, goes.end)
+            return goes.at
 
         at = self.places(state, leaves)
         return Comes(state, at, self._world.now.timestamp(), end, self._world.lengths.estimated if estimates else None)
+
+    def _gone(self, flavor: str, reckoned: Reckoning, known: Gone, key: Key) -> Goes:
+        """known: those that were looked up before."""
+        found = known.get(key)
+        if found is None:
+            leaves = self._world.ends.leaving(key, flavor, most=reckoned is Reckoning.LONGEST)
+            end = inf if leaves is None else leaves.at
+            over = self._world.quanta.over(key, flavor) if reckoned is Reckoning.LOTS else None
+            found = known[key] = Goes(end if over is None else min(end, over), end)
+        return found
 
     def places(self, state: NodeState, leaves: Callable[[Key], float]) -> Sequence[float]:
         """When a node's places come free. leaves: when a run is gone."""
