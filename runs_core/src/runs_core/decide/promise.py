@@ -93,30 +93,30 @@ def _is_due(world: World) -> bool:
     return True
 
 
-def at_once(world: World, key: Key, advice: Advice, batch: Batch) -> None:
-    """Promise a run a start as soon as it is seen to wait, unless it is not its turn yet.
-
-    Who stands before it may have no promise either, though it was seen earlier: the process that saw it was killed, or
-    nothing was known then. All are promised something in the order of the line, then, at the next whole minute.
-    """
-    entry = world.line.entries.get(key)
-    if entry is not None and _is_unsaid(world, key):
-        flavor = entry.shape.need.flavor or world.sole_flavor()
-        before = _first(world, flavor, {}) if flavor is not None else ()
-        if any(world.line.entries[one].order < entry.order and _is_unsaid(world, one) for one in before):
-            world.promises.stirred = True
-            return
-    look(world, key, advice, batch, {})
-
-
 def _is_unsaid(world: World, key: Key) -> bool:
     """Whether nothing was promised to it, though a reservation may have been made."""
     known = world.promises.by_run.get(key)
     return known is None or not known.status.promises
 
 
-def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, Collection[Key]]) -> None:
-    """Promise this run a start, or something else than before. first: who may be, by flavor, as far as it is known."""
+def _is_its_turn(world: World, key: Key, flavor: str, first: dict[str, Collection[Key]]) -> bool:
+    """Whether everybody before it in line is promised something.
+
+    Some may not be, though they were seen earlier: the process that saw them was killed, or nothing was known then.
+    All are promised something in the order of the line, then, at the next whole minute.
+    """
+    entries = world.line.entries
+    mine = entries[key].order
+    return all(entries[one].order >= mine or not _is_unsaid(world, one) for one in _first(world, flavor, first))
+
+
+def look(
+    world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, Collection[Key]], *, alone: bool = False
+) -> None:
+    """Promise this run a start, or something else than before. first: who may be, by flavor, as far as it is known.
+
+    alone: nobody else is looked at now.
+    """
     run, entry, known = world.run(key), world.line.entries.get(key), world.promises.by_run.get(key)
     if run is None or entry is None or not (entry.queue.band == FUNDABLE or entry.queue.opens):
         return
@@ -130,6 +130,9 @@ def look(world: World, key: Key, advice: Advice, batch: Batch, first: dict[str, 
     patient = patient_until(world, run, need, said, advice)
     grounds = patient is not None or entry.queue.opens or world.ends.known(flavor)
     if known is None and not (grounds and _has_room(world, key, flavor, first)):
+        return
+    if alone and _is_unsaid(world, key) and not _is_its_turn(world, key, flavor, first):
+        world.promises.stirred = True
         return
     if not fits_when_empty(world.fleet, fleet, need):
         if known is not None:

@@ -14,7 +14,7 @@ from runs_core.decide.flavor import find_flavor
 from runs_core.decide.held import own_cover
 from runs_core.decide.hold import hold, holds
 from runs_core.decide.paying import stamped
-from runs_core.decide.promise import at_once, never_fits, unfundable, waits_for_quota
+from runs_core.decide.promise import look, never_fits, unfundable, waits_for_quota
 from runs_core.decide.reclaim import Claimant, reclaim
 from runs_core.decide.slices import beside, is_due
 from runs_core.decide.start import start
@@ -78,7 +78,7 @@ def settle(batch: Batch, asked: Asked, advice: Advice, clock: Clock) -> Decision
         if key not in world.promises.by_run:
             world.touched.discard(key)
     if isinstance(verdict, NoPlace) and not verdict.never and world.settings.reservations.max:
-        at_once(world, key, advice, batch)
+        look(world, key, advice, batch, {}, alone=True)
     return decision
 
 
