@@ -9,10 +9,10 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.carry_out import cut_now
 from runs_core.decide.hold import failed_upstream, hold, holds
+from runs_core.decide.keep import keep, unkept
 from runs_core.decide.lifecycle import is_at_rest, lifecycle, unwanted
 from runs_core.decide.manual import by_hand
 from runs_core.decide.paying import reclassed, stamped
-from runs_core.decide.promise import keep, unkept
 from runs_core.decide.release import Cause, late_pods, left_open, orphaned, release, removal
 from runs_core.decide.standing import stand
 from runs_core.decide.telling import tell

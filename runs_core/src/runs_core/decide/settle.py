@@ -13,8 +13,9 @@ from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.flavor import find_flavor
 from runs_core.decide.held import own_cover
 from runs_core.decide.hold import hold, holds
+from runs_core.decide.keep import never_fits, unfundable, waits_for_quota
 from runs_core.decide.paying import stamped
-from runs_core.decide.promise import look, never_fits, unfundable, waits_for_quota
+from runs_core.decide.promise import look
 from runs_core.decide.reclaim import Claimant, reclaim
 from runs_core.decide.slices import beside, is_due
 from runs_core.decide.start import start

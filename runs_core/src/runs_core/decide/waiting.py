@@ -10,8 +10,9 @@ from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.flavor import flavor_of
 from runs_core.decide.held import find_cover, heard, hold_quota, own_cover
 from runs_core.decide.hold import holds
+from runs_core.decide.keep import unfundable, waits_for_quota
 from runs_core.decide.paying import cover_held, repay, stamped
-from runs_core.decide.promise import promise, unfundable, waits_for_quota
+from runs_core.decide.promise import promise
 from runs_core.decide.reach import NOBODY, Reach
 from runs_core.decide.settle import Asked, is_unheard_of, settle
 from runs_core.decide.slices import is_due
