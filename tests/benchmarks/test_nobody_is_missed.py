@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import pytest
 from benchmarks.plugged import UNPROMISED, Owners, a_player, plenty, scarce
@@ -13,6 +13,7 @@ from runs_core.decide import reclaim as taking
 from runs_core.decide.cover import cover, firm
 from runs_core.decide.flavor import find_flavor
 from runs_core.decide.reach import Reach
+from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.record import Record
 from runs_core.world.hearing import Firm, Hearing
@@ -176,6 +177,31 @@ def test_who_rests_and_is_asked_out_of_line_is_found_out(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(waiting.Turn, "_look_over", from_the_start)
     assert records(plenty) != found
+
+
+def outcomes() -> list[object]:
+    """Of the same records, without what is told of why: that is of when who pays was last found out."""
+    return [(one.at, one.run, type(one.outcome), one.phase, one.width) for one in records()]
+
+
+def test_to_ask_those_whose_envelopes_cannot_pay_changes_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    could, spared = Queue.could, list[bool]()
+
+    def noted(queue: Queue, may: Mapping[Payer, int]) -> bool:
+        spared.append(not could(queue, may))
+        return not spared[-1]
+
+    monkeypatch.setattr(Queue, "could", noted)
+    found = outcomes()
+    assert sum(spared) > 1000
+    monkeypatch.setattr(Queue, "could", lambda *_: True)
+    assert outcomes() == found
+
+
+def test_who_is_given_up_while_its_envelopes_may_pay_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = outcomes()
+    monkeypatch.setattr(Queue, "could", lambda *_: False)
+    assert outcomes() != found
 
 
 # -- who rests and is not looked at -----------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ class Turn:
         if self.advice.stages:
             self._hear_of_slack()
         for queue in world.unpaid.give()[0]:
-            if (first := world.unpaid.first(queue)) is not None:
+            if not queue.hopeless and (first := world.unpaid.first(queue)) is not None:
                 heapq.heappush(self.queue, (FUNDABLE, *first))
 
     def _hear_of_slack(self) -> None:
