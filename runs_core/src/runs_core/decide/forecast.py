@@ -110,8 +110,9 @@ def foresee(world: World, run: Run, advice: Advice) -> Forecast | None:
 
 def _basis(world: World, asked: Question, placement: Placement, blockers: Sequence[End]) -> Basis:
     """The least certain of those of the ends that it waits for, and of others' promises on the same nodes."""
-    nodes = {pod.node for group in placement.groups for pod in group.pods}
-    known = others(world, asked.run.key, behind=asked.behind)
+    nodes, known = set[str](), list(others(world, asked.run.key, behind=asked.behind))
+    if known:
+        nodes.update(pod.node for group in placement.groups for pod in group.pods)
     near = (one for one in known if any(place.node in nodes for place in one.status.places))
     bases = {*(end.basis for end in blockers), *(one.status.basis for one in near)}
     return next((basis for basis in (Basis.PATIENCE, Basis.HISTORY) if basis in bases), Basis.ENDS)

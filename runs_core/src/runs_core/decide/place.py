@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
 from operator import attrgetter
 
 from runs_core.decide.advice import Advice
@@ -29,9 +28,13 @@ FIRST = Domain("", "", "")
 
 
 class Room:
-    """One domain as a trial sees it. levels: usable, allowed nodes by free GPUs, less what the trial took."""
+    """One domain as a trial sees it. levels: usable, allowed nodes by free GPUs, less what the trial took.
 
-    __slots__ = ("domain", "empty", "free", "levels", "need", "short", "taken", "visited")
+    bare: nodes with all their places free, and room for pods on all of them, as far as that is known; single: those of
+    them of which it took one seat.
+    """
+
+    __slots__ = ("bare", "domain", "empty", "free", "levels", "need", "short", "single", "taken", "visited")
 
     def __init__(self, domain: DomainFleet, need: Need, *, empty: bool = False) -> None:
         self.domain = domain
@@ -42,7 +45,8 @@ class Room:
         self.short = 0 if empty else domain.short.get(need.requests, 0)
         self.free = domain.gpus(need.filter) if empty else domain.free
         self.taken: dict[int, int] = {}
-        self.visited = 0
+        self.visited = self.single = 0
+        self.bare = domain.bare.mask if domain.bare is not None and not empty else 0
 
     def bound(self) -> int:
         """No more pods than this fit: by GPUs alone."""
@@ -59,7 +63,7 @@ class Room:
         left = pods
         for level in range(gpus, len(levels)):
             mask, most = levels[level] & ~self.short, level // gpus
-            if mask and most == 1 and not mask & ~self.domain.bare:
+            if mask and most == 1 and not mask & ~self.bare:
                 seats += self._take_bare(mask, level, left)
                 left = pods - len(seats)
                 mask = 0
@@ -70,6 +74,7 @@ class Room:
                 state = states[low.bit_length() - 1]
                 fits = min(left, most, self._room(state, low))
                 if fits:
+                    self.bare &= ~low
                     seats.extend([state] * fits)
                     levels[level] ^= low
                     levels[level - fits * gpus] |= low
@@ -82,12 +87,19 @@ class Room:
 
     def _take_bare(self, mask: int, level: int, pods: int) -> Seats:
         """One on each of the first of these nodes: they have room for it."""
-        seats = list(islice(self.domain.nodes(mask), pods))
-        took = mask & ((2 << seats[-1].bit) - 1)
+        assert self.domain.bare is not None
+        seats: Seats = []
+        left, taken, states = mask, self.taken, self.domain.bare.states
+        while left and len(seats) < pods:
+            low = left & -left
+            left ^= low
+            seats.append(states[low.bit_length() - 1])
+            taken[low] = 1
         self.visited += len(seats)
+        took = mask ^ left
+        self.single |= took
         self.levels[level] ^= took
         self.levels[level - self.need.gpus_per_pod] |= took
-        self.taken.update([(1 << state.bit, 1) for state in seats])
         return seats
 
     def give_back(self, seats: Iterable[NodeState]) -> None:
@@ -102,6 +114,7 @@ class Room:
             if not self.taken[bit]:
                 del self.taken[bit]
             self.short &= ~bit
+            self.single &= ~bit
             self.free += gpus
 
     def _room(self, state: NodeState, bit: int) -> int:
@@ -158,11 +171,13 @@ class Trial:
             self.fleet.nodes_visited += room.visited
         return found
 
-    def _fitting(self, gpus: int) -> Iterable[Room]:
+    def _fitting(self, gpus: int, but: Collection[Domain] = ()) -> Iterable[Room]:
         """Domains with that many free GPUs, the least free first."""
         order = self.order
         for at in range(bisect_left(order, (gpus, FIRST)), len(order)):
-            yield self.room(order[at][1])
+            key = order[at][1]
+            if key not in but:
+                yield self.room(key)
 
     def _best(self, pods: int, rooms: Iterable[Room]) -> tuple[Room, Seats] | None:
         for room in rooms:
@@ -193,9 +208,7 @@ class Trial:
             nearest = sorted(
                 (room for room in used.values() if room.free >= gpus), key=lambda r: (r.free, r.domain.key)
             )
-            found = self._best(pods, nearest) or self._best(
-                pods, (room for room in self._fitting(gpus) if room.domain.key not in used)
-            )
+            found = self._best(pods, nearest) or self._best(pods, self._fitting(gpus, used))
             if found is None:
                 return None
             chunks.append(found)
@@ -242,15 +255,19 @@ class Trial:
         used: dict[str, int] = {}
         groups: list[PlacedGroup] = []
         rank = 0
+        first = lowest(-1, gpus)
         for number, (room, seats) in enumerate(chunks):
             pods: list[PlacedPod] = []
-            bare = room.domain.bare
-            for state in sorted(seats, key=NAME):
-                mask = used.get(state.name, 0)
-                ordinals = lowest(~mask, gpus) if bare >> state.bit & 1 else state.places(gpus, mask)
-                used[state.name] = mask | mask_of(ordinals)
-                pods.append(PlacedPod(rank, state.name, ordinals))
-                rank += 1
+            nodes = sorted(seats, key=NAME)
+            if room.single.bit_count() == len(room.taken):
+                pods = [PlacedPod(at, state.name, first) for at, state in enumerate(nodes, rank)]
+            else:
+                for at, state in enumerate(nodes, rank):
+                    mask = used.get(state.name, 0)
+                    ordinals = first if room.single >> state.bit & 1 else state.places(gpus, mask)
+                    used[state.name] = mask | mask_of(ordinals)
+                    pods.append(PlacedPod(at, state.name, ordinals))
+            rank += len(nodes)
             groups.append(PlacedGroup(number, room.domain.key, tuple(pods)))
         return Placement(groups=tuple(groups))
 

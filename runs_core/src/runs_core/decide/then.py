@@ -12,7 +12,7 @@ from runs_core.values.lease import mask_of
 from runs_core.values.meta import Key
 from runs_core.values.node import Domain
 from runs_core.values.placement import Placement
-from runs_core.world.domains import DomainFleet
+from runs_core.world.domains import Bare, DomainFleet
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.hours import Hours, Times
 from runs_core.world.nodes import NodeState
@@ -104,11 +104,10 @@ class Domains(dict[Domain, DomainFleet]):
 
 
 class Nodes(list[NodeState]):
-    """By bit; each copied when somebody asks for it by that. bare: those are as they will be, for all that matters."""
+    """By bit; each copied when somebody asks for it by that."""
 
-    def __init__(self, states: list[NodeState], bare: int, copied: Callable[[NodeState], NodeState]) -> None:
+    def __init__(self, states: list[NodeState], copied: Callable[[NodeState], NodeState]) -> None:
         super().__init__(states)
-        self._bare = bare
         self._copied = copied
         self._known: dict[SupportsIndex, NodeState] = {}
 
@@ -119,8 +118,6 @@ class Nodes(list[NodeState]):
     def __getitem__(self, bit: SupportsIndex | slice) -> NodeState | list[NodeState]:
         if isinstance(bit, slice):
             return [self[at] for at in range(*bit.indices(len(self)))]
-        if self._bare >> bit.__index__() & 1:
-            return super().__getitem__(bit)
         found = self._known.get(bit)
         if found is None:
             found = self._known[bit] = self._copied(super().__getitem__(bit))
@@ -181,9 +178,9 @@ class Then(FlavorFleet):
             for bit, level in exactly.items():
                 levels[level] |= 1 << bit
         found.levels = levels
-        found.bare = whole & own.hours.roomy(domain) if self._ahead.plain else 0
-        copied = partial(self._copy, whole=whole)
-        found.states = Nodes(domain.states, found.bare, copied)
+        if self._ahead.plain:
+            found.bare = Bare(whole & own.hours.roomy(domain), domain.states)
+        found.states = Nodes(domain.states, partial(self._copy, whole=whole))
         return found
 
     def _level(self, parted: Parted) -> int:

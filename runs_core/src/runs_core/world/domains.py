@@ -6,7 +6,8 @@ A node is one bit, in the order of names. `levels[n]` is the mask of the usable 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from runs_core.values.need import NodeFilter
 from runs_core.values.node import Domain
@@ -19,11 +20,19 @@ MOST_FILTERS = 1024
 MOST_EMPTY_SEATS = 64
 
 
+class Bare(NamedTuple):
+    """Nodes with all their places free, and room for pods on all of them. mask: which; states: of all nodes, by bit."""
+
+    mask: int
+    states: Sequence[NodeState]
+
+
 class DomainFleet:
     """One flavor's nodes in one fabric domain. free: usable free GPUs; levels: the nodes by theirs.
 
     moved: the flavor's `moved` when this domain last took part in it. changes: counts up whenever anything comes or
-    goes there, but for what-ifs. look_at: with so many seats it is looked again whether most are empty.
+    goes there, but for what-ifs. bare: None: nobody has looked. look_at: with so many seats it is looked again whether
+    most are empty.
     """
 
     __slots__ = (
@@ -48,7 +57,8 @@ class DomainFleet:
         self.states: list[NodeState] = []
         self.bits: dict[str, int] = {}
         self.levels: list[int] = [0]
-        self.free = self.bare = 0
+        self.free = 0
+        self.bare: Bare | None = None
         self.filtered: dict[NodeFilter, int] = {}
         self.short: dict[Requests, int] = {}
         self.empty: list[int] | None = None
