@@ -37,8 +37,10 @@ as a duration from the start of the trace.
 
 
 def read() -> frozenset[str]:
-    """The annotations that the kubelet looks at: its texts of lower-case words."""
-    nodes = ast.walk(ast.parse(Path(str(kubelet.__file__)).read_text(encoding="utf-8")))
+    """The annotations that the kubelet looks at: texts of lower-case words in its functions."""
+    module = ast.parse(Path(str(kubelet.__file__)).read_text(encoding="utf-8"))
+    places = (part for part in module.body if isinstance(part, ast.FunctionDef | ast.ClassDef))
+    nodes = (node for place in places for node in ast.walk(place))
     texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
     return frozenset(text for text in texts if re.fullmatch(r"[a-z]+(-[a-z]+)*", text))
 
