@@ -57,6 +57,4 @@ class Need:
         """The same gang, of exactly this width."""
         if self.demand is None and gpus == self.gpus:
             return self
-        if self.demand is None and gpus == self.gpus:
-            return self
         return attrs.evolve(self, pods=gpus // self.gpus_per_pod, demand=None)
