@@ -10,6 +10,7 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.cover import Piece, cover
 from runs_core.decide.standing import stand
 from runs_core.decide.start import paid_parts, paying, split_of
+from runs_core.values.changed import changed, changer
 from runs_core.values.classes import Class, Split
 from runs_core.values.decision import Decision, Moves
 from runs_core.values.effect import CloseLease, Effect, Emit, MeterLease, OpenLease, SetRunStatus
@@ -22,6 +23,9 @@ from runs_core.values.run import Run
 from runs_core.world.world import World
 
 REPAID = "Repaid"
+_with_effects = changer(Decision, "effects")
+_with_status = changer(Lease, "status")
+_metered = changer(LeaseStatus, "gpu_seconds", "metered_as", "metered_until")
 
 
 def cover_held(world: World, run: Run, advice: Advice) -> Cover:
@@ -122,7 +126,7 @@ def reclassed(world: World, run: Run, advice: Advice) -> Decision | None:
     effects: list[Effect] = []
     for lease, cls in classes:
         if cls is not None and cls is not lease.status.metered_as:
-            effects.append(MeterLease(attrs.evolve(lease, status=checkpoint(world, lease, cls, advice))))
+            effects.append(MeterLease(_with_status(lease, checkpoint(world, lease, cls, advice))))
     stands = stand(
         run, world.now, phase=run.status.phase, reason=run.status.reason, message=run.status.message, funding=held
     )
@@ -142,23 +146,21 @@ def checkpoint(world: World, lease: Lease, cls: Class, advice: Advice) -> LeaseS
     """The lease's meter as it stands now, before it goes on in another class."""
     used = advice.meter(lease, world, world.now)
     if used is None:
-        return attrs.evolve(lease.status, metered_as=cls)
-    return attrs.evolve(lease.status, gpu_seconds=used, metered_as=cls, metered_until=world.now)
+        return changed(lease.status, metered_as=cls)
+    return _metered(lease.status, used, cls, world.now)
 
 
 def stamped(world: World, decision: Decision, advice: Advice) -> Decision:
     """What its leases used in all is written on those that it closes."""
     if not any(isinstance(effect, CloseLease) for effect in decision.effects):
         return decision
-    return attrs.evolve(decision, effects=tuple(_stamped(world, effect, advice) for effect in decision.effects))
+    effects = [_stamped(world, one, advice) if isinstance(one, CloseLease) else one for one in decision.effects]
+    return _with_effects(decision, tuple(effects))
 
 
-def _stamped(world: World, effect: Effect, advice: Advice) -> Effect:
-    if not isinstance(effect, CloseLease):
-        return effect
+def _stamped(world: World, effect: CloseLease, advice: Advice) -> CloseLease:
     lease = world.ledger.open.get(effect.lease.key)
     used = advice.meter(lease, world, world.now) if lease is not None else None
     if used is None:
         return effect
-    status = attrs.evolve(effect.lease.status, gpu_seconds=used, metered_as=None, metered_until=None)
-    return CloseLease(attrs.evolve(effect.lease, status=status))
+    return CloseLease(_with_status(effect.lease, _metered(effect.lease.status, used, None, None)))

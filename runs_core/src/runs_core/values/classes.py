@@ -6,6 +6,7 @@ from enum import IntEnum, StrEnum
 
 import attrs
 
+from runs_core.values.changed import changed
 from runs_core.values.fields import Fact, field
 
 
@@ -47,7 +48,7 @@ class Split:
 
     def plus(self, cls: Class, amount: int) -> Split:
         """With so much more of one class."""
-        return attrs.evolve(self, **{cls.value: getattr(self, cls.value) + amount})
+        return changed(self, **{cls.value: getattr(self, cls.value) + amount})
 
 
 NOTHING = Split()
