@@ -41,7 +41,9 @@ class Accounts:
 
     def effects(self, world: World, batch: Batch, advice: Advice) -> list[Effect]:
         """The status of every budget that was touched, or whose time has come, where it has to change."""
-        due = {name for name, when in self._due.items() if when <= world.now}
+        soonest = self.next_moment()
+        is_due = soonest is not None and soonest <= world.now
+        due = {name for name, when in self._due.items() if when <= world.now} if is_due else set()
         names, world.touched_budgets = sorted(world.touched_budgets | due), set()
         found: list[Effect] = []
         for name in names:

@@ -97,6 +97,8 @@ def fill(offers: Offers, ask: Ask, pieces: Sequence[Piece], fleet: FleetSettings
 
     O(offers x pieces).
     """
+    if len(pieces) == 1 and _are_plain(offers.offers):
+        return _fill_plain(offers, pieces[0].gpus, ask.unit)
     given, short = [0] * len(offers.offers), [""] * len(offers.offers)
     spots: dict[Payer, int] = {}
     spot_of = [spots.setdefault(offer.payer, at) for at, offer in enumerate(offers.offers)]  # two may name one payer
@@ -126,6 +128,36 @@ def fill(offers: Offers, ask: Ask, pieces: Sequence[Piece], fleet: FleetSettings
                 shares.append(Share(offer.payer, offer.tier, gave, offer.selector))
         left += wanted
     looks = tuple(_look(offer, given[at], short[at]) for offer, at in zip(offers.offers, spot_of, strict=True))
+    return _found(offers, shares, looks, left)
+
+
+def _are_plain(offers: Sequence[Offer]) -> bool:
+    """Whether each gives what it gives wherever a pod lies and whatever another gives, as most often."""
+    for offer in offers:
+        if offer.caps or offer.selector:
+            return False
+    return len(offers) == 1 or len({offer.payer for offer in offers}) == len(offers)
+
+
+def _fill_plain(offers: Offers, wanted: int, unit: int) -> Cover:
+    """The same where offers are plain and the gang is one piece: a test compares."""
+    shares: list[Share] = []
+    looks: list[Look] = []
+    for offer in offers.offers:
+        gave, short = 0, ""
+        if wanted:
+            room = min(offer.gpus, wanted)
+            gave = room - room % unit
+            if gave < room:
+                short = WHOLE_PODS.format(unit=unit)
+            if gave:
+                wanted -= gave
+                shares.append(Share(offer.payer, offer.tier, gave, offer.selector))
+        looks.append(_look(offer, gave, short))
+    return _found(offers, shares, tuple(looks), wanted)
+
+
+def _found(offers: Offers, shares: Sequence[Share], looks: tuple[Look, ...], left: int) -> Cover:
     if not left:
         return Cover(shares=tuple(shares), looks=looks, unfunded=offers.unfunded)
     opens = tuple(sorted({offer.opens for offer in offers.offers if offer.opens is not None}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from runs_core.decide.pods import Seat, rank_pods, selections
 from runs_core.decide.standing import stand
@@ -93,13 +94,15 @@ def class_of(tier: Tier) -> Class:
 
 def split_of(gpus: int, shares: Sequence[Share]) -> Split:
     """The GPUs of a gang that starts, by class."""
-    by = {Class.UNFUNDED: gpus, Class.OWNED: 0, Class.SHARED: 0, Class.BORROWED: 0}
+    by = {Class.OWNED: 0, Class.SHARED: 0, Class.BORROWED: 0}
     for share in shares:
         by[class_of(share.tier)] += share.gpus
-        by[Class.UNFUNDED] -= share.gpus
-    return Split(
-        owned=by[Class.OWNED], shared=by[Class.SHARED], borrowed=by[Class.BORROWED], unfunded=by[Class.UNFUNDED]
-    )
+    return _split(*by.values(), gpus - sum(by.values()))
+
+
+@lru_cache(4096)  # gangs are of few sizes
+def _split(owned: int, shared: int, borrowed: int, unfunded: int) -> Split:
+    return Split(owned=owned, shared=shared, borrowed=borrowed, unfunded=unfunded)
 
 
 def paying(shares: Sequence[Share]) -> tuple[Paying, ...]:

@@ -110,10 +110,11 @@ class Turn:
     def _look_over(self) -> None:
         """Who rested in vain until the line had come past it has been asked."""
         world, entries = self.world, self.world.line.entries
-        if self.rested == self._made() and not world.held.stirred:
+        held, made = world.held, (len(self.batch.decisions), world.held.version)
+        if self.rested == made and not held.stirred:
             return
         hold_quota(world, self.advice)
-        self.rested = made = self._made()
+        self.rested = made = made[0], held.version
         for key in self._stirred():
             entry = entries.get(key)
             if entry is not None and key not in self.asked:
@@ -205,7 +206,7 @@ class Turn:
 
     def _cover(self, queue: Queue) -> None:
         """Find out who pays, unless that is known: whoever started since may have taken what was offered before."""
-        made = self._made()
+        made = len(self.batch.decisions), self.world.held.version
         if self.covered.get(queue) == made:
             return
         find_cover(self.world, self.advice, queue)

@@ -56,6 +56,8 @@ class AboutRuns(Known):
         known = run or old
         assert known is not None
         slack, held = None, known.status.funding
+        if not (held.unfunded or held.shared) and known.key not in self.slack.all():
+            return
         if run is not None and run.status.started_at is not None and (held.unfunded or held.shared):
             flavor = self.held_flavor(run)
             spared = run.status.started_at + min_runtime_of(run.spec, self.settings.reclaim)

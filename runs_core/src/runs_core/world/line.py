@@ -237,7 +237,11 @@ class Line:
 
         And those whose payers stay the same all the same, in no order.
         """
-        told, same = self.hearing.told()
+        hearing = self.hearing
+        if not hearing.unheard and not (hearing.gave and hearing.watching):
+            hearing.gave.clear()
+            return (), ()
+        told, same = hearing.told()
         firsts = sorted((first, queue) for queue in told if (first := self.first(queue)) is not None)
         return [queue for _, queue in firsts], same
 

@@ -133,7 +133,7 @@ class Slacks:
 
     def _ripen(self, flavor: str, now: datetime) -> bool:
         heap, more = self._green.get(flavor), False
-        while heap and (heap[0][0] <= now or self._stale(*heap[0])):
+        while heap and heap[0][0] <= now:
             when, key = heapq.heappop(heap)
             if not self._stale(when, key):
                 self._ripe.setdefault(flavor, set()).add(key)

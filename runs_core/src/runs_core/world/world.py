@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from runs_core.values import change as c
-from runs_core.values.funding import Takes, Told
+from runs_core.values.funding import Gives, Takes, Told
 from runs_core.values.meta import Key
 from runs_core.values.run import Run
 from runs_core.world.about_places import AboutPlaces
@@ -193,8 +193,10 @@ class World(AboutPlaces):
                 self.line.hearing.may_take(one)
                 self.held.taken(one.payer)
                 continue
-            for line in (self.line, self.unpaid):
-                line.hearing.may_give(one)
+            payer, lines = one.payer if isinstance(one, Gives) else one, (self.line.hearing, self.unpaid.hearing)
+            if payer in lines[0].watching or payer in lines[1].watching:  # else nobody was ever refused by it
+                for hearing in lines:
+                    hearing.may_give(one)
 
     def _put(self, change: Rare) -> None:
         match change:

@@ -92,7 +92,11 @@ class Fill:
         for dim in claim.dims:
             if dim not in block.entry:
                 block.entry[dim] = self._left_before(at, dim)
-        changed = self._on_from(at)
+        if self._takes_all(claim):
+            changed = [(claim, 0)]
+            self._pass_on(at, claim, claim.need)
+        else:
+            changed = self._on_from(at)
         if len(block.claims) > MOST:
             self._split(at)
         return changed
@@ -103,16 +107,17 @@ class Fill:
         block = self.blocks[at]
         place = bisect_left(block.ranks, claim.rank)
         assert block.claims[place] is claim
-        loose = len(self.blocks) == 1 and self._loose(claim)
+        loose = self._loose(claim)
         self._demand(claim, -claim.need)
         del block.ranks[place], block.claims[place]
         changed: Changed = [(claim, claim.taken)] if claim.taken else []
         claim.taken = 0
-        if loose:
-            return changed
         if len(self.blocks) == 1:
-            return changed + self._only(block)
-        changed += self._on_from(at)
+            return changed if loose else changed + self._only(block)
+        if loose:
+            self._pass_on(at, claim, -claim.need)
+        else:
+            changed += self._on_from(at)
         self._tidy(at)
         return changed
 
@@ -121,7 +126,7 @@ class Fill:
         for dim in claim.dims:
             demand[dim] += need
 
-    # -- one block: everything anew, or nothing where everything fits ------------------------------------------------
+    # -- where everything fits ----------------------------------------------------------------------------------------
 
     def _loose(self, claim: Claim) -> bool:
         """Whether all that is asked of its bounds fits: then what it does concerns nobody else."""
@@ -138,6 +143,20 @@ class Fill:
             claim.taken = claim.need
             return True
         return False
+
+    def _pass_on(self, at: int, claim: Claim, more: int) -> None:
+        """So much more is taken there, and less is left behind: what fits as it did takes what it took."""
+        block = self.blocks[at]
+        for dim in claim.dims:
+            block.taken[dim] = block.taken.get(dim, 0) + more
+            block.high.setdefault(dim, BOUNDLESS)
+        for behind in self.blocks[at + 1 :]:
+            entry = behind.entry
+            for dim in claim.dims:
+                if dim in entry:
+                    entry[dim] -= more
+
+    # -- one block: everything anew ------------------------------------------------------------------------------------
 
     def _only(self, block: Block) -> Changed:
         changed: Changed = []

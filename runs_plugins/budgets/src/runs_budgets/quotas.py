@@ -155,6 +155,8 @@ class Quotas:
 
     def next(self) -> tuple[int, ...]:
         """The next edge of a window, and the next end of hours, after now."""
+        if not (self._edges or self._books.dues):
+            return ()
         edge = bisect_right(self._edges, (self._books.now, LAST, LAST))
         return tuple(at for at, _, _ in (*self._edges[edge : edge + 1], *self._books.dues[:1]))
 
