@@ -14,7 +14,15 @@ from runs_core.testing.builders import FLAVOR, a_node, a_run
 from runs_core.testing.harness import Harness
 from runs_core.testing.purses import Purse, a_stage, hours, purses
 from runs_core.values.change import HeadSeen
-from runs_core.values.effect import CloseLease, Effect, OpenLease, PutResolution, SetResolutionStatus, expected
+from runs_core.values.effect import (
+    CloseLease,
+    Effect,
+    OpenLease,
+    PutResolution,
+    SetReservationStatus,
+    SetResolutionStatus,
+    expected,
+)
 from runs_core.values.funding import Ask, Offers
 from runs_core.values.record import Record
 from runs_core.values.request import Request
@@ -25,15 +33,15 @@ from runs_core.world.view import View
 
 VICTIMS = ("p", "q", "r", "s")
 Story = tuple[object, ...]
-Entry = OpenLease | CloseLease
+Entry = OpenLease | CloseLease | SetReservationStatus
 
 
 class Killed(Exception):
     """The process is gone in the middle of its writes."""
 
 
-def about_to_cut() -> Harness:
-    """Four runs of 2 without an owner, for an hour now; the purse pays for 6 GPUs of whoever has one."""
+def about_to_cut(minutes: float = 60) -> Harness:
+    """Four runs of 2 without an owner, for so long now; the purse pays for 6 GPUs of whoever has one."""
     plugin = purses(Purse(name="main", gpus=6))
     offered = plugin.runs_cover
 
@@ -44,16 +52,16 @@ def about_to_cut() -> Harness:
     plugin.runs_cover = hookimpl(runs_cover)
     runs = [hours(a_run(name, namespace="nobodys", gpus=2, gpus_per_pod=2), 9) for name in VICTIMS]
     stage = a_stage(a_node("n1", gpus=8), *runs, plugin=plugin)
-    stage.advance(hours=1)
+    stage.advance(minutes=minutes)
     return stage
 
 
 def dies_after(stage: Harness, writes: int, kind: type[Effect] = PutResolution) -> tuple[list[int], list[Entry]]:
     """Of the commit that keeps a resolution, only so many effects are written. Returns how many there were.
 
-    kind: of another commit, the first that has one of these. Then also what was written of the ledger.
+    kind: of another commit, the first that has one of these. Then also what was written of the ledger and of promises.
     """
-    commit, seen, leases = stage.stage.commit, list[int](), list[Entry]()
+    commit, seen, last = stage.stage.commit, list[int](), list[Entry]()
 
     def dying(effects: Sequence[Effect], records: Sequence[Record]) -> None:
         if seen or not any(isinstance(effect, kind) for effect in effects):
@@ -63,19 +71,20 @@ def dies_after(stage: Harness, writes: int, kind: type[Effect] = PutResolution) 
         for effect in effects[:writes]:
             if (change := expected(effect)) is not None:
                 stage.stage.inject(change)
-            if isinstance(effect, OpenLease | CloseLease):
-                leases.append(effect)
+            if isinstance(effect, Entry):
+                last.append(effect)
         stage.stage.written = ()
         raise Killed
 
     stage.stage.commit = dying  # type: ignore[method-assign]  # the kill has to sit where every write passes
-    return seen, leases
+    return seen, last
 
 
 def _restarted(stage: Harness, unseen: Sequence[Entry]) -> None:
     """unseen: what was written of the ledger, and the process did not live to see."""
-    made = [entry(effect.lease, closing=isinstance(effect, CloseLease)) for effect in unseen]
-    for effect in unseen:
+    leases = [effect for effect in unseen if not isinstance(effect, SetReservationStatus)]
+    made = [entry(effect.lease, closing=isinstance(effect, CloseLease)) for effect in leases]
+    for effect in leases:
         stage.witness.see(effect.lease)
     stage.stage.inject(HeadSeen(fold(stage.world.ledger.head, *made)))
     stage.restart()
@@ -97,6 +106,22 @@ def started(stage: Harness, writes: int) -> tuple[Story, int]:
     _restarted(stage, unseen)
     stage.advance(minutes=2)
     return (_told(stage), stage.phase("heir"), sorted(stage.placed("heir"))), seen[0]
+
+
+def promised(stage: Harness, writes: int) -> tuple[Story, int]:
+    """As `started`, of one that was promised it, since nobody might be cut yet."""
+    seen, unseen = dies_after(stage, writes, SetResolutionStatus)
+    stage.submit(hours(a_run("heir", gpus=6, gpus_per_pod=2), 9))
+    stage.settle()
+    assert stage.phase("heir") is Phase.RESERVED
+    with pytest.raises(Killed):
+        stage.advance(hours=1)
+    _restarted(stage, unseen)
+    stage.advance(minutes=2)
+    last = dict(stage.reservations)
+    last |= {one.reservation.key: one.reservation for one in unseen if isinstance(one, SetReservationStatus)}
+    kept = [f"{one.status.phase} {one.status.reason}" for one in last.values()]
+    return (_told(stage), stage.phase("heir"), kept, sorted(stage.placed("heir"))), seen[0]
 
 
 def _told(stage: Harness) -> tuple[str, ...]:
@@ -139,6 +164,13 @@ def test_a_start_that_was_killed_between_any_two_writes_is_gone_on_with_and_the_
     assert whole[:2] == (("Released Started",), Phase.RUNNING)
     assert count > 3
     assert [writes for writes in range(count) if started(about_to_cut(), writes)[0] != whole] == []
+
+
+def test_a_promise_whose_start_was_killed_between_any_two_writes_is_kept() -> None:
+    whole, count = promised(about_to_cut(1), 10_000)
+    assert whole[:3] == (("Released Started",), Phase.RUNNING, ["Released Started"])
+    assert count > 3
+    assert [writes for writes in range(count) if promised(about_to_cut(1), writes)[0] != whole] == []
 
 
 def test_a_beneficiary_that_is_not_seen_to_have_begun_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,8 @@ def keep(world: World, key: Key, run: Run | None) -> Decision | None:
         active = attrs.evolve(known.status, phase=ReservationPhase.ACTIVATING, reason="Activating", message=told_)
         outcome = Moves(reason="Activating", message=told_)
         return decided(run, outcome, SetReservationStatus(attrs.evolve(known, status=active)))
-    if not pledged and phase is ReservationPhase.ACTIVATING:
+    began = bool(world.leases_of(key))  # a start that nobody lived to write to its end is gone on with
+    if not pledged and not began and phase is ReservationPhase.ACTIVATING:
         return canceled(world, known, "ResolutionCanceled", "what was taken back will not be given to it")
     return _standing_still(world, run, known)
 
