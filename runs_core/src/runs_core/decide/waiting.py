@@ -107,6 +107,11 @@ class Turn:
         """Whether it rests for having nothing to hear but of room."""
         return entry is not None and entry.queue.calm is entry and entry.queue.band == FUNDABLE and self._rests(entry)
 
+    def _is_near(self, entry: Entry) -> bool:
+        """Whether it has nothing to hear but of room, and might be given some."""
+        queue = entry.queue
+        return queue.calm is entry and self._reach()[queue.at] >= entry.shape.need.pods
+
     def _look_over(self) -> None:
         """Who rested in vain until the line had come past it has been asked."""
         world, entries = self.world, self.world.line.entries
@@ -120,7 +125,7 @@ class Turn:
             if entry is not None and key not in self.asked:
                 if (FUNDABLE, entry.order) < self.at:
                     self.asked.add(key)
-                elif self._in_vain(key, entry):
+                elif not self._is_near(entry) and self._in_vain(key, entry):
                     if not self._is_calm(entry):
                         self.resting[key] = entry
                         continue

@@ -33,7 +33,7 @@ def offers(answer: object) -> Offers | None:
             raise Unfit(f"got two offers of {one.payer.budget}/{one.payer.envelope}, want one")
         seen.add(one.payer)
         whole = type(one.had) is type(one.gpus) is type(one.order) is int
-        if not whole or one.gpus < 0 or any(type(cap.left) is not int for cap in one.caps):
+        if not whole or one.gpus < 0 or (one.caps and any(type(cap.left) is not int for cap in one.caps)):
             raise Unfit(f"got {shown(one)}, want whole numbers of GPUs, none of them negative")
         opens: object = one.opens
         if opens is not None and (not isinstance(opens, datetime) or opens.tzinfo is None):

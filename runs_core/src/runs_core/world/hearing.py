@@ -125,7 +125,8 @@ class Hearing:
     def joins(self, queue: Queue, *, unheard: bool) -> None:
         """It stands in line."""
         self.calms.joins(queue)
-        self.watch(queue, seen(queue))
+        for payer in seen(queue):
+            self.watching.setdefault(payer, {})[queue] = None
         if unheard:
             self.unheard[queue] = None
 
@@ -136,8 +137,11 @@ class Hearing:
         self.unheard.pop(queue, None)
 
     def watch(self, queue: Queue, payers: Sequence[Payer]) -> None:
-        """Those are the envelopes of which it is to hear."""
-        for payer in seen(queue):
+        """Those are the envelopes of which it is to hear, and no more those that its cover looked at."""
+        before = seen(queue)
+        if before == payers:
+            return
+        for payer in before:
             watching = self.watching.get(payer)
             if watching is not None:
                 watching.pop(queue, None)

@@ -230,10 +230,10 @@ class Books:
         """It may give more than before, for a reason that its counts do not show."""
         self._opened[purse] = None
 
-    def told(self) -> list[Key | Payer | Gives | Takes]:
+    def told(self) -> tuple[Key | Payer | Gives | Takes, ...]:
         """Runs whose class is another one now, and envelopes that can give more, or less, since this was last asked."""
         if not (self._had or self._rose or self._turned or self._pledges or self._opened):
-            return []
+            return ()
         turned = self._turned.items()
         runs = {holding.claim.run: None for holding, cls in turned if holding.claim is not None and holding.cls != cls}
         runs |= {claim.run: None for claim, taken in self._pledges.items() if claim.pledged and claim.taken != taken}
@@ -255,7 +255,7 @@ class Books:
         self._had.clear()
         self._rose.clear()
         self._opened.clear()
-        return found
+        return tuple(found)
 
     # -- what-ifs -----------------------------------------------------------------------------------------------------
 

@@ -94,7 +94,7 @@ class Funding:
 
     def apply_all(self, changes: Iterable[Change]) -> Told:
         """Likewise, of one after the other."""
-        return [told for change in changes for told in self.apply(change)]
+        return tuple([told for change in changes for told in self.apply(change)])
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
