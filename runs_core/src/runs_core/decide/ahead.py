@@ -23,7 +23,7 @@ from runs_core.world.flavors import FlavorFleet
 from runs_core.world.hours import pods, sorted_times
 from runs_core.world.nodes import NodeState
 from runs_core.world.promises import Standing
-from runs_core.world.timetable import Reckoning, allowed
+from runs_core.world.timetable import allowed
 from runs_core.world.world import World
 
 NOWHERE: Mapping[str, int] = {}
@@ -65,8 +65,7 @@ class Ahead:
         self._parted: Mapping[DomainFleet, Mapping[int, Parted]] = {}
         self._on: dict[str, Sequence[On]] = {}
         self._takers: dict[float, Sequence[DomainFleet]] = {}
-        lots = Reckoning.LOTS if early.lots is not None else Reckoning.ENDS
-        self._table = world.timetable.of(need.flavor, Reckoning.LONGEST if early.most else lots)
+        self._table = world.timetable.of(need.flavor, early.reckoned)
         self.counts = self._table.counts(need.filter, need.gpus_per_pod)
         requests = need.requests
         self.plain = not (requests.cpu_milli or requests.memory_bytes or requests.ephemeral_bytes)
@@ -198,25 +197,8 @@ class Ahead:
         return found
 
     def enough(self) -> float:
-        """From when on there are as many pods' worth of GPUs free as it wants, where it wants them; never: infinite.
-
-        At best: nothing says yet that they are whole.
-        """
-        need, counts = self.need, self._times.values()
-        if need.single_domain:
-            return min((times[need.pods - 1] for times in counts if len(times) >= need.pods), default=inf)
-        if need.group_pods is None or need.group_pods == 1:
-            return _nth([times for times in counts if times], need.pods)
-        full, short = divmod(need.pods, need.group_pods)
-        each = slice(need.group_pods - 1, None, need.group_pods)
-        groups = sorted(chain.from_iterable(map(itemgetter(each), counts)))
-        if not short:
-            return groups[full - 1] if len(groups) >= full else inf
-        if len(groups) < full:
-            return inf
-        since = groups[full - 1] if full else -inf
-        more = groups[full] if len(groups) > full else inf
-        return min([more, *(_short(times, since, need.group_pods, short) for times in counts)])
+        """From when on there may be enough."""
+        return enough(self.need, self._times.values())
 
     # -- what is there then ----------------------------------------------------------------------------------------
 
@@ -269,6 +251,27 @@ class Ahead:
             for key in keys
             if any(name in states and states[name].domain in taking for name in self._nodes_of((key,)))
         ]
+
+
+def enough(need: Need, counts: Collection[Sequence[float]]) -> float:
+    """From when on there are as many pods' worth of GPUs free as it wants, where it wants them; never: infinite.
+
+    At best: nothing says yet that they are whole. counts: of each domain, from when on it takes how many pods.
+    """
+    if need.single_domain:
+        return min((times[need.pods - 1] for times in counts if len(times) >= need.pods), default=inf)
+    if need.group_pods is None or need.group_pods == 1:
+        return _nth([times for times in counts if times], need.pods)
+    full, short = divmod(need.pods, need.group_pods)
+    each = slice(need.group_pods - 1, None, need.group_pods)
+    groups = sorted(chain.from_iterable(map(itemgetter(each), counts)))
+    if not short:
+        return groups[full - 1] if len(groups) >= full else inf
+    if len(groups) < full:
+        return inf
+    since = groups[full - 1] if full else -inf
+    more = groups[full] if len(groups) > full else inf
+    return min([more, *(_short(times, since, need.group_pods, short) for times in counts)])
 
 
 def _nth(counts: Sequence[Sequence[float]], number: int) -> float:

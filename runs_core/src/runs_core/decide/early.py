@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
+from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +14,7 @@ from runs_core.decide.patience import spared
 from runs_core.decide.slices import guests, is_due
 from runs_core.values.meta import Key
 from runs_core.values.reservation import Basis
+from runs_core.world.timetable import Reckoning
 from runs_core.world.world import World
 
 if TYPE_CHECKING:
@@ -26,15 +29,21 @@ class Sooner(NamedTuple):
     order: tuple[int, float, Key]
 
 
-class Lots(NamedTuple):
+class Lots:
     """From `first` on they may be drawn for it, and whoever is past its quantum is gone, but for who is spared."""
 
-    first: float
-    spared: Collection[Key]
+    def __init__(self, first: datetime, spared: Iterable[Key]) -> None:
+        self.first = first.timestamp()
+        self._spared = spared
+
+    @cached_property
+    def spared(self) -> Collection[Key]:
+        """Looked for when somebody asks."""
+        return set(self._spared)
 
 
 class Early:
-    """told: each of them, but for those who may be drawn. lots: None: nobody may be."""
+    """lots: None: nobody may be drawn. others: who may go for another reason, and when."""
 
     def __init__(
         self, world: World, asked: Question, advice: Advice, *, most: bool, patient: datetime | None = None
@@ -44,11 +53,17 @@ class Early:
         self.flavor = asked.need.flavor
         self.most = most
         self.lots = lots_for(world, asked, advice, patient) if patient is not None else None
-        self.told: dict[Key, Sooner] = {}
+        self.others = (*self._sent_away(asked, advice), *self._staying_on())
         self._drawn: dict[Key, Sooner | None] = {}
-        for key, early in (*self._sent_away(asked, advice), *self._staying_on()):
-            if early.at < min(self._end(key), self._lot(key), self.told[key].at if key in self.told else inf):
-                self.told[key] = early
+
+    @cached_property
+    def told(self) -> Mapping[Key, Sooner]:
+        """Of the others, each that goes before its end, and before it may be drawn."""
+        found: dict[Key, Sooner] = {}
+        for key, early in self.others:
+            if early.at < min(self._end(key), self._lot(key), found[key].at if key in found else inf):
+                found[key] = early
+        return found
 
     def of(self, key: Key) -> Sooner | None:
         """None: it goes with its end."""
@@ -61,6 +76,12 @@ class Early:
         if key not in self._drawn:
             self._drawn[key] = self._drawn_from(key, self.lots)
         return self._drawn[key]
+
+    @property
+    def reckoned(self) -> Reckoning:
+        """In which timetable."""
+        lots = Reckoning.LOTS if self.lots is not None else Reckoning.ENDS
+        return Reckoning.LONGEST if self.most else lots
 
     def otherwise(self) -> Mapping[Key, float]:
         """When those go who go at another time than the timetable says; never: infinite."""
@@ -126,5 +147,5 @@ class Early:
 
 def lots_for(world: World, asked: Question, advice: Advice, patient: datetime) -> Lots | None:
     """patient: when its patience is over."""
-    kept = spared(world, asked.run, asked.need.flavor, advice)
-    return Lots(max(patient, world.now).timestamp(), {asked.run.key, *kept})
+    others = spared(world, asked.run, asked.need.flavor, advice)
+    return Lots(max(patient, world.now), chain([asked.run.key], others))

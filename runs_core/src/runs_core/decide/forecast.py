@@ -41,11 +41,11 @@ class Forecast:
 
 def forecast(world: World, asked: Question, advice: Advice) -> Forecast | None:
     """None: nothing says when it will fit. Cost: the domains that moved since somebody asked last, and its width."""
-    search = Search(world, asked, advice, most=False)
+    search = Search(world, asked, advice, most=False, before=asked.before)
     found = search.first()
     basis: Basis | None = None
-    if asked.patient is not None and (found is None or asked.patient < found.at):
-        before = found.at if found is not None else None
+    before = found.at if found is not None else asked.before
+    if asked.patient is not None and (before is None or asked.patient < before):
         sooner = Search(world, asked, advice, most=False, patient=asked.patient, before=before).first()
         if sooner is not None:
             found, basis = sooner, Basis.PATIENCE

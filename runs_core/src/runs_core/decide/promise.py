@@ -135,8 +135,17 @@ def look(
         if known is not None:
             _take(world, batch, never_fits(world, known))
         return
-    kept, tried = _is_unsaid(world, key) or (known is not None and not why_not(world, known)), is_due(world, key)
-    asked = Question(run=run, need=need, fleet=fleet, said=said, behind=kept, patient=patient, tried=tried)
+    stands = known is not None and not _is_unsaid(world, key) and not why_not(world, known)
+    asked = Question(
+        run=run,
+        need=need,
+        fleet=fleet,
+        said=said,
+        behind=stands or _is_unsaid(world, key),
+        patient=patient,
+        tried=is_due(world, key),
+        before=known.status.earliest_start if known is not None and stands else None,
+    )
     if said is not None and not said.fundable:
         opens = opening(world, entry.queue.ask, entry.order, said, advice) if entry.queue.ask is not None else None
         if opens is None:

@@ -10,13 +10,14 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from math import inf
 from typing import NamedTuple
 
 import attrs
 
 from runs_core.decide.advice import Advice
-from runs_core.decide.ahead import Ahead
+from runs_core.decide.ahead import Ahead, enough
 from runs_core.decide.early import Early
 from runs_core.decide.paid import place_paid
 from runs_core.decide.slices import standing
@@ -30,6 +31,7 @@ from runs_core.values.run import Run
 from runs_core.world.domains import DomainFleet
 from runs_core.world.ends import End
 from runs_core.world.flavors import FlavorFleet
+from runs_core.world.timetable import Counts
 from runs_core.world.world import World
 
 
@@ -39,7 +41,7 @@ class Question:
 
     behind: whether it leaves those behind it in line what they were promised, as well as those before it.
     patient: when its patience is over; None: no lots are drawn for it. tried: they were to be drawn for it by now, and
-    that came to nothing.
+    that came to nothing. before: only something sooner is of interest; None: anything.
     """
 
     run: Run
@@ -49,6 +51,7 @@ class Question:
     behind: bool = False
     patient: datetime | None = None
     tried: bool = False
+    before: datetime | None = None
 
 
 class Found(NamedTuple):
@@ -81,24 +84,29 @@ class Search:
         self.before = before
         self.early = Early(world, asked, advice, most=most, patient=patient)
         self.those = standing(world, asked.run.key, behind=asked.behind)
-        self.ahead = Ahead(
-            world,
-            asked.run.key,
-            asked.need,
-            asked.fleet,
-            early=self.early,
-            those=self.those,
-            length=world.ends.length(asked.run),
-        )
+
+    @cached_property
+    def ahead(self) -> Ahead:
+        """What is to come, for it."""
+        asked = self.asked
+        length = self.world.ends.length(asked.run)
+        key, need, fleet = asked.run.key, asked.need, asked.fleet
+        return Ahead(self.world, key, need, fleet, early=self.early, those=self.those, length=length)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """When there is how much, were nothing left to others and nobody spared."""
+        need = self.asked.need
+        return self.world.timetable.of(need.flavor, self.early.reckoned).counts(need.filter, need.gpus_per_pod)
 
     @property
     def narrow(self) -> Collection[DomainFleet]:
         """Domains with nodes that will not do."""
-        return self.ahead.counts.narrow
+        return self.counts.narrow
 
     def first(self) -> Found | None:
         """None: never, as far as is known."""
-        since = self._since()
+        since = self._since() if self._may_be() else None
         if since is None:
             return None
         found = self._fits(Moment(since))
@@ -117,14 +125,21 @@ class Search:
 
     # -- moments ---------------------------------------------------------------------------------------------------
 
+    def _may_be(self) -> bool:
+        """Whether there may be enough in time, were nothing left to others and nobody spared."""
+        before = inf if self.before is None else self.before.timestamp()
+        return any(one.at < before for _, one in self.early.others) or (
+            enough(self.asked.need, self.counts.times.values()) < before
+        )
+
     def _since(self) -> float | None:
         """The first moment at which there may be enough."""
         floor, now = self.ahead.floor, self.world.now.timestamp()
-        enough = max(self.ahead.enough(), floor)
-        if enough == floor:
-            first = next((at for at in self._moments() if at >= enough and (at > now or not self.asked.tried)), None)
+        since = max(self.ahead.enough(), floor)
+        if since == floor:
+            first = next((at for at in self._moments() if at >= since and (at > now or not self.asked.tried)), None)
             return first if first is None or self.before is None or first < self.before.timestamp() else None
-        return enough if enough < inf and (self.before is None or enough < self.before.timestamp()) else None
+        return since if since < inf and (self.before is None or since < self.before.timestamp()) else None
 
     def _moments(self) -> Iterator[float]:
         """When somebody goes, or has what was promised to him no more: sorted; a moment may come more than once."""
