@@ -103,7 +103,6 @@ CASES: Mapping[str, Case] = {
     "openb-10k": Case(lambda: openb(2), 100),
     "openb-100k": Case(lambda: openb(16), 1_000),
     "openb-busy-10k": Case(lambda: openb(2, busy=True), 200),
-    "openb-busy-100k": Case(lambda: openb(16, busy=True), 4_000),
     "llm-10k": Case(lambda: llm(1_250, 3_000), 100),
     "llm-100k": Case(lambda: llm(12_500, 4_000), 100),
 }
