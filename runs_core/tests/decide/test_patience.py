@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from runs_core.decide import early
+from runs_core.decide.forecast import foresee
 from runs_core.settings import PatienceSettings, ResolverSettings, Settings
 from runs_core.testing.builders import A_MONDAY, a_budget, a_node, a_run
 from runs_core.testing.harness import Harness
@@ -15,6 +17,7 @@ from runs_core.testing.plugins import a_plugin
 from runs_core.testing.purses import Purse, hours, purses
 from runs_core.values.reservation import Basis, Reservation
 from runs_core.values.run import Phase, Run
+from runs_core.world.timetable import Timetable
 
 MINUTE = timedelta(minutes=1)
 PATIENT = Settings(patience=PatienceSettings(default="10m"), resolver=ResolverSettings(quantum=40 * MINUTE))
@@ -79,3 +82,36 @@ def test_a_time_that_comes_in_vain_moves_the_promise_and_that_is_said() -> None:
 def test_a_promise_that_reckons_with_nobodys_patience_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(early, "lots_for", lambda *_: None)
     assert a_stage().world.promises.by_run == {}
+
+
+def spared_for(minutes: int) -> Callable[[Run], Run]:
+    def edited(run: Run) -> Run:
+        runtime = attrs.evolve(run.spec.runtime, min_runtime=minutes * MINUTE)
+        return attrs.evolve(run, spec=attrs.evolve(run.spec, runtime=runtime))
+
+    return edited
+
+
+def foreseen(stage: Harness) -> float | None:
+    found = foresee(stage.world, stage.run("c/heir"), stage.loop.advice)
+    return None if found is None else (found.at - A_MONDAY) / MINUTE
+
+
+def test_who_is_spared_for_longer_than_it_was_is_reckoned_with_only_then() -> None:
+    stage = a_stage()
+    assert foreseen(stage) == 40
+    stage.edit("a/x", spared_for(60))
+    stage.settle()
+    assert foreseen(stage) == 45
+    stage.edit("b/z", spared_for(50))
+    stage.settle()
+    assert foreseen(stage) == 55
+
+
+def test_a_quantum_that_moves_unheard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = a_stage()
+    assert foreseen(stage) == 40
+    monkeypatch.setattr(Timetable, "moved", lambda *_: None)
+    stage.edit("a/x", spared_for(60))
+    stage.settle()
+    assert foreseen(stage) == 40

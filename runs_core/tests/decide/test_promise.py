@@ -8,6 +8,7 @@ from datetime import timedelta
 import attrs
 import pytest
 
+from runs_core.decide.forecast import foresee
 from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
 from runs_core.values.change import Change, ReservationSeen, RunSeen
@@ -137,3 +138,31 @@ def test_a_clock_that_is_set_back_breaks_no_promise() -> None:
     assert minutes(stage, "second") == 60
     (kept,) = stage.reservations.values()
     assert [one.error_seconds for one in kept.status.promises] == [0]
+
+
+def test_a_promise_that_can_be_kept_keeps_its_places_though_others_would_do() -> None:
+    """Of two who end at one moment, nobody would wait for the second: but nothing comes sooner than was promised."""
+    stage = Harness(a_node("n1"), a_node("n2"), declared(a_run("a"), 120), declared(a_run("b"), 60), oracles=True)
+    stage.settle()
+    stage.submit(declared(a_run("c"), 30))
+    stage.settle()
+    before = promised(stage, "c")
+    assert [place.node for place in before.status.places] == ["n2"]
+    said = stage.run("b").spec.runtime
+    stage.edit("a", lambda run: attrs.evolve(run, spec=attrs.evolve(run.spec, runtime=said)))
+    stage.advance(minutes=5)
+    found = foresee(stage.world, stage.run("c"), stage.loop.advice)
+    assert found is not None
+    assert {pod.node for group in found.placement.groups for pod in group.pods} == {"n1"}
+    assert promised(stage, "c") == before
+
+
+def test_a_promise_whose_places_cannot_be_had_keeps_its_time_elsewhere() -> None:
+    stage = Harness(a_node("n1"), a_node("n2"), *(declared(a_run(name), 60) for name in "ab"), oracles=True)
+    stage.settle()
+    stage.submit(declared(a_run("c"), 30))
+    stage.settle()
+    stage.cordon("n1")
+    stage.advance(minutes=1)
+    found = promised(stage, "c").status
+    assert ([place.node for place in found.places], len(found.promises)) == (["n2"], 1)
