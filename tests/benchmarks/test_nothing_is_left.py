@@ -13,7 +13,7 @@ from runs_core.world.world import World
 
 def left() -> tuple[int, int]:
     """Of 300 arrivals at a busy fleet: decisions that a second look finds after each, and how often some run waited."""
-    player = a_player(60, plugins=True, many=20, quotas=plenty)
+    player = a_player(60, plugins=True, many=10, quotas=plenty)
     found = 0
     for _ in range(300):
         player.play(1)

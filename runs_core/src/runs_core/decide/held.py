@@ -42,6 +42,12 @@ def find_cover(world: World, advice: Advice, queue: Queue) -> None:
     world.line.covered(queue, found, firm(left, found, whole=ask.demand is None))
 
 
+def renew_cover(world: World, advice: Advice, queue: Queue) -> None:
+    """Who pays for its first run, if that is not known any more."""
+    if queue.ask is not None and (queue.cover is None or not world.line.hearing.stands(queue)):
+        find_cover(world, advice, queue)
+
+
 def heard(world: World, queue: Queue) -> None:
     """An envelope may give more to it: so it may also, were its owner's own envelopes empty."""
     if queue.empty is None or not _leans_on_others(queue):
@@ -140,8 +146,7 @@ def _asks(queue: Queue, owner: str) -> bool:
 
 def _covers(world: World, entry: Entry, advice: Advice) -> tuple[Share, ...]:
     """Of a reserved run: what covers it."""
-    if entry.queue.cover is None or not world.line.hearing.stands(entry.queue):
-        find_cover(world, advice, entry.queue)
+    renew_cover(world, advice, entry.queue)
     said = own_cover(world, entry, advice)
     return said.of(entry.shape.need.gpus).shares if said is not None and said.fundable else ()
 

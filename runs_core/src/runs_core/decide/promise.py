@@ -13,7 +13,7 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch
 from runs_core.decide.forecast import Forecast, at_opening, forecast
-from runs_core.decide.held import hold_quota, own_cover
+from runs_core.decide.held import hold_quota, own_cover, renew_cover
 from runs_core.decide.keep import as_reserved, decided, never_fits, unfundable, waits_for_quota
 from runs_core.decide.opening import opening
 from runs_core.decide.patience import patient_until
@@ -69,6 +69,8 @@ def promise(world: World, advice: Advice, batch: Batch) -> None:
         known = world.promises.by_run.get(key)
         if at < FIRST or known is None or why_not(world, known):
             look(world, key, advice, batch, first)
+    if world.promises.by_run and world.funded:
+        _unfundable(world, batch)
 
 
 def _first(world: World, flavor: str, known: dict[str, Collection[Key]]) -> Collection[Key]:
@@ -115,7 +117,11 @@ def look(
     alone: nobody else is looked at now.
     """
     run, entry, known = world.run(key), world.line.entries.get(key), world.promises.by_run.get(key)
-    if run is None or entry is None or not (entry.queue.band == FUNDABLE or entry.queue.opens):
+    if run is None or entry is None:
+        return
+    if world.funded:
+        renew_cover(world, advice, entry.queue)
+    if not (entry.queue.band == FUNDABLE or entry.queue.opens):
         return
     flavor = entry.shape.need.flavor or world.sole_flavor()
     fleet = world.fleet.flavors.get(flavor) if flavor else None
