@@ -69,6 +69,7 @@ def promise(world: World, advice: Advice, batch: Batch) -> None:
         known = world.promises.by_run.get(key)
         if at < FIRST or known is None or why_not(world, known):
             look(world, key, advice, batch, first)
+    world.promises.begun = True
     if world.promises.by_run and world.funded:
         _unfundable(world, batch)
 
@@ -99,11 +100,13 @@ def _is_unsaid(world: World, key: Key) -> bool:
 
 
 def _is_its_turn(world: World, key: Key, flavor: str, first: dict[str, Collection[Key]]) -> bool:
-    """Whether everybody before it in line is promised something.
+    """Whether everybody before it in line is promised something, as far as that can be.
 
-    Some may not be, though they were seen earlier: the process that saw them was killed, or nothing was known then.
+    In a process that has just begun some may not be, though they were seen earlier: the one that saw them was killed.
     All are promised something in the order of the line, then, at the next whole minute.
     """
+    if world.promises.begun:
+        return True
     entries = world.line.entries
     mine = entries[key].order
     return all(entries[one].order >= mine or not _is_unsaid(world, one) for one in _first(world, flavor, first))

@@ -36,7 +36,7 @@ class Promises:
 
     masks: places kept, by node and run; kept: by run and node. standing: what is to be left to a run, as far as it was
     asked for. stirred: something that promises rest on may be otherwise since they were last worked out; due: when
-    they are to be worked out anew.
+    they are to be worked out anew. begun: they have been, since this process began.
     """
 
     def __init__(self) -> None:
@@ -46,6 +46,7 @@ class Promises:
         self.standing: dict[Key, Stood] = {}
         self.stirred = True
         self.due: datetime | None = None
+        self.begun = False
         self._by_key: dict[Key, Reservation] = {}
 
     def all(self) -> Sequence[Reservation]:
