@@ -53,10 +53,9 @@ Made by `python -m benchmarks.evidence`, which simulates all of it anew, or with
 `benchmarks/evidence/`. Each column is one simulation by the real scheduler, with budgets, borrowing and patience, that
 held all invariants against what there was again and again and at its end: it stops at the first that is broken. `openb`
 is the published Alibaba trace at load 0.95, in copies: two thirds of that demand are twenty tasks, so that its fleet
-stays nearly idle and nobody waits. `openb-busy` is the same trace with `--demand 4 --load-inside 0.2`: most of it comes
-near its end, when it fills the fleet, and most runs wait. `llm` is a mix at load 1 on a fleet that begins full: gangs
-of up to 4,096 GPUs, and of a 24th of the fleet at most, are drawn for it, with a seed chosen because some of 4,096
-come; the table says how wide the widest was that came.
+stays nearly idle and nobody waits. `llm` is a mix at load 1 on a fleet that begins full: gangs of up to 4,096 GPUs, and
+of a 24th of the fleet at most, are drawn for it, with a seed chosen because some of 4,096 come; the table says how wide
+the widest was that came.
 """
 
 
