@@ -49,6 +49,20 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class Patient(Api):
+    """Tries again while the API server learns of a kind: it may take a run, and for a moment after that none."""
+
+    def call(self, method: str, path: str, body: Object | None = None, **more: Any) -> tuple[int, Object]:  # noqa: ANN401  # as `Api.call`
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while True:
+            try:
+                return super().call(method, path, body, **more)
+            except Refused as error:
+                if "There can be a delay" not in error.message or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+
 @attrs.define(kw_only=True)
 class Guarded:
     """scheduler: the rights of the service account. alice: of the group that has runs-user. meddler: too many.
@@ -195,7 +209,7 @@ def _applied(plane: Plane, objects: Sequence[Object]) -> None:
 
 def _user(plane: Plane, script: Path, name: str, group: str) -> Api:
     done = subprocess.run([script, "user", plane.dir, name, group], capture_output=True, text=True, check=True)
-    return Api.connect(done.stdout.strip())
+    return Patient.connect(done.stdout.strip())
 
 
 def _service_account(plane: Plane) -> Api:
@@ -205,7 +219,7 @@ def _service_account(plane: Plane) -> Api:
     config["users"] = [{"name": "u", "user": {"token": token}}]
     path = plane.dir / "scheduler.kubeconfig"
     path.write_text(yaml.safe_dump(config))
-    return Api.connect(str(path))
+    return Patient.connect(str(path))
 
 
 # -- requests ---------------------------------------------------------------------------------------------------------
