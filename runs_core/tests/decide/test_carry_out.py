@@ -26,6 +26,7 @@ from runs_core.values.effect import (
 from runs_core.values.funding import Ask, Offers
 from runs_core.values.record import Record
 from runs_core.values.request import Request
+from runs_core.values.reservation import ReservationPhase
 from runs_core.values.resolution import ResolutionPhase
 from runs_core.values.run import Phase
 from runs_core.world.ledger import entry, fold
@@ -171,6 +172,16 @@ def test_a_promise_whose_start_was_killed_between_any_two_writes_is_kept() -> No
     assert whole[:3] == (("Released Started",), Phase.RUNNING, ["Released Started"])
     assert count > 3
     assert [writes for writes in range(count) if promised(about_to_cut(1), writes)[0] != whole] == []
+
+
+def test_who_was_promised_what_is_being_taken_back_for_it_is_said_to_wait_for_that() -> None:
+    stage = about_to_cut(1)
+    stage.submit(hours(a_run("heir", gpus=6, gpus_per_pod=2), 9))
+    while not stage.world.resolutions():
+        stage.advance(minutes=1)
+    (kept,) = stage.world.promises.all()
+    status = stage.run("heir").status
+    assert (kept.status.phase, status.phase, status.reason) == (ReservationPhase.ACTIVATING, Phase.QUEUED, "Activating")
 
 
 def test_a_beneficiary_that_is_not_seen_to_have_begun_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

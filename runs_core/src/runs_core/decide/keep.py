@@ -57,7 +57,8 @@ def _standing_still(world: World, run: Run, known: Reservation) -> Decision | No
     elif known.status.short_of is ShortOf.QUOTA and run.key in world.line.entries:
         world.line.hear(run.key)  # who pays is asked again, whether or not an index tells of it
     answered = run.status.admitted_at is not None  # else it is to be told first why it waits, and stands in line
-    if answered and known.status.promises and run.status.phase is Phase.QUEUED:
+    promised = known.status.phase is ReservationPhase.PENDING and bool(known.status.promises)
+    if answered and promised and run.status.phase is Phase.QUEUED:
         stands = as_reserved(world, run, known)
         return decided(run, Moves(reason="Reserved", message=known.status.message), SetRunStatus(stands))
     return None
