@@ -19,10 +19,10 @@ import attrs
 from runs_core.decide.advice import Advice
 from runs_core.decide.ahead import Ahead, enough
 from runs_core.decide.early import Early
-from runs_core.decide.paid import place_paid
+from runs_core.decide.paid import parts, place_paid
 from runs_core.decide.slices import standing
 from runs_core.decide.then import Moment
-from runs_core.values.funding import Cover
+from runs_core.values.funding import Cover, Share
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
@@ -156,11 +156,15 @@ class Search:
     def _later(self, since: float) -> tuple[float, Placement] | None:
         """The first moment after that one at which it fits.
 
-        Who fits fits later as well, until the time of somebody comes who was promised some of it: from one such time to
-        the next, moments are tried further and further ahead, and then halved.
+        A gang of several parts is planned one after another, and may not fit where more is free: each moment is tried.
+        Any other that fits fits later as well, until the time of somebody comes who was promised some of it: from one
+        such time to the next, moments are tried further and further ahead, and then halved.
         """
         until = inf if self.before is None else self.before.timestamp()
         moments = sorted({at for at in self._moments() if since < at < until})
+        if self._in_parts:
+            tried = ((at, self._fits(Moment(at))) for at in moments)
+            return next(((at, found) for at, found in tried if found is not None), None)
         times = sorted({bisect_right(moments, at) for at in self._others_times()} | {len(moments)})
         low = 0
         for high in times:
@@ -199,7 +203,7 @@ class Search:
         if high - low > 1:
             self.ahead.part(going, at)
         while high - low > 1:
-            middle = (low + high) // 2
+            middle = low + 1 if self._in_parts else (low + high) // 2
             trial = Moment(at, frozenset(going[:middle]))
             if (found := self._fits(trial)) is not None:
                 high, placement, moment = middle, found, trial
@@ -215,9 +219,17 @@ class Search:
 
     # -- where -------------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _shares(self) -> Sequence[Share]:
+        return self.asked.said.shares if self.asked.said is not None else ()
+
+    @cached_property
+    def _in_parts(self) -> bool:
+        """Whether its payers want it in different places."""
+        return len(parts(self.asked.need, self._shares)) > 1
+
     def _fits(self, moment: Moment) -> Placement | None:
-        shares = self.asked.said.shares if self.asked.said is not None else ()
-        return place_paid(self.world, self.ahead.fleet_at(moment), self.asked.need, shares, self.advice)
+        return place_paid(self.world, self.ahead.fleet_at(moment), self.asked.need, self._shares, self.advice)
 
     def _blockers(self, moment: Moment, placement: Placement) -> list[End]:
         """In the order in which they go."""
