@@ -12,9 +12,15 @@ T = TypeVar("T", bound=attrs.AttrsInstance)
 MADE_OF = "runs.made_of"
 
 
-def made_of(*fields: str) -> dict[str, Any]:
-    """Metadata of a field that its default works out from these, and from no others: it stays while they do."""
-    return {MADE_OF: fields}
+def made_of(*fields: str, by: Callable[[Any], object]) -> Any:  # noqa: ANN401  # as of `attrs.field`
+    """A field that is worked out from these, and from no others, and that nobody gives: it stays while they do."""
+    return attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(by, takes_self=True),
+        metadata={MADE_OF: fields},
+    )
 
 
 def changed(value: T, **changes: Any) -> T:  # noqa: ANN401  # fields of the value, checked where they have a validator

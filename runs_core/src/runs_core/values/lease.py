@@ -173,27 +173,9 @@ class Lease:
     meta: Meta
     spec: LeaseSpec
     status: LeaseStatus = LeaseStatus()
-    run: Key = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        default=attrs.Factory(_run_of, takes_self=True),
-        metadata=made_of("meta", "spec"),
-    )
-    key: Key = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        default=attrs.Factory(key_within, takes_self=True),
-        metadata=made_of("meta"),
-    )
-    gpus: int = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        default=attrs.Factory(_gpus_of, takes_self=True),
-        metadata=made_of("spec"),
-    )
+    run: Key = made_of("meta", "spec", by=_run_of)
+    key: Key = made_of("meta", by=key_within)
+    gpus: int = made_of("spec", by=_gpus_of)
 
 
 def lease_name(spec: LeaseSpec) -> str:

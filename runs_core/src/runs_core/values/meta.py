@@ -67,13 +67,7 @@ class Meta:
     labels: Pairs = ()
     annotations: Pairs = ()
     deleting: datetime | None = None
-    key: Key = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        default=attrs.Factory(key_of, takes_self=True),
-        metadata=made_of("namespace", "name"),
-    )
+    key: Key = made_of("namespace", "name", by=key_of)
 
     def annotation(self, name: str) -> str | None:
         """The annotation's text, None without it."""

@@ -75,13 +75,7 @@ class Pod:
     grace: timedelta | None = None
     own_grace: timedelta | None = None
     annotations: Pairs = ()
-    key: Key = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        default=attrs.Factory(key_of, takes_self=True),
-        metadata=made_of("namespace", "name"),
-    )
+    key: Key = made_of("namespace", "name", by=key_of)
 
 
 def pod_name(run: str, *, attempt: int, retry: int, rank: int) -> str:

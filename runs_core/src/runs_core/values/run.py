@@ -330,13 +330,7 @@ class Run:
     meta: Meta
     spec: RunSpec
     status: RunStatus = RunStatus()
-    key: Key = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        default=attrs.Factory(key_within, takes_self=True),
-        metadata=made_of("meta"),
-    )
+    key: Key = made_of("meta", by=key_within)
 
     @property
     def uid(self) -> str:

@@ -27,13 +27,7 @@ class VolumeClaim:
     node: str | None = None
     lost: bool = False
     deleting: bool = False
-    key: Key = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        default=attrs.Factory(key_of, takes_self=True),
-        metadata=made_of("namespace", "name"),
-    )
+    key: Key = made_of("namespace", "name", by=key_of)
 
 
 @attrs.frozen(kw_only=True)
