@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import gc
 from collections.abc import Callable
+from itertools import chain
 from statistics import median
 
 from benchmarks.measure import percentile
 from benchmarks.result import Goal, Result, Side
 from benchmarks.sound import demand_busy, demand_sound
-from benchmarks.workload import Demand, Player, Work
+from benchmarks.workload import Demand, Player
 from runs_core.serve.loop import Loop
 from runs_core.serve.process import settle_memory
 
@@ -26,10 +27,11 @@ def _as_it_is(_: Loop) -> None:
 
 def _most_alike(player: Player) -> list[float]:
     """CPU of the cycles that did the most frequent kind of work: a difference between them is not one of work."""
-    by_work: defaultdict[Work, list[float]] = defaultdict(list)
-    for work, spent in player.cycles:
-        by_work[work].append(spent)
-    return max(by_work.values(), key=len)
+    return max(player.cycles.values(), key=len)
+
+
+def passes() -> int:
+    return sum(generation["collections"] for generation in gc.get_stats())
 
 
 def steady(count: int, arrivals: int, *, prepare: Callable[[Loop], None] = _as_it_is, limit: float = LIMIT) -> Result:
@@ -41,13 +43,14 @@ def steady(count: int, arrivals: int, *, prepare: Callable[[Loop], None] = _as_i
     visited, rebuilds = fleet.nodes_visited, fleet.rebuilds
     player.fetch(arrivals + 1)
     settle_memory()
+    collected = passes()
     player.play(arrivals)
     demand_busy(player, player.utilisation)
     demand_sound(player)
     starts = player.kinds["Starts"]
     alike = _most_alike(player)
     tail = percentile(alike, 0.99) / median(alike)
-    every = [spent for _, spent in player.cycles]
+    every = [*chain.from_iterable(player.cycles.values())]
     everything = player.cpu + player.simulating
     rate = player.decisions / player.cpu
     kinds = {f"decisions: {kind}": made for kind, made in sorted(player.kinds.items())}
@@ -84,6 +87,7 @@ def steady(count: int, arrivals: int, *, prepare: Callable[[Loop], None] = _as_i
             "utilisation": round(player.utilisation, 3),
             "cycles of any work, 99th percentile / median": round(percentile(every, 0.99) / median(every), 2),
             "most runs waiting": player.most_waiting,
+            "passes of the collector": passes() - collected,
             "decisions": player.decisions,
             **kinds,
         },
