@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.cluster.kube.write_leases import SPENT, LeaseWrites
+from runs_core.cluster.kube.statuses import Basis
+from runs_core.cluster.kube.write_leases import MOST_TRIES, SPENT, LeaseWrites
 from runs_core.cluster.kube.writes import Writes
 from runs_core.schema.convert import to_object
 from runs_core.testing.builders import A_MONDAY, a_lease, a_run
@@ -16,6 +18,7 @@ from runs_core.values.effect import CloseLease, OpenLease
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 
 OPEN = a_lease(a_run("train", gpus=2), {"n1": (0, 1)})
+SEEN = Basis(version=7)
 SHUT = attrs.evolve(OPEN, status=LeaseStatus(closed=True, end=A_MONDAY, closure_reason=Closed.SUCCEEDED))
 
 
@@ -33,7 +36,7 @@ class Server(Api):
     def call(self, method: str, path: str, body: Object | None = None, **_: Any) -> tuple[int, Object]:  # noqa: ANN401  # as the real one
         self.sent.append((method, path, body or {}))
         if method == "GET":
-            return 200, self.known or {"metadata": {"uid": "told-by-the-server"}}
+            return 200, self.known or {"metadata": {"uid": "told-by-the-server", "resourceVersion": "8"}}
         if self.known is not None:
             raise Refused(409, "AlreadyExists", "it is there")
         stored = dict(body or {})
@@ -46,7 +49,7 @@ def writes(server: Server) -> Writes:
 
 def closing(lease: Lease) -> list[tuple[str, str, Object]]:
     server = Server()
-    writes(server).write(CloseLease(lease))
+    writes(server).write(CloseLease(lease), SEEN)
     return server.sent
 
 
@@ -117,16 +120,26 @@ def test_a_closure_names_the_very_lease_so_that_none_comes_back() -> None:
     assert body["metadata"]["uid"] == "told-by-the-server"
 
 
-class Deleting(Server):
-    """Has a lease that somebody deletes: it goes with the write that takes its last finalizer off, unseen."""
+class Changing(Server):
+    """Has a lease that somebody wrote after it was seen at version 7; deleted: so that it is to go.
 
-    def __init__(self) -> None:
+    seen: what it was while whoever watches could see it: one that is to go is gone with its last finalizer.
+    """
+
+    def __init__(self, *, deleted: bool) -> None:
         super().__init__()
+        self.deleted = deleted
         self.seen: list[Object] = []
 
     def call(self, method: str, path: str, body: Object | None = None, **more: Any) -> tuple[int, Object]:  # noqa: ANN401  # as the real one
         answer = super().call(method, path, body, **more)
-        if body is not None and "finalizers" not in body["metadata"]:
+        if method == "GET":
+            going = {"deletionTimestamp": "2026-01-05T12:00:00Z"} if self.deleted else {}
+            return 200, {"metadata": {"uid": SHUT.meta.uid, "resourceVersion": "8", **going}}
+        assert body is not None
+        if body["metadata"].get("resourceVersion", "8") != "8":
+            raise Refused(409, "Conflict", "the object has been modified; please apply your changes to the latest")
+        if not self.deleted or "finalizers" not in body["metadata"]:
             self.seen.append(answer[1])
         return answer
 
@@ -134,20 +147,23 @@ class Deleting(Server):
 class AtOnce(LeaseWrites):
     """Closes a lease in one write, whether somebody deletes it or not."""
 
-    def close(self, lease: Lease) -> Object:
-        return super().close(attrs.evolve(lease, meta=attrs.evolve(lease.meta, deleting=None)))
+    def close(self, lease: Lease, version: int = 0) -> Object:
+        return self._stamp(lease, {"uid": lease.meta.uid, "finalizers": None}) or {}
 
 
-def seen_closed(kind: type[LeaseWrites]) -> bool:
+def seen_closed(kind: type[LeaseWrites], lease: Lease = SHUT, *, deleted: bool = True) -> bool:
     """Whether anybody who watches ever sees the lease closed."""
-    server = Deleting()
-    going = attrs.evolve(SHUT, meta=attrs.evolve(SHUT.meta, deleting=A_MONDAY))
-    kind(server).close(going)
+    server = Changing(deleted=deleted)
+    kind(server).close(lease, SEEN.version)
     assert server.sent[-1][2]["metadata"]["finalizers"] is None, "it is let go in the end"
     return any(one["status"]["closed"] for one in server.seen)
 
 
 def test_a_lease_that_is_being_deleted_is_seen_closed_before_it_goes() -> None:
+    assert seen_closed(LeaseWrites, attrs.evolve(SHUT, meta=attrs.evolve(SHUT.meta, deleting=A_MONDAY)))
+
+
+def test_a_lease_that_is_deleted_before_its_closure_arrives_is_seen_closed_before_it_goes() -> None:
     assert seen_closed(LeaseWrites)
 
 
@@ -155,7 +171,28 @@ def test_a_lease_that_goes_with_its_closure_is_found_out() -> None:
     assert not seen_closed(AtOnce)
 
 
+def test_a_lease_that_was_metered_before_its_closure_arrives_is_closed_all_the_same() -> None:
+    assert seen_closed(LeaseWrites, deleted=False)
+
+
+def test_a_lease_that_is_written_again_and_again_is_closed_later() -> None:
+    server = Changing(deleted=False)
+    server.call = _always_newer(server)  # type: ignore[method-assign]  # somebody is quicker each time
+    with pytest.raises(Refused) as refused:
+        LeaseWrites(server).close(SHUT, SEEN.version)
+    assert (refused.value.reason, len(server.sent)) == ("Conflict", 2 * MOST_TRIES - 1)
+
+
+def _always_newer(server: Changing) -> Callable[..., tuple[int, Object]]:
+    def call(method: str, path: str, body: Object | None = None, **more: Any) -> tuple[int, Object]:  # noqa: ANN401  # as the real one
+        if method == "PATCH" and body is not None:
+            body = {**body, "metadata": {**body["metadata"], "resourceVersion": "7"}}
+        return Changing.call(server, method, path, body, **more)
+
+    return call
+
+
 def test_a_lease_that_the_server_keeps_open_does_not_count_as_closed() -> None:
     with pytest.raises(Refused, match="of another release") as refused:
-        writes(Server(apart=True)).write(CloseLease(SHUT))
+        writes(Server(apart=True)).write(CloseLease(SHUT), SEEN)
     assert refused.value.passing

@@ -163,6 +163,8 @@ class Outgoing:
                 name: Name = ("Run", run.key)
             case e.SetBudgetStatus(budget):
                 name = ("Budget", budget.meta.key)
+            case e.CloseLease(lease):
+                name = ("GPULease", lease.key)
             case _:
                 return NEVER_SEEN
         return Basis(version=self._mirror.version(name), value=self._mirror.get(name))

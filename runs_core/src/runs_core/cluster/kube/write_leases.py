@@ -14,10 +14,10 @@ from runs_core.schema.names import manifest_name
 from runs_core.schema.pods import RUN_LABEL, UID_LABEL
 from runs_core.values.fields import fact_of
 from runs_core.values.lease import Lease, LeaseStatus
-from runs_core.values.meta import Key
 
 SPENT = "AlreadyClosed"
 """Reason of a refusal that is our own: the lease was opened, and closed, before."""
+MOST_TRIES = 5
 UNNOTED: Object = {"managedFields": [{}]}
 """In the metadata of a patch: the API server forgets whose each field is, and compares nothing to find out.
 
@@ -56,17 +56,16 @@ class LeaseWrites:
 
     def meter(self, lease: Lease) -> Object | None:
         """What it has used so far; a late one is refused, since no meter goes back. None: it is gone."""
-        return self._stamp(lease, {})
+        uid = lease.meta.uid or self._look(lease).get("uid")
+        return self._stamp(lease, {"uid": uid}) if uid else None
 
-    def close(self, lease: Lease) -> Object:
-        """Its status, and the finalizer off, in one write.
+    def close(self, lease: Lease, version: int = 0) -> Object:
+        """Its status, and the finalizer off, in one write, over that version of it; 0: over any.
 
         In any order with others' writes: a lease that is closed stays as it is. One that somebody deletes already would
         go with that write, and nobody would ever see it closed: there the status comes first.
         """
-        if lease.meta.deleting is not None:
-            self._stamp(lease, {})
-        stored = self._stamp(lease, {"finalizers": None})
+        stored = self._let_go(lease, version)
         if stored is None:
             return {}
         if not _is_closed(stored):
@@ -74,21 +73,44 @@ class LeaseWrites:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Outdated", told)
         return stored
 
+    def _let_go(self, lease: Lease, version: int) -> Object | None:
+        uid, over, deleting = lease.meta.uid, str(version or ""), lease.meta.deleting is not None
+        tries = 0
+        while True:
+            tries += 1
+            if tries > 1 or not uid:
+                found = self._look(lease)
+                if not found or uid not in ("", found["uid"]):
+                    return None
+                uid, over, deleting = found["uid"], found["resourceVersion"], "deletionTimestamp" in found
+            if deleting:
+                self._stamp(lease, {"uid": uid})
+            premise = {"resourceVersion": over} if over and not deleting else {}
+            try:
+                return self._stamp(lease, {"uid": uid, "finalizers": None, **premise})
+            except Refused as error:
+                if error.status != HTTPStatus.CONFLICT or tries == MOST_TRIES:
+                    raise  # else somebody wrote it in between: perhaps that it is to go
+
     def _stamp(self, lease: Lease, metadata: Object) -> Object | None:
         """Its status as a whole. None: it is gone; the uid keeps it from going to another of its name."""
         try:
-            uid = lease.meta.uid or self._uid(lease.key)
-            body = {"metadata": {"uid": uid, **UNNOTED, **metadata}, "status": whole_status(lease)}
+            body = {"metadata": {**UNNOTED, **metadata}, "status": whole_status(lease)}
             return self._api.call("PATCH", paths.one("GPULease", lease.key), body, content=MERGE)[1]
         except Refused as error:
             if error.status == HTTPStatus.NOT_FOUND or error.another:
                 return None
             raise
 
-    def _uid(self, lease: Key) -> str:
-        """Of one that was opened a moment ago, and not seen yet."""
-        uid: str = self._api.call("GET", paths.one("GPULease", lease))[1]["metadata"]["uid"]
-        return uid
+    def _look(self, lease: Lease) -> Object:
+        """Its metadata, for one that was opened a moment ago and not seen yet; empty: it is gone."""
+        try:
+            found: Object = self._api.call("GET", paths.one("GPULease", lease.key))[1]["metadata"]
+        except Refused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return {}
+        return found
 
 
 def whole_status(lease: Lease) -> Object:

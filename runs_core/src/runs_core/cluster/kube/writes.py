@@ -54,13 +54,13 @@ class Writes:
     def write(self, effect: Effect, basis: Basis = NEVER_SEEN) -> Object | None:
         """Do it. Returns the object as the server now has it, None where it is gone or does not matter.
 
-        basis: what a status was decided on.
+        basis: what a status, or a closure, was decided on.
         """
         match effect:
             case e.OpenLease(lease):
                 return self.leases.open(lease)
             case e.CloseLease(lease):
-                return self.leases.close(lease)
+                return self.leases.close(lease, basis.version)
             case e.MeterLease(lease):
                 return self.leases.meter(lease)
             case e.SelectNode(_, claim):
