@@ -158,6 +158,12 @@ def test_a_run_gets_its_finalizer_from_a_policy_that_never_refuses_it(mode: Poli
     assert named(found, "MutatingAdmissionPolicyBinding", "runs-finalizer")["spec"]["policyName"] == "runs-finalizer"
 
 
+def test_only_the_schedulers_own_pods_lose_the_notes_of_who_wrote_what() -> None:
+    policy = named(policies(HERE, FLEET, PolicyMode.DENY), "MutatingAdmissionPolicy", "runs-pod-notes")
+    assert policy["spec"]["failurePolicy"] == "Ignore"
+    assert any(HERE.user in condition["expression"] for condition in policy["spec"]["matchConditions"])
+
+
 def test_every_resource_of_the_settings_counts_as_a_gpu() -> None:
     fleet = FleetSettings(resources=(("MI300", "amd.com/gpu"), ("L4", "nvidia.com/gpu")))
     policy = named(policies(HERE, fleet, PolicyMode.DENY), "ValidatingAdmissionPolicy", "runs-gpu-pods")

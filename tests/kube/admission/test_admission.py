@@ -166,6 +166,21 @@ def test_the_labels_of_a_rank_stay_as_they_are(guarded: Guarded) -> None:
     }
 
 
+def test_nobody_notes_who_wrote_what_of_a_pod_of_the_schedulers_own(guarded: Guarded) -> None:
+    """Nor of what a kubelet says of it; of others' pods the notes stay."""
+    begun = {"status": {"phase": "Running"}}
+    for api, name, noted in ((guarded.scheduler, "unnoted", False), (guarded.meddler, "noted", True)):
+        stored = api.call("POST", pods(), a_pod(name, schedulerName="runs"))[1]
+        assert ("managedFields" in stored["metadata"]) is noted
+        done = guarded.plane.kubectl(
+            "patch", "pod", name, "-n", TEAM, "--subresource=status", "-p", json.dumps(begun), "-o", "json",
+            "--show-managed-fields",
+        )  # fmt: skip
+        told = json.loads(done.stdout)
+        assert told["status"]["phase"] == "Running"
+        assert ("managedFields" in told["metadata"]) is noted
+
+
 def test_a_pod_may_ask_to_be_of_a_run(guarded: Guarded) -> None:
     asks = a_pod(gpus=8, labels={"runs.dev/run": "train"}, schedulerName="runs")
     assert refusal(guarded.meddler, pods(), asks) is None

@@ -7,7 +7,7 @@ Language in Kubernetes".
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from runs_core.cluster.kube.podmake import FINALIZER
@@ -45,7 +45,7 @@ def policies(installation: Installation, fleet: FleetSettings, mode: PolicyMode)
     """Policies, each with its binding. mode: of the one about GPU pods; the others always deny."""
     found = [*_pair(installation, "runs-pod-labels", _labels(installation), ["Deny"])]
     found += _pair(installation, "runs-ledger", _ledger(installation), ["Deny"])
-    found += _keeping(installation)
+    found += [*_keeping(installation), *_unnoted(installation)]
     if mode is PolicyMode.OFF:
         return found
     actions = ["Deny"] if mode is PolicyMode.DENY else ["Warn", "Audit"]
@@ -67,17 +67,33 @@ def _pair(installation: Installation, name: str, spec: Object, actions: Sequence
 
 def _keeping(installation: Installation) -> list[Object]:
     """A new run has our finalizer when it is stored, so that the scheduler need not write it."""
-    name, bare = "runs-finalizer", "!has(object.metadata.finalizers)"
     add = f'JSONPatch{{op: "add", path: "/metadata/finalizers", value: {_list([FINALIZER])}}}'
+    runs, bare = _rule(GROUP, VERSION, [RUN.plural], ["CREATE"]), "!has(object.metadata.finalizers)"
+    return _changing(installation, "runs-finalizer", runs, {"has-none": bare}, add)
+
+
+def _unnoted(installation: Installation) -> list[Object]:
+    """Nobody notes who wrote which field of a pod that the scheduler makes: nearly half of it, and all are its own.
+
+    Where there are none the API server makes none either for what a kubelet says of the pod. Server-side apply of
+    somebody else begins them anew.
+    """
+    when = {"the-scheduler": _ours(installation), "has-notes": "has(object.metadata.managedFields)"}
+    remove = 'JSONPatch{op: "remove", path: "/metadata/managedFields"}'
+    return _changing(installation, "runs-pod-notes", _rule("", "v1", ["pods"], ["CREATE"]), when, remove)
+
+
+def _changing(installation: Installation, name: str, what: Object, when: Mapping[str, str], patch: str) -> list[Object]:
+    """Refuses nothing, and where it fails nothing is lost: what it changes is a saving."""
     return [
         {
             **installation.object(_VERSION, "MutatingAdmissionPolicy", name),
             "spec": {
-                "failurePolicy": "Ignore",  # the scheduler sets it before it starts anything
+                "failurePolicy": "Ignore",
                 "reinvocationPolicy": "Never",
-                "matchConstraints": {"resourceRules": [_rule(GROUP, VERSION, [RUN.plural], ["CREATE"])]},
-                "matchConditions": [{"name": "has-none", "expression": bare}],
-                "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": f"[{add}]"}}],
+                "matchConstraints": {"resourceRules": [what]},
+                "matchConditions": [{"name": about, "expression": expression} for about, expression in when.items()],
+                "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": f"[{patch}]"}}],
             },
         },
         {
