@@ -19,6 +19,8 @@ from tests.faults.stage import Launcher, Stage, Verdict
 HERE = Path(__file__).parent
 NUMBER = itertools.count(1)
 FULL = os.environ.get("RUNS_TEST_FAULTS") == "full"
+LONGEST_SECONDS = 7200
+"""Of one test in full, which kills some hundred schedulers one after the other; each has a minute to settle."""
 
 
 only_in_full = pytest.mark.skipif(not FULL, reason="one of those that only RUNS_TEST_FAULTS=full makes")
@@ -33,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if "stage" in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.kube)
             if FULL:
-                item.add_marker(pytest.mark.timeout(1800))
+                item.add_marker(pytest.mark.timeout(LONGEST_SECONDS))
 
 
 class Table:

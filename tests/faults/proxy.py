@@ -276,7 +276,10 @@ class _Handler(BaseHTTPRequestHandler):
         _cut(self.connection)
 
     def _forget(self) -> None:
+        """Cut first: who still reads there holds a lock that closing waits for."""
         if self.upstream is not None:
+            if self.upstream.sock is not None:
+                _cut(self.upstream.sock)
             self.upstream.close()
             self.upstream = None
 
