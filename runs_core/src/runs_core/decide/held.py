@@ -37,8 +37,9 @@ def find_cover(world: World, advice: Advice, queue: Queue) -> None:
     before, found = queue.cover, filled(world, left, ask)
     if _leans_on_others(queue):
         queue.empty = None
-    if before is None or before.shares != found.shares or (queue.empty is None and not found.fundable):
-        world.held.stir(ask)
+    changed = before is None or before.shares != found.shares or (queue.empty is None and not found.fundable)
+    if changed and (not found.fundable or world.promises.by_run or world.held.holds(ask.owner)):
+        world.held.stir(ask)  # else nobody of that owner held anything, and who is paid for does not
     world.line.covered(queue, found, firm(left, found, whole=ask.demand is None))
 
 

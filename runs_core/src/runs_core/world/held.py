@@ -94,6 +94,10 @@ class Held:
         """The runs of that owner that hold something, by key."""
         return sorted(self._of.get(owner, ()))
 
+    def holds(self, owner: str | None) -> bool:
+        """Whether any run of that owner holds something."""
+        return owner in self._of
+
     def gpus(self, owner: str | None) -> int:
         """All that runs of that owner hold."""
         runs = self._of.get(owner, ()) if owner is not None else ()
