@@ -98,6 +98,34 @@ def test_who_comes_after_a_run_that_a_killed_process_had_not_promised_anything_i
         assert (status.phase, status.reason, status.admitted_at is None) == (Phase.RESERVED, "NotEnoughGPUs", False)
 
 
+@pytest.mark.parametrize("killed", [only_made, not_even_made])
+def test_a_promise_is_not_moved_before_all_who_stand_before_it_are_promised_something(
+    killed: Callable[[Change], Change | None],
+) -> None:
+    """Of three promises a killed process had written the last one alone, and had answered the first run alone."""
+    runs = (declared(a_run("first"), 60), declared(a_run("second"), 30), declared(a_run("third"), 30), a_run("whoever"))
+    stage = Harness(a_node("n1"), *runs, oracles=True)
+    stage.settle()
+    made = promised(stage, "whoever")
+
+    def left(change: Change) -> Change | None:
+        match change:
+            case RunSeen(run):
+                found: Change | None = change if run.meta.name in ("first", "second") else unsaid(change)
+                return killed(change) if run.meta.name == "second" else found
+            case ReservationSeen(reservation):
+                return change if reservation.run.name == "whoever" else killed(change)
+            case _:
+                return change
+
+    stage.restart(lambda known: [one for change in known if (one := left(change)) is not None])
+    stage.settle()
+    stage.advance(minutes=1)
+    found = [promised(stage, name).status.earliest_start for name in ("second", "third")]
+    assert found == [A_MONDAY + timedelta(minutes=60), A_MONDAY + timedelta(minutes=90)]
+    assert promised(stage, "whoever").status.promises == made.status.promises
+
+
 def test_a_promise_that_was_kept_though_not_the_status_of_its_run_stands_and_its_run_is_told_why_it_waits() -> None:
     stage = Harness(a_node("n1"), declared(a_run("first"), 60), declared(a_run("second"), 30), oracles=True)
     stage.settle()

@@ -103,7 +103,8 @@ def _is_its_turn(world: World, key: Key, flavor: str, first: dict[str, Collectio
     """Whether everybody before it in line is promised something, as far as that can be.
 
     In a process that has just begun some may not be, though they were seen earlier: the one that saw them was killed.
-    All are promised something in the order of the line, then, at the next whole minute.
+    All are promised something in the order of the line, then, at the next whole minute; nor is what is promised
+    already moved to where they would have been.
     """
     if world.promises.begun:
         return True
@@ -137,7 +138,7 @@ def look(
     grounds = patient is not None or entry.queue.opens or world.ends.known(flavor)
     if known is None and not (grounds and _has_room(world, key, flavor, first)):
         return
-    if alone and _is_unsaid(world, key) and not _is_its_turn(world, key, flavor, first):
+    if alone and not _is_its_turn(world, key, flavor, first):
         world.promises.stirred = True
         return
     if not fits_when_empty(world.fleet, fleet, need):
