@@ -15,7 +15,7 @@ from runs_core.settings import HookSettings, Settings
 from runs_core.testing.builders import A_MONDAY as NOW
 from runs_core.testing.builders import a_node, a_run, a_world, seen
 from runs_core.testing.plugins import a_plugin, advice_of
-from runs_core.values.change import Change, NodeSeen, RunSeen
+from runs_core.values.change import Change, NodeSeen, RunSeen, TimePassed
 from runs_core.values.meta import Key
 from runs_core.values.run import Phase
 from runs_core.world.world import World
@@ -372,3 +372,119 @@ def test_an_index_is_told_of_a_run_only_where_a_part_is_another_that_it_looks_at
 def test_parts_that_no_run_has_are_a_start_up_error(hears: Any) -> None:
     with pytest.raises(PluginError, match=r"want parts of RunSeen alone, such as spec or meta\.uid"):
         attached(OfRuns(hears))
+
+
+# -- time alone -------------------------------------------------------------------------------------------------------
+
+
+class Hours(Together):
+    """Says when time alone matters to it next, and keeps count of the times that it was told of."""
+
+    def __init__(self, moment: Any = None, wakes: Any = ()) -> None:
+        super().__init__(wakes)
+        self.moment = moment
+
+    def apply_all(self, changes: Iterable[Change]) -> Iterable[Key]:
+        self.calls.append([str(getattr(change, "now", NOW) - NOW) for change in changes])
+        for change in changes:
+            if isinstance(change, TimePassed) and self.moment == "breaks":
+                raise ValueError("no such hour")
+        return self.wakes  # type: ignore[no-any-return]  # as above
+
+    def next_moment(self) -> Any:
+        return NOW + self.moment if isinstance(self.moment, timedelta) else self.moment
+
+
+HOUR = timedelta(hours=1)
+
+
+def passes(world: World, hours: int, *changes: Change) -> None:
+    world.apply_all([TimePassed(NOW + hours * HOUR), *changes], [], seen=True)
+
+
+def test_time_alone_waits_until_something_else_comes() -> None:
+    index = Hours()
+    _, world = together(index)
+    passes(world, 1)
+    passes(world, 2)
+    assert index.calls == []
+    world.apply_all(nodes("n1"), [])
+    assert index.calls == [["2:00:00", "0:00:00"]]
+
+
+def test_time_that_waits_for_nothing_is_told_of_with_what_was_seen() -> None:
+    index = Hours()
+    _, world = together(index)
+    passes(world, 1)
+    passes(world, 2, *nodes("n1"))
+    assert index.calls == [["1:00:00", "2:00:00", "0:00:00"]]
+
+
+def test_time_that_comes_to_the_moment_that_an_index_named_does_not_wait() -> None:
+    index = Hours(2 * HOUR, wakes=[RUN.key])
+    advice, world = together(index, RUN)
+    world.touched.clear()
+    assert advice.moment(world, NOW) == NOW + 2 * HOUR
+    passes(world, 1)
+    assert not world.touched
+    index.moment = None
+    passes(world, 2)
+    assert index.calls == [["1:00:00", "2:00:00"]]
+    assert world.touched == {RUN.key}
+    assert advice.moment(world, world.now) is None
+
+
+def test_who_looks_at_an_index_finds_it_at_the_present_time() -> None:
+    index = Hours(wakes=[RUN.key])
+    advice, world = together(index, RUN)
+    world.touched.clear()
+    passes(world, 1)
+    assert advice.holds(RUN, world, world.now) == []
+    assert index.calls == [["1:00:00"]]
+    passes(world, 2)
+    assert index.calls == [["1:00:00"], ["2:00:00"]]
+    assert world.touched == {RUN.key}  # what it told of the time before is heard then
+
+
+def test_a_what_if_begins_at_the_present_time() -> None:
+    index = Hours()
+    _, world = together(index)
+    passes(world, 1)
+    with world.supposing(nodes("n1")):
+        assert index.calls == [["1:00:00"], ["0:00:00"]]
+
+
+def test_an_index_that_breaks_when_it_is_looked_at_is_broken() -> None:
+    index = Hours()
+    advice, world = together(index, RUN)
+    world.touched.clear()
+    passes(world, 1)
+    index.moment = "breaks"
+    [(_, hold)] = advice.holds(RUN, world, world.now)
+    assert hold.code == "PluginFailed"
+    [(_, hold)] = advice.holds(RUN, world, world.now)
+    assert "broken since it failed to take up TimePassed: ValueError: no such hour" in hold.message
+    passes(world, 2)
+    assert world.touched == {RUN.key}
+
+
+def test_an_index_that_hangs_when_it_is_looked_at_is_broken() -> None:
+    class Hangs(Hours):
+        def apply_all(self, changes: Iterable[Change]) -> Iterable[Key]:
+            return spins() if any(isinstance(change, TimePassed) for change in changes) else ()
+
+    advice, world = together(Hangs(), RUN, settings=HASTY)
+    passes(world, 1)
+    advice.holds(RUN, world, world.now)
+    [(_, hold)] = advice.holds(RUN, world, world.now)
+    assert "its index is broken since it failed to take up TimePassed" in hold.message
+
+
+@pytest.mark.parametrize(
+    ("moment", "why"), [("soon", "got str, want a datetime"), (timedelta(), "which is not after now")]
+)
+def test_an_index_that_names_no_moment_to_come_is_broken(moment: Any, why: str) -> None:
+    advice, world = together(Hours(moment), RUN)
+    world.apply_all(nodes("n1"), [])
+    [(_, hold)] = advice.holds(RUN, world, world.now)
+    assert why in hold.message

@@ -12,7 +12,7 @@ import pytest
 from runs_core.testing.builders import a_run
 from runs_core.testing.conformance import PluginConformance
 from runs_core.testing.plugins import a_plugin
-from runs_core.values.change import Change, LeaseSeen, RunGone, RunSeen
+from runs_core.values.change import Change, LeaseSeen, RunGone, RunSeen, TimePassed
 from runs_core.values.decision import Hold
 from runs_core.values.meta import Key
 from runs_core.values.run import Run
@@ -70,7 +70,7 @@ def of_index(**wrong: bool) -> Any:
 
 
 def test_a_plugin_that_keeps_every_claim_passes() -> None:
-    assert len(CLAIMS) == 10
+    assert len(CLAIMS) == 11
     assert refused(of_index()) == set()
 
 
@@ -84,6 +84,21 @@ def test_an_index_that_an_inverse_does_not_restore_is_refused(wrong: str) -> Non
 def test_an_index_that_takes_up_a_part_of_what_comes_together_is_refused() -> None:
     found = refused(of_index(skims=True))
     assert found == {"test_changes_that_come_together_are_taken_up_as_one_after_the_other"}
+
+
+def test_an_index_that_tells_of_time_before_the_moment_that_it_names_is_refused() -> None:
+    class Restless(Known):
+        def apply(self, change: Change) -> Iterable[Key]:
+            super().apply(change)
+            return tuple(self.keys) if isinstance(change, TimePassed) else ()
+
+        def next_moment(self) -> None:
+            return None
+
+    def runs_index() -> Known:
+        return Restless()
+
+    assert refused(a_plugin(runs_index)) == {"test_time_before_the_moment_that_an_index_names_wakes_nobody"}
 
 
 def test_an_answer_that_differs_when_asked_again_is_refused() -> None:

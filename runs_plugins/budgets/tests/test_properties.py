@@ -24,7 +24,7 @@ dice = st.integers(0, 2**32 - 1).map(random.Random)
 
 def answers(funding: Funding, stage: Stage) -> dict[str, object]:
     """Everything that it says about what stands."""
-    said: dict[str, object] = {"now": funding.now, "the next moments": funding.moments()}
+    said: dict[str, object] = {"now": funding.now, "the next moments": funding.next_moment()}
     for key in sorted(stage.chronicle.leases):
         lease = stage.chronicle.leases[key]
         said[f"the class of {key}"] = funding.classify(lease)

@@ -51,7 +51,7 @@ def _hold(hold: object, now: datetime) -> Hold:
     code: object = hold.code
     if not isinstance(code, str) or _CODE.fullmatch(code) is None:
         raise Unfit(f"got the code {shown(code)}, want one word such as OutsideOfficeHours")
-    until = None if hold.until is None else _moment(hold.until, now)
+    until = None if hold.until is None else moment(hold.until, now)
     return Hold(str(code), line(hold.message), until)
 
 
@@ -113,19 +113,20 @@ def moments(answer: object, now: datetime) -> datetime | None:
     """The earliest."""
     if answer is None:
         return None
-    return min((_moment(one, now) for one in few(answer, MOST_MOMENTS, "moments")), default=None)
+    return min((moment(one, now) for one in few(answer, MOST_MOMENTS, "moments")), default=None)
 
 
-def _moment(value: object, now: datetime) -> datetime:
+def moment(value: object, now: datetime) -> datetime:
+    """One, after now."""
     if not isinstance(value, datetime):
         raise Unfit(f"got {kind_of(value)}, want a datetime")
     if value.utcoffset() is None:
         raise Unfit(f"got {value}, which has no zone; want one such as datetime(…, tzinfo=UTC)")
-    moment = value.astimezone(UTC)
-    moment = datetime.combine(moment.date(), moment.time(), UTC)
-    if moment <= now:
-        raise Unfit(f"got {moment}, which is not after now ({now})")
-    return moment
+    found = value.astimezone(UTC)
+    found = datetime.combine(found.date(), found.time(), UTC)
+    if found <= now:
+        raise Unfit(f"got {found}, which is not after now ({now})")
+    return found
 
 
 def lines(answer: object) -> tuple[str, ...]:

@@ -82,7 +82,9 @@ class PluginAdvice:
                 raise PluginError(
                     f"plugins {other} and {impl.plugin} have an index of one class; switch one of them off"
                 )
-            guard = self._guards[impl.plugin] = GuardedIndex(index, self._question(impl, taking_up(index)), view)
+            taken_up = taking_up(index, view)
+            guard = GuardedIndex(index, taken_up, self._question(impl, taken_up), view)
+            self._guards[impl.plugin] = guard
             world.attach(type(index), guard)
 
     # -- the questions of Advice --------------------------------------------------------------------------------------
@@ -134,8 +136,11 @@ class PluginAdvice:
         return None
 
     def moment(self, view: View, now: datetime) -> datetime | None:
-        """The earliest of all plugins."""
+        """The earliest of all plugins and their indexes."""
         soonest: datetime | None = None
+        for guard in self._guards.values():
+            if guard.moment is not None and (soonest is None or guard.moment < soonest):
+                soonest = guard.moment
         for question in self._timing:
             answer = question.ask((self._sight(view), now), partial(answers.moments, now=now))
             if isinstance(answer, datetime) and (soonest is None or answer < soonest):

@@ -78,7 +78,7 @@ class Question(Generic[T]):
         self.plugin, self.hook, self.name = plugin, hook, f"{plugin}: {hook}"
         self._function = function
         self._pick = _picking(picks)
-        self._settings = settings
+        self._settings = (settings,)
         self._timeout = timeout
         self._asked = self._failed = self._hung = 0
         self._spent = self._slowest = 0.0
@@ -87,7 +87,7 @@ class Question(Generic[T]):
     def ask(self, arguments: tuple[object, ...], fit: Callable[[object], T]) -> T | Failed:
         """arguments: those of the hook, in order, without settings. fit: checks the answer, raises Unfit."""
         self._asked += 1
-        wanted = self._pick((*arguments, self._settings))
+        wanted = self._pick(arguments + self._settings)
         try:
             answer, took = WATCHDOG.call(self.name, self._attempt, self._timeout, wanted, fit)
         except TooSlow as slow:

@@ -97,7 +97,10 @@ def runs_index(view: View, settings: object) -> Index:
     `status.phase`, and then it is told of a run that it knows only where one of them is another. If it has
     `apply_all(changes)`, that is called in place of `apply` with what comes together, as what is seen in a turn or
     follows from a decision: in its order, at most 100 in one call, and once the world has taken it up. `apply_all` must
-    come to the same as one `apply` after the other. `view.index(YourClass)` hands it to your other hooks; one class,
+    come to the same as one `apply` after the other. If such an index also has `next_moment()`, it says when time alone
+    will next have it tell of anything, or change a hold of yours; None: never. Of time that passes until then it is
+    told with what comes next, or before one of your hooks looks at it; and that moment need not be among
+    `runs_moments`. `view.index(YourClass)` hands it to your other hooks; one class,
     one index.
     Answers merge: each plugin's stands; two that contradict each other refuse to start.
     A failure: the scheduler does not start until the plugin is mended or switched off. If `apply`, or another of these

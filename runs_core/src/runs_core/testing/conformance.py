@@ -160,6 +160,16 @@ class PluginConformance:
                 together.world.apply_all(changes[at : at + TOGETHER], [])
             _same(one_by_one.answers(), together.answers(), f"where {TOGETHER} changes came together")
 
+    def test_time_before_the_moment_that_an_index_names_wakes_nobody(self) -> None:
+        for seed in SEEDS:
+            at_once, waiting = self.trial(), self.trial()
+            for change in History(self.runs, seed).changes(CHANGES):
+                at_once.world.touched, waiting.world.touched = set(), set()
+                at_once.world.apply(change)
+                waiting.world.apply_all([change], [], seen=True)
+                woken, then = at_once.world.touched, waiting.world.touched
+                _claim(woken == then, f"{change} wakes {sorted(woken)} where it is told of, and else {sorted(then)}")
+
     def test_an_index_that_grew_says_what_a_new_one_says(self) -> None:
         for seed in SEEDS:
             grown = self.trial(*History(self.runs, seed).changes(CHANGES))

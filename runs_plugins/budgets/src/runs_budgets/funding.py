@@ -92,9 +92,9 @@ class Funding:
             handle(change)
         return self.books.told()
 
-    def apply_all(self, changes: Iterable[Change]) -> Told:
+    def apply_all(self, changes: Sequence[Change]) -> Told:
         """Likewise, of one after the other."""
-        return tuple([told for change in changes for told in self.apply(change)])
+        return tuple([told for change in _known_first(changes) for told in self.apply(change)])
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -116,9 +116,11 @@ class Funding:
         holding = self._holdings.get(lease.key)
         return None if holding is None else split_of(holding.until(micros(now)))
 
-    def moments(self) -> tuple[datetime, ...]:
-        """When next a window opens or closes, and when next an envelope's hours are used up."""
-        return tuple(moment_of(at) for at in sorted(self.quotas.next()) if at > self.books.now)
+    def next_moment(self) -> datetime | None:
+        """When next a window opens or closes, or an envelope's hours are used up: time does nothing else by itself."""
+        found = self.quotas.next()
+        at = min((at for at in found if at > self.books.now), default=None) if found else None
+        return None if at is None else moment_of(at)
 
     def envelopes_of(self, owner: str) -> Iterator[Purse]:
         """The envelopes of that owner, by budget and name."""
@@ -296,3 +298,13 @@ class Funding:
             self.books.suppose()
         else:
             self.quotas.end_supposing()
+
+
+def _known_first(changes: Sequence[Change]) -> Sequence[Change]:
+    """A run that starts holds its leases, and is admitted: with that known first its claims are placed once."""
+    at = last = len(changes) - 1
+    if type(changes[last]) is not RunSeen:
+        return changes
+    while at and type(changes[at - 1]) is LeaseSeen:
+        at -= 1
+    return changes if at == last else (*changes[:at], changes[last], *changes[at:last])

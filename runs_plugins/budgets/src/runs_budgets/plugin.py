@@ -86,10 +86,5 @@ def runs_remedies(run: Run) -> Sequence[Proposal]:
 
 
 @hookimpl
-def runs_moments(view: View) -> Sequence[datetime]:
-    return view.index(Funding).moments()
-
-
-@hookimpl
 def runs_explained(run: Run, view: View) -> Sequence[str]:
     return tuple(accounts.lines(victims.paying(view.index(Funding), view, run)))
