@@ -34,15 +34,15 @@ class Accounts:
         self._shortest = timedelta() if outlives else UNREAD
         self._written: dict[str, datetime] = {}
         self._due: dict[str, datetime] = {}
+        self._soonest: datetime | None = None
 
     def next_moment(self) -> datetime | None:
         """When time alone asks for an account."""
-        return min(self._due.values()) if self._due else None
+        return self._soonest
 
     def effects(self, world: World, batch: Batch, advice: Advice) -> list[Effect]:
         """The status of every budget that was touched, or whose time has come, where it has to change."""
-        soonest = self.next_moment()
-        is_due = soonest is not None and soonest <= world.now
+        is_due = self._soonest is not None and self._soonest <= world.now
         due = {name for name, when in self._due.items() if when <= world.now} if is_due else set()
         names, world.touched_budgets = sorted(world.touched_budgets | due), set()
         found: list[Effect] = []
@@ -57,7 +57,9 @@ class Accounts:
                 if stands != budget:
                     found.append(SetBudgetStatus(stands))
                 self._note(world, name, accounted=account is not None)
-        batch.add(found)
+        self._soonest = min(self._due.values(), default=None)
+        if found:
+            batch.add(found)
         world.touched_budgets.clear()  # what is written here is no news: test_its_own_writing_is_no_news_of_a_budget
         return found
 

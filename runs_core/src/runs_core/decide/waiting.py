@@ -192,7 +192,8 @@ class Turn:
         world, line = self.world, self.world.line
         more, line.slack = line.slack, set()
         if line.asked != world.fleet.freed:
-            more |= {flavor for flavor in world.flavors() if world.slack.ripe(flavor, world.now)}
+            flavors = world.fleet.flavors.items()
+            more |= {name for name, flavor in flavors if flavor.nodes and world.slack.ripe(name, world.now)}
         if not more:
             return
         calms, sole = line.hearing.calms, world.sole_flavor() or ""

@@ -62,7 +62,7 @@ class PluginAdvice:
         self._protecting = self._resolve(registry.implementing("runs_protected"))
         self._proposing = self._resolve(registry.implementing("runs_remedies"))
         self._declared = frozenset(one.cls for one in registry.sections if one.within("Run", "spec"))
-        self._stages = registry.stages
+        self.stages: Sequence[Stage] = tuple(stage for _, stage in registry.stages)
         self._explaining = self._resolve(registry.implementing("runs_explained"))
         ranking = registry.ranking(settings.rank)
         self._ranking = self._resolve([ranking] if ranking else [])
@@ -197,10 +197,6 @@ class PluginAdvice:
         conditions = {one.type: one for answer in reversed(given) for one in answer.conditions}
         sections = {cls: part for answer in reversed(given) for cls, part in answer.sections.items()}
         return Account(conditions=tuple(conditions[name] for name in sorted(conditions)), sections=sections)
-
-    @property
-    def stages(self) -> Sequence[Stage]:
-        return tuple(stage for _, stage in self._stages)
 
     def victims(self, stage: Stage, flavor: str, view: View, now: datetime) -> Sequence[Unit]:
         """Of all plugins, each once."""

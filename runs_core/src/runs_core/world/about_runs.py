@@ -110,6 +110,8 @@ class AboutRuns(Known):
 
     def stand_unpaid(self) -> None:
         """Bring the line for cover in step with who now holds what without a payer."""
+        if not self._unpaid_moved:
+            return
         for key in sorted(self._unpaid_moved):
             run = self._runs.get(key)
             without = [lease for lease in self.ledger.leases_of(key) if lease.spec.payer is None]

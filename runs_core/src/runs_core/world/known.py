@@ -298,8 +298,10 @@ class Known:
 
     def unheard(self) -> bool:
         """Whether who pays has changed for somebody who has not been asked since."""
-        heard = (self.line.hearing, self.unpaid.hearing)
-        return bool(self.held.stirred or self._unpaid_moved or any(one.gave or one.unheard for one in heard))
+        waiting, unpaid = self.line.hearing, self.unpaid.hearing
+        return bool(
+            self.held.stirred or self._unpaid_moved or waiting.gave or waiting.unheard or unpaid.gave or unpaid.unheard
+        )
 
     def touch(self, *keys: Key) -> None:
         if not self._supposed:
