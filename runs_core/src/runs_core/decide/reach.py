@@ -65,6 +65,8 @@ class Reach(dict[At, int]):
 
     def _seats(self, name: str, fleet: FlavorFleet, displacing: frozenset[str], gpus_per_pod: int) -> int:
         known = gains(self._world, name)
+        if not (displacing or known.unpaid or self._promised):
+            return fleet.pods(gpus_per_pod)
         those = [known.unpaid, *(known.shared.get(budget, NOTHING) for budget in displacing)]
         return fleet.pods(gpus_per_pod) + sum(self._more(node, those, gpus_per_pod) for node in self._nodes(those))
 

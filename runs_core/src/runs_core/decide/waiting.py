@@ -247,6 +247,8 @@ class Turn:
         A test plays the same with and without it: `test_nobody_is_missed.py`.
         """
         world, queue, need = self.world, entry.queue, entry.shape.need
+        if queue.calm is entry and key not in self.fresh and key not in world.promises.by_run:
+            return self._reach()[queue.at] < need.pods
         if queue.stale or key in self.fresh or queue.band == UNPAYABLE or need.demand is not None:
             return False
         if queue.band == FUNDABLE:

@@ -25,13 +25,15 @@ def offers(answer: object) -> Offers | None:
         return None
     if not isinstance(answer, Offers):
         raise Unfit(f"got {kind_of(answer)}, want Offers")
+    found = few(answer.offers, MOST_OFFERS, "offers")
     seen: set[Payer] = set()
-    for one in few(answer.offers, MOST_OFFERS, "offers"):
+    for one in found:
         if not isinstance(one, Offer):
             raise Unfit(f"got {kind_of(one)} among the offers, want Offer")
-        if one.payer in seen:
-            raise Unfit(f"got two offers of {one.payer.budget}/{one.payer.envelope}, want one")
-        seen.add(one.payer)
+        if len(found) > 1:
+            if one.payer in seen:
+                raise Unfit(f"got two offers of {one.payer.budget}/{one.payer.envelope}, want one")
+            seen.add(one.payer)
         whole = type(one.had) is type(one.gpus) is type(one.order) is int
         if not whole or one.gpus < 0 or (one.caps and any(type(cap.left) is not int for cap in one.caps)):
             raise Unfit(f"got {shown(one)}, want whole numbers of GPUs, none of them negative")

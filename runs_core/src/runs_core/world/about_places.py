@@ -99,7 +99,7 @@ class AboutPlaces(AboutRuns):
             self.fleet.hold(lease, opened=True)
         if lease is not None and (old is None or lease.status.closed):
             self.ledger.head = fold(self.ledger.head, entry(lease, closing=lease.status.closed))
-        for known in (old, lease):
+        for known in (old, lease) if old is None or lease is None or old.run != lease.run else (lease,):
             if known is not None:
                 self._touch(known.run)
                 if self.funded:

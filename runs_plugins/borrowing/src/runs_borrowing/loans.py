@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-import attrs
-
 from runs_borrowing.sections import NOTHING, Borrowing
 from runs_budgets.accounts import LENDING
 from runs_budgets.funding import Funding
@@ -36,8 +34,7 @@ def loans(funding: Funding, asked: Asked) -> Iterator[Offer]:
             continue
         for purse in funding.envelopes_of(sponsor):
             if purse.spec is not None and purse.spec.flavor == ask.flavor:
-                offer = available(purse, Tier.STRANGER, asked)
-                yield attrs.evolve(offer, order=place, caps=(*offer.caps, *limit))
+                yield available(purse, Tier.STRANGER, asked, order=place, limits=limit)
 
 
 def lending(budget: Budget, now: datetime) -> Condition:

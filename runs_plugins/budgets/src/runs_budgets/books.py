@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from runs_budgets.claims import BORROWED, SHARED, Claim
@@ -237,6 +237,21 @@ class Books:
         turned = self._turned.items()
         runs = {holding.claim.run: None for holding, cls in turned if holding.claim is not None and holding.cls != cls}
         runs |= {claim.run: None for claim, taken in self._pledges.items() if claim.pledged and claim.taken != taken}
+        found: list[Key | Payer | Gives | Takes] = [*runs, *[purse.payer for purse in self._opened]]
+        for purse, gpus in self._freed() if self._had else ():
+            if purse not in self._opened:
+                found.append(Gives(purse.payer, gpus))
+        for purse, stood in self._rose.items():
+            has = purse.standing()
+            less = max(has[0] - stood[0], has[1] - stood[1], has[2] - stood[2])
+            if less > 0:
+                found.append(Takes(purse.payer, less))
+        for kept in (self._turned, self._pledges, self._had, self._rose, self._opened):
+            kept.clear()
+        return tuple(found)
+
+    def _freed(self) -> Iterable[tuple[Purse, int]]:
+        """Envelopes that may give more, and how much more each has."""
         more: dict[Purse, int] = {}
         for thing, had in self._had.items():
             has = thing.standing()
@@ -245,17 +260,7 @@ class Books:
                     more.setdefault(purse, 0)  # of a cap: what the envelope has is the same, and it may give more of it
                 if isinstance(thing, Purse):
                     more[thing] = max(had[0] - has[0], had[1] - has[1], 0)
-        gives = (Gives(purse.payer, gpus) for purse, gpus in more.items() if purse not in self._opened)
-        found: list[Key | Payer | Gives | Takes] = [*runs, *(purse.payer for purse in self._opened), *gives]
-        for purse, stood in self._rose.items():
-            if (less := max(has - was for has, was in zip(purse.standing(), stood, strict=True))) > 0:
-                found.append(Takes(purse.payer, less))
-        self._turned.clear()
-        self._pledges.clear()
-        self._had.clear()
-        self._rose.clear()
-        self._opened.clear()
-        return tuple(found)
+        return more.items()
 
     # -- what-ifs -----------------------------------------------------------------------------------------------------
 

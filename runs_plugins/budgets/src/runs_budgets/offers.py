@@ -89,8 +89,11 @@ def _draw(offer: Offer, needed: int, rests: dict[str, int], unit: int) -> int:
     return takes
 
 
-def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
-    """What one envelope may give to a new claim of that tier: only own claims displace anybody, and only family."""
+def available(purse: Purse, tier: Tier, asked: Asked, *, order: int = 0, limits: tuple[Cap, ...] = ()) -> Offer:
+    """What one envelope may give to a new claim of that tier: only own claims displace anybody, and only family.
+
+    order: among loans. limits: the asker's own.
+    """
     spec = purse.spec
     assert spec is not None
     if _is_plain(purse, tier):
@@ -114,9 +117,10 @@ def available(purse: Purse, tier: Tier, asked: Asked) -> Offer:
         payer=purse.payer,
         had=had,
         gpus=gives,
+        order=order,
         why=why,
         selector=spec.selector,
-        caps=caps,
+        caps=(*caps, *limits) if limits else caps,
         told=purse.steady,
         opens=None if purse.open or not refusal else _opens(purse, asked),
         idle=max(0, spec.gpus - purse.taken),
