@@ -224,7 +224,7 @@ def overlooked(monkeypatch: pytest.MonkeyPatch, *, broken: Broken | None = None)
         entries = turn.world.line.entries
         for key in left:
             entry = entries.get(key)
-            if entry is None or not turn._in_vain(key, entry):
+            if entry is None or not turn._is_without_news(key, entry):
                 found.append(key)
         return looked_at
 

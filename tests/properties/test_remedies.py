@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runs_borrowing import plugin as borrowing
@@ -161,6 +161,7 @@ def lies(seed: int, seen: Counter[str]) -> list[str]:
 
 @settings(max_examples=EXAMPLES)
 @given(st.integers(0, 2**32))
+@example(122120122)  # once paid for it stands before somebody whose places it left
 def test_what_is_told_to_start_a_run_starts_it_then(seed: int) -> None:
     assert lies(seed, Counter()) == []
 

@@ -21,9 +21,11 @@ from runs_core.decide.hold import holds
 from runs_core.decide.instead import without
 from runs_core.decide.odds import foreseen
 from runs_core.decide.slices import standing
+from runs_core.values.funding import Cover
 from runs_core.values.quantity import counted, format_duration
 from runs_core.values.run import Run, RunSpec, Spread
 from runs_core.world.held import LAST, Order
+from runs_core.world.queues import band_of
 from runs_core.world.world import World
 
 MINUTE = timedelta(minutes=1)
@@ -185,26 +187,25 @@ def _paid(world: World, run: Run, advice: Advice) -> Iterator[Tried]:
     ask = attrs.evolve(ask, flavor=ask.flavor or world.sole_flavor() or "")
     for one in advice.proposals(run, ask, said.left, world):
         spec = attrs.evolve(run.spec, sections=MappingProxyType({**run.spec.sections, type(one.section): one.section}))
-        option = (one.change, spec)
-        found = next(_first(world, [option], starts), None) or _in_time(world, run, option, advice)
+        option, changed = (one.change, spec), attrs.evolve(run, spec=spec)
+        then = cover(world, advice, world.ask(changed), world.order(changed))
+        with world.line.in_band(run.key, band_of(then)):  # who is paid for leaves no places to those behind it
+            found = next(_first(world, [option], starts), None) or _in_time(world, changed, one.change, then, advice)
         if found is not None:
             yield attrs.evolve(found, words=one.words)
 
 
-def _in_time(world: World, run: Run, option: Option, advice: Advice) -> Tried | None:
+def _in_time(world: World, changed: Run, change: str, said: Cover, advice: Advice) -> Tried | None:
     """That GPUs would be taken back for it, or when it would be promised to start, if one more may be promised that."""
-    change, spec = option
-    changed = attrs.evolve(run, spec=spec)
     if holds(world, changed, advice) is not None:
         return None
-    said = cover(world, advice, world.ask(changed), world.order(changed))
     back = foreseen(world, changed, said, advice, most=1)
     if back is not None and back.chances:
-        return Tried(change=f"{change}{TAKES_BACK}", spec=spec, at=world.now)
+        return Tried(change=f"{change}{TAKES_BACK}", spec=changed.spec, at=world.now)
     if len(world.promises.by_run) >= world.settings.reservations.max:
         return None
     found = foresee(world, changed, advice)
-    return Tried(change=change, spec=spec, at=found.at) if found is not None else None
+    return Tried(change=change, spec=changed.spec, at=found.at) if found is not None else None
 
 
 def _shorter(world: World, run: Run, advice: Advice) -> Iterator[Tried]:

@@ -246,9 +246,13 @@ class Turn:
 
         A test plays the same with and without it: `test_nobody_is_missed.py`.
         """
+        queue = entry.queue
+        if queue.calm is entry and key not in self.fresh and key not in self.world.promises.by_run:
+            return self._reach()[queue.at] < entry.shape.need.pods  # until it is roused nothing else can be otherwise
+        return self._is_without_news(key, entry)
+
+    def _is_without_news(self, key: Key, entry: Entry) -> bool:
         world, queue, need = self.world, entry.queue, entry.shape.need
-        if queue.calm is entry and key not in self.fresh and key not in world.promises.by_run:
-            return self._reach()[queue.at] < need.pods
         if queue.stale or key in self.fresh or queue.band == UNPAYABLE or need.demand is not None:
             return False
         if queue.band == FUNDABLE:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from runs_core.values.funding import Ask, Cover
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.world.hearing import LOOSE, Firm, Hearing
-from runs_core.world.queues import FUNDABLE, UNFUNDABLE, UNPAYABLE, Entry, Head, Order, Queue, Shape
+from runs_core.world.queues import FUNDABLE, UNFUNDABLE, Entry, Head, Order, Queue, Shape, band_of
 
 
 class Line:
@@ -226,11 +227,26 @@ class Line:
     def covered(self, queue: Queue, cover: Cover, firm: Firm = LOOSE) -> None:
         """That is what the budgets say to this queue now."""
         self.hearing.answered(queue, cover, firm)
-        band = FUNDABLE if cover.fundable else UNFUNDABLE if cover.unfunded else UNPAYABLE
+        band = band_of(cover)
         if band != queue.band:
             queue.band = band
             if (first := self.first(queue)) is not None:
                 heapq.heappush(queue.shape.heads[band], first)
+
+    @contextmanager
+    def in_band(self, key: Key, band: int) -> Iterator[None]:
+        """What if it stood in that band, at its place there; who is not in line stays behind everybody."""
+        entry = self.entries.get(key)
+        if entry is None or entry.queue.band == band:
+            yield
+            return
+        queue = Queue(entry.shape, entry.queue.ask, self.hearing.calms)
+        queue.band = band
+        self.entries[key] = entry._replace(queue=queue)
+        try:
+            yield
+        finally:
+            self.entries[key] = entry
 
     def give(self) -> tuple[Sequence[Queue], Iterable[Queue]]:
         """The queues that an envelope may now give more to, or that were never answered, by their first runs.

@@ -121,6 +121,11 @@ class Queue:
                 may[look.payer] = may.get(look.payer, 0) + max(0, look.had)
 
 
+def band_of(cover: Cover) -> int:
+    """Where whoever gets that answer stands."""
+    return FUNDABLE if cover.fundable else UNFUNDABLE if cover.unfunded else UNPAYABLE
+
+
 class Entry(NamedTuple):
     """One run's place."""
 
