@@ -434,18 +434,6 @@ def test_time_that_comes_to_the_moment_that_an_index_named_does_not_wait() -> No
     assert advice.moment(world, world.now) is None
 
 
-def test_who_looks_at_an_index_finds_it_at_the_present_time() -> None:
-    index = Hours(wakes=[RUN.key])
-    advice, world = together(index, RUN)
-    world.touched.clear()
-    passes(world, 1)
-    assert advice.holds(RUN, world, world.now) == []
-    assert index.calls == [["1:00:00"]]
-    passes(world, 2)
-    assert index.calls == [["1:00:00"], ["2:00:00"]]
-    assert world.touched == {RUN.key}  # what it told of the time before is heard then
-
-
 def test_a_what_if_begins_at_the_present_time() -> None:
     index = Hours()
     _, world = together(index)
@@ -454,30 +442,14 @@ def test_a_what_if_begins_at_the_present_time() -> None:
         assert index.calls == [["1:00:00"], ["0:00:00"]]
 
 
-def test_an_index_that_breaks_when_it_is_looked_at_is_broken() -> None:
+def test_an_index_that_breaks_as_a_what_if_begins_is_broken() -> None:
     index = Hours()
     advice, world = together(index, RUN)
-    world.touched.clear()
     passes(world, 1)
     index.moment = "breaks"
-    [(_, hold)] = advice.holds(RUN, world, world.now)
-    assert hold.code == "PluginFailed"
-    [(_, hold)] = advice.holds(RUN, world, world.now)
+    with world.supposing([]):
+        [(_, hold)] = advice.holds(RUN, world, world.now)
     assert "broken since it failed to take up TimePassed: ValueError: no such hour" in hold.message
-    passes(world, 2)
-    assert world.touched == {RUN.key}
-
-
-def test_an_index_that_hangs_when_it_is_looked_at_is_broken() -> None:
-    class Hangs(Hours):
-        def apply_all(self, changes: Iterable[Change]) -> Iterable[Key]:
-            return spins() if any(isinstance(change, TimePassed) for change in changes) else ()
-
-    advice, world = together(Hangs(), RUN, settings=HASTY)
-    passes(world, 1)
-    advice.holds(RUN, world, world.now)
-    [(_, hold)] = advice.holds(RUN, world, world.now)
-    assert "its index is broken since it failed to take up TimePassed" in hold.message
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,7 @@ class PluginAdvice:
                 raise PluginError(
                     f"plugins {other} and {impl.plugin} have an index of one class; switch one of them off"
                 )
-            taken_up = taking_up(index, view)
-            guard = GuardedIndex(index, taken_up, self._question(impl, taken_up), view)
+            guard = GuardedIndex(index, self._question(impl, taking_up(index, view)), view)
             self._guards[impl.plugin] = guard
             world.attach(type(index), guard)
 

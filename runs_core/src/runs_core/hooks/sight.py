@@ -10,7 +10,6 @@ from typing import Any, Protocol, TypeVar
 import attrs
 
 from runs_core.hooks import answers
-from runs_core.hooks.loading import told as told_of
 from runs_core.hooks.question import Failed, Question
 from runs_core.values.budget import Budget, Namespace
 from runs_core.values.change import Change, RunSeen, TimePassed
@@ -28,7 +27,6 @@ OF_RUN: Mapping[str, type] = {"meta": Meta, "spec": RunSpec, "status": RunStatus
 I = TypeVar("I")  # noqa: E741 - as in View
 Taken = tuple[Sequence[Told], datetime | None]
 """What an index tells of what it took up, and when time alone will have it tell of something, if it says so."""
-TakingUp = Callable[[Sequence[Change], bool], Taken]
 
 
 class Attachable(Protocol):
@@ -68,7 +66,7 @@ def _is_part(name: object) -> bool:
     return within in OF_RUN and (not rest or rest in attrs.fields_dict(OF_RUN[within]))
 
 
-def taking_up(index: Any, view: View) -> TakingUp:  # noqa: ANN401 - has what it has
+def taking_up(index: Any, view: View) -> Callable[[Sequence[Change], bool], Taken]:  # noqa: ANN401 - has what it has
     """What an index is asked, in one call that is watched: to take up changes, to end an observation, what is next."""
     foretells: Callable[[], object] | None = getattr(index, "next_moment", None)
 
@@ -88,14 +86,12 @@ def taking_up(index: Any, view: View) -> TakingUp:  # noqa: ANN401 - has what it
 class GuardedIndex:
     """A plugin's index as the world feeds it. Never raises: its first failure breaks it until a new start.
 
-    taking_up: what is done with it; question: asks for that. parts: what of a run it looks at; None: all of it.
-    moment: when time alone will have it tell of something, where it says so: until then a time that has passed waits
-    for what comes next, or for somebody who looks.
+    question: asks what `taking_up` says. parts: what of a run it looks at; None: all of it. moment: when time alone
+    will have it tell of something, where it says so: until then a time that has passed waits for what comes next.
     """
 
-    def __init__(self, inner: Index, taking_up: TakingUp, question: Question[Taken], view: View) -> None:
+    def __init__(self, inner: Index, question: Question[Taken], view: View) -> None:
         self.inner = inner
-        self._taking_up = taking_up
         self.why: str | None = None
         self.moment: datetime | None = None
         self.hears = hears_of(inner)
@@ -105,28 +101,13 @@ class GuardedIndex:
         self._waits = self._gathers and callable(getattr(inner, "next_moment", None))
         self._kept: list[Change] | None = None
         self._passed: Change | None = None
-        self._owes: list[Told] = []
         self._question = question
         self._view = view
-
-    def catch_up(self) -> None:
-        """Before a plugin looks at it, in a call that is watched: it knows what time it is."""
-        if self._passed is None:
-            return
-        passed, self._passed = (self._passed,), None
-        try:
-            told, self.moment = self._taking_up(passed, self._ends)
-        except BaseException as error:  # also of whom the watchdog breaks: what it has taken up is half of it
-            self._owes += self._break(passed, self._question.failed(Failed(told_of(error))))
-            if not isinstance(error, (Exception, SystemExit)):
-                raise
-        else:
-            self._owes += told
 
     def supposed(self, begins: bool) -> None:  # noqa: FBT001  # part of what an index may have
         """Tell an index that wants to know."""
         if self._passed is not None:
-            self._owes += self._take_up((), ends=self._ends)
+            self._take_up((), ends=self._ends)  # it tells of nothing then, as it has said
         told = getattr(self.inner, "supposed", None)
         if told is None or self.why is not None:
             return
@@ -147,9 +128,6 @@ class GuardedIndex:
     def observed(self) -> Sequence[Told]:
         """Likewise; and an index that wants to know hears that this is all there is to know at this moment."""
         kept, self._kept = self._kept or (), None
-        if self._owes:
-            owed, self._owes = self._owes, []
-            return (*owed, *self._take_up_all(kept, ends=self._ends))
         if self._waits and len(kept) == 1 and self._may_wait(kept[0]):
             self._passed = kept[0]
             return ()
@@ -160,7 +138,7 @@ class GuardedIndex:
         return type(change) is TimePassed and (self.moment is None or change.now < self.moment)
 
     def apply(self, change: Change) -> Sequence[Told]:
-        """The runs whose hold may change."""
+        """The runs whose hold may change; when the index breaks, all that have not started: they are held now."""
         if self._kept is not None:
             self._kept.append(change)
             return ()
@@ -184,13 +162,9 @@ class GuardedIndex:
         if not isinstance(answer, Failed):
             told, self.moment = answer
             return told
-        return self._break(changes, answer)
-
-    def _break(self, changes: Sequence[Change], failed: Failed) -> Sequence[Told]:
-        """Returns all that have not started: they are held now."""
         kinds = ", ".join(sorted({type(change).__name__ for change in changes}))
         what = f"take up {kinds}" if kinds else "end an observation"
-        self.why = f"its index is broken since it failed to {what}: {failed.why}"
+        self.why = f"its index is broken since it failed to {what}: {answer.why}"
         self.moment = None
         return [run.key for run in self._view.runs() if not run.status.phase.begun]
 
@@ -228,7 +202,6 @@ class Sight:
             raise IndexUnusable(f"no enabled plugin has an index of class {cls.__name__}") from None
         if not isinstance(found, GuardedIndex):
             return found  # type: ignore[no-any-return]  # a view without guards hands out the class asked for
-        found.catch_up()
         if found.why is not None:
             raise IndexUnusable(f"the index {cls.__name__} is broken")
         return found.inner  # type: ignore[return-value]  # attached under its own class

@@ -118,8 +118,10 @@ class Funding:
 
     def next_moment(self) -> datetime | None:
         """When next a window opens or closes, or an envelope's hours are used up: time does nothing else by itself."""
-        found = self.quotas.next()
-        at = min((at for at in found if at > self.books.now), default=None) if found else None
+        now, found = self.books.now, self.quotas.next()
+        if self.books.late:
+            return moment_of(now + 1)  # what nobody had metered is counted as soon as time goes on
+        at = min((at for at in found if at > now), default=None) if found else None
         return None if at is None else moment_of(at)
 
     def envelopes_of(self, owner: str) -> Iterator[Purse]:
