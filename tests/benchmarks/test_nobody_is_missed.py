@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pytest
 from benchmarks.plugged import UNPROMISED, Owners, a_player, plenty, scarce
 from benchmarks.workload import Player
 
-from runs_core.decide import held, resolve, waiting
+from runs_core.decide import answer, held, resolve, waiting
 from runs_core.decide import reclaim as taking
 from runs_core.decide.cover import cover, firm
 from runs_core.decide.flavor import find_flavor
-from runs_core.decide.reach import Reach
+from runs_core.decide.reach import Reach, might_fit
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
+from runs_core.values.need import Need
 from runs_core.values.record import Record
+from runs_core.world.flavors import FlavorFleet
 from runs_core.world.hearing import Firm, Hearing
 from runs_core.world.queues import FUNDABLE, Entry, Queue
 from runs_core.world.slack import Slacks
+from runs_core.world.world import World
 
 Bound = Callable[..., bool]
+Gone = Mapping[str, int]
 Broken = Callable[[waiting.Turn], Collection[Key]]
 
 
@@ -89,6 +93,46 @@ def test_a_scope_is_worked_out_only_for_who_would_find_room(monkeypatch: pytest.
     player.play(150)
     assert player.kinds["Reclaims"] > 30
     assert len(worked_out) < 1.5 * player.kinds["Reclaims"]
+
+
+# -- who finds no room, counted by GPUs -------------------------------------------------------------------------------
+
+
+def might_fit_everywhere(monkeypatch: pytest.MonkeyPatch, instead: Bound) -> None:
+    """Where it goes, and whether to take back for it, is looked into for whom that says."""
+    for module in (answer, taking):
+        monkeypatch.setattr(module, "might_fit", instead)
+
+
+def test_to_look_for_room_for_everybody_changes_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    spared: list[bool] = []
+
+    def noted(world: World, fleet: FlavorFleet, need: Need, kept: Gone, *those: Sequence[Gone]) -> bool:
+        spared.append(not might_fit(world, fleet, need, kept, *those))
+        return not spared[-1]
+
+    might_fit_everywhere(monkeypatch, noted)
+    found = records()
+    assert sum(spared) > 30
+    might_fit_everywhere(monkeypatch, lambda *_: True)
+    assert records() == found
+
+
+def nothing_kept_is_free(world: World, fleet: FlavorFleet, need: Need, _: object, *rest: Sequence[Gone]) -> bool:
+    """As if it had to leave all that is promised."""
+    return might_fit(world, fleet, need, {}, *rest)
+
+
+def nobody_goes(world: World, fleet: FlavorFleet, need: Need, kept: Mapping[str, int], *_: object) -> bool:
+    """As if nothing could be taken back."""
+    return might_fit(world, fleet, need, kept)
+
+
+@pytest.mark.parametrize("broken", [nothing_kept_is_free, nobody_goes])
+def test_room_that_is_counted_too_low_is_found_out(broken: Bound, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = records()
+    might_fit_everywhere(monkeypatch, broken)
+    assert records() != found
 
 
 # -- who is asked in vain ---------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from runs_core.decide.match import no_flavor, no_place
 from runs_core.decide.paid import filters, place_paid, place_widest
 from runs_core.decide.place import place
 from runs_core.decide.quota import beside_quota
-from runs_core.decide.slices import beside, is_due
+from runs_core.decide.reach import might_fit
+from runs_core.decide.slices import is_due, leaving
 from runs_core.decide.standing import joined, stand
 from runs_core.values.decision import Decision, NoPlace, Waits
 from runs_core.values.effect import Effect, Emit, SetRunStatus
@@ -19,6 +20,7 @@ from runs_core.values.placement import Placement
 from runs_core.values.run import Phase, Run
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.queues import UNPAYABLE, Entry, Shape
+from runs_core.world.supposed import keeping
 from runs_core.world.world import World
 
 
@@ -81,12 +83,14 @@ def place_beside(
     if flavor.free + flavor.withheld < need.gpus:
         return None
     promised = run.key in world.promises.by_run
-    with beside(world, run, said, advice, behind=promised):
-        placement = place_widest(world, flavor, need, said, advice)
-    if placement is not None or not promised or not is_due(world, run.key):
-        return placement
-    with beside(world, run, said, advice):
-        return place_widest(world, flavor, need, said, advice)
+    for behind in (True, False) if promised and is_due(world, run.key) else (promised,):
+        kept = leaving(world, run, said, advice, behind=behind)
+        if might_fit(world, flavor, need, kept):
+            with keeping(world.fleet, kept):
+                placement = place_widest(world, flavor, need, said, advice)
+            if placement is not None:
+                return placement
+    return None
 
 
 def waits(world: World, run: Run, verdict: NoPlace) -> Decision | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from runs_core.decide.victims import leases_with
 from runs_core.values.funding import Unit
@@ -15,7 +15,6 @@ from runs_core.world.world import World
 
 ByNode = Mapping[str, int]
 """GPUs."""
-NOTHING: ByNode = {}
 NOBODY: frozenset[str] = frozenset()
 ANY = 1 << 60
 """Pods, where nobody can tell how many."""
@@ -44,6 +43,34 @@ def gain_of(world: World, key: Key) -> Gain | None:
     return Gain(slack.flavor, unpaid=bool(run.status.funding.unfunded), budgets=budgets, gpus=gpus)
 
 
+def might_fit(
+    world: World, fleet: FlavorFleet, need: Need, kept: Mapping[str, int], those: Sequence[ByNode] = ()
+) -> bool:
+    """Whether so many pods might fit, were only these places kept, and those gone.
+
+    kept: masks by node, where it is not all that is promised. Nothing of the fleet is touched: most find no room.
+    """
+    if need.demand is not None:
+        return True
+    gpus, states, missing = need.gpus_per_pod, world.fleet.states, need.pods - fleet.pods(need.gpus_per_pod)
+    free: dict[str, int] = {}
+    for name, mask in kept.items():
+        state = states.get(name)
+        if state is not None and state.kept != mask and state.level >= 0:
+            free[name] = state.free_but(mask)
+            missing -= free[name] // gpus - state.level // gpus
+    for gain in those:
+        for name, more in gain.items():
+            if missing <= 0:
+                return True
+            state = states.get(name)
+            if state is not None and state.level >= 0:
+                before = free.get(name, state.level)
+                free[name] = before + more
+                missing -= (before + more) // gpus - before // gpus
+    return missing <= 0
+
+
 class Reach(dict[At, int]):
     """How many pods might fit, as the world stands now: every promised place free, and all gone that may be."""
 
@@ -67,7 +94,7 @@ class Reach(dict[At, int]):
         known = gains(self._world, name)
         if not (displacing or known.unpaid or self._promised):
             return fleet.pods(gpus_per_pod)
-        those = [known.unpaid, *(known.shared.get(budget, NOTHING) for budget in displacing)]
+        those = [known.unpaid, *map(known.of, displacing)]
         return fleet.pods(gpus_per_pod) + sum(self._more(node, those, gpus_per_pod) for node in self._nodes(those))
 
     def _nodes(self, those: Iterable[ByNode]) -> Iterable[str]:

@@ -6,7 +6,7 @@ decision that binds the places to the beneficiary before anybody is told to go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -15,6 +15,7 @@ from runs_core.decide.draw import Stream
 from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.paid import filters
 from runs_core.decide.place import fits, place
+from runs_core.decide.reach import gains, might_fit
 from runs_core.decide.release import Cause, release
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.decide.scope import candidate_of, scope_of, wanted_of
@@ -37,7 +38,7 @@ from runs_core.world.bound import bound_of, paid_of
 from runs_core.world.domains import DomainFleet
 from runs_core.world.flavors import FlavorFleet
 from runs_core.world.nodes import NodeState
-from runs_core.world.supposed import empty, refill
+from runs_core.world.supposed import empty, keeping, refill
 from runs_core.world.world import World
 
 ACTIVATING = "Activating"
@@ -51,6 +52,7 @@ class Claimant:
     """Who wants GPUs back. need: with its flavor named. cover: who pays for all of it.
 
     due: whether the time that it was promised has come, or its patience is over, so that every stage may act.
+    kept: masks, by node, where it need not leave all the places that are promised to others.
     """
 
     run: Run
@@ -58,16 +60,22 @@ class Claimant:
     fleet: FlavorFleet
     cover: Cover
     due: bool = False
+    kept: Mapping[str, int] = attrs.Factory(dict)
 
 
 def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]:
     """The beneficiary's decision and then the victims'; none where nobody can, or need, be cut for it."""
-    run, fleet, said = asked.run, asked.fleet, asked.cover
     need = need_of(world, asked, advice)
     if need is None or world.nonces is None:
         return ()
     if not asked.due and not _might(world, asked, need):
         return ()  # later stages may take what somebody's own quota pays for
+    with keeping(world.fleet, asked.kept):
+        return _taken_back(world, asked, need, advice)
+
+
+def _taken_back(world: World, asked: Claimant, need: Need, advice: Advice) -> Sequence[Decision]:
+    run, fleet, said = asked.run, asked.fleet, asked.cover
     found = victims(world, asked, advice)
     if found.spared:
         world.wake_at(min(until for until, _ in found.spared), run.key)
@@ -212,20 +220,14 @@ def _gains(world: World, fleet: FlavorFleet, held: Iterable[Lease]) -> dict[Doma
 
 
 def _might(world: World, asked: Claimant, need: Need) -> bool:
-    """Whether it could find room if all were cut that its claim may leave without a payer. O(what may be taken back).
+    """Whether it could find room if all were cut that its claim may leave without a payer.
 
     Those are the ones that have none, and those whom the family pays for out of a Budget of its own owner that pays for
     it, for no other claim displaces anybody: whether this one does is a question for the plugin, which costs more.
     """
-    payers = {share.payer.budget for share in asked.cover.shares if share.tier is Tier.OWN}
-    held = (
-        lease
-        for key in world.slack.takeable(need.flavor, world.now)
-        if (run := world.run(key)) is not None
-        and (run.status.funding.unfunded or any(one.budget in payers for one in run.status.payers))
-        for lease in leases_with(world, Unit(key))
-    )
-    return next(scopes(world, asked.fleet, need, held), None) is not None
+    payers = sorted({share.payer.budget for share in asked.cover.shares if share.tier is Tier.OWN})
+    known = gains(world, need.flavor)
+    return might_fit(world, asked.fleet, need, asked.kept, [known.unpaid, *(known.of(payer) for payer in payers)])
 
 
 def leases_of(units: Iterable[Victim]) -> Iterator[Lease]:

@@ -17,7 +17,7 @@ from runs_core.decide.keep import never_fits, unfundable, waits_for_quota
 from runs_core.decide.paying import stamped
 from runs_core.decide.promise import look
 from runs_core.decide.reclaim import Claimant, reclaim
-from runs_core.decide.slices import beside, is_due
+from runs_core.decide.slices import is_due, leaving
 from runs_core.decide.start import start
 from runs_core.values.classes import Tier
 from runs_core.values.decision import Decision, Ends, NoPlace
@@ -104,9 +104,9 @@ def _reclaim(batch: Batch, run: Run, entry: Entry, advice: Advice) -> Decision |
     name, fleet = found
     need = entry.shape.need if entry.shape.need.flavor else attrs.evolve(entry.shape.need, flavor=name)
     paid, due = said.of(need.gpus), is_due(world, run.key)
-    least = Claimant(run=run, need=need.as_wide(need.gpus), fleet=fleet, cover=paid, due=due)
-    with beside(world, run, said, advice, behind=run.key in world.promises.by_run and not due):
-        decisions = reclaim(world, least, advice)
+    kept = leaving(world, run, said, advice, behind=run.key in world.promises.by_run and not due)
+    least = Claimant(run=run, need=need.as_wide(need.gpus), fleet=fleet, cover=paid, due=due, kept=kept)
+    decisions = reclaim(world, least, advice)
     for decision in decisions:
         batch.take(stamped(world, decision, advice), {})
         if isinstance(decision.outcome, Ends):  # nothing is to be done for it until its pods have gone

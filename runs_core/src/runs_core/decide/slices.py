@@ -6,7 +6,6 @@ The rule is section "The decision for one waiting run" of the semantics, step 2.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 
 from runs_core.decide.advice import Advice
@@ -20,7 +19,6 @@ from runs_core.values.run import Run
 from runs_core.world.needs import min_runtime_of
 from runs_core.world.promises import Standing, Stood
 from runs_core.world.queues import FUNDABLE, Order
-from runs_core.world.supposed import keeping
 from runs_core.world.world import World
 
 Rank = tuple[int, Order]
@@ -100,14 +98,12 @@ def left(world: World, those: Sequence[Standing]) -> Mapping[str, int]:
     return masks
 
 
-def beside(
-    world: World, run: Run, said: Cover | None, advice: Advice, *, behind: bool = False
-) -> AbstractContextManager[None]:
-    """What if it started now: only the places that it must leave are kept. behind: as of `standing`."""
+def leaving(world: World, run: Run, said: Cover | None, advice: Advice, *, behind: bool = False) -> Mapping[str, int]:
+    """What it must leave if it starts now: as of `left`. behind: as of `standing`."""
     if not world.promises.masks:
-        return nullcontext()
+        return {}
     length = stay(world, run, said, advice)
-    return keeping(world.fleet, left(world, met(standing(world, run.key, behind=behind), world.now, length)))
+    return left(world, met(standing(world, run.key, behind=behind), world.now, length))
 
 
 def leaves(world: World, known: Reservation, other: Run | None) -> datetime | None:

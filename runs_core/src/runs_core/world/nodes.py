@@ -92,9 +92,14 @@ class NodeState:
 
     def free(self) -> int:
         """GPUs that something new could take here, were the node usable."""
+        return self.free_but(self.kept)
+
+    def free_but(self, kept: int) -> int:
+        """The same, were these the places that are promised to others."""
         if self.node is None:
             return 0
-        return max(0, self.node.gpus - self.taken.bit_count() - self.foreign_gpus)
+        taken = self.active | self.spare | self.pledged | kept
+        return max(0, self.node.gpus - taken.bit_count() - self.foreign_gpus)
 
     def places(self, count: int, but: int = 0) -> tuple[int, ...]:
         """The lowest `count` free places, leaving out the mask `but`."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from runs_core.values.meta import Key
 
 NOBODY: AbstractSet[Key] = frozenset()
+NOTHING: Mapping[str, int] = {}
 
 
 class Slack(NamedTuple):
@@ -50,6 +51,10 @@ class Gains:
         for name in gain.budgets:
             if name in self.shared and not self.shared[name]:
                 del self.shared[name]
+
+    def of(self, budget: str) -> Mapping[str, int]:
+        """Of those whom it pays for, by node."""
+        return self.shared.get(budget, NOTHING)
 
     def said(self) -> tuple[Mapping[str, int], Mapping[str, Mapping[str, int]]]:
         """As plain values, to compare."""
