@@ -25,7 +25,7 @@ from runs_core.world.world import World
 
 Bound = Callable[..., bool]
 Gone = Mapping[str, int]
-Broken = Callable[[waiting.Turn], Collection[Key]]
+Broken = Callable[..., Collection[Key]]
 
 
 def missed(player: Player) -> tuple[list[Key], int]:
@@ -261,8 +261,8 @@ def overlooked(monkeypatch: pytest.MonkeyPatch, *, broken: Broken | None = None)
     """Who rested and was not looked at, though there was something to hear; and how many were not looked at."""
     stirred, found, spared = waiting.Turn._stirred, list[Key](), list[int]()
 
-    def noted(turn: waiting.Turn) -> Collection[Key]:
-        looked_at = (broken or stirred)(turn)
+    def noted(turn: waiting.Turn, *, more: bool) -> Collection[Key]:
+        looked_at = (broken or stirred)(turn, more=more)
         left = at_rest(turn) - set(looked_at)
         spared.append(len(left))
         entries = turn.world.line.entries
@@ -286,17 +286,22 @@ def test_who_rests_and_is_not_looked_at_has_nothing_to_hear(monkeypatch: pytest.
     assert spared > 1000
 
 
-def in_reach_of_all(turn: waiting.Turn) -> Collection[Key]:
+def in_reach_of_all(turn: waiting.Turn, *, more: bool) -> Collection[Key]:
     """Of room nobody hears."""
     calms = turn.world.line.hearing.calms
     near = {key for flavor in turn.calm for key in calms.near(flavor, turn._reach())}
-    return [key for key in Real.stirred(turn) if key not in near]
+    return [key for key in Real.stirred(turn, more=more) if key not in near]
 
 
-def promised_nothing(turn: waiting.Turn) -> Collection[Key]:
+def promised_nothing(turn: waiting.Turn, *, more: bool) -> Collection[Key]:
     """As if nobody had a promise, or were fresh."""
     theirs = {*turn.fresh, *turn.world.promises.by_run}
-    return [key for key in Real.stirred(turn) if key not in theirs]
+    return [key for key in Real.stirred(turn, more=more) if key not in theirs]
+
+
+def room_once(turn: waiting.Turn, *, more: bool) -> Collection[Key]:
+    """As if no decision gave anybody room."""
+    return Real.stirred(turn, more=more and turn.rested[0] <= 0)
 
 
 class Real:
@@ -305,7 +310,7 @@ class Real:
     stirred = staticmethod(waiting.Turn._stirred)
 
 
-@pytest.mark.parametrize("broken", [in_reach_of_all, promised_nothing])
+@pytest.mark.parametrize("broken", [in_reach_of_all, promised_nothing, room_once])
 def test_whom_a_look_that_is_left_out_misses_is_found_out(broken: Broken, monkeypatch: pytest.MonkeyPatch) -> None:
     assert overlooked(monkeypatch, broken=broken)[0]
 

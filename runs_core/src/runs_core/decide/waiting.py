@@ -72,14 +72,14 @@ class Turn:
         waited_for = fresh or self.queue or self.resting or self.calm
         if not waited_for and (not line.shapes or line.asked == world.fleet.freed):
             return
-        for key in fresh if self.advice.stages else ():
-            if key in line.entries and line.entries[key].queue.band == FUNDABLE:
-                self._push(key)  # time may have made somebody a victim for it
         self.fresh = {key: spent for key, spent in fresh.items() if key in line.entries and not is_answered(world, key)}
         if line.judged != world.fleet.changed:
             self.fresh.update(dict.fromkeys(judged_anew(world, self.fresh), 0.0))
         for key in self.fresh:
             self._push(key)
+        for key in fresh if self.advice.stages else ():
+            if key not in self.fresh and key in line.entries and line.entries[key].queue.band == FUNDABLE:
+                self._push(key)  # time may have made somebody a victim for it
         for key in (*kept_for(world), *woken(world, self.fresh)):
             self._push(key)
         while self._next():
@@ -118,9 +118,11 @@ class Turn:
         held, made = world.held, (len(self.batch.decisions), world.held.version)
         if self.rested == made and not held.stirred:
             return
-        hold_quota(world, self.advice)
+        if held.stirred:
+            hold_quota(world, self.advice)
+        since = self.rested[0]
         self.rested = made = made[0], held.version
-        for key in self._stirred():
+        for key in self._stirred(more=since < 0 or self._gave_room(since)):
             entry = entries.get(key)
             if entry is not None and key not in self.asked:
                 if (FUNDABLE, entry.order) < self.at:
@@ -134,22 +136,33 @@ class Turn:
                     heapq.heappush(self.queue, (FUNDABLE, entry.order, key))
             self.resting.pop(key, None)
 
-    def _stirred(self) -> Collection[Key]:
-        """Who rests, but for those that have nothing to hear but of room, and are still far from that."""
+    def _gave_room(self, since: int) -> bool:
+        """Whether more may be given than before those decisions: who starts, or waits, gives nobody room."""
+        decisions = self.batch.decisions
+        return any(not isinstance(one.outcome, (Starts, Waits)) for one in decisions[since:])
+
+    def _stirred(self, *, more: bool) -> Collection[Key]:
+        """Who rests, but for those that have nothing to hear but of room, and are still far from that.
+
+        more: whether there may be more room than when that was last asked.
+        """
         calms, resting, called = self.world.line.hearing.calms, self.resting, self.called
         if calms.roused:
             roused, calms.roused = calms.roused, {}
             resting |= {key: one for key, one in roused.items() if key not in called and self._rests(one)}
         if self.at[0] > FUNDABLE:
             return list(resting)
-        asked, reach = self.asked, self._reach()
-        found = {
-            key
-            for key, one in resting.items()
-            if one.queue.calm is not one or reach[one.queue.at] >= one.shape.need.pods
-        }
-        for flavor in self.calm:
-            found.update(key for key in calms.near(flavor, reach) if key not in asked and key not in called)
+        if more:
+            asked, reach = self.asked, self._reach()
+            found = {
+                key
+                for key, one in resting.items()
+                if one.queue.calm is not one or reach[one.queue.at] >= one.shape.need.pods
+            }
+            for flavor in self.calm:
+                found.update(key for key in calms.near(flavor, reach) if key not in asked and key not in called)
+        else:
+            found = {key for key, one in resting.items() if one.queue.calm is not one}
         for key in (*self.fresh, *self.world.promises.by_run):
             if key in resting or (key not in called and self._is_calm(self.world.line.entries.get(key))):
                 found.add(key)
@@ -283,7 +296,8 @@ class Turn:
     def _waiting(self, key: Key, entry: Entry, band: int) -> None:
         world, queue = self.world, entry.queue
         if world.funded:
-            hold_quota(world, self.advice)
+            if world.held.stirred:
+                hold_quota(world, self.advice)
             if self.called.get(key) != self._made() and self._in_vain(key, entry):
                 self.asked.add(key)
                 return
