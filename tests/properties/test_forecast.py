@@ -243,6 +243,7 @@ BROKEN: dict[str, tuple[Any, str, Any]] = {
     "of those who go at one moment all are waited for": (Ends, "at", lambda *_, **__: []),
     "what pods use beside GPUs is theirs for ever": (then.Then, "_unload", lambda *_: None),
     "places come back from others no more": (ahead.Ahead, "_after_others", lambda _, name, at: [inf] * len(at)),
+    "nor those of a node that is theirs as a whole": (ahead, "but_between", lambda *_: ()),
     "a part is not beside those before": (then.Then, "beside", lambda self, _: self),
     "nothing sooner is looked for": (search.Search, "_may_be", lambda search: search.before is None),
     "nobody is drawn": (early, "lots_for", lambda *_: None),

@@ -20,7 +20,7 @@ from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.world.domains import DomainFleet
 from runs_core.world.flavors import FlavorFleet
-from runs_core.world.hours import pods, sorted_times
+from runs_core.world.hours import Times, but_between, pods, sorted_times
 from runs_core.world.nodes import NodeState
 from runs_core.world.promises import Standing
 from runs_core.world.timetable import allowed
@@ -151,7 +151,7 @@ class Ahead:
             if domain in others:
                 frees = list(frees)
                 for bit, state in others[domain].items():
-                    frees[bit] = sorted_times(state, self._after_others(state.name, own.at(bit)))
+                    frees[bit] = self._times_after_others(state, own)
             if domain in self.counts.narrow:
                 frees = allowed(frees, domain.eligible(need.filter))
             yield domain, pods(frees, need.gpus_per_pod)
@@ -181,6 +181,14 @@ class Ahead:
                 if not fixed >> place & 1:
                     found[place] = when
         return found
+
+    def _times_after_others(self, state: NodeState, own: Own) -> Times:
+        """The times of a node where it has to leave places. Most often all of them, and to one."""
+        spans, node, bit = self._spans[state.name], state.node, state.bit
+        if len(spans) == 1 and node is not None and not (state.foreign_gpus or ~spans[0][2] & (1 << node.gpus) - 1):
+            begin, end, _ = spans[0]
+            return but_between(own.frees[bit], begin, end, self.floor)
+        return sorted_times(state, self._after_others(state.name, own.at(bit)))
 
     def _after_others(self, name: str, at: Sequence[float]) -> Sequence[float]:
         """The same of a node where it has to leave places: from when on it can have each for the first time.

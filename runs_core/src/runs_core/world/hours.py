@@ -117,6 +117,15 @@ def sorted_times(state: NodeState, at: Sequence[float]) -> Times:
     return tuple(here)
 
 
+def but_between(times: Times, begin: float, end: float, floor: float) -> Times:
+    """The same where nothing can be had after `begin` and before `end`. floor: earlier is no use."""
+    first = 0 if floor > begin else bisect_right(times, begin)
+    last = bisect_left(times, end)
+    if last <= first or floor >= end:
+        return times
+    return times[:first] + ((end,) * (last - first) if end < inf else ()) + times[last:]
+
+
 def pods(frees: Sequence[Times], gpus: int) -> Sequence[float]:
     """As `Hours.pods`, of some nodes."""
     found: list[float] = []
