@@ -241,6 +241,7 @@ BROKEN: dict[str, tuple[Any, str, Any]] = {
     "nothing is left to others": (ahead, "left", lambda world, _: dict.fromkeys(world.promises.masks, 0)),
     "a last group that is short has no room": (ahead, "_short", lambda *_: inf),
     "of those who go at one moment all are waited for": (Ends, "at", lambda *_, **__: []),
+    "nor does any of them stay longer than the others": (then, "bisect_left", lambda numbers, _: len(numbers)),
     "what pods use beside GPUs is theirs for ever": (then.Then, "_unload", lambda *_: None),
     "places come back from others no more": (ahead.Ahead, "_after_others", lambda _, name, at: [inf] * len(at)),
     "nor those of a node that is theirs as a whole": (ahead, "but_between", lambda *_: ()),

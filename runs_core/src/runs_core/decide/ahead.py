@@ -89,10 +89,14 @@ class Ahead:
 
     def part(self, keys: Sequence[Key], at: float) -> None:
         """Of these, who go at that moment, some may have gone, and others not."""
-        before, going = Moment(at, ()), frozenset(keys)
+        before, order = Moment(at, ()), {key: number for number, key in enumerate(keys)}
         self._parted = {
             domain: {
-                bit: Parted(state, self.active(state, before), [one for one in self.on(state.name) if one.run in going])
+                bit: Parted(
+                    state,
+                    self.active(state, before),
+                    sorted((order[one.run], one.mask) for one in self.on(state.name) if one.run in order),
+                )
                 for bit, state in states.items()
             }
             for domain, states in self._by_domain(self._nodes_of(keys)).items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Moment(NamedTuple):
-    """at: seconds since 1970. last: of those who go at that very moment, who has gone; None: all."""
+    """at: seconds since 1970. last: of those who go at that very moment, who has gone: the first; None: all."""
 
     at: float
     last: Collection[Key] | None = None
@@ -83,12 +83,34 @@ class On(NamedTuple):
     mask: int
 
 
-class Parted(NamedTuple):
-    """A node where not all have gone who go at one moment. active: held by who does not, and by these."""
+class Parted:
+    """A node where not all have gone who go at one moment. active: held by who does not, and by these.
 
-    state: NodeState
-    active: int
-    going: Sequence[On]
+    going: as the so-manieth of all of them, sorted, and from which places.
+    """
+
+    __slots__ = ("_active", "_at", "_levels", "state")
+
+    def __init__(self, state: NodeState, active: int, going: Sequence[tuple[int, int]]) -> None:
+        self.state = state
+        self._at = [at for at, _ in going]
+        self._active = [active]
+        for _, mask in going:
+            self._active.append(self._active[-1] & ~mask)
+        self._levels: dict[int, Sequence[int]] = {}
+
+    def level(self, gone: int, kept: int) -> int:
+        """GPUs that are free once so many have gone, of all. kept: mask of what is left to others."""
+        levels = self._levels.get(kept)
+        if levels is None:
+            levels = self._levels[kept] = [self._free(active, kept) for active in self._active]
+        return levels[bisect_left(self._at, gone)]
+
+    def _free(self, active: int, kept: int) -> int:
+        state, node, held = self.state, self.state.node, active | self.state.spare
+        if node is None or not state.open or held >> node.gpus:
+            return 0
+        return max(0, node.gpus - (held | state.pledged | kept).bit_count() - state.foreign_gpus)
 
 
 class Domains(dict[Domain, DomainFleet]):
@@ -148,9 +170,8 @@ class Then(FlavorFleet):
         """One more. others: nodes where places may be kept. parted: where not all have gone who go at that moment."""
         at, kept = self._moment.at, self._kept
         free = own.free(at)
-        levels = {}
-        for bit, one in parted.items():
-            levels[bit] = self._level(one)
+        gone = len(self._moment.last or ())
+        levels = {bit: one.level(gone, kept.get(one.state.name, 0)) for bit, one in parted.items()}
         for bit, state in others.items():
             if bit not in levels and (mask := kept.get(state.name)):
                 places = sum(when <= at and not mask >> place & 1 for place, when in enumerate(own.at(bit)))
@@ -182,21 +203,6 @@ class Then(FlavorFleet):
             found.bare = Bare(whole & own.hours.roomy(domain), domain.states)
         found.states = Nodes(domain.states, partial(self._copy, whole=whole))
         return found
-
-    def _level(self, parted: Parted) -> int:
-        """GPUs that are free then."""
-        state, active, last = parted.state, parted.active, self._moment.last
-        node = state.node
-        if node is None or not state.open:
-            return 0
-        for one in parted.going:
-            if last is None or one.run in last:
-                active &= ~one.mask
-        held = active | state.spare
-        if held >> node.gpus:
-            return 0
-        taken = held | state.pledged | self._kept.get(state.name, 0)
-        return max(0, node.gpus - taken.bit_count() - state.foreign_gpus)
 
     def _copy(self, state: NodeState, *, whole: int) -> NodeState:
         """The node as it will be. whole: mask of those on which nothing is left then."""
