@@ -135,6 +135,12 @@ def test_room_that_is_counted_too_low_is_found_out(broken: Bound, monkeypatch: p
     assert records() != found
 
 
+def test_candidates_that_are_taken_to_hold_nothing_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = records()
+    monkeypatch.setattr(taking, "gpus_of", lambda _: {})
+    assert records() != found
+
+
 # -- who is asked in vain ---------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from runs_core.decide.victims import leases_with
 from runs_core.values.funding import Unit
+from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.world.flavors import FlavorFleet
@@ -35,12 +36,18 @@ def gain_of(world: World, key: Key) -> Gain | None:
     slack, run = world.slack.all().get(key), world.run(key)
     if slack is None or run is None or key not in world.slack.takeable(slack.flavor, world.now):
         return None
-    gpus: dict[str, int] = {}
-    for lease in leases_with(world, Unit(key)):
-        for slots in lease.spec.slots:
-            gpus[slots.node] = gpus.get(slots.node, 0) + len(slots.ordinals)
+    gpus = gpus_of(leases_with(world, Unit(key)))
     budgets = tuple(sorted({payer.budget for payer in run.status.payers}))
     return Gain(slack.flavor, unpaid=bool(run.status.funding.unfunded), budgets=budgets, gpus=gpus)
+
+
+def gpus_of(leases: Iterable[Lease]) -> dict[str, int]:
+    """By node."""
+    gpus: dict[str, int] = {}
+    for lease in leases:
+        for slots in lease.spec.slots:
+            gpus[slots.node] = gpus.get(slots.node, 0) + len(slots.ordinals)
+    return gpus
 
 
 def might_fit(

@@ -15,7 +15,7 @@ from runs_core.decide.draw import Stream
 from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.paid import filters
 from runs_core.decide.place import fits, place
-from runs_core.decide.reach import gains, might_fit
+from runs_core.decide.reach import gains, gpus_of, might_fit
 from runs_core.decide.release import Cause, release
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.decide.scope import candidate_of, scope_of, wanted_of
@@ -70,15 +70,17 @@ def reclaim(world: World, asked: Claimant, advice: Advice) -> Sequence[Decision]
         return ()
     if not asked.due and not _might(world, asked, need):
         return ()  # later stages may take what somebody's own quota pays for
-    with keeping(world.fleet, asked.kept):
-        return _taken_back(world, asked, need, advice)
-
-
-def _taken_back(world: World, asked: Claimant, need: Need, advice: Advice) -> Sequence[Decision]:
-    run, fleet, said = asked.run, asked.fleet, asked.cover
     found = victims(world, asked, advice)
     if found.spared:
-        world.wake_at(min(until for until, _ in found.spared), run.key)
+        world.wake_at(min(until for until, _ in found.spared), asked.run.key)
+    if not might_fit(world, asked.fleet, need, asked.kept, [gpus_of(_once(leases_of(found.units)))]):
+        return ()
+    with keeping(world.fleet, asked.kept):
+        return _taken_back(world, asked, need, found, advice)
+
+
+def _taken_back(world: World, asked: Claimant, need: Need, found: Victims, advice: Advice) -> Sequence[Decision]:
+    run, fleet, said = asked.run, asked.fleet, asked.cover
     if not _fits_without(world, fleet, need, found.units):
         return ()  # who makes room among all of them makes room among some of them no better
     for domains in scopes(world, fleet, need, leases_of(found.units)):
@@ -208,7 +210,7 @@ NO_GAIN = Gain()
 
 def _gains(world: World, fleet: FlavorFleet, held: Iterable[Lease]) -> dict[DomainFleet, Gain]:
     found: dict[DomainFleet, Gain] = {}
-    for lease in {lease.key: lease for lease in held}.values():  # once, though two stages name it
+    for lease in _once(held):
         for slots in lease.spec.slots:
             state = world.fleet.states.get(slots.node)
             domain = state.domain if state is not None and state.usable else None
@@ -228,6 +230,11 @@ def _might(world: World, asked: Claimant, need: Need) -> bool:
     payers = sorted({share.payer.budget for share in asked.cover.shares if share.tier is Tier.OWN})
     known = gains(world, need.flavor)
     return might_fit(world, asked.fleet, need, asked.kept, [known.unpaid, *(known.of(payer) for payer in payers)])
+
+
+def _once(leases: Iterable[Lease]) -> Iterable[Lease]:
+    """Though two stages name it."""
+    return {lease.key: lease for lease in leases}.values()
 
 
 def leases_of(units: Iterable[Victim]) -> Iterator[Lease]:
