@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.kube.conftest import Plane, start
 
 from runs_cli.main import root
 from runs_core.cluster.kube.api import Api, Refused
+from runs_core.cluster.kube.client import learnt
 from runs_core.errors import Unavailable
 from runs_core.schema.names import API_VERSION, GROUP, VERSION
 from runs_core.serve.webhook.keeper import CertificateKeeper
@@ -53,14 +55,7 @@ class Patient(Api):
     """Tries again while the API server learns of a kind: it may take a run, and for a moment after that none."""
 
     def call(self, method: str, path: str, body: Object | None = None, **more: Any) -> tuple[int, Object]:  # noqa: ANN401  # as `Api.call`
-        deadline = time.monotonic() + LONGEST_SECONDS
-        while True:
-            try:
-                return super().call(method, path, body, **more)
-            except Refused as error:
-                if "There can be a delay" not in error.message or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+        return learnt(partial(super().call, method, path, body, **more))
 
 
 @attrs.define(kw_only=True)

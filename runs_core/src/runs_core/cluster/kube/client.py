@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
 import attrs
 
@@ -20,6 +21,7 @@ LEARNS, LEARNS_SECONDS, LOOK_SECONDS = "There can be a delay", 20.0, 0.5
 SERVERS = ("managedFields", "creationTimestamp", "uid", "generation", "selfLink", "resourceVersion")
 """What of an object's metadata is the server's, and no wish of whoever sends it back."""
 Query = dict[str, str]
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -31,6 +33,18 @@ class Told:
     message: str
     warning: bool
     count: int
+
+
+def learnt(ask: Callable[[], T]) -> T:
+    """A server that has just been told of a kind takes some seconds until its policies know it: it is asked again."""
+    deadline = time.monotonic() + LEARNS_SECONDS
+    while True:
+        try:
+            return ask()
+        except Refused as refusal:
+            if refusal.status != UNAVAILABLE or LEARNS not in refusal.message or time.monotonic() > deadline:
+                raise
+        time.sleep(LOOK_SECONDS)
 
 
 class Client:
@@ -64,22 +78,12 @@ class Client:
         wish = {**body, "metadata": metadata}
         wish.pop("status", None)
         query = {"fieldManager": MANAGER, "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
-        after = self._applied(paths.one(body["kind"], key), wish, query)
+        path = paths.one(body["kind"], key)
+        after = learnt(lambda: self.api.call("PATCH", path, wish, content=APPLY, query=query)[1])
         if before is None or before["metadata"]["uid"] != after["metadata"]["uid"]:
             return named(body["kind"], after), "created"
         changed = before.get("spec") != after.get("spec") or _said(before) != _said(after)
         return named(body["kind"], after), "configured" if changed else "unchanged"
-
-    def _applied(self, path: str, wish: Object, query: Query) -> Object:
-        """A server that has just been told of a kind takes some seconds until its policies know it."""
-        deadline = time.monotonic() + LEARNS_SECONDS
-        while True:
-            try:
-                return self.api.call("PATCH", path, wish, content=APPLY, query=query)[1]
-            except Refused as refusal:
-                if refusal.status != UNAVAILABLE or LEARNS not in refusal.message or time.monotonic() > deadline:
-                    raise
-            time.sleep(LOOK_SECONDS)
 
     def patch(self, kind: str, key: Key, change: Mapping[str, object]) -> Object:
         """Only these fields, whoever wrote them last; a None takes its field away."""

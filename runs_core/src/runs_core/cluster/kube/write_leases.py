@@ -17,7 +17,6 @@ from runs_core.values.lease import Lease, LeaseStatus
 
 SPENT = "AlreadyClosed"
 """Reason of a refusal that is our own: the lease was opened, and closed, before."""
-MOST_TRIES = 5
 UNNOTED: Object = {"managedFields": [{}]}
 """In the metadata of a patch: the API server forgets whose each field is, and compares nothing to find out.
 
@@ -74,23 +73,24 @@ class LeaseWrites:
         return stored
 
     def _let_go(self, lease: Lease, version: int) -> Object | None:
-        uid, over, deleting = lease.meta.uid, str(version or ""), lease.meta.deleting is not None
-        tries = 0
-        while True:
-            tries += 1
-            if tries > 1 or not uid:
-                found = self._look(lease)
-                if not found or uid not in ("", found["uid"]):
-                    return None
-                uid, over, deleting = found["uid"], found["resourceVersion"], "deletionTimestamp" in found
-            if deleting:
-                self._stamp(lease, {"uid": uid})
-            premise = {"resourceVersion": over} if over and not deleting else {}
+        """None: it is gone. Refused with Conflict: it is written again and again, and may be tried later."""
+        uid = lease.meta.uid
+        if uid:
             try:
-                return self._stamp(lease, {"uid": uid, "finalizers": None, **premise})
+                return self._release(lease, uid, str(version or ""), deleting=lease.meta.deleting is not None)
             except Refused as error:
-                if error.status != HTTPStatus.CONFLICT or tries == MOST_TRIES:
+                if error.status != HTTPStatus.CONFLICT:
                     raise  # else somebody wrote it in between: perhaps that it is to go
+        found = self._look(lease)
+        if not found or uid not in ("", found["uid"]):
+            return None
+        return self._release(lease, found["uid"], found["resourceVersion"], deleting="deletionTimestamp" in found)
+
+    def _release(self, lease: Lease, uid: str, version: str, *, deleting: bool) -> Object | None:
+        if deleting:
+            self._stamp(lease, {"uid": uid})
+        premise = {"resourceVersion": version} if version and not deleting else {}
+        return self._stamp(lease, {"uid": uid, "finalizers": None, **premise})
 
     def _stamp(self, lease: Lease, metadata: Object) -> Object | None:
         """Its status as a whole. None: it is gone; the uid keeps it from going to another of its name."""
