@@ -6,13 +6,17 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from runs_cli.command import LazyGroup, Place
 from runs_cli.failures import Code, Stop, code_of
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+_OFFERED = "runs_cli.main.offered"
 PLACES = {
     name: Place(f"runs_cli.commands.{module}:{attribute}", does)
     for name, module, attribute, does in (
@@ -51,9 +55,7 @@ class Root(LazyGroup):
     """Also knows the commands of plugins, and ends every command with its exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from runs_cli import outside  # noqa: PLC0415 - a command of our own does not look for others
-
-        return sorted({*super().list_commands(ctx), *outside.offered()})
+        return sorted({*super().list_commands(ctx), *_offered(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         found = super().get_command(ctx, cmd_name)
@@ -62,7 +64,7 @@ class Root(LazyGroup):
         from runs_cli import outside  # noqa: PLC0415
         from runs_cli.options import asked_in, with_globals  # noqa: PLC0415
 
-        point = outside.offered().get(cmd_name)
+        point = _offered(ctx).get(cmd_name)
         if point is not None:
             return with_globals(outside.allowed(point, asked_in(ctx)))
         return None
@@ -70,7 +72,7 @@ class Root(LazyGroup):
     def does(self, ctx: click.Context, name: str) -> str:
         from runs_cli import outside  # noqa: PLC0415
 
-        point = None if name in self.places else outside.offered().get(name)
+        point = None if name in self.places else _offered(ctx).get(name)
         return super().does(ctx, name) if point is None else outside.does(point)
 
     def unknown(self, ctx: click.Context, name: str) -> str:
@@ -105,6 +107,16 @@ class Root(LazyGroup):
         except Exception as error:  # noqa: BLE001 - the last place where an error can become a sentence
             code = _report(error, debug="--debug" in given)
         sys.exit(int(code))
+
+
+def _offered(ctx: click.Context) -> dict[str, EntryPoint]:
+    """What installed plugins bring, looked up once for one command line."""
+    from runs_cli import outside  # noqa: PLC0415 - a command of our own does not look for others
+
+    if _OFFERED not in ctx.meta:
+        ctx.meta[_OFFERED] = outside.offered()
+    found: dict[str, EntryPoint] = ctx.meta[_OFFERED]
+    return found
 
 
 def _report(error: Exception, *, debug: bool) -> int:
