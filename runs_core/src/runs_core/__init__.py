@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runs_core.errors import RunsError as RunsError
     from runs_core.hooks.permission import Permission as Permission
     from runs_core.hooks.specs import HOOK_API as HOOK_API
+    from runs_core.hooks.specs import concerning as concerning
     from runs_core.hooks.specs import hookimpl as hookimpl
     from runs_core.schema.names import API_VERSION as API_VERSION
     from runs_core.serve.loop import Loop as Loop
@@ -118,7 +119,7 @@ _HOME = {
     "decide.advice": "Rank",
     "errors": "PluginError RunsError",
     "hooks.permission": "Permission",
-    "hooks.specs": "HOOK_API hookimpl",
+    "hooks.specs": "HOOK_API concerning hookimpl",
     "schema.names": "API_VERSION",
     "serve.loop": "Loop",
     "serve.simulate": "Simulation simulate",

@@ -14,16 +14,17 @@ from runs_core.errors import PluginError
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.contract import CONTRACTS, Contract, Failure
 from runs_core.hooks.registry import of
+from runs_core.hooks.specs import concerning
 from runs_core.settings import HookSettings, Settings
 from runs_core.testing.builders import A_MONDAY as NOW
 from runs_core.testing.builders import a_budget, a_lease, a_need, a_node, a_record, a_run, a_world
 from runs_core.testing.plugins import a_plugin, advice_of
-from runs_core.values.classes import Class
+from runs_core.values.classes import Class, Tier
 from runs_core.values.decision import Hold
 from runs_core.values.demand import Demand
 from runs_core.values.fields import Fact, field
-from runs_core.values.funding import Ask, Offers, Proposal, Stage
-from runs_core.values.lease import Closed
+from runs_core.values.funding import Ask, Offer, Offers, Proposal, Stage
+from runs_core.values.lease import Closed, Payer
 from runs_core.values.node import Domain
 from runs_core.values.record import Record
 from runs_core.values.section import Section
@@ -384,6 +385,7 @@ class Purse:
 
 
 NO_WORD: Any = 1
+AN_OFFER = Offers(offers=(Offer(tier=Tier.OWN, payer=Payer(budget="b", envelope="main"), had=8, gpus=8),))
 OPENED = Proposal(change="open the purse", section=Purse(open=True))
 
 
@@ -419,6 +421,20 @@ def test_who_proposes_what_it_must_not_proposes_nothing(answer: object, why: str
     assert advice.proposals(RUN, AN_ASK, 8, WORLD) == []
     (tally,) = [one for one in advice.tallies if one.failed]
     assert why in tally.last_failure
+
+
+def test_who_is_asked_by_section_is_asked_of_runs_with_one_and_of_no_other() -> None:
+    def runs_sections() -> list[Section]:
+        return [Section(plugin="purse", kind="Run", name="purse", cls=Purse)]
+
+    @concerning(Purse)
+    def runs_cover(ask: Ask) -> Offers:
+        return AN_OFFER
+
+    advice = advice_of({"purse": a_plugin(runs_sections, runs_cover)})
+    assert advice.offers(AN_ASK, WORLD, NOW) == Offers(offers=())
+    assert advice.offers(attrs.evolve(AN_ASK, sections={Purse: Purse()}), WORLD, NOW) == AN_OFFER
+    assert [one.asked for one in advice.tallies if one.hook == "runs_cover"] == [1]
 
 
 def holds_of(advice: PluginAdvice) -> list[object]:

@@ -13,7 +13,7 @@ import pytest
 from runs_core.errors import PluginError
 from runs_core.hooks.permission import Permission
 from runs_core.hooks.registry import GROUP, State, installed, of, registry
-from runs_core.hooks.specs import hookimpl
+from runs_core.hooks.specs import concerning, hookimpl
 from runs_core.testing.plugins import a_plugin
 from runs_core.values.fields import Fact, Rule, field
 from runs_core.values.section import Section
@@ -167,6 +167,31 @@ def test_a_function_that_lacks_its_mark_is_refused() -> None:
     plugin = a_plugin()
     plugin.runs_hold = runs_hold
     assert "runs_hold without @hookimpl" in broken(plugin)
+
+
+def test_only_who_pays_can_be_asked_by_section() -> None:
+    @concerning(Fields)
+    def runs_hold(run: Any) -> None:
+        return None
+
+    assert "marks runs_hold with @concerning, which only runs_cover takes" in broken(a_plugin(runs_hold))
+
+
+@pytest.mark.parametrize(
+    ("concerned", "why"),
+    [
+        ((Fields,), "has runs_cover @concerning Fields, which its runs_sections does not declare for Run"),
+        (("funding",), "has runs_cover @concerning funding, which its runs_sections does not declare for Run"),
+        (([],), "concerns something else than classes (unhashable type: 'list')"),
+        (4, "concerns something else than classes ('int' object is not iterable)"),
+    ],
+)
+def test_who_is_asked_by_section_has_declared_it(concerned: Any, why: str) -> None:
+    def runs_cover(ask: Any) -> None:
+        return None
+
+    runs_cover.runs_concerning = concerned  # type: ignore[attr-defined]  # as `concerning` would
+    assert why in broken(a_plugin(runs_cover))
 
 
 def test_a_class_in_place_of_an_instance_is_refused() -> None:

@@ -95,7 +95,7 @@ class Turn:
 
     def _next(self) -> bool:
         """Whether anybody is still to be asked: who rests is, if a decision since has made it worth while."""
-        if self.resting or self.calm:
+        if (self.resting or self.calm) and (self.rested != self._made() or self.world.held.stirred):
             self._look_over()
         return bool(self.queue)
 
@@ -115,13 +115,10 @@ class Turn:
     def _look_over(self) -> None:
         """Who rested in vain until the line had come past it has been asked."""
         world, entries = self.world, self.world.line.entries
-        held, made = world.held, (len(self.batch.decisions), world.held.version)
-        if self.rested == made and not held.stirred:
-            return
-        if held.stirred:
+        if world.held.stirred:
             hold_quota(world, self.advice)
         since = self.rested[0]
-        self.rested = made = made[0], held.version
+        self.rested = made = self._made()
         for key in self._stirred(more=since < 0 or self._gave_room(since)):
             entry = entries.get(key)
             if entry is not None and key not in self.asked:

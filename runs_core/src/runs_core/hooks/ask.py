@@ -54,7 +54,8 @@ class PluginAdvice:
         self._scoring = self._resolve(registry.implementing("runs_score"))
         self._timing = self._resolve(registry.implementing("runs_moments"))
         self._listening = self._resolve(registry.implementing("runs_recorded"))
-        self._covering = self._resolve(registry.implementing("runs_cover"))
+        covering = registry.implementing("runs_cover")
+        self._covering = tuple((self._question(impl), impl.concerning) for impl in covering)
         self._classifying = self._resolve(registry.sole("runs_classify"))
         self._metering = self._resolve(registry.sole("runs_meter"))
         self._accounting = self._resolve(registry.implementing("runs_account"))
@@ -160,7 +161,9 @@ class PluginAdvice:
         """Of all plugins, by tier, order and payer. A plugin that failed forbids to start without a payer."""
         found: list[Offer] = []
         unfunded = True
-        for question in self._covering:
+        for question, concerning in self._covering:
+            if concerning and concerning.isdisjoint(ask.sections):
+                continue
             answer = self._of_index(question, (ask, self._sight(view), now), funded.offers)
             if isinstance(answer, Failed):
                 unfunded = False

@@ -25,12 +25,16 @@ class Unusable(Exception):
 
 @attrs.frozen(kw_only=True)
 class Impl:
-    """One plugin's implementation of one hook. arguments: the names that it wants."""
+    """One plugin's implementation of one hook. arguments: the names that it wants.
+
+    concerning: sections of which a run's spec must have one for it to be asked; none: it is asked of every run.
+    """
 
     plugin: str
     hook: str
     function: Callable[..., Any]
     arguments: tuple[str, ...]
+    concerning: frozenset[type] = frozenset()
 
 
 @attrs.frozen(kw_only=True)
@@ -52,11 +56,13 @@ def loaded(name: str, load: Callable[[], object]) -> Loaded:
     impls = _impls(name, plugin)
     by_hook = {impl.hook: impl.function for impl in impls}
     try:
+        sections = declared.sections(_ask(by_hook, "runs_sections"), name) if "runs_sections" in by_hook else ()
+        _concerned(impls, sections)
         return Loaded(
             api=api,
             impls=impls,
             settings=declared.settings_class(_ask(by_hook, "runs_settings")) if "runs_settings" in by_hook else None,
-            sections=declared.sections(_ask(by_hook, "runs_sections"), name) if "runs_sections" in by_hook else (),
+            sections=sections,
             permissions=declared.permissions(_ask(by_hook, "runs_permissions"))
             if "runs_permissions" in by_hook
             else (),
@@ -130,7 +136,23 @@ def _impl(name: str, hook: str, impl: pluggy.HookImpl) -> Impl:
         )
     if inspect.iscoroutinefunction(impl.function) or inspect.isasyncgenfunction(impl.function):
         raise Unusable(f"implements {hook} as an async function; a question is answered at once, so use a plain one")
-    return Impl(plugin=name, hook=hook, function=impl.function, arguments=tuple(impl.argnames))
+    try:
+        concerning = frozenset(getattr(impl.function, "runs_concerning", ()))
+    except TypeError as error:
+        raise Unusable(f"says of {hook} that it concerns something else than classes ({error})") from error
+    return Impl(plugin=name, hook=hook, function=impl.function, arguments=tuple(impl.argnames), concerning=concerning)
+
+
+def _concerned(impls: tuple[Impl, ...], sections: tuple[Section, ...]) -> None:
+    """A plugin that is asked by section has that section, and is asked about a run's payers."""
+    own = {one.cls for one in sections if one.within("Run", "spec")}
+    for impl in impls:
+        if impl.concerning and impl.hook != "runs_cover":
+            raise Unusable(f"marks {impl.hook} with @concerning, which only runs_cover takes; take it away there")
+        if strange := sorted(str(getattr(cls, "__name__", cls)) for cls in impl.concerning - own):
+            raise Unusable(
+                f"has {impl.hook} @concerning {strange[0]}, which its runs_sections does not declare for Run"
+            )
 
 
 def _unmarked(plugin: object, marked: set[str]) -> None:

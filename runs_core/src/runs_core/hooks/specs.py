@@ -9,8 +9,9 @@ again. Only an index may keep the view that it was made with, to ask it while a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any, TypeVar
 
 import pluggy
 
@@ -35,6 +36,21 @@ HOOK_API = 1
 PROJECT = "runs"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def concerning(*sections: type) -> Callable[[F], F]:
+    """Mark an implementation of `runs_cover`: it is asked only of runs whose spec has one of these sections.
+
+    sections: classes that the plugin's own `runs_sections` declares for Run; any others
+    refuse the plugin. Who has nothing to say of any other run saves a call for most of them.
+    """
+
+    def mark(function: F) -> F:
+        function.runs_concerning = sections  # type: ignore[attr-defined]  # read where the plugin is loaded
+        return function
+
+    return mark
 
 
 @hookspec
@@ -179,7 +195,8 @@ def runs_cover(ask: Ask, view: View, now: datetime, settings: object) -> Offers 
     """Who would pay for this, and how much of it?
 
     Asked: whenever a run in line could be paid for: when it or an envelope that its last answer named changed, and
-    of a run that holds GPUs without a payer. Runs that ask the same are asked for once.
+    of a run that holds GPUs without a payer. Runs that ask the same are asked for once. With `@concerning(…)`, only of
+    runs whose spec has one of those sections.
     Returns: every envelope that you looked at as an Offer, those that give nothing too, each with the reason why it
     gives no more; at most 10000, each payer once, GPUs as whole numbers. An offer displaces nobody. Offers that name
     the same Cap share it. `unfunded`: whether the run may start without a payer. `opens`, of an offer that gives more

@@ -13,7 +13,7 @@ from runs_borrowing.loans import lending, loans, sponsored, told
 from runs_borrowing.sections import Borrowing
 from runs_budgets.funding import Funding
 from runs_budgets.offers import Asked
-from runs_core import Account, Ask, Budget, Offers, Proposal, Run, Section, View, hookimpl
+from runs_core import Account, Ask, Budget, Offers, Proposal, Run, Section, View, concerning, hookimpl
 
 RUNS_HOOK_API = (1, 1)
 
@@ -24,6 +24,7 @@ def runs_sections() -> Sequence[Section]:
 
 
 @hookimpl
+@concerning(Borrowing)
 def runs_cover(ask: Ask, view: View, now: datetime) -> Offers | None:
     if not sponsored(ask):
         return None

@@ -82,7 +82,9 @@ def drawn(offers: Iterable[Offer], needed: int) -> int:
 
 def _draw(offer: Offer, needed: int, rests: dict[str, int], unit: int) -> int:
     """What would be taken of it: no more than is needed, nor than its caps have left, in whole pods."""
-    takes = min(offer.gpus, needed, *(rests.setdefault(cap.name, cap.left) for cap in offer.caps))
+    takes = min(offer.gpus, needed)
+    if offer.caps:
+        takes = min(takes, *(rests.setdefault(cap.name, cap.left) for cap in offer.caps))
     takes -= takes % unit
     for cap in offer.caps:
         rests[cap.name] -= takes
