@@ -32,8 +32,15 @@ def median_ratio(
     above: Callable[[], float], below: Callable[[], float], repetitions: int
 ) -> tuple[float, float, float]:
     """The median of above / below over interleaved repetitions, and the median of each."""
-    pairs = [(above(), below()) for _ in range(repetitions)]
+    pairs = interleaved(above, below, repetitions)
     return median(a / b for a, b in pairs), median(a for a, _ in pairs), median(b for _, b in pairs)
+
+
+def interleaved(
+    above: Callable[[], float], below: Callable[[], float], repetitions: int
+) -> Sequence[tuple[float, float]]:
+    """Both, in turn."""
+    return [(above(), below()) for _ in range(repetitions)]
 
 
 def percentile(values: Sequence[float], part: float) -> float:
