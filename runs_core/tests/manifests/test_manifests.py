@@ -152,10 +152,10 @@ def test_the_mode_is_that_of_gpu_pods_alone(mode: PolicyMode, said: list[str] | 
 @pytest.mark.parametrize("mode", list(PolicyMode))
 def test_a_run_gets_its_finalizer_from_a_policy_that_never_refuses_it(mode: PolicyMode) -> None:
     found = policies(HERE, FLEET, mode)
-    policy = named(found, "MutatingAdmissionPolicy", "runs-finalizer")
+    policy = named(found, "MutatingAdmissionPolicy", "runs-new-runs")
     assert policy["spec"]["failurePolicy"] == "Ignore"
     assert FINALIZER in policy["spec"]["mutations"][0]["jsonPatch"]["expression"]
-    assert named(found, "MutatingAdmissionPolicyBinding", "runs-finalizer")["spec"]["policyName"] == "runs-finalizer"
+    assert named(found, "MutatingAdmissionPolicyBinding", "runs-new-runs")["spec"]["policyName"] == "runs-new-runs"
 
 
 def test_only_the_schedulers_own_pods_lose_the_notes_of_who_wrote_what() -> None:

@@ -181,6 +181,30 @@ def test_nobody_notes_who_wrote_what_of_a_pod_of_the_schedulers_own(guarded: Gua
         assert ("managedFields" in told["metadata"]) is noted
 
 
+def test_of_a_run_nobody_notes_who_wrote_what_until_somebody_applies_it(guarded: Guarded) -> None:
+    """Then what was there before is somebody else's, and what is applied is found to be in conflict with it."""
+    path = ours("runs", "created")
+    stored = guarded.alice.call("POST", ours("runs"), a_run("created"))[1]
+    assert "managedFields" not in stored["metadata"]
+    assert stored["metadata"]["finalizers"] == [FINALIZER]
+    told = guarded.scheduler.swap(f"{path}/status", {**stored, "status": {"phase": "Queued"}})[1]
+    assert told["status"]["phase"] == "Queued"
+    assert "managedFields" not in told["metadata"]
+    wider, labeled = a_run("created"), identity(a_run("created"))
+    wider["spec"]["resources"]["gpus"] *= 2
+    labeled["metadata"]["labels"] = {"team": "a"}
+    with pytest.raises(Refused, match="conflict"):
+        guarded.alice.apply(path, wider, query={"fieldManager": "git", "force": "false"})
+    kept = patch(guarded.alice, path, labeled)
+    assert {one["operation"] for one in kept["metadata"]["managedFields"]} == {"Apply", "Update"}
+
+
+def test_of_a_run_that_is_applied_the_notes_stay_and_it_has_its_finalizer(guarded: Guarded) -> None:
+    stored = patch(guarded.alice, ours("runs", "applied"), a_run("applied"))
+    assert "Apply" in {one["operation"] for one in stored["metadata"]["managedFields"]}
+    assert stored["metadata"]["finalizers"] == [FINALIZER]
+
+
 def test_a_pod_may_ask_to_be_of_a_run(guarded: Guarded) -> None:
     asks = a_pod(gpus=8, labels={"runs.dev/run": "train"}, schedulerName="runs")
     assert refusal(guarded.meddler, pods(), asks) is None

@@ -45,7 +45,7 @@ def policies(installation: Installation, fleet: FleetSettings, mode: PolicyMode)
     """Policies, each with its binding. mode: of the one about GPU pods; the others always deny."""
     found = [*_pair(installation, "runs-pod-labels", _labels(installation), ["Deny"])]
     found += _pair(installation, "runs-ledger", _ledger(installation), ["Deny"])
-    found += [*_keeping(installation), *_unnoted(installation)]
+    found += [*_as_created(installation), *_unnoted(installation)]
     if mode is PolicyMode.OFF:
         return found
     actions = ["Deny"] if mode is PolicyMode.DENY else ["Warn", "Audit"]
@@ -65,11 +65,23 @@ def _pair(installation: Installation, name: str, spec: Object, actions: Sequence
     ]
 
 
-def _keeping(installation: Installation) -> list[Object]:
-    """A new run has our finalizer when it is stored, so that the scheduler need not write it."""
-    add = f'JSONPatch{{op: "add", path: "/metadata/finalizers", value: {_list([FINALIZER])}}}'
-    runs, bare = _rule(GROUP, VERSION, [RUN.plural], ["CREATE"]), "!has(object.metadata.finalizers)"
-    return _changing(installation, "runs-finalizer", runs, {"has-none": bare}, add)
+_ADD_FINALIZER = f'JSONPatch{{op: "add", path: "/metadata/finalizers", value: {json.dumps([FINALIZER])}}}'
+_REMOVE_NOTES = 'JSONPatch{op: "remove", path: "/metadata/managedFields"}'
+
+
+def _as_created(installation: Installation) -> list[Object]:
+    """A new run has our finalizer when it is stored, so that the scheduler need not write it, and no notes.
+
+    The notes say who wrote which field. Unless somebody applies the run by server-side apply nobody asks for them, and
+    each status would be compared with them. The first who does begins them anew, as of all that is there by then.
+    """
+    bare = "!has(object.metadata.finalizers)"
+    noted = (
+        "(has(object.metadata.managedFields) && !object.metadata.managedFields.exists(one, one.operation == 'Apply'))"
+    )
+    patches = f"({bare} ? [{_ADD_FINALIZER}] : []) + ({noted} ? [{_REMOVE_NOTES}] : [])"
+    runs = _rule(GROUP, VERSION, [RUN.plural], ["CREATE"])
+    return _changing(installation, "runs-new-runs", runs, {"something-to-do": f"{bare} || {noted}"}, patches)
 
 
 def _unnoted(installation: Installation) -> list[Object]:
@@ -79,11 +91,13 @@ def _unnoted(installation: Installation) -> list[Object]:
     somebody else begins them anew.
     """
     when = {"the-scheduler": _ours(installation), "has-notes": "has(object.metadata.managedFields)"}
-    remove = 'JSONPatch{op: "remove", path: "/metadata/managedFields"}'
-    return _changing(installation, "runs-pod-notes", _rule("", "v1", ["pods"], ["CREATE"]), when, remove)
+    pods = _rule("", "v1", ["pods"], ["CREATE"])
+    return _changing(installation, "runs-pod-notes", pods, when, f"[{_REMOVE_NOTES}]")
 
 
-def _changing(installation: Installation, name: str, what: Object, when: Mapping[str, str], patch: str) -> list[Object]:
+def _changing(
+    installation: Installation, name: str, what: Object, when: Mapping[str, str], patches: str
+) -> list[Object]:
     """Refuses nothing, and where it fails nothing is lost: what it changes is a saving."""
     return [
         {
@@ -93,7 +107,7 @@ def _changing(installation: Installation, name: str, what: Object, when: Mapping
                 "reinvocationPolicy": "Never",
                 "matchConstraints": {"resourceRules": [what]},
                 "matchConditions": [{"name": about, "expression": expression} for about, expression in when.items()],
-                "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": f"[{patch}]"}}],
+                "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patches}}],
             },
         },
         {
