@@ -17,6 +17,7 @@ from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
 from runs_core.cluster.kube.decode import Decode, Malformed, whole
+from runs_core.cluster.kube.wire import in_one_write
 from runs_core.errors import RunsError, Unavailable
 
 Object = dict[str, Any]
@@ -66,7 +67,7 @@ class Api:
         configuration.connection_pool_maxsize = POOL
         configuration.retries = False
         self._configuration = configuration
-        self._pool = client.ApiClient(configuration).rest_client.pool_manager
+        self._pool = in_one_write(client.ApiClient(configuration).rest_client.pool_manager)
         self.host = configuration.host.rstrip("/")
         self._token: tuple[str | None, float] = (None, -TOKEN_SECONDS)
 
