@@ -64,7 +64,7 @@ def test_what_counts_as_a_gpu_are_the_resources_of_the_settings(runs: Runs, tmp_
     config = tmp_path / "settings.yaml"
     config.write_text("fleet: {resource: amd.com/gpu}\n")
     policy = printed(runs, "policies", "--config", str(config))[0]
-    assert '"amd.com/gpu" in c.resources.limits' in policy["spec"]["matchConditions"][0]["expression"]
+    assert '"amd.com/gpu" in c.resources.limits' in policy["spec"]["matchConditions"][1]["expression"]
 
 
 def test_the_mode_of_the_policy_is_one_of_three(runs: Runs) -> None:

@@ -138,11 +138,12 @@ def _gpu_pods(installation: Installation, fleet: FleetSettings) -> Object:
             "resourceRules": [_rule("", "v1", ["pods"], ["CREATE"])],
         },
         "matchConditions": [
+            _another(installation),
             {
                 "name": "asks-for-gpus",
                 "expression": f"object.spec.containers.exists(c, {asks}) || "
                 f"(has(object.spec.initContainers) && object.spec.initContainers.exists(c, {asks}))",
-            }
+            },
         ],
         "validations": [
             {
@@ -152,7 +153,7 @@ def _gpu_pods(installation: Installation, fleet: FleetSettings) -> Object:
                 "reason": "Forbidden",
             },
             {
-                "expression": f"{_ours(installation)} || !has(object.spec.nodeName) || object.spec.nodeName == ''",
+                "expression": "!has(object.spec.nodeName) || object.spec.nodeName == ''",
                 "message": f"spec.nodeName: a pod that asks for {names} leaves its node to runs; leave it out",
                 "reason": "Forbidden",
             },
@@ -167,7 +168,7 @@ def _labels(installation: Installation) -> Object:
     same = "(k in variables.labels ? variables.labels[k] : '') == (k in variables.before ? variables.before[k] : '')"
     return {
         "matchConstraints": {"resourceRules": [_rule("", "v1", ["pods"], ["CREATE", "UPDATE"])]},
-        "matchConditions": [{"name": "not-the-scheduler", "expression": f"!({_ours(installation)})"}],
+        "matchConditions": [_another(installation)],
         "variables": [
             {"name": "labels", "expression": mine},
             {"name": "before", "expression": before},
@@ -204,7 +205,7 @@ def _ledger(installation: Installation) -> Object:
                 _rule(GROUP, VERSION, statuses, ["UPDATE"]),
             ]
         },
-        "matchConditions": [{"name": "not-the-scheduler", "expression": f"!({_ours(installation)})"}],
+        "matchConditions": [_another(installation)],
         "validations": [
             {
                 "expression": f"oldObject != null && {same}",
@@ -223,6 +224,11 @@ def _rule(group: str, version: str, resources: Sequence[str], operations: Sequen
         "operations": list(operations),
         "resources": sorted(resources),
     }
+
+
+def _another(installation: Installation) -> Object:
+    """Comes first: where it is the scheduler nothing else is looked at."""
+    return {"name": "not-the-scheduler", "expression": f"!({_ours(installation)})"}
 
 
 def _ours(installation: Installation) -> str:
