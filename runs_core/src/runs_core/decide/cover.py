@@ -19,7 +19,7 @@ from runs_core.values.meta import Pairs
 from runs_core.values.node import Node
 from runs_core.world.filters import located
 from runs_core.world.hearing import Firm
-from runs_core.world.held import Asker, Order
+from runs_core.world.held import Order
 from runs_core.world.needs import ANY_NODE, narrowed
 from runs_core.world.world import World
 
@@ -40,7 +40,7 @@ class Piece(NamedTuple):
 
 def cover(world: World, advice: Advice, ask: Ask, order: Order, pieces: Sequence[Piece] = ()) -> Cover:
     """Who would pay for it now. order: its place in line; pieces: what it already holds, in order; none: nothing."""
-    left = world.held.kept_back(offered(world, advice, ask), Asker(ask.owner, order), ask.gpus)
+    left = world.held.kept_back(offered(world, advice, ask), ask, order)
     return filled(world, left, ask, pieces)
 
 
@@ -59,32 +59,29 @@ def firm(offers: Offers, found: Cover, *, whole: bool = True) -> Firm:
     """
     spare: dict[Payer, int] = {}
     displacing: set[str] = set()
-    before: list[Payer] = []
-    nearer: Sequence[Payer] = ()
-    followed = True
-    for offer, look in zip(offers.offers, found.looks, strict=True):
+    followed, nearer = True, 0
+    for at, (offer, look) in enumerate(zip(offers.offers, found.looks, strict=True)):
         if not (gave := look.gave):
-            before.append(offer.payer)
             continue
-        nearer = tuple(before)
-        before.append(offer.payer)
+        nearer, payer = at, offer.payer
         left = offer.gpus - gave
         if offer.tier is Tier.OWN:
             if offer.caps or offer.idle is None or gave > offer.idle:
-                displacing.add(offer.payer.budget)
+                displacing.add(payer.budget)
             else:
                 left = min(left, offer.idle - gave)
-        followed = followed and offer.told and not (offer.caps or offer.selector or offer.payer in spare)
-        spare[offer.payer] = left
+        followed = followed and offer.told and not (offer.caps or offer.selector or payer in spare)
+        spare[payer] = left
     if not followed:
         return Firm(None, frozenset(displacing))
-    return Firm(spare, frozenset(displacing), frozenset(nearer) if whole and found.fundable else None)
+    before = frozenset([offer.payer for offer in offers.offers[:nearer]]) if whole and found.fundable else None
+    return Firm(spare, frozenset(displacing), before)
 
 
 def filled(world: World, offers: Offers, ask: Ask, pieces: Sequence[Piece] = ()) -> Cover:
     """What follows from that for this gang."""
     fleet = world.settings.fleet
-    found = fill(offers, ask, pieces or (Piece(ask.gpus),), fleet)
+    found = fill(offers, ask, pieces, fleet)
     if not found.left or ask.demand is None:
         return found
     paid = ask.gpus - found.left
@@ -93,12 +90,12 @@ def filled(world: World, offers: Offers, ask: Ask, pieces: Sequence[Piece] = ())
 
 
 def fill(offers: Offers, ask: Ask, pieces: Sequence[Piece], fleet: FleetSettings) -> Cover:
-    """Take offers in their order until all pieces are paid for. shares: in the order of the pieces.
+    """Take offers in their order until all pieces are paid for; none: until all is that is asked for, nowhere yet.
 
-    O(offers x pieces).
+    shares: in the order of the pieces. O(offers x pieces).
     """
-    if len(pieces) == 1 and _are_plain(offers.offers):
-        return _fill_plain(offers, pieces[0].gpus, ask.unit)
+    if len(pieces) < 2 and _are_plain(offers.offers):  # noqa: PLR2004 - one, given or not
+        return _fill_plain(offers, pieces[0].gpus if pieces else ask.gpus, ask.unit)
     given, short = [0] * len(offers.offers), [""] * len(offers.offers)
     spots: dict[Payer, int] = {}
     spot_of = [spots.setdefault(offer.payer, at) for at, offer in enumerate(offers.offers)]  # two may name one payer
@@ -109,7 +106,7 @@ def fill(offers: Offers, ask: Ask, pieces: Sequence[Piece], fleet: FleetSettings
             caps[cap.name] = min(cap.left, caps.get(cap.name, cap.left))
     shares: list[Share] = []
     left = 0
-    for piece in pieces:
+    for piece in pieces or (Piece(ask.gpus),):
         wanted = piece.gpus
         for offer, at in zip(offers.offers, spot_of, strict=True):
             if not wanted:
@@ -146,13 +143,12 @@ def _fill_plain(offers: Offers, wanted: int, unit: int) -> Cover:
     for offer in offers.offers:
         gave, short = 0, ""
         if wanted:
-            room = min(offer.gpus, wanted)
-            gave = room - room % unit
-            if gave < room:
-                short = WHOLE_PODS.format(unit=unit)
+            gave = room = min(offer.gpus, wanted)
+            if over := room % unit:
+                gave, short = room - over, WHOLE_PODS.format(unit=unit)
             if gave:
                 wanted -= gave
-                shares.append(Share(offer.payer, offer.tier, gave, offer.selector))
+                shares.append(Share(offer.payer, offer.tier, gave))
         looks.append(_look(offer, gave, short))
     return _found(offers, shares, tuple(looks), wanted)
 

@@ -20,7 +20,7 @@ from runs_core.values.lease import Payer
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.reservation import ReservationPhase
-from runs_core.world.held import Asker, Hold
+from runs_core.world.held import Hold
 from runs_core.world.queues import FUNDABLE, Entry, Head, Queue
 from runs_core.world.world import World
 
@@ -33,7 +33,7 @@ def find_cover(world: World, advice: Advice, queue: Queue) -> None:
     ask, first = queue.ask, world.line.first(queue)
     assert ask is not None
     queue.offers, queue.seen = offered(world, advice, ask), first[0] if first is not None else ()
-    left = world.held.kept_back(queue.offers, Asker(ask.owner, queue.seen), ask.gpus)
+    left = world.held.kept_back(queue.offers, ask, queue.seen)
     before, found = queue.cover, filled(world, left, ask)
     if _leans_on_others(queue):
         queue.empty = None
@@ -76,7 +76,7 @@ def own_cover(world: World, entry: Entry, advice: Advice) -> Cover | None:
         return queue.cover
     if queue.dated:
         find_cover(world, advice, queue)
-    return filled(world, world.held.kept_back(queue.offers, Asker(ask.owner, entry.order), ask.gpus), ask)
+    return filled(world, world.held.kept_back(queue.offers, ask, entry.order), ask)
 
 
 def hold_quota(world: World, advice: Advice) -> None:

@@ -170,7 +170,8 @@ class PluginAdvice:
             elif answer is not None:
                 found += answer.offers
                 unfunded = unfunded and answer.unfunded
-        found.sort(key=_place)
+        if len(found) > 1:
+            found.sort(key=_place)
         return Offers(offers=tuple(found), unfunded=unfunded)
 
     def classify(self, lease: Lease, view: View, now: datetime) -> Class | None:

@@ -35,13 +35,6 @@ class Hold(NamedTuple):
     shares: tuple[Share, ...]
 
 
-class Asker(NamedTuple):
-    """Who asks, and from which place in line."""
-
-    owner: str | None
-    order: Order
-
-
 class Held:
     """One hold for each run at most. waits: whether a run still stands where it held that.
 
@@ -137,14 +130,14 @@ class Held:
                 insort(self._on.setdefault(share.payer, []), (hold, share), key=_order)
         return list(dict.fromkeys([*(_payers(old) if old else ()), *(_payers(hold) if hold else ())]))
 
-    def kept_back(self, offers: Offers, asker: Asker, wanted: int) -> Offers:
-        """What is left of these offers for this asker. wanted: GPUs; who gives less than that says for whom."""
-        if not self._on or asker.order == FIRST:
+    def kept_back(self, offers: Offers, ask: Ask, order: Order) -> Offers:
+        """What is left of these offers for who asks from that place; who gives less than is wanted says for whom."""
+        if not self._on or order == FIRST:
             return offers
         kept: dict[Payer, tuple[int, Key]] = {}
         for offer in offers.offers:
             if offer.payer in self._on and offer.payer not in kept:
-                parts = list(self._from(offer, asker))
+                parts = list(self._from(offer, ask.owner, order))
                 if parts:
                     kept[offer.payer] = sum(share.gpus for _, share in parts), parts[0][0].run
         if not kept:
@@ -155,16 +148,16 @@ class Held:
                 gpus, run = kept[payer]
                 before = caps.get(name)
                 caps[name] = (gpus, run) if before is None else (before[0] + gpus, before[1])
-        return attrs.evolve(offers, offers=tuple(_less(offer, kept, caps, wanted) for offer in offers.offers))
+        return attrs.evolve(offers, offers=tuple(_less(offer, kept, caps, ask.gpus) for offer in offers.offers))
 
-    def _from(self, offer: Offer, asker: Asker) -> Iterator[tuple[Hold, Share]]:
-        """What is held of this envelope before this asker: by earlier runs of the same owner; a loan, by whomever."""
+    def _from(self, offer: Offer, owner: str | None, order: Order) -> Iterator[tuple[Hold, Share]]:
+        """What is held of this envelope before that place: by earlier runs of this owner; of a loan, by whomever."""
         for part in self._on[offer.payer]:
             hold, share = part
-            if hold.owner == asker.owner:
-                keeps = hold.order < asker.order
+            if hold.owner == owner:
+                keeps = hold.order < order
             else:
-                keeps = offer.tier is Tier.STRANGER and (share.tier is not Tier.STRANGER or hold.order < asker.order)
+                keeps = offer.tier is Tier.STRANGER and (share.tier is not Tier.STRANGER or hold.order < order)
             if keeps and self._waits(hold):
                 yield part
 

@@ -116,9 +116,10 @@ class Queue:
         self.cover, self.stale, self.dated, self.may = cover, False, False, None
         self.rouse()
         if not cover.fundable:
-            self.may = may = dict[Payer, int]()
+            may: dict[Payer, int] = {}
             for look in cover.looks:
                 may[look.payer] = may.get(look.payer, 0) + max(0, look.had)
+            self.may = may
 
 
 def band_of(cover: Cover) -> int:

@@ -232,23 +232,31 @@ class Books:
 
     def told(self) -> tuple[Key | Payer | Gives | Takes, ...]:
         """Runs whose class is another one now, and envelopes that can give more, or less, since this was last asked."""
-        if not (self._had or self._rose or self._turned or self._pledges or self._opened):
-            return ()
+        found: list[Key | Payer | Gives | Takes] = []
+        if self._turned or self._pledges:
+            found += self._other_runs()
+        if self._had or self._opened:
+            found += [purse.payer for purse in self._opened]
+            found += [Gives(purse.payer, gpus) for purse, gpus in self._freed() if purse not in self._opened]
+            self._had.clear()
+            self._opened.clear()
+        if self._rose:
+            for purse, stood in self._rose.items():
+                has = purse.standing()
+                less = max(has[0] - stood[0], has[1] - stood[1], has[2] - stood[2])
+                if less > 0:
+                    found.append(Takes(purse.payer, less))
+            self._rose.clear()
+        return tuple(found)
+
+    def _other_runs(self) -> Iterable[Key]:
+        """Whose class is another one now, each once."""
         turned = self._turned.items()
         runs = {holding.claim.run: None for holding, cls in turned if holding.claim is not None and holding.cls != cls}
         runs |= {claim.run: None for claim, taken in self._pledges.items() if claim.pledged and claim.taken != taken}
-        found: list[Key | Payer | Gives | Takes] = [*runs, *[purse.payer for purse in self._opened]]
-        for purse, gpus in self._freed() if self._had else ():
-            if purse not in self._opened:
-                found.append(Gives(purse.payer, gpus))
-        for purse, stood in self._rose.items():
-            has = purse.standing()
-            less = max(has[0] - stood[0], has[1] - stood[1], has[2] - stood[2])
-            if less > 0:
-                found.append(Takes(purse.payer, less))
-        for kept in (self._turned, self._pledges, self._had, self._rose, self._opened):
-            kept.clear()
-        return tuple(found)
+        self._turned.clear()
+        self._pledges.clear()
+        return runs
 
     def _freed(self) -> Iterable[tuple[Purse, int]]:
         """Envelopes that may give more, and how much more each has."""
@@ -256,10 +264,11 @@ class Books:
         for thing, had in self._had.items():
             has = thing.standing()
             if has[0] < had[0] or has[1] < had[1] or has[2] < had[2]:
-                for purse in thing.freed(had):
-                    more.setdefault(purse, 0)  # of a cap: what the envelope has is the same, and it may give more of it
                 if isinstance(thing, Purse):
                     more[thing] = max(had[0] - has[0], had[1] - has[1], 0)
+                    continue
+                for purse in thing.freed(had):
+                    more.setdefault(purse, 0)  # what the envelope has is the same, and it may give more of it
         return more.items()
 
     # -- what-ifs -----------------------------------------------------------------------------------------------------

@@ -106,10 +106,6 @@ class Purse:
         contractual = funded[OWNED] + funded[BORROWED]
         return contractual, contractual + funded[SHARED], funded[BORROWED]
 
-    def freed(self, _: tuple[int, int, int]) -> Iterator[Purse]:
-        """As with a cap."""
-        yield self
-
     def takes(self, claim: Claim) -> bool:
         """Whether this claim may be funded here, if there is room."""
         spec = self.spec

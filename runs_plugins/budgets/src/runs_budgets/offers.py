@@ -61,9 +61,11 @@ def family_offers(funding: Funding, asked: Asked) -> Iterator[Offer]:
     A tier farther than needed, beside what may be kept for others, is not looked at. An envelope gives whole pods: a
     pod has one payer.
     """
-    ask, needed, rests = asked.ask, asked.ask.gpus + asked.ask.held, dict[str, int]()
+    ask = asked.ask
     if ask.owner is None:
         return
+    needed = ask.gpus + ask.held
+    rests: dict[str, int] = {}
     for tier, purses in funding.quotas.near(ask.owner, ask.flavor):
         for purse in purses:
             offer = available(purse, tier, asked)
