@@ -107,11 +107,6 @@ class Turn:
         """Whether it rests for having nothing to hear but of room."""
         return entry is not None and entry.queue.calm is entry and entry.queue.band == FUNDABLE and self._rests(entry)
 
-    def _is_near(self, entry: Entry) -> bool:
-        """Whether it has nothing to hear but of room, and might be given some."""
-        queue = entry.queue
-        return queue.calm is entry and self._reach()[queue.at] >= entry.shape.need.pods
-
     def _look_over(self) -> None:
         """Who rested in vain until the line had come past it has been asked."""
         world, entries = self.world, self.world.line.entries
@@ -119,12 +114,15 @@ class Turn:
             hold_quota(world, self.advice)
         since = self.rested[0]
         self.rested = made = self._made()
-        for key in self._stirred(more=since < 0 or self._gave_room(since)):
+        if not (found := self._stirred(more=since < 0 or self._gave_room(since))):
+            return
+        reach = self._reach()
+        for key in found:
             entry = entries.get(key)
             if entry is not None and key not in self.asked:
                 if (FUNDABLE, entry.order) < self.at:
                     self.asked.add(key)
-                elif not self._is_near(entry) and self._in_vain(key, entry):
+                elif not _is_near(entry, reach) and self._in_vain(key, entry):
                     if not self._is_calm(entry):
                         self.resting[key] = entry
                         continue
@@ -150,14 +148,10 @@ class Turn:
         if self.at[0] > FUNDABLE:
             return list(resting)
         if more:
-            asked, reach = self.asked, self._reach()
-            found = {
-                key
-                for key, one in resting.items()
-                if one.queue.calm is not one or reach[one.queue.at] >= one.shape.need.pods
-            }
+            reach = self._reach()
+            found = {key for key, one in resting.items() if one.queue.calm is not one or _is_near(one, reach)}
             for flavor in self.calm:
-                found.update(key for key in calms.near(flavor, reach) if key not in asked and key not in called)
+                found |= set(calms.near(flavor, reach)).difference(self.asked, called)
         else:
             found = {key for key, one in resting.items() if one.queue.calm is not one}
         for key in (*self.fresh, *self.world.promises.by_run):
@@ -181,27 +175,29 @@ class Turn:
         world.stand_unpaid()
         hold_quota(world, self.advice)
         told, same = world.line.give()
-        for queue in told:
+        for (_, first), queue in told:
             heard(world, queue)
             if not queue.hopeless:
                 self._cover(queue)
-            first = world.line.first(queue)
-            if first is not None and (queue.band == FUNDABLE or says_otherwise(world, first[1], queue)):
-                self._push(first[1])
+            if queue.band == FUNDABLE or says_otherwise(world, first, queue):
+                self._push(first)
         for queue in same:
             heard(world, queue)
             self._rest(queue)
         if self.advice.stages:
             self._hear_of_slack()
-        for queue in world.unpaid.give()[0]:
-            if not queue.hopeless and (first := world.unpaid.first(queue)) is not None:
-                heapq.heappush(self.queue, (FUNDABLE, *first))
+        for head, queue in world.unpaid.give()[0]:
+            if not queue.hopeless:
+                heapq.heappush(self.queue, (FUNDABLE, *head))
 
     def _hear_of_slack(self) -> None:
         """Where more may be taken back than before, or less is missing, everybody who is paid for is asked."""
         world, line = self.world, self.world.line
+        is_freed = line.asked != world.fleet.freed
+        if not (line.slack or is_freed):
+            return
         more, line.slack = line.slack, set()
-        if line.asked != world.fleet.freed:
+        if is_freed:
             flavors = world.fleet.flavors.items()
             more |= {name for name, flavor in flavors if flavor.nodes and world.slack.ripe(name, world.now)}
         if not more:
@@ -222,7 +218,7 @@ class Turn:
 
     def _cover(self, queue: Queue) -> None:
         """Find out who pays, unless that is known: whoever started since may have taken what was offered before."""
-        made = len(self.batch.decisions), self.world.held.version
+        made = self._made()
         if self.covered.get(queue) == made:
             return
         find_cover(self.world, self.advice, queue)
@@ -295,7 +291,7 @@ class Turn:
         if world.funded:
             if world.held.stirred:
                 hold_quota(world, self.advice)
-            if self.called.get(key) != self._made() and self._in_vain(key, entry):
+            if (key not in self.called or self.called[key] != self._made()) and self._in_vain(key, entry):
                 self.asked.add(key)
                 return
             if queue.stale or band == FUNDABLE:
@@ -341,3 +337,9 @@ class Turn:
         known = self.world.promises.by_run.get(key)
         if known is not None and not waits_for_quota(self.world, known):
             self.batch.take(unfundable(self.world, known), {})
+
+
+def _is_near(entry: Entry, reach: Reach) -> bool:
+    """Whether it has nothing to hear but of room, and might be given some."""
+    queue = entry.queue
+    return queue.calm is entry and reach[queue.at] >= entry.shape.need.pods

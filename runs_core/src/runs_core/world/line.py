@@ -112,7 +112,7 @@ class Line:
 
     def _queue(self, need: Need, ask: Ask | None) -> Queue:
         """Where who wants this stands: made if there is none, and as it was if it went in this what-if."""
-        left, unheard = (self._left or {}).pop((need, ask), (None, False))
+        left, unheard = self._left.pop((need, ask), (None, False)) if self._left else (None, False)
         shape = self.shapes.get(need)
         if shape is None:
             if left is None:
@@ -248,18 +248,19 @@ class Line:
         finally:
             self.entries[key] = entry
 
-    def give(self) -> tuple[Sequence[Queue], Iterable[Queue]]:
-        """The queues that an envelope may now give more to, or that were never answered, by their first runs.
+    def give(self) -> tuple[Sequence[tuple[Head, Queue]], Iterable[Queue]]:
+        """The queues that an envelope may now give more to, or that were never answered, with and by their first runs.
 
         And those whose payers stay the same all the same, in no order.
         """
         hearing = self.hearing
-        if not hearing.unheard and not (hearing.gave and hearing.watching):
+        if not (hearing.unheard or hearing.gave):
+            return (), ()
+        if not (hearing.unheard or hearing.watching):
             hearing.gave.clear()
             return (), ()
         told, same = hearing.told()
-        firsts = sorted((first, queue) for queue in told if (first := self.first(queue)) is not None)
-        return [queue for _, queue in firsts], same
+        return sorted((first, queue) for queue in told if (first := self.first(queue)) is not None), same
 
 
 def _size(need: Need) -> tuple[str, int]:
