@@ -46,12 +46,15 @@ class Accounts:
         due = {name for name, when in self._due.items() if when <= world.now} if is_due else set()
         names, world.touched_budgets = sorted(world.touched_budgets | due), set()
         found: list[Effect] = []
+        every = max(min(world.settings.accounts.every, LONGEST), self._shortest)
         for name in names:
-            budget = world.budget(name)
+            budget, last = world.budget(name), self._written.get(name)
             if budget is None:
                 self._written.pop(name, None)
                 self._due.pop(name, None)
-            elif not self._too_soon(world, name):
+            elif last is not None and world.now < (soonest := last + every):  # written a moment ago: when that is over
+                self._due[name] = min(soonest, self._due.get(name, soonest))
+            else:
                 account = advice.account(budget, world, world.now)
                 stands = _stands(world, budget, account)
                 if stands != budget:
@@ -62,17 +65,6 @@ class Accounts:
             batch.add(found)
         world.touched_budgets.clear()  # what is written here is no news: test_its_own_writing_is_no_news_of_a_budget
         return found
-
-    def _too_soon(self, world: World, name: str) -> bool:
-        """Whether it was written a moment ago: then it is when that is over."""
-        last = self._written.get(name)
-        if last is None:
-            return False
-        soonest = last + max(min(world.settings.accounts.every, LONGEST), self._shortest)
-        if world.now >= soonest:
-            return False
-        self._due[name] = min(soonest, self._due.get(name, soonest))
-        return True
 
     def _note(self, world: World, name: str, *, accounted: bool) -> None:
         self._due.pop(name, None)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import attrs
 
 from runs_core.decide.match import CORE, OUT_OF_QUOTA
+from runs_core.values.changed import changer
 from runs_core.values.decision import NoPlace, Reason
 from runs_core.values.funding import Cover, Look
 from runs_core.values.need import Need
 
+_with_cover = changer(NoPlace, "cover")
 MOST_LOOKS = 4
 """Envelopes named in a message; `explain` shows all of them."""
 
@@ -16,7 +18,7 @@ MOST_LOOKS = 4
 def beside_quota(why: NoPlace, need: Need, said: Cover) -> NoPlace:
     """All reasons: quota goes before room, and behind what the fleet could never take."""
     if said.fundable:
-        return attrs.evolve(why, cover=said)
+        return _with_cover(why, said)
     reason = no_quota(need, said)
     room = why.reasons if why.never or said.unfunded else ()
     return attrs.evolve(why, reasons=(*room, reason) if why.never else (reason, *room), cover=said)

@@ -115,12 +115,12 @@ def _counted(fact: Fact) -> Validator:
     longest = fact.max_items if fact.max_items is not None else math.inf
 
     def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is tuple:
-            good = fewest <= len(value) <= longest
-        else:
-            good = type(value) is int and least <= value <= most
-        if not good:
-            _bounds(instance, attribute, value)
+        if type(value) is int:
+            if least <= value <= most:
+                return
+        elif type(value) is tuple and fewest <= len(value) <= longest:
+            return
+        _bounds(instance, attribute, value)
 
     return check
 

@@ -8,6 +8,7 @@ from datetime import datetime
 import attrs
 
 from runs_core.values.budget import Budget, Namespace
+from runs_core.values.classes import NOTHING
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.run import Phase, Run
@@ -39,7 +40,7 @@ class AboutRuns(Known):
         if key in self.unpaid.entries:
             self._unpaid_moved.add(key)
         if self.funded:
-            self._slacken(old, run)
+            self._slacken(key, old, run)
             if self.quanta.active:
                 self.quanta.replace(key, run)
         moved = old is None or run is None or old.status.phase is not run.status.phase
@@ -49,22 +50,20 @@ class AboutRuns(Known):
 
     def _loosen(self, key: Key) -> None:
         if (run := self._runs.get(key)) is not None:
-            self._slacken(run, run)
+            self._slacken(key, run, run)
 
-    def _slacken(self, old: Run | None, run: Run | None) -> None:
+    def _slacken(self, key: Key, old: Run | None, run: Run | None) -> None:
         """Anew whenever the run, its leases or their nodes change: they come in any order."""
-        known = run or old
-        assert known is not None
-        slack, held = None, known.status.funding
-        if not (held.unfunded or held.shared) and known.key not in self.slack.all():
+        slack, held = None, run.status.funding if run is not None else NOTHING
+        if not (held.unfunded or held.shared) and key not in self.slack.all():
             return
         if run is not None and run.status.started_at is not None and (held.unfunded or held.shared):
             flavor = self.held_flavor(run)
             spared = run.status.started_at + min_runtime_of(run.spec, self.settings.reclaim)
             slack = Slack(flavor, held.unfunded, held.shared, spared)
         if old is not None and run is not None and old.status.payers != run.status.payers:
-            self.slack.stir(run.key)
-        if self.slack.put(known.key, slack, self.now) and slack is not None and not self._supposed:
+            self.slack.stir(key)
+        if self.slack.put(key, slack, self.now) and slack is not None and not self._supposed:
             self.line.slack.add(slack.flavor)
 
     def _stand(self, key: Key, old: Run | None, run: Run | None) -> None:
