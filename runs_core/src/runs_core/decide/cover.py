@@ -63,14 +63,14 @@ def firm(offers: Offers, found: Cover, *, whole: bool = True) -> Firm:
     for at, (offer, look) in enumerate(zip(offers.offers, found.looks, strict=True)):
         if not (gave := look.gave):
             continue
-        nearer, payer = at, offer.payer
-        left = offer.gpus - gave
+        nearer, payer, left = at, offer.payer, offer.gpus - gave
         if offer.tier is Tier.OWN:
             if offer.caps or offer.idle is None or gave > offer.idle:
                 displacing.add(payer.budget)
             else:
                 left = min(left, offer.idle - gave)
-        followed = followed and offer.told and not (offer.caps or offer.selector or payer in spare)
+        if offer.caps or offer.selector or not offer.told or payer in spare:
+            followed = False
         spare[payer] = left
     if not followed:
         return Firm(None, frozenset(displacing))

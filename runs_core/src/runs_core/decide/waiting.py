@@ -61,7 +61,7 @@ class Turn:
         self.called: dict[Key, tuple[int, int]] = {}
         self.rested = (-1, -1)
         self.at: tuple[int, Order] = (-1, ())
-        self.reach: tuple[int, Reach] | None = None
+        self.reach: Reach | None = None
 
     def take(self, fresh: dict[Key, float]) -> None:
         """Ask whoever has something to hear."""
@@ -240,6 +240,7 @@ class Turn:
             world.step_aside(key, held.until)
         else:
             self.batch.take(stamped(world, repay(world, run, found), self.advice), {})
+            self.reach = None
             world.touched.discard(key)
             world.stand_unpaid()
         if (following := world.unpaid.first(queue)) is not None and following[1] not in self.asked:
@@ -281,10 +282,9 @@ class Turn:
 
     def _reach(self) -> Reach:
         """As it is since the last decision."""
-        made = len(self.batch.decisions)
-        if self.reach is None or self.reach[0] != made:
-            self.reach = made, Reach(self.world)
-        return self.reach[1]
+        if self.reach is None:
+            self.reach = Reach(self.world)
+        return self.reach
 
     def _waiting(self, key: Key, entry: Entry, band: int) -> None:
         world, queue = self.world, entry.queue
@@ -315,6 +315,7 @@ class Turn:
             return
         asked = Asked(key, entry, self.fresh.get(key, 0.0), explain, lambda: self._reclaims(key, entry))
         decision = settle(self.batch, asked, self.advice, self.clock)
+        self.reach = None
         if decision is None:
             return
         if isinstance(decision.outcome, Starts) and (run := world.run(key)) is not None:
@@ -337,6 +338,7 @@ class Turn:
         known = self.world.promises.by_run.get(key)
         if known is not None and not waits_for_quota(self.world, known):
             self.batch.take(unfundable(self.world, known), {})
+            self.reach = None
 
 
 def _is_near(entry: Entry, reach: Reach) -> bool:

@@ -56,10 +56,11 @@ class Hearing:
 
     def may_take(self, told: Takes) -> None:
         """An envelope may give less than before."""
-        took = self.took[told.payer] = self.took.get(told.payer, 0) + told.gpus
-        if took > self.least.get(told.payer, took):
-            del self.least[told.payer]
-            for queue in self.watching.get(told.payer, ()):
+        payer, gpus = told
+        took = self.took[payer] = self.took.get(payer, 0) + gpus
+        if took > self.least.get(payer, took):
+            del self.least[payer]
+            for queue in self.watching.get(payer, ()):
                 queue.rouse()
 
     def hear_of(self, payer: Payer, owner: str) -> None:
@@ -93,8 +94,9 @@ class Hearing:
         took, spare = self.took, firm.spare
         queue.limits = None if spare is None else [(payer, took.get(payer, 0) + less) for payer, less in spare.items()]
         queue.displacing, queue.nearer = firm.displacing, firm.nearer
-        self.watch(queue, [look.payer for look in cover.looks])
+        before = queue.payers
         queue.remember(cover)
+        self._watch(queue, before, queue.payers)
         self.unheard.pop(queue, None)
 
     def told(self) -> tuple[Iterable[Queue], Iterable[Queue]]:
@@ -125,20 +127,19 @@ class Hearing:
     def joins(self, queue: Queue, *, unheard: bool) -> None:
         """It stands in line."""
         self.calms.joins(queue)
-        for payer in seen(queue):
+        for payer in queue.payers:
             self.watching.setdefault(payer, {})[queue] = None
         if unheard:
             self.unheard[queue] = None
 
     def leaves(self, queue: Queue) -> None:
         """Nobody stands there."""
-        self.watch(queue, ())
+        self._watch(queue, queue.payers, ())
         self.calms.leaves(queue)
         self.unheard.pop(queue, None)
 
-    def watch(self, queue: Queue, payers: Sequence[Payer]) -> None:
-        """Those are the envelopes of which it is to hear, and no more those that its cover looked at."""
-        before = seen(queue)
+    def _watch(self, queue: Queue, before: Sequence[Payer], payers: Sequence[Payer]) -> None:
+        """Those are the envelopes of which it is to hear, and no more those of before."""
         if before == payers:
             return
         for payer in before:
@@ -149,11 +150,6 @@ class Hearing:
                     del self.watching[payer]
         for payer in payers:
             self.watching.setdefault(payer, {})[queue] = None
-
-
-def seen(queue: Queue) -> Sequence[Payer]:
-    """The envelopes that its last cover looked at."""
-    return [look.payer for look in queue.cover.looks] if queue.cover is not None else ()
 
 
 def _borrows(queue: Queue, payer: Payer) -> bool:

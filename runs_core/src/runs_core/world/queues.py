@@ -45,13 +45,13 @@ class Shape:
 class Queue:
     """Runs of one need that ask the same of the budgets. cover: the last answer; band: what follows from it.
 
-    stale: an envelope that the answer named can give more since. may: of who is not paid for, GPUs that each of those
-    has at most; None: any envelope may give any number. limits: how far the line's `took` may count up for each payer,
-    before the answer may be another for that; None: it may be at any time. displacing: Budgets of its owner's own,
-    whose claims on them may displace somebody. nearer: payers that it would take more from, if they had more to give;
-    None: it may be any. calm: its first, from when it was found to have nothing to hear but of room until `rouse`; at:
-    what room that would be. dated: others give more since, so that the same pay, and what the answer tells of them is
-    not so any more.
+    payers: whom that answer looked at; stale: one of those can give more since. may: of who is not paid for, GPUs that
+    each of those has at most; None: any envelope may give any number. limits: how far the line's `took` may count up
+    for each payer, before the answer may be another for that; None: it may be at any time. displacing: Budgets of its
+    owner's own, whose claims on them may displace somebody. nearer: payers that it would take more from, if they had
+    more to give; None: it may be any. calm: its first, from when it was found to have nothing to hear but of room until
+    `rouse`; at: what room that would be. dated: others give more since, so that the same pay, and what the answer tells
+    of them is not so any more.
 
     offers: what that answer was made of, before anything of it was kept for others; seen: from which place in line it
     was asked. empty: what cover would be, were its owner's own envelopes empty; None: not known.
@@ -59,7 +59,7 @@ class Queue:
 
     __slots__ = (
         "ask", "at", "band", "calm", "calms", "cover", "dated", "displacing", "empty", "heap", "limits", "may",
-        "nearer", "offers", "seen", "shape", "size", "stale",
+        "nearer", "offers", "payers", "seen", "shape", "size", "stale",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, ask: Ask | None, calms: Calms) -> None:
@@ -69,6 +69,7 @@ class Queue:
         self.size = 0
         self.band = FUNDABLE
         self.cover: Cover | None = None
+        self.payers: Sequence[Payer] = ()
         self.stale = True
         self.may: dict[Payer, int] | None = None
         self.limits: Sequence[tuple[Payer, int]] | None = None
@@ -114,6 +115,7 @@ class Queue:
     def remember(self, cover: Cover) -> None:
         """What the budgets say to it now."""
         self.cover, self.stale, self.dated, self.may = cover, False, False, None
+        self.payers = [look.payer for look in cover.looks]
         self.rouse()
         if not cover.fundable:
             may: dict[Payer, int] = {}
