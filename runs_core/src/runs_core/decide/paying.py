@@ -152,7 +152,7 @@ def checkpoint(world: World, lease: Lease, cls: Class, advice: Advice) -> LeaseS
 
 def stamped(world: World, decision: Decision, advice: Advice) -> Decision:
     """What its leases used in all is written on those that it closes."""
-    if not any(isinstance(effect, CloseLease) for effect in decision.effects):
+    if CloseLease not in map(type, decision.effects):
         return decision
     effects = [_stamped(world, one, advice) if isinstance(one, CloseLease) else one for one in decision.effects]
     return _with_effects(decision, tuple(effects))

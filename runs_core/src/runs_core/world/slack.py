@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -73,7 +74,7 @@ class Slacks:
         self._green: dict[str, list[tuple[datetime, Key]]] = {}
         self.stirred: set[Key] = set()
         self._counted: dict[Key, Gain] = {}
-        self._gains: dict[str, Gains] = {}
+        self._gains: defaultdict[str, Gains] = defaultdict(Gains)
 
     def all(self) -> Mapping[Key, Slack]:
         """By run."""
@@ -119,11 +120,11 @@ class Slacks:
                 self._gains[old.flavor].add(old, -1)
             if gain is not None:
                 self._counted[key] = gain
-                self._gains.setdefault(gain.flavor, Gains()).add(gain, 1)
+                self._gains[gain.flavor].add(gain, 1)
 
     def gains(self, flavor: str) -> Gains:
         """All that was counted of it. Read-only."""
-        return self._gains.setdefault(flavor, Gains())
+        return self._gains[flavor]
 
     def pass_to(self, now: datetime) -> list[str]:
         """The flavors of which more may be taken back than the last time that this was asked."""
