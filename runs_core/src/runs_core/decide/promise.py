@@ -221,7 +221,7 @@ def _told(
 ) -> Decision:
     """What it promises, for the first time. It may stand already: whoever made it was killed before that was said."""
     message = told(found)
-    status = _standing(attrs.evolve(made.status, message=message), found, (_promise(world, found),))
+    status = _standing(world, attrs.evolve(made.status, message=message), found, (_promise(world, found),))
     told_ = attrs.evolve(made, status=status)
     outcome = Reserves(reservation=made.meta.name, earliest_start=found.at, basis=found.basis, message=message)
     emit = Emit("Run", run.key, "Reserved", message, world.now)
@@ -243,7 +243,7 @@ def _moved(world: World, run: Run, known: Reservation, found: Forecast) -> Decis
         promises = (promises[0], *promises[-(MOST_PROMISES - 1) :])
     message = told(found) if not cause else f"{told(found)}, not {format_time(before)}: {cause}"
     stands = _standing(
-        status if found.at == before else attrs.evolve(status, message=message, remedies=()), found, promises
+        world, status if found.at == before else attrs.evolve(status, message=message, remedies=()), found, promises
     )
     if stands == status:
         return None
@@ -255,7 +255,10 @@ def _moved(world: World, run: Run, known: Reservation, found: Forecast) -> Decis
     return decided(run, Moves(reason="PromiseMoved", message=message), *effects)
 
 
-def _standing(status: ReservationStatus, found: Forecast, promises: tuple[Promise, ...]) -> ReservationStatus:
+def _standing(
+    world: World, status: ReservationStatus, found: Forecast, promises: tuple[Promise, ...]
+) -> ReservationStatus:
+    places = bound_of(found.placement)
     return attrs.evolve(
         status,
         basis=found.basis,
@@ -264,7 +267,8 @@ def _standing(status: ReservationStatus, found: Forecast, promises: tuple[Promis
         deficit_gpus=found.deficit_gpus,
         short_of=found.short_of,
         blocked_by=tuple(map(str, found.blocked_by)),
-        places=bound_of(found.placement),
+        places=places,
+        places_since=status.places_since if places == status.places else world.now,
         promises=promises,
     )
 

@@ -114,7 +114,7 @@ def leaves(world: World, known: Reservation, other: Run | None) -> datetime | No
     end = world.ends.expected(other)
     if end is not None and end.at <= at:
         return end.at
-    if world.funded and at > world.now and (other.status.started_at or world.now) >= known.spec.at:
+    if world.funded and at > world.now and is_guest(world, known, other):
         return at  # who uses another's places is sent away
     if at > world.now and world.ends.may_be_sent_away(other):
         return at
@@ -168,6 +168,18 @@ def guests(world: World, key: Key) -> Iterator[Key]:
         for lease in world.ledger.by_node.get(node, {}).values():
             here = any(slots.node == node and slots.mask & mask for slots in lease.spec.slots)
             run = world.run(lease.run)
-            if here and run is not None and (run.status.started_at or world.now) >= reservation.spec.at:
+            if here and run is not None and is_guest(world, reservation, run):
                 found.add(lease.run)
     yield from sorted(found)
+
+
+def is_guest(world: World, known: Reservation, other: Run) -> bool:
+    """Whether a run in these places started there after they were promised.
+
+    Of one moment, who is waited for was there before, and so was who stood before it in line.
+    """
+    started, since = other.status.started_at or world.now, known.status.places_since or known.spec.at
+    if started != since or str(other.key) in known.status.blocked_by:
+        return started > since
+    run = world.run(known.run)
+    return run is not None and world.order(other) > world.order(run)

@@ -114,6 +114,7 @@ class ReservationStatus:
     places: tuple[Bound, ...] = field(
         Fact(doc="The places that are kept for it from earliestStart on.", max_items=100_000), default=()
     )
+    places_since: datetime | None = field(Fact(doc="Since when it keeps these."), default=None)
     promises: tuple[Promise, ...] = field(
         Fact(doc="Every promise made, the first one first.", max_items=MOST_PROMISES), default=()
     )
