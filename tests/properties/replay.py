@@ -9,8 +9,8 @@ from datetime import datetime
 from runs_core.decide.advice import Advice
 from runs_core.decide.paid import place_paid
 from runs_core.decide.search import Found, Question
-from runs_core.decide.slices import guests, is_due, left, met, standing
-from runs_core.decide.victims import is_of_an_earlier_run
+from runs_core.decide.slices import guests, left, met, standing
+from runs_core.decide.victims import is_of_an_earlier_run, protected_until
 from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
 from runs_core.values.reservation import Basis
@@ -116,9 +116,13 @@ class Replay:
     def _sent_away(self) -> Iterator[Upcoming]:
         world, key, said = self.world, self.asked.run.key, self.asked.said
         known: Key | None = key if key in world.promises.by_run else None
-        if known is None or said is None or not (said.shares and self.advice.stages) or is_due(world, key):
+        if known is None or said is None or not (said.shares and self.advice.stages):
             return
         status = world.promises.by_run[key].status
         if status.earliest_start is not None and status.basis is not None:
             for guest in guests(world, key):
-                yield status.earliest_start, End(status.earliest_start, guest, status.basis)
+                run, at = world.run(guest), status.earliest_start
+                least = protected_until(world, run) if run is not None else None
+                at = at if least is None else max(at, least)
+                if at > world.now:
+                    yield at, End(at, guest, status.basis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import attrs
@@ -10,8 +11,10 @@ import pytest
 from runs_core.settings import PatienceSettings, Settings
 from runs_core.testing.builders import a_budget, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
+from runs_core.testing.plugins import a_plugin
 from runs_core.testing.purses import Purse, purses
 from runs_core.values.lease import Closed
+from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.run import Run, Runtime
 
@@ -82,3 +85,38 @@ def test_who_started_in_places_that_were_promised_only_later_is_not_sent_away() 
     assert promise.spec.at < (stage.run("r").status.started_at or stage.now)
     stage.advance(minutes=42)
     assert (cut(stage), ended(stage, "r"), stage.placed("wide")) == ([], [Closed.SUCCEEDED], {"n2": 8})
+
+
+def test_who_is_in_promised_places_is_not_sent_away_inside_its_least_runtime() -> None:
+    stage = guest_that_overstays(least=120)
+    assert cut(stage) == []
+    stage.advance(minutes=60 + 21)  # 120 minutes after its start
+    assert (cut(stage), ended(stage, "guest")) == ([("guest", "slice")], [Closed.SLICE_RECLAIMED])
+    assert stage.placed("wide") == {"n1": 8}
+    (kept,) = [one for one in stage.reservations.values() if one.run.name == "wide"]
+    assert "research/guest is expected to run until 2026-01-05T14:21:00Z" in [one.cause for one in kept.status.promises]
+
+
+def test_who_is_in_promised_places_and_protected_by_a_plugin_is_not_sent_away() -> None:
+    protected = [Key("research", "guest")]
+
+    def runs_protected(run: Run) -> Sequence[str]:
+        return ["serves"] if run.key in protected else []
+
+    stage = guest_that_overstays(least=10, guard=a_plugin(runs_protected))
+    assert cut(stage) == []
+    protected.clear()
+    stage.advance(minutes=10)
+    assert cut(stage) == [("guest", "slice")]
+
+
+def guest_that_overstays(*, least: float, **plugins: object) -> Harness:
+    """A minute after the time that `wide` was promised: `guest` came 39 minutes before it, and said 30."""
+    stage = paid_for(a_node("n1"), **plugins)
+    submitted(stage, saying("long", 4, 60, really=58), saying("short", 4, 20, really=19))
+    submitted(stage, saying("wide", 8, 60, really=60))
+    stage.advance(minutes=21)
+    submitted(stage, saying("guest", 4, 30, really=300, least=least))
+    assert stage.placed("guest") == {"n1": 4}
+    stage.advance(minutes=40)
+    return stage

@@ -460,7 +460,7 @@ def test_who_uses_promised_places_and_stays_too_long_is_sent_away_though_somebod
     """x has 6 until 600 and y, who wants 8, is promised 600. z says 5 minutes and takes the 2 that are free at 20.
 
     At 600 z is still there: it goes at 601, and y starts then, a second late. All of org's quota; z's least runtime of
-    half an hour does not help it.
+    a minute is over.
     """
     play.fleet(a1=8)
     play.quota("org", envelope(16))
@@ -468,13 +468,30 @@ def test_who_uses_promised_places_and_stays_too_long_is_sent_away_though_somebod
     play.until(10)
     play.submit("y", gpus=8, owner="org", runtime={"expectedDuration": "10m"})
     play.until(20)
-    play.submit("z", gpus=2, owner="org", runtime={"expectedDuration": "5m"})
+    play.submit("z", gpus=2, owner="org", runtime={"expectedDuration": "5m", "minRuntime": "1m"})
     play.until(599)
     assert (play.at("z", "startedAt"), play.promised("y")) == (20, ("Pending", 600, "Ends"))
     play.until(610)
     assert play.takings() == [Taking("y", ["z"], 2, "Released", "Started")]
     assert (play.at("y", "startedAt"), play.promises("y")) == (601, [(600, "", 1)])
     assert play.ledger("z") == [("Start", 20, "SliceReclaimed", 601)]
+
+
+def test_who_stays_too_long_in_promised_places_is_not_sent_away_inside_its_least_runtime(play: FundedPlay) -> None:
+    """As before, but z is safe for half an hour: until 1820. y waits for it, and is told so."""
+    play.fleet(a1=8)
+    play.quota("org", envelope(16))
+    play.submit("x", gpus=6, owner="org", lasts="598s", runtime={"expectedDuration": "10m"})
+    play.until(10)
+    play.submit("y", gpus=8, owner="org", runtime={"expectedDuration": "10m"})
+    play.until(20)
+    play.submit("z", gpus=2, owner="org", runtime={"expectedDuration": "5m"})
+    play.until(1819)
+    assert (play.takings(), play.promised("y")) == ([], ("Pending", 1820, "Ends"))
+    play.until(1830)
+    assert play.takings() == [Taking("y", ["z"], 2, "Released", "Started")]
+    assert play.ledger("z") == [("Start", 20, "SliceReclaimed", 1821)]
+    assert play.at("y", "startedAt") == 1821
 
 
 def test_who_says_nothing_may_use_promised_places_if_its_least_runtime_is_over_by_then(play: FundedPlay) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.patience import spared
-from runs_core.decide.slices import guests, is_due
+from runs_core.decide.slices import guests, sent_away_at
 from runs_core.values.meta import Key
 from runs_core.values.reservation import Basis
 from runs_core.world.timetable import Reckoning
@@ -122,14 +122,22 @@ class Early:
         return inf if end is None else end.at
 
     def _sent_away(self, asked: Question, advice: Advice) -> Iterator[tuple[Key, Sooner]]:
-        """Who uses the places that it was promised is there until then at most, where anybody can be sent away."""
-        known, said = self.world.promises.by_run.get(self.key), asked.said
-        if known is None or said is None or not (said.shares and advice.stages) or is_due(self.world, self.key):
+        """Who uses the places that it was promised is there until then at most, where anybody can be sent away.
+
+        Or, once the time has come, until its least runtime is over: who could have been sent away already was not.
+        """
+        world, said = self.world, asked.said
+        known = world.promises.by_run.get(self.key)
+        if known is None or said is None or not (said.shares and advice.stages):
             return
         at, basis = known.status.earliest_start, known.status.basis
-        if at is not None and basis is not None:
-            for number, guest in enumerate(guests(self.world, self.key)):
-                yield guest, Sooner(at.timestamp(), basis, (1, number, guest))
+        if at is None or basis is None:
+            return
+        for number, key in enumerate(guests(world, self.key)):
+            guest = world.run(key)
+            until = sent_away_at(world, guest, at) if guest is not None else at
+            if until > world.now:
+                yield key, Sooner(until.timestamp(), basis, (1, number, key))
 
     def _staying_on(self) -> Iterator[tuple[Key, Sooner]]:
         """Who may be sent away at any time is gone with the first that ends by itself.

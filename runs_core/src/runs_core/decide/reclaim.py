@@ -7,6 +7,7 @@ decision that binds the places to the beneficiary before anybody is told to go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 import attrs
 
@@ -21,13 +22,14 @@ from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.decide.scope import candidate_of, scope_of, wanted_of
 from runs_core.decide.slices import overdue
 from runs_core.decide.standing import stand
-from runs_core.decide.victims import Hunt, Victim, Victims, hunted, leases_with, pools_of, stages_for
+from runs_core.decide.victims import Hunt, Victim, Victims, hunted, leases_with, pools_of, spared_until, stages_for
 from runs_core.values.change import Change, LeaseGone, PledgeSeen, PodGone
 from runs_core.values.classes import Tier
 from runs_core.values.decision import Decision, Reclaims
 from runs_core.values.effect import Emit, PutResolution, SetRunStatus
 from runs_core.values.funding import Cover, Pledge, Stage, Unit
 from runs_core.values.lease import Closed, Lease
+from runs_core.values.meta import Key
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.pod import Pod
@@ -137,21 +139,27 @@ def _fits_without(world: World, fleet: FlavorFleet, need: Need, units: Sequence[
 def victims(world: World, asked: Claimant, advice: Advice) -> Victims:
     """Units that could be cut for this run, were its claim made."""
     stages = stages_for(advice, asked.cover, due=asked.due)
+    late = frozenset(overdue(world, asked.run.key))
     with world.supposing([PledgeSeen(_claim(world, asked.run, asked.cover))]):
-        found = hunted(world, Hunt(flavor=asked.need.flavor, stages=stages, run=asked.run), advice)
-    late = list(_overstaying(world, asked.run))
-    if not late:
-        return found
-    known = {victim.unit.run for victim in late}
-    return Victims([*late, *(one for one in found.units if one.unit.run not in known)], found.spared)
+        found = hunted(world, Hunt(flavor=asked.need.flavor, stages=stages, run=asked.run, but=late), advice)
+    overstaying = _overstaying(world, sorted(late), advice)
+    return Victims([*overstaying.units, *found.units], [*overstaying.spared, *found.spared])
 
 
-def _overstaying(world: World, run: Run) -> Iterator[Victim]:
-    """Who is in its promised places though its time has come: who uses another's places answers for the estimate."""
-    for key in overdue(world, run.key):
+def _overstaying(world: World, late: Iterable[Key], advice: Advice) -> Victims:
+    """Who is in promised places though the time has come: who uses another's places answers for the estimate."""
+    found: list[Victim] = []
+    spared: list[tuple[datetime, int]] = []
+    for key in late:
         other = world.run(key)
-        if other is not None and key != run.key and other.status.phase.begun and not other.status.ending:
-            yield Victim(SLICE, Unit(key), other, tuple(leases_with(world, Unit(key))))
+        if other is None or not other.status.phase.begun or other.status.ending:
+            continue
+        leases, until = tuple(leases_with(world, Unit(key))), spared_until(world, other, SLICE, advice)
+        if until is not None and until > world.now:
+            spared.append((until, sum(lease.gpus for lease in leases)))
+        else:
+            found.append(Victim(SLICE, Unit(key), other, leases))
+    return Victims(found, spared)
 
 
 def _claim(world: World, run: Run, said: Cover) -> Pledge:

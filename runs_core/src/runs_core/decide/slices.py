@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from runs_core.decide.advice import Advice
-from runs_core.decide.victims import is_of_an_earlier_run
+from runs_core.decide.victims import is_of_an_earlier_run, protected_until
 from runs_core.values.funding import Cover
 from runs_core.values.lease import mask_of
 from runs_core.values.meta import Key
@@ -115,7 +115,7 @@ def leaves(world: World, known: Reservation, other: Run | None) -> datetime | No
     if end is not None and end.at <= at:
         return end.at
     if world.funded and at > world.now and is_guest(world, known, other):
-        return at  # who uses another's places is sent away
+        return sent_away_at(world, other, at)  # who uses another's places is sent away
     if at > world.now and world.ends.may_be_sent_away(other):
         return at
     until = world.quanta.until(other) if known.status.basis is Basis.PATIENCE else None
@@ -171,6 +171,11 @@ def guests(world: World, key: Key) -> Iterator[Key]:
             if here and run is not None and is_guest(world, reservation, run):
                 found.add(lease.run)
     yield from sorted(found)
+
+
+def sent_away_at(world: World, guest: Run, at: datetime) -> datetime:
+    """When, if the time of those whose places it uses is then: not inside its least runtime."""
+    return max(at, protected_until(world, guest) or at)
 
 
 def is_guest(world: World, known: Reservation, other: Run) -> bool:

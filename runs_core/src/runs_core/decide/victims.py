@@ -31,11 +31,15 @@ _PROTECTION = (Class.UNFUNDED, Class.SHARED, Class.BORROWED, Class.OWNED)
 
 @attrs.frozen(kw_only=True)
 class Hunt:
-    """What victims are looked for. run: for whom; None: an administrator. stages: those that may act, in order."""
+    """What victims are looked for. run: for whom; None: an administrator. stages: those that may act, in order.
+
+    but: who is none at any of these stages.
+    """
 
     flavor: str
     stages: tuple[Stage, ...]
     run: Run | None = None
+    but: frozenset[Key] = frozenset()
 
 
 class Victim(NamedTuple):
@@ -73,7 +77,7 @@ def hunted(world: World, hunt: Hunt, advice: Advice) -> Victims:
     spared: dict[Key, tuple[datetime, int]] = {}
     for stage in hunt.stages:
         for unit in _named(world, stage, hunt, advice):
-            run = world.run(unit.run)
+            run = world.run(unit.run) if unit.run not in hunt.but else None
             if run is None or not run.status.phase.begun or run.status.ending is not None:
                 continue
             if hunt.run is not None and (
