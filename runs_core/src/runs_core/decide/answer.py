@@ -19,7 +19,7 @@ from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.run import Phase, Run
 from runs_core.world.flavors import FlavorFleet
-from runs_core.world.queues import UNPAYABLE, Entry, Shape
+from runs_core.world.queues import UNPAYABLE, Entry, Shape, band_of
 from runs_core.world.supposed import keeping
 from runs_core.world.world import World
 
@@ -31,8 +31,9 @@ def answer(world: World, run: Run, entry: Entry, advice: Advice, *, explain: boo
         return no_flavor(world, shape.need)
     name, flavor = found
     said = own_cover(world, entry, advice) if world.held.by_run else entry.queue.cover
-    placement = None if entry.queue.band == UNPAYABLE else _place(world, shape, flavor, said, advice)
-    if placement is None and flavor.withheld and entry.queue.band != UNPAYABLE:
+    unpayable = entry.queue.band == UNPAYABLE or (said is not None and band_of(said) == UNPAYABLE)
+    placement = None if unpayable else _place(world, shape, flavor, said, advice)
+    if placement is None and flavor.withheld and not unpayable:
         placement = place_beside(world, flavor, shape.need, run, said=said, advice=advice)
     if placement is not None:
         return placement

@@ -10,15 +10,15 @@ from runs_core.decide.place import fits_when_empty
 from runs_core.decide.quota import OUT_OF_QUOTA
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
-from runs_core.world.queues import FUNDABLE, Queue
+from runs_core.world.queues import FUNDABLE
 from runs_core.world.world import World
 
 
-def says_otherwise(world: World, key: Key, queue: Queue) -> bool:
+def says_otherwise(world: World, key: Key, band: int) -> bool:
     """Whether the run's status says that it waits for quota where it waits for room, or the other way round."""
     run = world.run(key)
     reason = run.status.reason if run is not None else ""
-    return (reason == OUT_OF_QUOTA) is (queue.band == FUNDABLE) and reason in WAIT_CODES and reason not in NEVER_CODES
+    return (reason == OUT_OF_QUOTA) is (band == FUNDABLE) and reason in WAIT_CODES and reason not in NEVER_CODES
 
 
 def is_answered(world: World, key: Key) -> bool:

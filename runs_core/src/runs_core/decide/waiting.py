@@ -19,8 +19,9 @@ from runs_core.decide.slices import is_due
 from runs_core.decide.told import is_answered, judged_anew, says_otherwise
 from runs_core.decide.woken import is_out_of_reach, kept_for, woken
 from runs_core.values.decision import Starts, Waits
+from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
-from runs_core.world.queues import FUNDABLE, UNPAYABLE, Entry, Order, Queue
+from runs_core.world.queues import FUNDABLE, UNPAYABLE, Entry, Order, Queue, band_of
 from runs_core.world.world import World
 
 
@@ -42,9 +43,10 @@ class Turn:
     """One pass over the line. queue: who is to be asked, by band and order.
 
     covered: how many decisions there were when who pays was last found out, and which quota was held: only those change
-    that within a pass. resting: who is to be asked as soon as that is not in vain, as it was by `rested`; and so are
-    all in the flavors of `calm` that are paid for and have nothing to hear but of room. called: who was to be asked
-    since, and what was known then. at: how far along the line it has come.
+    that within a pass. behind: who is not paid for, though the first of its queue is. resting: who is to be asked as
+    soon as that is not in vain, as it was by `rested`; and so are all in the flavors of `calm` that are paid for and
+    have nothing to hear but of room. called: who was to be asked since, and what was known then. at: how far along the
+    line it has come.
     """
 
     def __init__(self, world: World, advice: Advice, batch: Batch, clock: Clock) -> None:
@@ -55,6 +57,7 @@ class Turn:
         self.fresh: dict[Key, float] = {}
         self.queue: list[tuple[int, Order, Key]] = []
         self.asked: set[Key] = set()
+        self.behind: set[Key] = set()
         self.covered: dict[Queue, tuple[int, int]] = {}
         self.resting: dict[Key, Entry] = {}
         self.calm: tuple[str, ...] = ()
@@ -179,7 +182,7 @@ class Turn:
             heard(world, queue)
             if not queue.hopeless:
                 self._cover(queue)
-            if queue.band == FUNDABLE or says_otherwise(world, first, queue):
+            if queue.band == FUNDABLE or says_otherwise(world, first, queue.band):
                 self._push(first)
         for queue in same:
             heard(world, queue)
@@ -267,7 +270,7 @@ class Turn:
                 return False
         elif key in world.promises.by_run:
             return False
-        if says_otherwise(world, key, queue):
+        if says_otherwise(world, key, queue.band):
             return False
         if queue.calm is None and queue.heap[0][1] == key:
             world.line.hearing.calm(queue, key, entry)
@@ -296,7 +299,7 @@ class Turn:
                 return
             if queue.stale or band == FUNDABLE:
                 self._cover(queue)
-        if queue.band != band:
+        if queue.band != band and key not in self.behind:
             self._push(key)
             return
         self.asked.add(key)
@@ -306,9 +309,9 @@ class Turn:
             and (said := own_cover(world, entry, self.advice))
             and not said.fundable
         ):
-            self._behind(key)
+            self._behind(key, entry, said)
             return
-        explain = key in self.fresh or (world.funded and says_otherwise(world, key, queue))
+        explain = key in self.fresh or (world.funded and says_otherwise(world, key, band))
         promised = key in world.promises.by_run
         if not (explain or promised) and is_out_of_reach(world, entry.shape) and not self._reclaims(key, entry):
             # what was free when it was woken has been taken since
@@ -333,12 +336,20 @@ class Turn:
             world.slack.ripe(flavor_of(world, entry.shape.need), world.now) and self._in_reach(entry)
         )
 
-    def _behind(self, key: Key) -> None:
-        """The first of its queue is paid for, and by what is held for those before it this one is not."""
+    def _behind(self, key: Key, entry: Entry, said: Cover) -> None:
+        """The first of its queue is paid for, and by what is held for those before it this one is not.
+
+        If that is news to it, it is asked once more, among those who are not paid for.
+        """
         known = self.world.promises.by_run.get(key)
         if known is not None and not waits_for_quota(self.world, known):
             self.batch.take(unfundable(self.world, known), {})
             self.reach = None
+        band = band_of(said)
+        if key in self.fresh or says_otherwise(self.world, key, band):
+            self.asked.discard(key)
+            self.behind.add(key)
+            heapq.heappush(self.queue, (band, entry.order, key))
 
 
 def _is_near(entry: Entry, reach: Reach) -> bool:
