@@ -17,7 +17,15 @@ MOST_CLOSED = 512
 """Closed leases of one owner that are remembered at least: the last to end."""
 MOST_LENGTHS = 64
 """Runs of one owner and size, the last to end, that an estimate is made of."""
-OURS = frozenset({Closed.UNFUNDED_RECLAIMED, Closed.SLICE_RECLAIMED, Closed.NODE_LOST, Closed.EVICTED})
+OURS = frozenset(
+    {
+        Closed.UNFUNDED_RECLAIMED,
+        Closed.SLICE_RECLAIMED,
+        Closed.PREEMPTED,
+        Closed.NODE_LOST,
+        Closed.EVICTED,
+    }
+)
 """Ends that say nothing of how long a run takes."""
 
 
