@@ -73,6 +73,18 @@ def test_applied_it_is_a_resolution_that_verifies(on: Runs) -> None:
     assert "Manual" in on("resolve", "show", "1").stdout
 
 
+def test_who_is_cut_by_hand_is_told_the_seed_that_the_draw_was_made_from(on: Runs) -> None:
+    asked(on, 4, "--domain", home(on), "--apply")
+    (shown,) = [line for line in on("resolve", "show", "1").stdout.splitlines() if line.startswith("Seed:")]
+    seeds = [
+        line.removeprefix("  seed ")
+        for name in ("one", "two")
+        for line in on("explain", name).stdout.splitlines()
+        if line.startswith("  seed ")
+    ]
+    assert seeds == [shown.removeprefix("Seed:").strip()]
+
+
 def test_where_enough_is_free_nothing_is_asked_for(on: Runs) -> None:
     done = asked(on, 8, "--apply", "-o", "json")
     assert (done.exit_code, answered(done)["resolution"], answered(done)["missing"]) == (0, None, 0)

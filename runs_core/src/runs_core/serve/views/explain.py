@@ -8,6 +8,7 @@ from datetime import datetime
 import attrs
 
 from runs_core.decide.draw import seed_text
+from runs_core.decide.resolve import drawn_for
 from runs_core.decide.standing import joined
 from runs_core.serve.views.plan import Plan
 from runs_core.serve.views.present import with_hold
@@ -80,7 +81,7 @@ def cut_of(run: Run, resolution: Resolution, *, verified: bool | None) -> Cut:
     """As explain has it."""
     spec, to = resolution.spec, resolution.spec.beneficiary
     lost = [cut.gpus for cut in spec.cuts if cut.uid == run.uid]
-    uid, attempt = (to.uid, to.attempt) if to is not None else ("", 0)
+    uid, attempt = drawn_for(to, spec.request)
     head = int(spec.seed.ledger_head, 16)
     return Cut(
         resolution=resolution.name,
