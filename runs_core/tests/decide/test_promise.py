@@ -12,8 +12,10 @@ from runs_core.decide.forecast import foresee
 from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
 from runs_core.values.change import Change, ReservationSeen, RunSeen
+from runs_core.values.node import Node, Taint
+from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.reservation import Basis, Reservation, ReservationStatus, ShortOf
-from runs_core.values.run import Phase, Run, RunStatus, Runtime
+from runs_core.values.run import Phase, Run, RunStatus, Runtime, Spread
 
 
 def declared(run: Run, minutes: float, *, really: float | None = None) -> Run:
@@ -194,3 +196,36 @@ def test_a_promise_whose_places_cannot_be_had_keeps_its_time_elsewhere() -> None
     stage.advance(minutes=1)
     found = promised(stage, "c").status
     assert ([place.node for place in found.places], len(found.promises)) == (["n2"], 1)
+
+
+TAINT = Taint(key="dedicated", value="others", effect="NoSchedule")
+ALIEN = Pod(namespace="kube-system", name="alien", node="n3", gpus=1, phase=PodPhase.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("edited", "cause"),
+    [
+        (a_node("n3", gpus=4), "node n3 has 4 GPUs now"),
+        (a_node("n3", flavor="a100"), "node n3 is no h100 node any more"),
+        (a_node("n3", domain="d2"), "node n3 lies in default/default/d2 now"),
+        (a_node("n3", taints=(TAINT,)), "node n3 does not allow its pods any more"),
+        (ALIEN, "node n3 has GPUs in use by pods that runs did not place"),
+    ],
+)
+def test_a_promise_whose_idle_node_will_not_do_any_more_moves_at_once_and_says_so(
+    edited: Node | Pod, cause: str
+) -> None:
+    """Both of `first` and `long` are one node wide, and `gang` two: n3 is idle, and kept for it."""
+    stage = Harness(*(a_node(name) for name in ("n1", "n2", "n3")), oracles=True)
+    for name, lasts in (("first", 60), ("long", 300)):
+        stage.submit(declared(a_run(name, gpus_per_pod=8), lasts))
+    stage.settle()
+    stage.submit(declared(a_run("gang", gpus=16, gpus_per_pod=8, spread=Spread.SINGLE_DOMAIN), 60))
+    stage.settle()
+    assert {place.node for place in promised(stage, "gang").status.places} == {"n1", "n3"}
+    assert promised(stage, "gang").status.earliest_start == A_MONDAY + timedelta(minutes=60)
+    stage.add(edited)
+    stage.submit(declared(a_run("other", gpus=4), 300))  # somebody comes, who wakes the line
+    stage.advance(minutes=2)
+    found = promised(stage, "gang").status
+    assert (found.earliest_start, found.promises[-1].cause) == (A_MONDAY + timedelta(minutes=300), cause)

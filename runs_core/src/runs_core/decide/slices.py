@@ -13,10 +13,13 @@ from runs_core.decide.victims import is_of_an_earlier_run, protected_until
 from runs_core.values.funding import Cover
 from runs_core.values.lease import mask_of
 from runs_core.values.meta import Key
-from runs_core.values.quantity import format_time
+from runs_core.values.need import NodeFilter
+from runs_core.values.quantity import counted, format_time
 from runs_core.values.reservation import Basis, Reservation
+from runs_core.values.resolution import Bound
 from runs_core.values.run import Run
-from runs_core.world.needs import min_runtime_of
+from runs_core.world.needs import ANY_NODE, min_runtime_of
+from runs_core.world.nodes import NodeState
 from runs_core.world.promises import Standing, Stood
 from runs_core.world.queues import FUNDABLE, Order
 from runs_core.world.world import World
@@ -126,11 +129,14 @@ def leaves(world: World, known: Reservation, other: Run | None) -> datetime | No
 
 def why_not(world: World, known: Reservation) -> str:
     """Why what was promised cannot be kept; empty: it can."""
-    at = known.status.earliest_start or world.now
+    at, run = known.status.earliest_start or world.now, world.run(known.run)
+    wanted = world.need(run).filter if run is not None and known.status.places else ANY_NODE
     for place in known.status.places:
         state = world.fleet.states.get(place.node)
         if state is None or not state.usable:
             return f"node {place.node} takes nothing new"
+        if (why := _will_not_do(known, place, state, wanted)) is not None:
+            return f"node {place.node} {why}"
         mask = mask_of(place.ordinals)
         if state.pledged & mask:
             return f"places on node {place.node} are bound to another run"
@@ -143,6 +149,22 @@ def why_not(world: World, known: Reservation) -> str:
             if end > at:
                 return f"{lease.run} is expected to run until {format_time(end)}"
     return f"it could not start at {format_time(at)}" if at <= world.now else ""
+
+
+def _will_not_do(known: Reservation, place: Bound, state: NodeState, wanted: NodeFilter) -> str | None:
+    """What has become of a node that takes something new, so that these places are none for it; None: they are."""
+    node, domain, mask = state.node, state.domain, mask_of(place.ordinals)
+    if node is None or domain is None or node.flavor != known.spec.flavor:
+        return f"is no {known.spec.flavor} node any more"
+    if str(node.domain) != place.domain:
+        return f"lies in {node.domain} now"
+    if mask >> node.gpus:
+        return f"has {counted(node.gpus, 'GPU')} now"
+    if not domain.eligible(wanted) >> state.bit & 1:
+        return "does not allow its pods any more"
+    if (mask | state.spare | state.pledged).bit_count() + state.foreign_gpus > node.gpus:
+        return "has GPUs in use by pods that runs did not place"
+    return None
 
 
 def is_due(world: World, key: Key) -> bool:
