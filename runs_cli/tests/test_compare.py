@@ -156,3 +156,32 @@ def test_bad_rows_of_the_other_fleet_are_named(simulate: Simulate, capsys: pytes
     files = {"odd.csv": f"{LARGE}n-2,64000,262144,many,A10\n"}
     assert simulate(*SMALL_FLEET, "--compare-nodes", "odd.csv", files=files) == 0
     assert "Left out: odd.csv:4: gpu" in capsys.readouterr().err
+
+
+def manifest(kind: str, name: str, **body: Any) -> str:  # noqa: ANN401
+    version = "v1" if kind == "Node" else "runs.dev/v1alpha1"
+    notes = body.pop("notes", {})
+    metadata = {"name": name, "annotations": {f"runs.dev/simulated-{key}": text for key, text in notes.items()}}
+    metadata |= {"namespace": "lab"} if kind == "Run" else {}
+    return json.dumps({"apiVersion": version, "kind": kind, "metadata": metadata, **body})
+
+
+def an_hour(name: str, *, arrives: str, takes: str) -> str:
+    spec = {"resources": {"gpus": 8}, "runtime": {"expectedDuration": "1h"}}
+    return manifest("Run", name, notes={"arrival": arrives, "duration": takes}, spec=spec)
+
+
+def test_how_far_promises_were_off_is_shown_by_what_they_rested_on(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """b is promised 60 minutes, then 66, since a runs on; it starts at 62. Nobody is promised anything in the other."""
+    monkeypatch.setenv("RUNS_PLUGINS", "")
+    node = manifest("Node", "n-0", status={"allocatable": {"nvidia.com/gpu": "8", "pods": "110"}})
+    rows = [node, an_hour("a", arrives="0s", takes="62m"), an_hour("b", arrives="10m", takes="1h")]
+    files = {"all.jsonl": "\n".join(rows), "none.yaml": "reservations: {max: 0}\n"}
+    trace = ("--format", "jsonl", "--nodes", "all.jsonl", "--runs", "all.jsonl")
+    assert simulate(*trace, files=files) == 0
+    told = "2, 1 of them late; off by 2m2s in the median, P90 3m58s, 3m58s at most"
+    assert f"Promises by Ends: {told}" in capsys.readouterr().out
+    assert simulate(*trace, "--compare", "none.yaml", files=files) == 0
+    assert ["P90 error of promises by Ends", "3m58s", "-", "-"] in lines(capsys)

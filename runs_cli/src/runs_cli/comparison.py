@@ -10,6 +10,7 @@ from runs_cli.answer import Column, Table
 from runs_cli.words import NONE, span
 from runs_core.serve.standing import SIZES
 from runs_core.serve.summary import Summary
+from runs_core.values.reservation import Basis
 
 Number = float | None
 PAID = {
@@ -68,6 +69,10 @@ def _measures(first: Summary, second: Summary) -> Iterator[Measure]:
     if any(one.gpu_hours.by_class is not None for one in (first, second)):
         for name, words in PAID.items():
             yield Measure(f"of them {words}", _paid(first, name), _paid(second, name), _hours)
+    for basis in Basis:
+        before, after = _error(first, basis), _error(second, basis)
+        if before is not None or after is not None:
+            yield Measure(f"P90 error of promises by {basis}", before, after, _span)
     yield line("resolutions", lambda one: one.preemptions.resolutions, _count)
     yield line("units cut", lambda one: one.preemptions.cuts, _count)
     yield line("GPU-hours of work lost", lambda one: one.preemptions.lost_gpu_hours, _hours)
@@ -79,6 +84,10 @@ def _of_size(summary: Summary, size: str) -> Number:
 
 def _of_owner(summary: Summary, owner: str) -> Number:
     return next((one.p90 for one in summary.wait_seconds.by_owner if one.owner == owner), None)
+
+
+def _error(summary: Summary, basis: Basis) -> Number:
+    return next((one.p90 for one in summary.forecast_error_seconds if one.basis is basis), None)
 
 
 def _paid(summary: Summary, name: str) -> Number:

@@ -20,7 +20,7 @@ from runs_cli.words import NONE, span
 from runs_core.cluster.trace.input import EPOCH, BadRow
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.serve.simulate import Simulation, simulate
-from runs_core.serve.summary import ClassHours, Preemptions, Summary, Waited
+from runs_core.serve.summary import ClassHours, ForecastError, Preemptions, Summary, Waited
 from runs_core.serve.views.plain import Plain, plain
 from runs_core.values.quantity import counted
 
@@ -162,6 +162,7 @@ def _overview(found: Simulation) -> Fields:
             ("Fragmentation", f"{share(split.arrival_span)} while runs arrive, {share(split.peak)} at most"),
             ("Queue", f"{counted(summary.queue.max, 'run', spec=',')} at most"),
             *([("Preemptions", _preempted(summary.preemptions))] if summary.preemptions.cuts else []),
+            *((f"Promises by {one.basis}", _off(one)) for one in summary.forecast_error_seconds),
             ("GPU-hours", f"{summary.gpu_hours.leased:,.1f} leased of {summary.gpu_hours.demanded:,.1f} demanded"),
             *([("Paid for by", _paid(hours))] if (hours := summary.gpu_hours.by_class) is not None else []),
             ("Decisions", f"{summary.decisions:,} in {found.cpu_seconds:.1f} CPU seconds"),
@@ -175,6 +176,12 @@ def _preempted(cuts: Preemptions) -> str:
     who = f"{counted(cuts.runs, 'run', spec=',')} cut, one of them {counted(cuts.most, 'time')}"
     lost = f"{cuts.gpus:,} GPUs by {counted(cuts.resolutions, 'resolution', spec=',')} ({stages})"
     return f"{who}; {lost}; {cuts.lost_gpu_hours:,.1f} GPU-hours of work lost"
+
+
+def _off(one: ForecastError) -> str:
+    """How far promises were from the starts that came."""
+    median, ninth, most = (span(timedelta(seconds=found)) for found in (one.p50, one.p90, one.max))
+    return f"{one.forecasts:,}, {one.late:,} of them late; off by {median} in the median, P90 {ninth}, {most} at most"
 
 
 def _paid(hours: ClassHours) -> str:
