@@ -219,4 +219,5 @@ def test_a_sponsor_that_is_told_of_does_start_the_run(runs: Runs, tmp_path: Path
 
 def test_where_nothing_helps_that_is_said(runs: Runs) -> None:
     runs("submit", "vast", "--gpus", "12", "--gpus-per-pod", "12")
-    assert "no single change of its width" in runs("explain", "vast").stdout
+    told_ = "no single change of its width, groups, places, flavor, payers or duration is known to"
+    assert told_ in runs("explain", "vast").stdout

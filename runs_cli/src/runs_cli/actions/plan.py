@@ -35,7 +35,7 @@ from runs_core.values.run import Run
 
 TIERS = {tier: tier.name.lower() for tier in Tier}
 """How near the run's owner is to that of the envelope."""
-NO_REMEDY = "no single change of its width, groups, places, flavor, payers or duration"
+NO_REMEDY = "no single change of its width, groups, places, flavor, payers or duration is known to"
 EXITS = {Verdict.START: Code.DONE, Verdict.REFUSED: Code.USAGE}
 
 
