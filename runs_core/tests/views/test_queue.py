@@ -1,19 +1,24 @@
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from runs_core.decide.advice import Advice, Silent
 from runs_core.decide.consider import seek
 from runs_core.serve.views.plain import plain
 from runs_core.serve.views.present import Present, Why
-from runs_core.serve.views.queue import line
+from runs_core.serve.views.queue import Waiting, line
+from runs_core.settings import ReservationSettings, Settings
+from runs_core.testing.builders import a_node, a_run
+from runs_core.testing.harness import Harness
 from runs_core.values.change import LeaseGone
 from runs_core.values.decision import NoPlace
 from runs_core.values.funding import Cover
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
-from runs_core.values.run import Ending, Phase
+from runs_core.values.run import Ending, Phase, Runtime
 from runs_core.world.world import World
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -109,3 +114,22 @@ def test_the_json_has_the_keys_of_the_interface(scene: Scene) -> None:
             }
         ]
     }
+
+
+def test_whom_nothing_is_promised_is_told_where_as_many_are_as_may_be() -> None:
+    said = Runtime(expected_duration=timedelta(hours=1))
+    runs = [a_run(name) for name in ("a", "b", "c")]
+    stage = Harness(
+        a_node("n1"),
+        *(attrs.evolve(run, spec=attrs.evolve(run.spec, runtime=said)) for run in runs),
+        settings=Settings(reservations=ReservationSettings(max=1)),
+    )
+    stage.settle()
+    told = {one.run.name: (one.basis is None, one.message.partition("; ")[2:]) for one in _all(stage)}
+    most = "nothing is promised to it: places are kept for 1 run (reservations.max)"
+    free = "no GPU is free on 1 h100 node that will do"
+    assert told == {"b": (False, (free,)), "c": (True, (f"{free}; {most}",))}
+
+
+def _all(stage: Harness) -> Sequence[Waiting]:
+    return line(stage.world, stage.loop.advice).items

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from runs_core.decide.advice import Advice
@@ -12,6 +13,7 @@ from runs_core.values.decision import NoPlace
 from runs_core.values.funding import Ask, Cover
 from runs_core.values.need import Need
 from runs_core.values.placement import Placement
+from runs_core.values.quantity import counted
 from runs_core.values.run import Run
 from runs_core.world.held import Order
 from runs_core.world.world import World
@@ -57,6 +59,7 @@ class Present:
     def __init__(self, world: World, advice: Advice) -> None:
         self._world = world
         self._advice = advice
+        self._promised = Counter(one.spec.flavor for one in world.promises.by_run.values())
         self._known: dict[tuple[Need, Ask | None, int], tuple[Placement | NoPlace, Cover | None]] = {}
 
     def of(self, run: Run) -> Why:
@@ -71,8 +74,18 @@ class Present:
         fundable = said is None or said.fundable
         if isinstance(found, NoPlace):
             why = with_hold(self._world, run, joined(found.reasons))
+            if fundable and not found.never:
+                why += self._behind_promises(run)
             return Why(found.reasons[0].code, why, found.never, fundable)
         return Why("Admitted", "stands in line; what it wants is free", fundable=fundable)
+
+    def _behind_promises(self, run: Run) -> str:
+        """That nothing is promised to it, as places are kept for as many others as may be; empty: that is not why."""
+        most, world = self._world.settings.reservations.max, self._world
+        kept = self._promised[run.spec.resources.flavor or world.sole_flavor() or ""]
+        if not most or kept < most or run.key in world.promises.by_run:
+            return ""
+        return f"; nothing is promised to it: places are kept for {counted(kept, 'run')} (reservations.max)"
 
     def _answer(self, need: Need, ask: Ask | None, order: Order) -> tuple[Placement | NoPlace, Cover | None]:
         ahead = self._world.held.ahead(order)
