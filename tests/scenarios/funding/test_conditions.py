@@ -1,4 +1,4 @@
-"""What a Budget says of itself: envelopes of a flavor that the fleet has not, and lending that nobody makes loans of.
+"""What a Budget says of itself: flavors that the fleet has not, lending that is not read, claims that are not paid for.
 
 A Budget's status may be 10 s late.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import pytest
 from tests.scenarios.funds import FLAVOR, FundedPlay, envelope
+from tests.scenarios.stretch import STRETCH
 
 from runs_borrowing import plugin as borrowing
 from runs_budgets import plugin as budgets
 
 pytestmark = pytest.mark.plugins(budgets=budgets)
-MISSING, UNREAD = "FlavorMissing", "LendingUnread"
+MISSING, UNREAD, OVER = "FlavorMissing", "LendingUnread", "Overcommitted"
 
 
 @pytest.mark.live
@@ -86,3 +87,49 @@ def test_lending_is_read_where_borrowing_is_on(play: FundedPlay) -> None:
     play.wait(20)
     assert (play.condition("bank", UNREAD), play.ready("bank")) == (("False", "Read"), ("True", "Accounted"))
     assert play.condition("audio", UNREAD) == ("False", "NothingLent")
+
+
+def test_claims_that_it_cannot_pay_for_are_told_until_it_can(play: FundedPlay) -> None:
+    """x and y (4 each) on 8. At 10 it has 6: one of 4 fits, and 4 are unfunded. At 40 it has 8 again."""
+    play.fleet(a1=8)
+    play.quota("vision", envelope(8))
+    play.submit("x", gpus=4, owner="vision")
+    play.submit("y", gpus=4, owner="vision")
+    play.until(10)
+    play.quota("vision", envelope(6))
+    play.until(40)
+    assert play.condition("vision", OVER) == ("True", "UnfundedClaims")
+    assert play.told("vision", OVER) == "4 GPUs that claim main are unfunded: they run until their GPUs are needed"
+    play.quota("vision", envelope(8))
+    play.until(70)
+    assert play.condition("vision", OVER) == ("False", "AllPaid")
+
+
+@pytest.mark.plugins(budgets=budgets, stretch=STRETCH)
+def test_a_claim_that_is_partly_paid_for_is_told(play: FundedPlay) -> None:
+    """x has four groups of 4 on 16. At 10 there are 10: two groups are paid for, and 8 GPUs are not."""
+    play.fleet(a1=8, b1=8)
+    play.quota("vision", envelope(16))
+    wide = {"minGPUs": 4, "maxGPUs": 16, "stepGPUs": 4}
+    play.submit("x", gpus=4, group=4, malleable=wide, owner="vision")
+    play.until(10)
+    play.quota("vision", envelope(10))
+    play.until(40)
+    assert play.classes("x") == {"owned": 8, "unfunded": 8}
+    assert play.condition("vision", OVER) == ("True", "UnfundedClaims")
+    assert play.told("vision", OVER).startswith("8 GPUs that claim main are unfunded")
+
+
+def test_claims_on_an_envelope_that_is_gone_are_told(play: FundedPlay) -> None:
+    """x (4) began on main, which is called more from 10 on. It ends at 50."""
+    play.fleet(a1=8)
+    play.quota("vision", envelope(8))
+    play.submit("x", gpus=4, owner="vision", lasts="48s")
+    play.until(10)
+    play.quota("vision", envelope(8, "more"))
+    play.until(40)
+    assert (play.classes("x"), play.payers("x")) == ({"unfunded": 4}, {"vision/main": 4})
+    assert play.condition("vision", OVER) == ("True", "UnfundedClaims")
+    assert play.told("vision", OVER).startswith("4 GPUs that claim main are unfunded")
+    play.until(70)
+    assert play.condition("vision", OVER) == ("False", "AllPaid")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from runs_budgets.claims import BORROWED
+from runs_budgets.claims import BORROWED, UNFUNDED
 from runs_budgets.clock import NEVER, SECOND, micros, moment_of
 from runs_budgets.envelopes import Purse
 from runs_budgets.funding import Funding
@@ -21,10 +21,11 @@ def account(
     funding: Funding, budget: Budget, now: datetime, *, expires_soon: timedelta, flavors: Sequence[str]
 ) -> Account:
     """Its conditions, and the checkpoint of its meter. flavors: of the fleet's nodes; none: none is known so far."""
-    purses = [purse for purse in funding.envelopes_in(budget.name) if purse.spec is not None]
+    claimed = list(funding.envelopes_in(budget.name))
+    purses = [purse for purse in claimed if purse.spec is not None]
     conditions = (
         _ready(funding, budget, now),
-        _overcommitted(purses, now),
+        _overcommitted(claimed, now),
         _expires_soon(purses, now, expires_soon),
         _flavor_missing(budget, flavors, now),
         _lending_unread(budget, now),
@@ -91,8 +92,8 @@ def _ready(funding: Funding, budget: Budget, now: datetime) -> Condition:
 
 
 def _overcommitted(purses: list[Purse], now: datetime) -> Condition:
-    """Claims that its envelopes cannot pay for."""
-    over = [purse for purse in purses if sum(purse.payees) < len(purse.claims)]
+    """Claims that its envelopes cannot pay for, or not in full; those on envelopes that are gone count too."""
+    over = [one for one in purses if sum(one.payees) < len(one.claims) or one.tally.gpus[UNFUNDED]]
     if not over:
         return _condition("Overcommitted", "AllPaid", "every claim on it is paid for", now, true=False)
     names = ", ".join(purse.payer.envelope for purse in over)
