@@ -231,8 +231,8 @@ def test_what_an_owner_can_have_of_its_own_does_not_depend_on_its_family(rng: ra
         found: dict[object, int] = {}
         for owner in OWNERS:
             for flavor in ("h100", "b200"):
-                asked = Asked(ask=Ask(owner=owner, flavor=flavor, gpus=10**6), now=stage.now)
-                offers = family_offers(funding, asked)
+                ask = Ask(owner=owner, flavor=flavor, gpus=10**6, min_runtime=timedelta(minutes=30))
+                offers = family_offers(funding, Asked(ask=ask, now=stage.now))
                 found |= {(owner, offer.payer): offer.gpus for offer in offers if offer.tier is Tier.OWN}
         return found
 

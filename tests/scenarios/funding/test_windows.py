@@ -177,6 +177,21 @@ def test_hours_are_kept_for_what_is_funded_already(play: FundedPlay) -> None:
     assert [play.classes(name) for name in "xyz"] == [{"owned": 4}, {"unfunded": 3}, {"owned": 2}]
 
 
+def test_hours_are_not_kept_from_their_owner_for_its_family(play: FundedPlay) -> None:
+    """org has 4 GPU-hours, and its child's x (4) uses them from 0. At 5 there are 14380 GPU-seconds: for 7 for 1800 s.
+
+    org's y (6) is covered as it would be without x, which no longer fits beside it.
+    """
+    play.fleet(a1=8, b1=8)
+    play.quota("org", envelope(8, gpuHours=4))
+    play.quota("vision", parents=["org"])
+    play.submit("x", gpus=4, owner="vision")
+    play.until(5)
+    play.submit("y", gpus=6, owner="org")
+    play.wait(5)
+    assert [play.classes(name) for name in "xy"] == [{"unfunded": 4}, {"owned": 6}]
+
+
 def test_hours_count_for_one_window_and_anew_for_the_next(play: FundedPlay) -> None:
     """2 GPU-hours in [0, 3600) last x (4) until 1800. At 3600 the Budget is given the next hour: until 5400 again.
 

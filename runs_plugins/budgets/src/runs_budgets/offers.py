@@ -110,7 +110,8 @@ def available(purse: Purse, tier: Tier, asked: Asked, *, order: int = 0, limits:
     if refusal:
         gives, why = 0, refusal
     else:
-        for less, reason in _bounds(purse, tier, asked, caps) if caps or purse.counted or tier is Tier.STRANGER else ():
+        bounded = caps or purse.counted or tier is Tier.STRANGER
+        for less, reason in _bounds(purse, tier, asked, caps, before) if bounded else ():
             if less < gives:
                 gives, why = max(0, less), reason
         if not why and had < min(asked.ask.gpus, spec.gpus):
@@ -188,7 +189,8 @@ def _refusal(purse: Purse, tier: Tier, asked: Asked) -> str:
     return "not shared" if tier is not Tier.OWN and spec.sharing is Sharing.NONE else ""
 
 
-def _bounds(purse: Purse, tier: Tier, asked: Asked, caps: tuple[Cap, ...]) -> Iterator[tuple[int, str]]:
+def _bounds(purse: Purse, tier: Tier, asked: Asked, caps: tuple[Cap, ...], before: int) -> Iterator[tuple[int, str]]:
+    """before: GPUs funded that do not yield to it; its hours are to last for these too."""
     for cap in caps:
         yield cap.left, cap.why
     spec = purse.spec
@@ -197,8 +199,7 @@ def _bounds(purse: Purse, tier: Tier, asked: Asked, caps: tuple[Cap, ...]) -> It
     if whole < NEVER:
         pays_for = (whole - purse.used(micros(asked.now))) // asked.quantum
         if pays_for < spec.gpus:
-            taken = 0 if asked.ask.empty and tier is Tier.OWN else purse.taken
-            yield pays_for - taken, "hours left would pay less than its minRuntime"
+            yield pays_for - before, "hours left would pay less than its minRuntime"
     if tier is not Tier.STRANGER or spec.lending is None:
         return
     if spec.lending.max_gpus is not None:
