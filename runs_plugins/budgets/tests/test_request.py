@@ -126,6 +126,12 @@ def test_an_owner_that_has_no_budget_asks_for_its_first(runs: Runs) -> None:
     words = "speech --owner speech --parent lab --for-namespace talk --envelope main --flavor H100 --gpus 3"
     said = asked(runs, *words.split(), "--file", "request.yaml")
     assert (rooms(said, "before")["speech"], rooms(said, "after")["speech"]) == ((0, 0), (3, 12))
+    # what it leaves is its siblings': audio and vision may use its 3, lab may not
+    assert [(one["owner"], one["relation"]) for one in said["headroom"]] == [
+        ("speech", "itself"), ("lab", "parent"), ("audio", "sibling"), ("vision", "sibling"),
+    ]  # fmt: skip
+    assert rooms(said, "before") == {"speech": (0, 0), "lab": (18, 0), "audio": (2, 10), "vision": (0, 12)}
+    assert rooms(said, "after") == {"speech": (3, 12), "lab": (18, 0), "audio": (2, 13), "vision": (0, 15)}
     runs("cluster", "apply", "-f", "request.yaml")
     items = json.loads(runs("budgets", "tree", "-o", "json").stdout)["items"]
     [tree] = [one for one in items if one["owner"] == "speech"]

@@ -50,7 +50,10 @@ class Reclassed:
 
 @attrs.frozen(kw_only=True)
 class Effect:
-    """family: who asks, then the nearest, each by name; more: relatives that were not looked at. runs: by name."""
+    """family: as it then is: who asks, then the nearest, each by name. more: relatives that were not looked at.
+
+    runs: by name.
+    """
 
     family: tuple[Relative, ...]
     more: int
@@ -60,7 +63,8 @@ class Effect:
 def effect(session: Session, wanted: Budget, flavor: str) -> Effect:
     """What would be otherwise at once, were the Budget so. Nothing is written."""
     owner, world = wanted.spec.owner, session.world
-    known = list(_relatives(family_of(world.budgets()), owner))
+    budgets = {budget.name: budget for budget in (*world.budgets(), wanted)}
+    known = list(_relatives(family_of(budgets.values()), owner))
     names = [name for name, _ in known[:MOST_RELATIVES]]
     rooms, classes = _rooms(session, names, flavor), _classes(session)
     with world.supposing([BudgetSeen(wanted)]):
