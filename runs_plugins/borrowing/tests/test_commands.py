@@ -136,6 +136,26 @@ def test_who_pays_for_people_names_nobody_where_nobody_does(runs: Runs) -> None:
     assert ["nobody", "unfunded", "12"] in [line.split() for line in text.splitlines()]
 
 
+def test_a_claim_that_is_not_paid_for_has_no_payer(runs: Runs, tmp_path: Path) -> None:
+    """The bank's loan of 8 is taken back by an edit of its Budget at 8:30; the guest's own 4 stay paid for."""
+    runs("sponsors", "add", "train", "bank")
+    assert runs("who-pays", "train", "-o", "name").output.split() == ["guest/main", "quota-of-bank/main"]
+    runs("cluster", "advance", "30m")
+    (tmp_path / "less.yaml").write_text(BUDGETS.replace(', lending: {to: ["*"], maxGPUs: 8}', ""))
+    runs("cluster", "apply", "-f", str(tmp_path / "less.yaml"))
+    runs("cluster", "advance", "30m")
+    found = told(runs, "who-pays", "train")
+    assert found["now"] == [
+        {"budget": "guest", "envelope": "main", "class": "owned", "gpus": 4},
+        {"budget": None, "envelope": None, "class": "unfunded", "gpus": 8},
+    ]
+    assert found["byPayer"] == [
+        {"budget": "guest", "envelope": "main", "gpuHours": 4},
+        {"budget": "quota-of-bank", "envelope": "main", "gpuHours": 4},
+        {"budget": None, "envelope": None, "gpuHours": 4},
+    ]
+
+
 def test_loans_have_a_lender_and_a_borrower(runs: Runs) -> None:
     assert told(runs, "loans") == {"items": []}
     assert runs("loans").output == "Nobody lends anything now.\n"

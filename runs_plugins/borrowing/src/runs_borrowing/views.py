@@ -12,6 +12,7 @@ from runs_core import Class, Key, Lease, Payer, Split
 HOUR = 3600
 Place = tuple[str | None, str | None]
 """Budget and envelope; None: nobody pays."""
+NOBODY: Place = (None, None)
 
 
 @attrs.frozen(kw_only=True)
@@ -50,17 +51,18 @@ class Loan:
 
 
 def paid(held: Iterable[Held]) -> Paid:
-    """Of all leases of one run. Payers sorted, nobody last."""
+    """Of all leases of one run. Payers sorted, nobody last; what an envelope cannot pay for is paid for by nobody."""
     now: dict[tuple[Place, Class], int] = {}
     by_payer: dict[Place, int] = {}
     used = Split()
     for one in held:
         payer, nobody = _place(one.lease), one.used.unfunded
         if not one.lease.status.closed:
-            now[payer, one.cls] = now.get((payer, one.cls), 0) + one.lease.gpus
+            place = payer if one.cls is not Class.UNFUNDED else NOBODY
+            now[place, one.cls] = now.get((place, one.cls), 0) + one.lease.gpus
         for cls in Class:
             used = used.plus(cls, getattr(one.used, cls.value))
-        for place, seconds in ((payer, one.used.total - nobody), ((None, None), nobody)):
+        for place, seconds in ((payer, one.used.total - nobody), (NOBODY, nobody)):
             if seconds:
                 by_payer[place] = by_payer.get(place, 0) + seconds
     return Paid(
@@ -72,7 +74,7 @@ def paid(held: Iterable[Held]) -> Paid:
 
 def _place(lease: Lease) -> Place:
     payer = lease.spec.payer
-    return (None, None) if payer is None else (payer.budget, payer.envelope)
+    return NOBODY if payer is None else (payer.budget, payer.envelope)
 
 
 def _order(place: Place, cls: Class = Class.OWNED) -> tuple[bool, str, str, int]:

@@ -21,9 +21,15 @@ def who_pays(name: str) -> None:
         answer(
             session.asked,
             plain=lambda: _plain(run.key, found),
-            names=lambda: ["/".join((budget, envelope or "")) for (budget, envelope), _ in found.by_payer if budget],
+            names=lambda: _names(found),
             blocks=lambda: _blocks(run.key, found),
         )
+
+
+def _names(found: Paid) -> list[str]:
+    """Envelopes that pay now, or have paid."""
+    places = {place for place, _, _ in found.now} | {place for place, _ in found.by_payer}
+    return sorted(f"{budget}/{envelope}" for budget, envelope in places if budget is not None)
 
 
 def _plain(run: Key, found: Paid) -> dict[str, object]:
