@@ -67,9 +67,10 @@ class FundedPlay(Play):
     def window(self, opens: float | None = None, closes: float | None = None) -> Object:
         """Seconds since the beginning."""
         sides = {"start": opens, "end": closes}
-        return {side: self._text(second) for side, second in sides.items() if second is not None}
+        return {side: self.text(second) for side, second in sides.items() if second is not None}
 
-    def _text(self, second: float) -> str:
+    def text(self, second: float) -> str:
+        """That second, as manifests and messages have it."""
         return format_time(self.begin + timedelta(seconds=second))
 
     # -- what is to be seen -------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from runs_borrowing import plugin as borrowing
 from runs_budgets import plugin as budgets
 
 pytestmark = pytest.mark.plugins(budgets=budgets)
-MISSING, UNREAD, OVER = "FlavorMissing", "LendingUnread", "Overcommitted"
+MISSING, UNREAD, OVER, SOON = "FlavorMissing", "LendingUnread", "Overcommitted", "ExpiresSoon"
 
 
 @pytest.mark.live
@@ -133,3 +133,29 @@ def test_claims_on_an_envelope_that_is_gone_are_told(play: FundedPlay) -> None:
     assert play.told("vision", OVER).startswith("4 GPUs that claim main are unfunded")
     play.until(70)
     assert play.condition("vision", OVER) == ("False", "AllPaid")
+
+
+@pytest.mark.plugins(budgets=budgets, borrowing=borrowing)
+def test_what_ends_soon_is_told_by_its_name(play: FundedPlay) -> None:
+    """bank lends 4 GPU-hours of 1000 to guest's x (8), from 0: they last 1800 s, the others 450,000 s, 125 h.
+
+    From 30 on its window closes an hour after the beginning.
+    """
+    play.fleet(a1=8)
+    lending = {"to": ["guest"], "maxGPUHours": 4}
+    play.quota("bank", envelope(8, gpuHours=1000, lending=lending), namespaces=["bank"])
+    play.quota("guest")
+    play.submit("x", gpus=8, owner="guest", funding={"allowBorrow": True, "sponsors": ["bank"]})
+    play.until(30)
+    assert play.condition("bank", SOON) == ("True", "EnvelopeEnds")
+    assert play.told("bank", SOON) == f"main uses up its hours to lend at {play.text(1800)}"
+    closes = play.window(closes=3600)
+    play.quota("bank", envelope(8, gpuHours=4, window=closes, lending=lending), namespaces=["bank"])
+    play.until(60)
+    assert play.told("bank", SOON) == (
+        f"main uses up its hours at {play.text(1800)}; main uses up its hours to lend at {play.text(1800)}; "
+        f"main closes at {play.text(3600)}"
+    )
+    play.quota("bank", envelope(8), namespaces=["bank"])
+    play.until(90)
+    assert play.condition("bank", SOON) == ("False", "Lasts")

@@ -212,6 +212,19 @@ def test_hours_count_for_one_window_and_anew_for_the_next(play: FundedPlay) -> N
     assert play.metered("x") == [{"owned": 14400, "unfunded": 14400}]
 
 
+def test_hours_that_outlast_the_calendar_trouble_nobody(play: FundedPlay) -> None:
+    """One GPU would use 100 million hours up in 11,408 years. x is paid for, and so is audio's y."""
+    play.fleet(a1=8)
+    play.quota("vision", envelope(8, gpuHours=100_000_000))
+    play.quota("audio", envelope(8))
+    play.submit("x", gpus=1, owner="vision")
+    play.until(20)
+    play.submit("y", gpus=1, owner="audio")
+    play.until(40)
+    assert (play.classes("x"), play.classes("y")) == ({"owned": 1}, {"owned": 1})
+    assert play.ready("vision") == ("True", "Accounted")
+
+
 def test_hours_that_are_raised_fund_what_had_used_them_up(play: FundedPlay) -> None:
     """2 GPU-hours last x (4) until 1800. At 2400 there are 3: 3600 GPU-seconds more, until 3300. x ends at 3600.
 

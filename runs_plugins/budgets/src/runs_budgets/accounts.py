@@ -113,10 +113,10 @@ def _expires_soon(purses: list[Purse], now: datetime, lead: timedelta) -> Condit
 
 def _ends(purse: Purse) -> Iterator[tuple[datetime, str, str]]:
     _, end = purse.edges()
-    if purse.open and end < NEVER:
-        yield moment_of(end), purse.payer.envelope, "closes at"
-    if purse.open and purse.due < NEVER:
-        yield moment_of(purse.due), purse.payer.envelope, "uses up its hours at"
+    whole, lent = purse.ends()
+    for when, why in ((end, "closes at"), (whole, "uses up its hours at"), (lent, "uses up its hours to lend at")):
+        if purse.open and when < NEVER:
+            yield moment_of(when), purse.payer.envelope, why
 
 
 def _flavor_missing(budget: Budget, flavors: Sequence[str], now: datetime) -> Condition:

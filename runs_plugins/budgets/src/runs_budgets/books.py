@@ -197,7 +197,7 @@ class Books:
 
     def redue(self, purse: Purse) -> None:
         """Reckon anew when its hours end."""
-        due = purse.ends()
+        due = min(purse.ends())
         if due == purse.due:
             return
         payer = purse.payer

@@ -11,6 +11,9 @@ HOUR = 3600 * SECOND
 NEVER = 1 << 62
 """Later than any moment that can be written."""
 
+LATEST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICRO
+"""The last moment that can be written."""
+
 
 def micros(moment: datetime) -> int:
     """Microseconds since 1970."""

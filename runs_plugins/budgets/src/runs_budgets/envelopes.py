@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from runs_budgets.claims import BORROWED, OWNED, SHARED, Claim
-from runs_budgets.clock import HOUR, NEVER, SECOND, micros
+from runs_budgets.clock import HOUR, LATEST, NEVER, SECOND, micros
 from runs_budgets.fill import BOUNDLESS, Fill
 from runs_budgets.meter import Tally
 from runs_budgets.sections import AggregateCap, Envelope, Sharing, Used
@@ -178,16 +178,19 @@ class Purse:
         for pair in used.lent:
             self.lent.setdefault(pair.owner, Tally()).base[BORROWED] += pair.gpu_seconds * SECOND
 
-    def ends(self) -> int:
-        """When its hours, or those that it lends, are used up, at what it funds now: microseconds; NEVER: they last."""
+    def ends(self) -> tuple[int, int]:
+        """When its hours, and those that it lends, are used up, at what it funds now, in microseconds.
+
+        NEVER: they last, for longer than there are dates.
+        """
         whole, lent = self.hours()
         gpus, base = self.tally.gpus, self.tally.base
-        soonest = NEVER
+        all_end = lent_end = NEVER
         if whole < NEVER and not self.spent and (held := sum(gpus[:3])):
-            soonest = -((sum(base[:3]) - self.offset - whole) // held)
+            all_end = -((sum(base[:3]) - self.offset - whole) // held)
         if lent < NEVER and not self.lent_out and (held := gpus[BORROWED]):
-            soonest = min(soonest, -((base[BORROWED] - self.lent_offset - lent) // held))
-        return soonest
+            lent_end = -((base[BORROWED] - self.lent_offset - lent) // held)
+        return all_end if all_end <= LATEST else NEVER, lent_end if lent_end <= LATEST else NEVER
 
     def exhausted(self, now: int) -> tuple[bool, bool]:
         """Whether its hours, and those that it lends, are used up."""
