@@ -8,10 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from runs_core.decide import cover
-from runs_core.settings import FleetSettings
+from runs_core.settings import FleetSettings, Settings
 from runs_core.values.classes import Tier
-from runs_core.values.funding import Ask, Cover, Offer, Offers
+from runs_core.values.demand import Demand
+from runs_core.values.funding import Ask, Cap, Cover, Offer, Offers
 from runs_core.values.lease import Payer
+from runs_core.world.world import World
 
 Patch = pytest.MonkeyPatch
 
@@ -61,3 +63,32 @@ def test_offers_of_one_payer_that_are_filled_apart_are_found_out(
         patch.setattr(cover, "_are_plain", broken)
         found = [both_ways(monkeypatch, seed)[:2] for seed in range(400)]
     assert any(one != rule for one, rule in found)
+
+
+def looks(gpus: int, *offers: Offer) -> list[tuple[int, str]]:
+    """What each gave, and why not more."""
+    ask = Ask(owner="vision", flavor="h100", gpus=gpus)
+    found = cover.fill(Offers(offers=offers), ask, (cover.Piece(gpus),), FleetSettings())
+    return [(look.gave, look.why) for look in found.looks]
+
+
+def test_who_gives_all_that_is_wanted_has_no_reason_for_giving_no_more() -> None:
+    """own gives 4 of 8 because of its cap, but only where as many are wanted."""
+    own = Offer(tier=Tier.OWN, payer=Payer(budget="vision", envelope="own"), had=8, gpus=4, why="cap c")
+    none = Offer(tier=Tier.CHILD, payer=Payer(budget="lab", envelope="main"), had=8, gpus=0, why="not shared")
+    capped = Offer(
+        tier=Tier.CHILD, payer=Payer(budget="lab", envelope="more"), had=8, gpus=6, why="cap d",
+        caps=(Cap("lab/d", 6, "cap d"),),
+    )  # fmt: skip
+    assert looks(3, own, none) == [(3, ""), (0, "not shared")]
+    assert looks(5, own, none) == [(4, "cap c"), (0, "not shared")]
+    assert looks(6, own, none, capped) == [(4, "cap c"), (0, "not shared"), (2, "")]
+    assert looks(12, own, none, capped) == [(4, "cap c"), (0, "not shared"), (6, "cap d")]
+
+
+def test_who_keeps_a_run_from_being_wider_has_its_reason() -> None:
+    """A cap leaves 14 of 16: with steps of 4, 12 are used."""
+    offer = Offer(tier=Tier.OWN, payer=Payer(budget="vision", envelope="own"), had=16, gpus=14, why="cap c")
+    ask = Ask(owner="vision", flavor="h100", gpus=16, demand=Demand(least=4, most=16, step=4))
+    found = cover.filled(World(Settings()), Offers(offers=(offer,)), ask)
+    assert [(look.gave, look.why) for look in found.looks] == [(12, "cap c")]

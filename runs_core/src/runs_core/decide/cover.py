@@ -86,7 +86,11 @@ def filled(world: World, offers: Offers, ask: Ask, pieces: Sequence[Piece] = ())
         return found
     paid = ask.gpus - found.left
     widest = ask.demand.at_most(paid)
-    return fill(offers, ask, (Piece(widest),), fleet) if widest else attrs.evolve(found, left=ask.demand.least - paid)
+    if not widest:
+        return attrs.evolve(found, left=ask.demand.least - paid)
+    narrower = fill(offers, ask, (Piece(widest),), fleet)
+    looks = zip(narrower.looks, found.looks, strict=True)
+    return attrs.evolve(narrower, looks=tuple(look._replace(why=look.why or wide.why) for look, wide in looks))
 
 
 def fill(offers: Offers, ask: Ask, pieces: Sequence[Piece], fleet: FleetSettings) -> Cover:
@@ -161,10 +165,10 @@ def _found(offers: Offers, shares: Sequence[Share], looks: tuple[Look, ...], lef
 
 
 def _look(offer: Offer, gave: int, short: str) -> Look:
-    """short: why it gave less than it offered."""
+    """short: why it gave less than it offered; nothing: no more was wanted."""
     why = offer.why
-    if short and short != why and gave < offer.gpus:
-        why = f"{why}, {short}" if why else short
+    if gave < offer.gpus and short != why:
+        why = f"{why}, {short}" if why and short else short
     return Look(offer.tier, offer.payer, offer.had, gave, why)
 
 
