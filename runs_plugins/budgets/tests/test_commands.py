@@ -148,9 +148,9 @@ NOBODY = {"used": 0, "owned": 0, "shared": 0, "borrowed": 0}
 
 def test_the_tree_has_children_below_their_parents_with_what_they_have_and_use(family: str) -> None:
     assert json.loads(called(family, "budgets", "tree", "-o", "json"))["items"] == [
-        {"owner": "lab", "depth": 0, "parents": [], "flavors": [
+        {"owner": "lab", "depth": 0, "again": False, "parents": [], "flavors": [
             {"flavor": "A100", "gpus": 5, **NOBODY}, {"flavor": "H100", "gpus": 3, **NOBODY}]},
-        {"owner": "vision", "depth": 1, "parents": ["lab"], "flavors": [
+        {"owner": "vision", "depth": 1, "again": False, "parents": ["lab"], "flavors": [
             {"flavor": "H100", "gpus": 16, **NOBODY, "used": 8, "owned": 8}]},
     ]  # fmt: skip
     *_, last = called(family, "budgets", "tree").splitlines()
@@ -166,3 +166,28 @@ def test_the_list_has_every_budget_and_whether_it_is_in_order(family: str) -> No
     assert vision == ["vision", "vision", "lab,", "ghost", "2", "16", "True", "ParentUnknown"]
     items = json.loads(called(family, "budgets", "list", "-o", "json"))["items"]
     assert [(item["kind"], item["metadata"]["name"]) for item in items] == [("Budget", "lab"), ("Budget", "vision")]
+
+
+def test_a_family_of_two_parents_each_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 generations of two owners, each the child of both before it: a million ways lead to the last."""
+    for name in ("RUNS_PLUGINS", "RUNS_LOCAL"):
+        monkeypatch.delenv(name, raising=False)
+    path, manifest = str(tmp_path / "fleet.db"), tmp_path / "ladder.yaml"
+    known = [
+        f"metadata: {{name: g{at:02}{side}}}, spec: {{owner: g{at:02}{side}, parents: %s}}"
+        for at in range(20)
+        for side in "ab"
+    ]
+    parents = [f"[g{at - 1:02}a, g{at - 1:02}b]" if at else "[]" for at in range(20) for _ in "ab"]
+    head = "{apiVersion: runs.dev/v1alpha1, kind: Budget, "
+    manifest.write_text("\n---\n".join(f"{head}{one % of}}}" for one, of in zip(known, parents, strict=True)))
+    called(path, "cluster", "init", "--nodes", "1")
+    called(path, "cluster", "apply", "-f", str(manifest))
+    items = json.loads(called(path, "budgets", "tree", "-o", "json"))["items"]
+    # the two of the first generation; of each later one, two below each of the two before
+    assert len(items) == 2 + 19 * 4
+    assert {one["owner"] for one in items if not one["again"]} == {
+        f"g{at:02}{side}" for at in range(20) for side in "ab"
+    }
+    *_, last = called(path, "budgets", "tree").splitlines()
+    assert last.split()[:4] == ["g01b", "(see", "above)", "-"]

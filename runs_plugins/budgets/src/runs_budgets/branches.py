@@ -28,27 +28,37 @@ class Share:
 
 @attrs.frozen(kw_only=True)
 class Branch:
-    """One owner. depth: 0 without a parent that counts. parents: those that count, sorted. shares: by flavor."""
+    """One owner. depth: 0 without a parent that counts. parents: those that count, sorted. shares: by flavor.
+
+    again: its children stand below where it was met first.
+    """
 
     owner: str
     depth: int
     parents: tuple[str, ...]
     shares: tuple[Share, ...]
+    again: bool = False
 
 
 def tree(budgets: Sequence[Budget]) -> Iterator[Branch]:
     """Parents before their children, each by name; who has several parents stands below each of them.
 
+    Its own children stand there once: else of a family with two parents for everybody each generation would double it.
     An owner on a circle has no parents until it is mended.
     """
     family = family_of(budgets)
     shares = _shares(usage(budgets))
     roots = [owner for owner in family.owners() if not family.parents(owner)]
     stack = [(owner, 0) for owner in reversed(roots)]
+    met: set[str] = set()
     while stack:
         owner, depth = stack.pop()
-        yield Branch(owner=owner, depth=depth, parents=family.parents(owner), shares=shares.get(owner, ()))
-        stack += [(child, depth + 1) for child in reversed(family.children(owner))]
+        children, parents, mine = family.children(owner), family.parents(owner), shares.get(owner, ())
+        again = owner in met and bool(children)
+        yield Branch(owner=owner, depth=depth, parents=parents, shares=mine, again=again)
+        if not again:
+            stack += [(child, depth + 1) for child in reversed(children)]
+        met.add(owner)
 
 
 def _shares(lines: Iterable[Line]) -> dict[str, tuple[Share, ...]]:
@@ -72,6 +82,7 @@ def branch_item(branch: Branch) -> dict[str, object]:
     return {
         "owner": branch.owner,
         "depth": branch.depth,
+        "again": branch.again,
         "parents": list(branch.parents),
         "flavors": [attrs.asdict(share) for share in branch.shares],
     }

@@ -56,7 +56,8 @@ def tree_command() -> None:
     """Each owner below its parents, with its quota by flavor; the bar is the part that pays for somebody now.
 
     OWNED is used by the owner itself, SHARED by its family, BORROWED by others.
-    As the scheduler wrote it last, at most a minute ago. Who has several parents stands below each.
+    As the scheduler wrote it last, at most a minute ago. Who has several parents stands below each, and its children
+    below the first of them.
     """
     with opened(asked(), ("Budget",)) as session:
         found = list(tree(session.world.budgets()))
@@ -73,7 +74,7 @@ def _tree(branches: Sequence[Branch]) -> Table:
     columns = [Column("OWNER"), Column("FLAVOR"), *(Column(title, right=True) for title in counts), Column("")]
     rows = []
     for branch in branches:
-        name = "  " * branch.depth + branch.owner
+        name = "  " * branch.depth + branch.owner + (" (see above)" if branch.again else "")
         if not branch.shares:
             rows.append([name, *["-"] * (len(counts) + 1), ""])
         for at, share in enumerate(branch.shares):
