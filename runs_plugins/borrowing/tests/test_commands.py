@@ -192,6 +192,22 @@ def test_a_loan_that_has_ended_is_told_where_the_past_is_asked_for(runs: Runs) -
     assert told(runs, "loans", "--since", "20m") == {"items": []}
 
 
+def test_a_loan_that_its_lender_cannot_pay_for_any_more_is_told_as_one_that_has_ended(
+    runs: Runs, tmp_path: Path
+) -> None:
+    """8 GPUs from 8:00 on; at 8:30 the bank lends to nobody any more. The run goes on."""
+    runs("sponsors", "add", "train", "bank")
+    runs("cluster", "advance", "30m")
+    (tmp_path / "less.yaml").write_text(BUDGETS.replace(', lending: {to: ["*"], maxGPUs: 8}', ""))
+    runs("cluster", "apply", "-f", str(tmp_path / "less.yaml"))
+    runs("cluster", "advance", "30m")
+    assert told(runs, "loans") == {"items": []}
+    [loan] = told(runs, "loans", "--since", "2h")["items"]
+    assert (loan["lender"], loan["run"], loan["gpus"], loan["gpuHours"]) == ("bank", "default/train", 8, 4)
+    assert (loan["since"], loan["until"]) == ("2026-01-05T08:00:00Z", "2026-01-05T08:30:00Z")
+    assert told(runs, "loans", "--since", "20m") == {"items": []}
+
+
 def test_a_list_of_sponsors_says_what_each_lends(runs: Runs) -> None:
     runs("sponsors", "add", "train", "vision", "bank")
     runs("cluster", "advance", "1m")

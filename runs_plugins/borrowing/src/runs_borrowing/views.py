@@ -105,12 +105,11 @@ def loans(
 def _loan(payer: Payer, leases: Sequence[Held], lender: str) -> Loan | None:
     """Of one run; None: none of it was ever lent."""
     stand = [one for one in leases if one.cls is Class.BORROWED and not one.lease.status.closed]
-    lent = [one for one in leases if one.used.borrowed]
-    ends = [one.lease.status.end for one in lent if one.lease.status.end is not None]
-    if not stand and not ends:
+    lent = [(one, end) for one in leases if one.used.borrowed and (end := _end(one.lease)) is not None]
+    if not stand and not lent:
         return None
-    until = None if stand else max(ends)
-    part = stand or [one for one in lent if one.lease.status.end == until]
+    until = None if stand else max(end for _, end in lent)
+    part = stand or [one for one, end in lent if end == until]
     return Loan(
         lender=lender,
         payer=payer,
@@ -121,6 +120,11 @@ def _loan(payer: Payer, leases: Sequence[Held], lender: str) -> Loan | None:
         until=until,
         gpu_seconds=sum(one.used.borrowed for one in leases),
     )
+
+
+def _end(lease: Lease) -> datetime | None:
+    """When what it was lent ended, where it is lent nothing now: with the lease, or when its class changed."""
+    return lease.status.end or lease.status.metered_until
 
 
 def _rank(loan: Loan) -> tuple[bool, str, str, str, Key]:
