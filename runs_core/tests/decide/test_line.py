@@ -6,9 +6,10 @@ import attrs
 
 from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
-from runs_core.values.change import RunSeen
+from runs_core.values.change import RunGone, RunSeen
 from runs_core.values.decision import Starts
 from runs_core.values.run import Phase, RunStatus
+from runs_core.world.queues import UNFUNDABLE, UNPAYABLE
 
 MINUTE = timedelta(minutes=1)
 
@@ -107,3 +108,21 @@ def test_a_queue_that_only_a_what_if_needs_is_gone_afterwards() -> None:
         assert len(stage.world.line.shapes) == 1
     assert stage.world.line.shapes == {}
     assert stage.world.line.sizes == {}
+
+
+def test_who_leaves_the_line_in_a_what_if_about_its_band_leaves_nothing_behind() -> None:
+    stage = Harness(a_node("n1"), a_run("runs"), a_run("waits"), a_run("waits-too"), oracles=True)
+    stage.settle()
+    line, waits = stage.world.line, stage.run("waits")
+    for band in (UNFUNDABLE, UNPAYABLE):
+        with line.in_band(waits.key, band), stage.world.supposing([RunGone(waits.key)]):
+            assert waits.key not in line.entries
+        assert [queue.size for shape in line.shapes.values() for queue in shape.queues.values()] == [2]
+    stage.delete("waits-too")
+    stage.settle()
+    with line.in_band(waits.key, UNFUNDABLE), stage.world.supposing([RunGone(waits.key)]):
+        assert not line.shapes
+    assert [queue.size for shape in line.shapes.values() for queue in shape.queues.values()] == [1]
+    stage.delete("waits")
+    stage.settle()
+    assert not line.shapes

@@ -79,6 +79,8 @@ class Line:
     def _leave(self, key: Key, entry: Entry) -> None:
         del self.entries[key]
         shape, queue = entry.shape, entry.queue
+        if not queue.size:  # it stands there in a what-if alone
+            queue = shape.queues[queue.ask]
         shape.size -= 1
         queue.size -= 1
         if queue.size:
@@ -246,7 +248,8 @@ class Line:
         try:
             yield
         finally:
-            self.entries[key] = entry
+            if self.entries[key].queue is queue:  # else it left in a what-if, and came back
+                self.entries[key] = entry
 
     def give(self) -> tuple[Sequence[tuple[Head, Queue]], Iterable[Queue]]:
         """The queues that an envelope may now give more to, or that were never answered, with and by their first runs.
