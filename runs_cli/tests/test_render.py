@@ -25,10 +25,10 @@ class Screen(io.StringIO):
 Blocks = Sequence[Block]
 
 
-def on_a_screen(monkeypatch: pytest.MonkeyPatch, blocks: Blocks) -> str:
+def on_a_screen(monkeypatch: pytest.MonkeyPatch, blocks: Blocks, columns: int = 100) -> str:
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", str(columns))
     render.show(blocks)
     return screen.getvalue()
 
@@ -58,6 +58,37 @@ def test_force_colour_paints_a_pipe(capsys: pytest.CaptureFixture[str], monkeypa
 @pytest.mark.parametrize("block", [TABLE, Fields(pairs=[("Phase", "Held")]), Notes(title="Why", lines=["so"])])
 def test_a_terminal_gets_colour(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[" in on_a_screen(monkeypatch, [block])
+
+
+@pytest.mark.parametrize("columns", [12, 20, 27])
+def test_no_value_is_cut_on_a_terminal_that_is_too_narrow_for_the_table(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    rows = [["resolution-1", "1000", "OutOfQuota"], ["resolution-2", "100", "NeverFits"]]
+    table = Table(columns=[Column("NAME"), Column("GPUS", right=True), Column("REASON")], rows=rows)
+    shown = on_a_screen(monkeypatch, [table], columns).splitlines()
+    assert [line.split() for line in shown] == [["NAME", "GPUS", "REASON"], *rows]
+
+
+def test_a_last_column_of_sentences_is_folded_where_there_is_room_for_its_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    table = Table(columns=[Column("NAME"), Column("WHY")], rows=[["train", "waits for GPUs of others"]])
+    shown = on_a_screen(monkeypatch, [table], 20)
+    assert [line.split() for line in shown.splitlines()] == [
+        ["NAME", "WHY"],
+        ["train", "waits", "for"],
+        ["GPUs", "of"],
+        ["others"],
+    ]
+
+
+def test_a_command_stays_one_line_so_that_it_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    line = "ask for 8   $ runs -n default cancel train && runs -n default submit train-2 --gpus 8"
+    assert on_a_screen(monkeypatch, [Notes(title="Try", lines=[line])], 40) == f"Try\n  {line}\n"
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])

@@ -40,6 +40,7 @@ COLOURS = {
 """Of words that stand for a state. The word is always there too."""
 
 _GAP = "   "
+_RICH_GAP = 2
 
 
 def terminal(stream: TextIO) -> bool:
@@ -61,7 +62,11 @@ def show(blocks: Sequence[Block], *, wide: bool = False) -> None:
         for index, block in enumerate(blocks):
             if index:
                 console.print()
-            console.print(_rich(block, wide=wide, colour=colourful(sys.stdout)))
+            # what is longer than the terminal is wide wraps there, and is one line when it is copied
+            console.print(
+                _rich(block, wide=wide, colour=colourful(sys.stdout), width=console.width),
+                soft_wrap=not isinstance(block, Fields) and not _fits(block, wide=wide, width=console.width),
+            )
         return
     colour = colourful(sys.stdout)
     click.echo("\n\n".join("\n".join(_plain(block, wide=wide, colour=colour)) for block in blocks), color=colour)
@@ -108,13 +113,26 @@ def _painted(text: str, *, colour: bool) -> str:
     return click.style(text, fg=known) if colour and known else text
 
 
-def _rich(block: Block, *, wide: bool, colour: bool) -> RenderableType:
+def _fits(block: Block, *, wide: bool, width: int) -> bool:
+    """Whether a terminal of this width has room for the columns: for whole values, and for the words of the last."""
+    if not isinstance(block, Table):
+        return False
+    columns, rows = _kept(block, wide=wide)
+    cells = [[column.title for column in columns], *rows]
+    last = max(len(word) for row in cells for word in row[-1].split() or [""])
+    others = (max(len(row[index]) for row in cells) + _RICH_GAP for index in range(len(columns) - 1))
+    return sum(others) + last <= width
+
+
+def _rich(block: Block, *, wide: bool, colour: bool, width: int) -> RenderableType:
     from rich.text import Text  # noqa: PLC0415 - help and machines do not wait for it
 
     match block:
         case Table():
             if not block.rows:
                 return Text("\n".join(filter(None, (block.title, block.empty))))
+            if not _fits(block, wide=wide, width=width):
+                return Text.from_ansi("\n".join(_plain(block, wide=wide, colour=colour)))
             return _rich_table(block, wide=wide, colour=colour)
         case Fields():
             return _rich_fields(block, colour=colour)
@@ -132,7 +150,7 @@ def _rich_table(table: Table, *, wide: bool, colour: bool) -> RenderableType:
     grid = Grid(
         box=None,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, _RICH_GAP, 0, 0),
         title=table.title or None,
         title_justify="left",
         title_style="bold" if colour else "",
@@ -194,6 +212,8 @@ def live(frames: Iterable[Sequence[Block]]) -> None:
     from rich.live import Live  # noqa: PLC0415
 
     colour = colourful(sys.stdout)
-    with Live(console=_console(sys.stdout), auto_refresh=False) as view:
+    console = _console(sys.stdout)
+    with Live(console=console, auto_refresh=False) as view:
         for blocks in frames:
-            view.update(Group(*(_rich(block, wide=False, colour=colour) for block in blocks)), refresh=True)
+            shown = [_rich(block, wide=False, colour=colour, width=console.width) for block in blocks]
+            view.update(Group(*shown), refresh=True)
