@@ -50,6 +50,16 @@ def test_help_begins_with_examples_and_names_the_global_options(words: tuple[str
     assert "--local FILE" in answer.output
 
 
+GROUPS = [(), *(words for words in ALL if isinstance(at(words), LazyGroup))]
+
+
+@pytest.mark.parametrize("words", GROUPS, ids=" ".join)
+def test_a_group_without_a_command_shows_its_help_and_says_no(words: tuple[str, ...], runs: Runs) -> None:
+    answer = runs(*words)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr == runs(*words, "--help").stdout
+
+
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_the_line_in_the_list_is_not_longer_than_the_screen(words: tuple[str, ...]) -> None:
     group = at(words[:-1])

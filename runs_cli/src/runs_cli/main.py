@@ -124,9 +124,13 @@ def _report(error: Exception, *, debug: bool) -> int:
 
     if debug:
         traceback.print_exception(error)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return Code.USAGE
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "runs"
-        text = error.format_message().replace(". Did you mean", ": did you mean").rstrip(".?")
+        text = " ".join(error.format_message().split()).replace(". Choose from:", ": choose from")
+        text = text.replace(". Did you mean", ": did you mean").rstrip(".?")
         complain(f"{text[:1].lower()}{text[1:]}; see `{where} --help`")
         return Code.USAGE
     if isinstance(error, click.ClickException):

@@ -65,6 +65,8 @@ def _remember(context: click.Context, option: click.Parameter, value: object) ->
     source = context.get_parameter_source(option.name or "")
     said: dict[str, object] = context.meta.setdefault(_META, {})
     if source is ParameterSource.COMMANDLINE:
+        if value == "" and isinstance(option.type, click.Path):
+            raise click.UsageError(f"{option.opts[0]} names no file", context)
         said[str(option.name)] = value
         _one_cluster(context, said, str(option.name))
     elif source is ParameterSource.ENVIRONMENT and not (option.name == "local" and _LIVE & _typed(context)):
@@ -84,6 +86,16 @@ def _one_cluster(context: click.Context, said: dict[str, object], name: str) -> 
         if "local" in typed:
             raise click.UsageError("--local and --context or --kubeconfig name two clusters: leave one out", context)
         said.pop("local", None)
+
+
+def one_file(context: click.Context, _: click.Parameter, given: Sequence[str]) -> str | None:
+    """Callback of a `-f` that may stand once. UsageError: several, of which all but one would be passed over."""
+    if not given:
+        return None
+    if len(given) > 1 or not given[0]:
+        what = ", ".join(filter(None, given)) or "none"
+        raise click.UsageError(f"-f takes one file, and got {what}; `cat A B` into `-f -` joins several", context)
+    return given[0]
 
 
 def _names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

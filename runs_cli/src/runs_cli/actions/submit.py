@@ -54,6 +54,8 @@ def submit(
     limit = duration(timeout, "--timeout")
     given = Flags(**flags)  # type: ignore[arg-type]  # click's values, by the names of the options above
     _check_usage(name, words, filename, given)
+    if given.simulated_duration is not None:
+        duration(given.simulated_duration, "--simulated-duration")
     with opened(asked(), NOTHING) as session:
         if filename is not None:
             documents = read_runs(session, filename)

@@ -6,6 +6,7 @@ import click
 
 from runs_cli.command import LazyGroup, Place, declare
 from runs_cli.completion import NODE
+from runs_cli.options import one_file
 
 MOST_NODES = 100_000
 
@@ -41,7 +42,9 @@ def init() -> None:
         ("From a live cluster's own list:", "kubectl get nodes -o json | runs --local fleet.db cluster apply -f -"),
     ),
 )
-@click.option("-f", "--filename", required=True, metavar="FILE", help="Manifests, - for stdin.")
+@click.option(
+    "-f", "--filename", required=True, multiple=True, callback=one_file, metavar="FILE", help="Manifests, - for stdin."
+)
 def apply() -> None:
     """Declare Nodes, Namespaces and Budgets by their ordinary manifests. Runs come with `submit`.
 

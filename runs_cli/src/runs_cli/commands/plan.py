@@ -6,6 +6,7 @@ import click
 
 from runs_cli.command import declare
 from runs_cli.completion import RUN
+from runs_cli.options import one_file
 
 
 @declare(
@@ -17,7 +18,9 @@ from runs_cli.completion import RUN
     ),
 )
 @click.argument("name", metavar="[RUN]", type=RUN, required=False)
-@click.option("-f", "--filename", metavar="FILE", help="Manifests to plan for, - for stdin.")
+@click.option(
+    "-f", "--filename", multiple=True, callback=one_file, metavar="FILE", help="Manifests to plan for, - for stdin."
+)
 def plan() -> None:
     """What would happen now to a run, or to the runs of a file, without writing anything.
 

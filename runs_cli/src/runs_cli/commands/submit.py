@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from runs_cli.command import Command, declare
-from runs_cli.options import FINISHED, RUNNING
+from runs_cli.options import FINISHED, RUNNING, one_file
 
 
 class _Submit(Command):
@@ -33,7 +33,9 @@ class _Submit(Command):
 )
 @click.argument("name", required=False, metavar="[NAME]")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD...]")
-@click.option("-f", "--filename", metavar="FILE", help="Manifests of Runs, - for stdin.")
+@click.option(
+    "-f", "--filename", multiple=True, callback=one_file, metavar="FILE", help="Manifests of Runs, - for stdin."
+)
 @click.option("--gpus", type=int, metavar="N", help="GPUs of the whole gang.")
 @click.option("--flavor", metavar="F", help="GPU flavor; the cluster's own where it has one only.")
 @click.option("--group", type=int, metavar="G", help="GPUs that must share one fabric domain.")
