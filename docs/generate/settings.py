@@ -9,8 +9,8 @@ from runs_core.settings import Settings
 
 WORDS = """
 Settings stand in a YAML file that `--config FILE` or `RUNS_CONFIG` names, and in `RUNS_*` variables. A variable counts
-more than the file. What neither says is at its default. An unknown key or variable, and a value that cannot be, is
-refused with its place; then nothing starts.
+more than the file. What neither says is at its default. An unknown key, a variable that can only be meant as a setting
+and is none, and a value that cannot be, is refused with its place; then nothing starts.
 
 A path `starts.tries` is written
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runs_cli.options import Asked
 from runs_core.errors import InvalidInput, Problem
-from runs_core.hooks.registry import Registry, registry
+from runs_core.hooks.registry import Registry, installed, registry
 from runs_core.schema.settings import PluginSwitches, load_settings, load_switches
 from runs_core.settings import Settings
 from runs_core.values.section import Section
@@ -16,7 +16,7 @@ from runs_core.values.section import Section
 def switches(asked: Asked) -> PluginSwitches:
     """Which plugins the settings allow; no plugin is imported for it."""
     text, source = _file(asked)
-    return load_switches(text, source, os.environ)
+    return load_switches(text, source, os.environ, [one.name for one in installed()])
 
 
 def known_plugins(asked: Asked) -> Registry:

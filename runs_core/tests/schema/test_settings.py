@@ -165,6 +165,26 @@ def test_a_list_of_allowed_plugins_counts_more_than_the_file() -> None:
     assert load_switches(None, "", {"RUNS_PLUGINS": ""}) == PluginSwitches(allowed=())
 
 
+@pytest.mark.parametrize(
+    ("text", "allowed", "told"),
+    [
+        ("", "budget", "RUNS_PLUGINS: got budget (did you mean budgets?), want budgets or quiet, which are installed"),
+        ("plugins: {budget: {enabled: false}}", None, "s.yaml:1 plugins.budget: got budget (did you mean budgets?), "),
+        ("plugins: {nope: {enabled: true}}", None, "s.yaml:1 plugins.nope: got nope, want budgets or quiet, which "),
+    ],
+)
+def test_a_plugin_that_is_not_installed_cannot_be_let_in(text: str, allowed: str | None, told: str) -> None:
+    environ = {} if allowed is None else {"RUNS_PLUGINS": allowed}
+    with pytest.raises(InvalidInput) as refused:
+        load_switches(text, "s.yaml", environ, ("budgets", "quiet"))
+    assert str(refused.value).startswith(told)
+
+
+def test_a_plugin_that_is_not_installed_may_be_off() -> None:
+    assert not load_switches("plugins: {nope: {enabled: false}}", "", {}, ("budgets",)).allows("nope")
+    assert load_switches("plugins: {budget: {}}", "", {"RUNS_PLUGINS": "budgets"}, ("budgets",)).allows("budgets")
+
+
 def test_settings_are_described_as_the_file_spells_them() -> None:
     rows = {row.path: row for row in describe_settings(Settings)}
     assert (rows["local.podStart"].type, rows["local.podStart"].default) == ("duration", "2s")

@@ -6,7 +6,7 @@ RUNS_PLUGINS_NAME_FIELD. A list is written `a,b`, a map `key=value,key=value`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +16,7 @@ from runs_core.errors import InvalidInput, Problem
 from runs_core.schema.check import faults, wanted
 from runs_core.schema.convert import converter
 from runs_core.schema.crd import json_default
-from runs_core.schema.say import Path, got, guess, spell
+from runs_core.schema.say import Path, got, guess, one_of, spell
 from runs_core.schema.shape import Flag, Items, Member, Real, Record, Shape, Span, Table, Text, Whole, record
 from runs_core.schema.text import Parsed, parse
 from runs_core.settings import Settings
@@ -51,9 +51,18 @@ class Row:
     doc: str
 
 
-def load_switches(text: str | None, source: str, environ: Mapping[str, str]) -> PluginSwitches:
-    """Only what says which plugins are on: readable before any of them is imported. InvalidInput as `load_settings`."""
-    return _switches(_Sources.read(text, source, environ))
+def load_switches(
+    text: str | None, source: str, environ: Mapping[str, str], installed: Collection[str] | None = None
+) -> PluginSwitches:
+    """Only what says which plugins are on: readable before any of them is imported. InvalidInput as `load_settings`.
+
+    installed: the plugins that there are; any other is refused where it is to be on, or may be one of them misspelt.
+    """
+    sources = _Sources.read(text, source, environ)
+    switches = _switches(sources)
+    if installed is not None:
+        _refuse_strangers(sources, switches, sorted(set(installed)))
+    return switches
 
 
 def load_settings(
@@ -149,6 +158,19 @@ def _switches(sources: _Sources) -> PluginSwitches:
     return PluginSwitches(allowed=names, enabled=MappingProxyType(enabled))
 
 
+def _refuse_strangers(sources: _Sources, switches: PluginSwitches, installed: Sequence[str]) -> None:
+    """A list of a variable counts more than the file, whose names then do not matter."""
+    want = f"want {one_of(installed)}, which are installed" if installed else "want none: no plugin is installed"
+    listed = switches.allowed is not None
+    for name, on in [(one, True) for one in switches.allowed or ()] if listed else switches.enabled.items():
+        near = guess(name, installed)
+        if name not in installed and (on or near):
+            place = ALLOWED if listed else sources.place(("plugins", name))
+            sources.problems.append(Problem(place, f"got {name}{near}, {want}"))
+    if sources.problems:
+        raise InvalidInput(sources.problems)
+
+
 @attrs.define(kw_only=True)
 class _Sources:
     """The file's content with the variables laid over it. known: each setting's variable; said: what variables set."""
@@ -223,9 +245,13 @@ class _Sources:
             self.refuse((*prefix, *fault.path), fault.what)
 
     def refuse(self, path: Path, what: str) -> None:
+        self.problems.append(Problem(self.place(path), what))
+
+    def place(self, path: Path) -> str:
+        """Where it was said: the variable, or the line and the field of the file."""
         variable = next((name for said, name in self.said.items() if path[: len(said)] == said), None)
         line = self.parsed.line(path) if self.parsed else 1
-        self.problems.append(Problem(variable or f"{self.source}:{line} {spell(path)}", what))
+        return variable or f"{self.source}:{line} {spell(path)}"
 
 
 def _value(text: str, shape: Shape) -> Any:
