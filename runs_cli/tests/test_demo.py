@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner, Result
 
+from runs_cli.failures import Stop
 from runs_cli.main import root
 
 Runs = Callable[..., Result]
@@ -133,6 +134,19 @@ def test_the_commands_to_try_next_work(runs: Runs, day: Day, tmp_path: Path) -> 
         assert line[:3] == ["runs", "--local", str(day.state)]
         answer = runs("--local", str(copy), *line[3:])
         assert answer.exit_code == (1 if "plan" in line else 0), (line, answer.stderr)
+
+
+def test_only_its_own_file_is_made_anew(runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("runs_cli.actions.demo.created", _no_cluster)
+    for name in ("", "-wal", "-shm", "-notes.txt", ".kept"):
+        Path(f"runs-demo.db{name}").write_text("mine", encoding="utf-8")
+    assert "no cluster" in runs("demo").stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs-demo.db-notes.txt", "runs-demo.db.kept"]
+
+
+def _no_cluster(*_: object) -> None:
+    raise Stop("no cluster")
 
 
 def test_it_is_the_same_day_every_time(runs: Runs, state: Path, tmp_path: Path) -> None:

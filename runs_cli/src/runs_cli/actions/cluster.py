@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -16,13 +17,19 @@ from runs_cli.options import asked
 from runs_cli.session import embedded
 from runs_cli.session.local import NODE_PODS, READY, Local, created
 from runs_cli.words import duration, instant, moment, span
+from runs_core.errors import InvalidInput, Problem
 from runs_core.schema.convert import Object
+from runs_core.schema.say import spelling
 from runs_core.serve.views.plain import plain
 from runs_core.serve.views.status import Status
 from runs_core.serve.views.status import status as view
-from runs_core.values.meta import Key
+from runs_core.values.meta import LABEL_VALUE, Key
 from runs_core.values.node import OUT_OF_SERVICE, Domain, MalformedNode, Node
 from runs_core.values.quantity import counted, parse_count, parse_milli
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""Where the clock may be: the longest durations, from there on, end before the dates do."""
 
 
 def init(
@@ -31,6 +38,12 @@ def init(
     said = asked()
     if nodes and domains > nodes:
         raise click.UsageError(f"--domains {domains} is more than --nodes {nodes}", click.get_current_context())
+    if re.fullmatch(LABEL_VALUE, flavor) is None or not flavor:
+        raise InvalidInput([Problem("--flavor", f"got {flavor!r}, want {spelling(LABEL_VALUE)}")])
+    begins = instant(start, "--at", datetime.now(UTC)) if start else None
+    if begins is not None and not EARLIEST <= begins <= LATEST:
+        wanted = f"want a time from {moment(EARLIEST)} to {moment(LATEST)}"
+        raise InvalidInput([Problem("--at", f"got {start!r}, {wanted}")])
     try:
         shape = Node(
             name="node",
@@ -42,7 +55,7 @@ def init(
         )
     except ValueError as error:
         raise click.UsageError(f"--cpu, --memory: {error}", click.get_current_context()) from error
-    with created(said, instant(start, "--at", datetime.now(UTC)) if start else None, seed) as session:
+    with created(said, begins, seed) as session:
         session.declare_nodes(fleet(shape, nodes, domains))
         session.settle()
         size = f"{counted(nodes, 'node')} and {counted(nodes * gpus, 'GPU')}"
@@ -86,6 +99,9 @@ def advance(length: str) -> None:
     step = duration(length, "DURATION")
     with embedded(asked()) as session:
         start = session.now
+        if start + step >= LATEST:
+            what = f"want the clock, now at {moment(start)}, to stay before {moment(LATEST)}"
+            raise InvalidInput([Problem("DURATION", f"got {length!r}, {what}")])
         with render.progress(f"advancing {span(step)}", max(1, int(step.total_seconds()))) as shown:
             session.advance(step, lambda now: shown(int((now - start).total_seconds()), moment(now)))
         _answer_status(session, [])

@@ -36,8 +36,8 @@ SHOWN = 10
 def demo(state: str | None) -> None:
     path = Path(state or DEMO_STATE)
     if state is None:
-        for file in path.parent.glob(f"{path.name}*"):
-            file.unlink()
+        for beside in ("", "-wal", "-shm"):
+            Path(f"{path}{beside}").unlink(missing_ok=True)
     elif path.exists():
         raise Stop(f"{path} exists already; name another file with --state, or remove it")
     began = time.monotonic()

@@ -16,7 +16,7 @@ from runs_cli.failures import Code, Stop, nearest
 from runs_cli.options import DEFAULT_NAMESPACE, Asked
 from runs_cli.session.looking import Looking, answer_among, reserved
 from runs_cli.session.port import History, key_in
-from runs_core.cluster.local import LocalCluster, Objects, Store
+from runs_core.cluster.local import LocalCluster, Objects, Store, usable
 from runs_core.errors import InvalidInput, Problem
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.registry import Registry
@@ -65,11 +65,13 @@ def _path(asked: Asked) -> Path:
 @contextmanager
 def opened(asked: Asked) -> Iterator[Local]:
     """The cluster of the state file, with everything done that there is to do at its present time."""
-    store = Store.open(_path(asked))
+    path = _path(asked)
+    store = Store.open(path)
     try:
-        session = _session(asked, store)
-        session.settle()
-        yield session
+        with usable(path):
+            session = _session(asked, store, known_plugins(asked).sound())
+            session.settle()
+            yield session
     finally:
         store.close()
 
@@ -84,9 +86,11 @@ def created(asked: Asked, start: datetime | None, seed: str | None = None) -> It
     path = _path(asked)
     if path.exists():
         raise Stop(f"{path} exists already: name another file, or remove it with its -wal and -shm beside it")
+    plugins = known_plugins(asked).sound()
+    loaded_settings(asked, plugins)  # refused before there is a file
     store = Store.create(path, format_time(now), played(seed) if seed is not None else None)
     try:
-        session = _session(asked, store)
+        session = _session(asked, store, plugins)
         session.objects.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": DEFAULT_NAMESPACE}})
         session.settle()
         yield session
@@ -94,8 +98,7 @@ def created(asked: Asked, start: datetime | None, seed: str | None = None) -> It
         store.close()
 
 
-def _session(asked: Asked, store: Store) -> Local:
-    plugins = known_plugins(asked).sound()
+def _session(asked: Asked, store: Store, plugins: Registry) -> Local:
     settings = loaded_settings(asked, plugins)
     advice = PluginAdvice(plugins, settings)
     cluster = LocalCluster(store, settings, plugins.sections)

@@ -17,6 +17,7 @@ from runs_core.values.quantity import format_time
 
 VERSION = "2"
 BUSY_SECONDS = 30.0
+ANOTHER = "name one that `cluster init` made"
 Object = dict[str, Any]
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -98,7 +99,7 @@ class Store:
         try:
             version = store.get_meta("version")
         except (sqlite3.DatabaseError, Unavailable) as error:
-            raise Unavailable(f"{path} is not a cluster file of runs: {error}") from error
+            raise Unavailable(f"{path} is not a cluster file of runs: {error}; {ANOTHER}") from error
         if version != VERSION:
             raise Unavailable(f"{path} is of version {version}, this release reads {VERSION}; make a new one")
         return store
@@ -260,6 +261,19 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"{path} cannot be opened: {error}; name a file in a folder that can be written") from error
     except sqlite3.Error as error:
-        raise Unavailable(f"{path} cannot be opened: {error}") from error
+        raise Unavailable(f"{path} cannot be opened: {error}; {ANOTHER}") from error
     return connection
+
+
+@contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """Unavailable: SQLite cannot read or write the file any more, as when it is damaged or the disk is full."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+            raise
+        raise Unavailable(f"{path} cannot be used: {error}; make room for it, or go back to a copy") from error
