@@ -7,6 +7,7 @@ import inspect
 import re
 import runpy
 import sys
+import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -16,12 +17,14 @@ import pytest
 import yaml
 
 import runs_core
+from runs_cli.outside import GROUP as COMMANDS
 from runs_core.hooks import specs
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.hooks.contract import CONTRACTS, Contract
 from runs_core.hooks.registry import GROUP, of
 from runs_core.settings import Settings
 from runs_core.testing.builders import a_run, a_world
+from runs_core.testing.conformance import PluginConformance
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "explanation" / "plugins.md").read_text(encoding="utf-8")
@@ -83,9 +86,44 @@ def test_the_settings_of_the_page_are_the_plugins_own(plugin: ModuleType) -> Non
     assert advice.holds(a_run("wider", gpus=17), a_world(), NIGHT) != []
 
 
+def second(more: str = "") -> ModuleType:
+    """The other plugin of the page. more: code at its end."""
+    module = ModuleType("user_caps")
+    exec(compile(blocks("python")[1] + more, "user_caps.py", "exec"), vars(module))  # noqa: S102 - the page's own code
+    return module
+
+
+def test_the_plugin_with_a_field_and_a_count_keeps_what_every_plugin_must() -> None:
+    module = second()
+    wide = a_run("wide", gpus=64, sections=(module.Caps(user="ann"),))
+    suite = type("TestUserCaps", (PluginConformance,), {"name": "usercaps", "plugin": module, "runs": (wide,)})()
+    claims = [name for name in dir(suite) if name.startswith("test_")]
+    assert len(claims) == 11
+    for claim in claims:
+        getattr(suite, claim)()
+
+
+def test_the_plugin_with_a_field_and_a_count_holds_whoever_has_too_many() -> None:
+    module = second()
+    world = a_world()
+    advice = PluginAdvice(of(usercaps=module), Settings())
+    advice.attach(world, world)
+    run = a_run("wide", gpus=17, sections=(module.Caps(user="ann"),))
+    [(by, hold)] = advice.holds(run, world, NIGHT)
+    assert (by, hold.message) == ("usercaps", "ann has 0 of 16 GPUs; end a run of ann")
+    assert advice.holds(a_run("other", gpus=17), world, NIGHT) == []
+
+
+def test_the_lines_about_payers_are_a_plugin_that_loads() -> None:
+    [lines] = re.findall(r"((?:    .*\n)+)\nThen it has no say", PAGE)
+    module = second("\nfrom runs_core import concerning\n" + textwrap.dedent(lines))
+    [cover] = of(usercaps=module).implementing("runs_cover")
+    assert cover.concerning == {module.Caps}
+
+
 def test_the_suite_of_the_page_passes(plugin: ModuleType) -> None:
     space: dict[str, Any] = {"__name__": "page"}
-    exec(compile(blocks("python")[1], "test_quiet_nights.py", "exec"), space)  # noqa: S102 - the page's own code
+    exec(compile(blocks("python")[2], "test_quiet_nights.py", "exec"), space)  # noqa: S102 - the page's own code
     suite = space["TestQuietNights"]()
     claims = [name for name in dir(suite) if name.startswith("test_")]
     assert len(claims) == 11
@@ -94,8 +132,9 @@ def test_the_suite_of_the_page_passes(plugin: ModuleType) -> None:
 
 
 def test_the_entry_point_of_the_page_is_of_the_group_that_is_read() -> None:
-    [text] = blocks("toml")
-    assert f'[project.entry-points."{GROUP}"]' in text
+    plugins, commands = blocks("toml")
+    assert f'[project.entry-points."{GROUP}"]' in plugins
+    assert f'[project.entry-points."{COMMANDS}"]' in commands
 
 
 def test_the_page_imports_public_names_only() -> None:

@@ -194,6 +194,12 @@ def test_who_is_asked_by_section_has_declared_it(concerned: Any, why: str) -> No
     assert why in broken(a_plugin(runs_cover))
 
 
+@pytest.mark.parametrize("named", [(), ("funding",), (lambda ask: None,)])
+def test_asking_by_section_names_classes(named: Any) -> None:
+    with pytest.raises(TypeError, match="write @concerning\\(YourSection\\)"):
+        concerning(*named)
+
+
 def test_a_class_in_place_of_an_instance_is_refused() -> None:
     class Plugin:
         RUNS_HOOK_API = (1, 1)

@@ -44,7 +44,10 @@ def concerning(*sections: type) -> Callable[[F], F]:
 
     sections: classes that the plugin's own `runs_sections` declares for Run; any others
     refuse the plugin. Who has nothing to say of any other run saves a call for most of them.
+    TypeError: none are named, as where it stands without parentheses.
     """
+    if not sections or not all(isinstance(one, type) for one in sections):
+        raise TypeError("concerning wants classes of sections: write @concerning(YourSection)")
 
     def mark(function: F) -> F:
         function.runs_concerning = sections  # type: ignore[attr-defined]  # read where the plugin is loaded
