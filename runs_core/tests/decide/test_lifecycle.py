@@ -14,6 +14,7 @@ from runs_core.values.decision import Ends, Released, Removed, Starts
 from runs_core.values.effect import EndPod, SelectNode
 from runs_core.values.lease import Closed
 from runs_core.values.node import Taint
+from runs_core.values.pod import PodPhase
 from runs_core.values.run import OnLoss, OnPodFailure, Phase, PodFailure, Run
 from runs_core.values.storage import StorageClass, VolumeClaim
 from runs_core.values.template import PodTemplate
@@ -105,6 +106,38 @@ def test_retries_end_at_their_limit() -> None:
     stage.advance_until_quiet()
     assert stage.run("train").status.message == "rank 0 failed: exit code 1 after 2 retries"
     assert len(stage.pods("train")) == 3 * 2
+
+
+def test_a_retry_has_its_time_to_come_up_from_when_its_pods_are_made_not_from_when_it_was_due() -> None:
+    run = lasting(a_run("train", gpus=2), HOUR, shutdown="5m", start="1m")
+    patient = attrs.evolve(run.spec.runtime, checkpoint_grace=timedelta(minutes=5))
+    retries = PodFailure(policy=OnPodFailure.RETRY)
+    spec = attrs.evolve(run.spec, on_pod_failure=retries, start_timeout=timedelta(minutes=2), runtime=patient)
+    stage = Harness(a_node("n1"), attrs.evolve(run, spec=spec), oracles=True)
+    stage.advance(120)
+    stage.add(attrs.evolve(stage.pods("train")[1], phase=PodPhase.FAILED))
+    stage.advance(5 * 60)
+    stage.advance(60)  # the other rank took all its grace, and longer than the start may take
+    status = stage.run("train").status
+    assert (status.phase, status.attempt, status.retries) == (Phase.RUNNING, 1, 1)
+    assert stage.now == A_MONDAY + timedelta(minutes=8)
+
+
+def test_a_retry_that_does_not_come_up_is_undone_in_its_time() -> None:
+    run = lasting(a_run("train", gpus=2), HOUR, shutdown="5m", start="3m")
+    patient = attrs.evolve(run.spec.runtime, checkpoint_grace=timedelta(minutes=5))
+    retries = PodFailure(policy=OnPodFailure.RETRY)
+    spec = attrs.evolve(run.spec, on_pod_failure=retries, start_timeout=timedelta(minutes=4), runtime=patient)
+    stage = Harness(a_node("n1"), attrs.evolve(run, spec=spec), oracles=True)
+    stage.advance(4 * 60)
+    stage.edit("train", lambda one: attrs.evolve(one, spec=attrs.evolve(one.spec, start_timeout=2 * 60 * SECOND)))
+    stage.add(attrs.evolve(stage.pods("train")[1], phase=PodPhase.FAILED))
+    stage.advance(5 * 60 + 2 * 60 - 1)
+    assert stage.run("train").status.ending is None
+    stage.advance(1)
+    ending = stage.run("train").status.ending
+    assert ending is not None
+    assert ending.detail == "not all pods ran within 2m of the start (start 1)"
 
 
 def test_an_ignored_failure_counts_as_ended_and_the_run_is_done_with_its_last_rank() -> None:

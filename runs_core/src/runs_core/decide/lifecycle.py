@@ -156,6 +156,9 @@ def _timeout(world: World, run: Run) -> Decision | None:
     status = run.status
     since = status.retried_at or status.started_at or world.now
     due = since + run.spec.start_timeout
+    if world.now >= due:  # unless they were made later: after others had their grace to end, or for those evicted
+        made = [pod.created for pod in _ranks(world, run) if pod.phase is PodPhase.PENDING and pod.created is not None]
+        due = max(due, min(made, default=since) + run.spec.start_timeout)
     if world.now < due:
         world.wake_at(due, run.key)
         return None
