@@ -88,7 +88,7 @@ def test_while_a_start_is_put_off_others_have_the_gpus(play: Play) -> None:
 
 
 def test_an_evicted_rank_starts_again_where_it_was(play: Play) -> None:
-    """Rank 1 is told to go at 10 and gone at 11; made anew then, it runs from 13 for 58 s.
+    """Rank 1 is told to go at 10 and gone at 11; made anew then, it runs from 13 for 58 s: x is Starting until then.
 
     Rank 0 is done at 60, x at 71.
     """
@@ -96,7 +96,9 @@ def test_an_evicted_rank_starts_again_where_it_was(play: Play) -> None:
     play.until(10)
     play.evict("x", 1)
     play.until(12)
-    assert (play.phase("x"), play.pods("x"), play.ranks("x")) == ("Running", ["x-1-0", "x-1-1"], ["a1", "a1"])
+    assert (play.phase("x"), play.pods("x"), play.ranks("x")) == ("Starting", ["x-1-0", "x-1-1"], ["a1", "a1"])
+    play.until(20)
+    assert play.phase("x") == "Running"
     play.until(80)
     assert (play.phase("x"), play.ledger("x")) == ("Succeeded", [("Start", 0, "Succeeded", 71)])
     assert (play.at("y", "startedAt"), play.decided("x")[2]) == (71, (11, "Moves"))

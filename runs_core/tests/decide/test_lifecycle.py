@@ -13,6 +13,7 @@ from runs_core.values.change import NodeGone, NodeSeen, StorageSeen
 from runs_core.values.decision import Ends, Released, Removed, Starts
 from runs_core.values.effect import EndPod, SelectNode
 from runs_core.values.lease import Closed
+from runs_core.values.meta import SIMULATED, pairs
 from runs_core.values.node import Taint
 from runs_core.values.pod import PodPhase
 from runs_core.values.run import OnLoss, OnPodFailure, Phase, PodFailure, Run
@@ -158,6 +159,39 @@ def test_an_evicted_rank_starts_again_on_its_node_while_the_others_run_on() -> N
     stage.advance(10)
     assert stage.phase("train") is Phase.RUNNING
     assert [pod.created for pod in stage.pods("train")] == [A_MONDAY + 11 * SECOND, other.created]
+
+
+def test_while_an_evicted_rank_comes_up_its_gang_does_not_say_that_all_pods_run() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train", gpus=2), HOUR), oracles=True)
+    stage.advance(10)
+    stage.evict(stage.pods("train")[1], at_once=True)
+    stage.advance(1)
+    status = stage.run("train").status
+    assert (status.phase, status.reason, status.message) == (
+        Phase.STARTING,
+        "Evicted",
+        "rank 1 was evicted and starts again",
+    )
+    assert [one.status for one in status.conditions if one.type == "PodsReady"] == ["False"]
+    assert (status.started_at, status.width) == (A_MONDAY, 2)
+    stage.advance(2)
+    assert stage.phase("train") is Phase.RUNNING
+
+
+def test_a_gang_whose_evicted_rank_does_not_come_up_again_is_undone_and_stands_in_line() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("train", gpus=2), 2 * HOUR), oracles=True)
+    stage.advance(60 * 60)
+    evicted = stage.pods("train")[1]
+    never = pairs({**dict(evicted.annotations), f"{SIMULATED}start": "Never"})
+    stage.evict(evicted, at_once=True)
+    stage.settle()
+    stage.add(attrs.evolve(stage.pods("train")[1], annotations=never))
+    stage.advance(15 * 60 - 1)
+    assert (stage.phase("train"), stage.run("train").status.ending) == (Phase.STARTING, None)
+    stage.advance(10)
+    status = stage.run("train").status
+    assert (status.phase, status.reason, status.start_timeouts) == (Phase.HELD, "StartBackOff", 1)
+    assert closures(stage) == [(Closed.RUN_FAILED, "not all pods ran within 15m of the start (start 1)")]
 
 
 def test_a_rank_evicted_from_a_cordoned_node_takes_its_gang_elsewhere() -> None:

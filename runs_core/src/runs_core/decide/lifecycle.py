@@ -256,8 +256,10 @@ def _evicted(world: World, run: Run, ranks: Sequence[Pod]) -> Decision | None:
     if not made:
         return None
     again = "starts again" if len(missing) == 1 else "start again"
-    emit = Emit("Run", run.key, "Evicted", f"{told} and {again}", world.now, warning=True)
-    return _moves(run, "Evicted", told, (*made, emit))
+    message = f"{told} and {again}"
+    stands = stand(run, world.now, phase=Phase.STARTING, reason="Evicted", message=message)
+    emit = Emit("Run", run.key, "Evicted", message, world.now, warning=True)
+    return _moves(run, "Evicted", told, (*made, SetRunStatus(stands), emit))
 
 
 def _paused(world: World, run: Run) -> bool:
