@@ -229,3 +229,17 @@ def test_a_promise_whose_idle_node_will_not_do_any_more_moves_at_once_and_says_s
     stage.advance(minutes=2)
     found = promised(stage, "gang").status
     assert (found.earliest_start, found.promises[-1].cause) == (A_MONDAY + timedelta(minutes=300), cause)
+
+
+def test_who_waits_beside_promised_places_is_told_how_many_are_kept() -> None:
+    """n3 is kept for `all`, until somebody else's pod has some of it."""
+    stage = Harness(a_node("n1"), a_node("n3"), declared(a_run("holder"), 60), oracles=True)
+    stage.settle()
+    stage.submit(declared(a_run("all", gpus=16), 60))
+    stage.settle()
+    for name, kept in (("later", "8 GPUs are"), ("latest", "7 GPUs are")):
+        stage.submit(declared(a_run(name), 600))
+        stage.settle()
+        told = stage.run(name).status.message.partition("; starts about")[0]
+        assert told == f"wants 8; no GPU is free on 2 h100 nodes that will do ({kept} kept for promised starts)"
+        stage.add(ALIEN)

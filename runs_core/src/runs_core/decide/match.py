@@ -103,12 +103,13 @@ def _reasons(flavor: FlavorFleet, name: str, need: Need, steps: Sequence[Step], 
 
 
 def _free(flavor: FlavorFleet, name: str, need: Need, allowed: Step) -> str:
-    """How much is free, and on how many of the nodes that will do."""
+    """How much is free, and on how many of the nodes that will do; and what is kept of the flavor for others."""
     will_do = f"{counted(allowed.nodes, f'{name} node')} that will do"
+    kept = f" ({_are(flavor.withheld)} kept for promised starts)" if flavor.withheld else ""
     if not allowed.gpus:
-        return f"no GPU is free on {will_do}"
+        return f"no GPU is free on {will_do}{kept}"
     some = census(flavor, need).open_nodes
-    return f"{_are(allowed.gpus)} free on {'' if some == allowed.nodes else f'{some} of '}{will_do}"
+    return f"{_are(allowed.gpus)} free on {'' if some == allowed.nodes else f'{some} of '}{will_do}{kept}"
 
 
 def _are(gpus: int) -> str:

@@ -237,7 +237,9 @@ class Fleet:
             held = (state.active | state.spare | state.pledged).bit_count()
             withheld = max(0, state.node.gpus - held - state.foreign_gpus) - state.level
         if state.node is not None and withheld != state.withheld:
-            self.flavors[state.node.flavor].withheld += withheld - state.withheld
+            flavor = self.flavors[state.node.flavor]
+            flavor.withheld += withheld - state.withheld
+            flavor.moved += 1  # what is told of it may be otherwise, though no more or less is free
             state.withheld = withheld
 
     def _relevel(self, state: NodeState, level: int) -> None:
