@@ -54,6 +54,12 @@ def test_the_namespace_is_named_before_or_after(runs: Runs, words: tuple[str, ..
     assert printed(runs, *words)[0]["metadata"]["name"] == "gangs"
 
 
+def test_a_service_that_cannot_be_is_refused(runs: Runs) -> None:
+    code, told = said(runs, "webhooks", "--webhook-service", "A_B")
+    assert code == 2
+    assert told.startswith("Error: --webhook-service: got 'A_B', want lower-case letters, digits and - between them")
+
+
 def test_the_service_account_can_be_another(runs: Runs) -> None:
     assert "system:serviceaccount:runs-system:conductor" in json.dumps(
         printed(runs, "policies", "--service-account", "conductor")

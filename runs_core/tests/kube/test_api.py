@@ -1,16 +1,19 @@
-"""The credentials of requests."""
+"""The credentials of requests, and what is said where nobody answers them."""
 
 from __future__ import annotations
 
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kubernetes import client
 
 from runs_core.cluster.kube import api
 from runs_core.cluster.kube.api import Api
+from runs_core.cluster.kube.context import current
+from runs_core.errors import Unavailable
 
 
 class Server(http.server.HTTPServer):
@@ -61,6 +64,21 @@ def connected(host: str) -> Api:
 
     configuration.refresh_api_key_hook = look  # type: ignore[assignment]  # the client says that it has none
     return Api(configuration)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_why_nobody_answers_is_said_in_the_words_of_the_system(scheme: str) -> None:
+    with pytest.raises(Unavailable) as told:
+        connected(f"{scheme}://127.0.0.1:1").call("GET", "/version")
+    why = "does not answer: Failed to establish a new connection: "
+    assert str(told.value).startswith(f"{scheme}://127.0.0.1:1 {why}")
+
+
+def test_a_kubeconfig_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(Unavailable, match=f"{path} is no YAML; mend it, or name another with --kubeconfig"):
+        current(str(path))
 
 
 def test_a_token_is_not_looked_up_for_each_request(server: Server) -> None:

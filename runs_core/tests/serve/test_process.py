@@ -12,7 +12,7 @@ from runs_core.cluster.kube.sweep import Swept
 from runs_core.errors import Conflict, Deposed, Unavailable
 from runs_core.serve.health import Health
 from runs_core.serve.loop import Loop
-from runs_core.serve.process import LiveCluster, Parts, Process
+from runs_core.serve.process import FIRST_LISTS_SECONDS, STANDBY_SECONDS, LiveCluster, Parts, Process, unlisted
 from runs_core.serve.reload import Reload
 from runs_core.serve.signals import Stopping
 from runs_core.settings import ElectionSettings, Settings
@@ -247,11 +247,19 @@ def test_nobody_stands_for_election_before_everything_is_listed(process: Process
     assert process.led == 1
 
 
-def test_a_cluster_that_cannot_be_seen_from_the_beginning_ends_the_process(process: Process, room: Room) -> None:
+def test_a_cluster_that_cannot_be_seen_from_the_beginning_is_told_and_ends_the_process(
+    process: Process, room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
     room.down = True
     with pytest.raises(Unavailable, match="cannot list Run: down"):
         process.run()
+    assert 0 < caplog.messages.count("cannot list Run: down") < FIRST_LISTS_SECONDS / STANDBY_SECONDS
     process._parts.stop.ask()
+
+
+def test_kinds_that_one_thing_keeps_from_being_listed_are_told_together() -> None:
+    missing = ["Run: no route: 7", "Node: forbidden", "Pod: no route: 7"]
+    assert unlisted(missing) == "Node: forbidden; Run, Pod: no route: 7"
 
 
 def test_who_is_deposed_stops_at_once_forgets_everything_and_stands_by(process: Process, room: Room) -> None:

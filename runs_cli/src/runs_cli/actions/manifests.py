@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +17,14 @@ from runs_core.errors import InvalidInput, Problem
 from runs_core.hooks.registry import Registry
 from runs_core.schema.convert import Object
 from runs_core.schema.crd import crds as declared
+from runs_core.schema.say import spelling
 from runs_core.serve.manifests.installation import NAMESPACE, Installation
 from runs_core.serve.manifests.policies import PolicyMode
 from runs_core.serve.manifests.policies import policies as judged
 from runs_core.serve.manifests.rbac import rbac as allowed
 from runs_core.serve.manifests.webhooks import ByService, ByUrl, FailurePolicy
 from runs_core.serve.manifests.webhooks import webhooks as asking
+from runs_core.values.meta import DNS_LABEL
 
 
 @attrs.frozen(kw_only=True)
@@ -84,11 +87,17 @@ def _webhooks(installation: Installation, said: Reach) -> list[Object]:
     if said.webhook_url:
         reach: ByUrl | ByService = ByUrl(base=_https(said.webhook_url))
     elif said.webhook_service:
-        reach = ByService(namespace=installation.namespace, name=said.webhook_service)
+        reach = ByService(namespace=installation.namespace, name=_service(said.webhook_service))
     else:
         return []
     authority = None if said.ca_file is None else _certificates(said.ca_file)
     return asking(installation, reach, authority=authority, failure=FailurePolicy(said.failure_policy))
+
+
+def _service(name: str) -> str:
+    if re.fullmatch(DNS_LABEL, name) is None:
+        raise InvalidInput([Problem("--webhook-service", f"got {name!r}, want {spelling(DNS_LABEL)}")])
+    return name
 
 
 def _https(url: str) -> str:

@@ -31,6 +31,8 @@ from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 
 FIRST_LISTS_SECONDS = 60.0
+SLOW_LISTS_SECONDS = 5.0
+"""A list that has not come for so long is told of."""
 LONGEST_WAIT_SECONDS = 5.0
 STANDBY_SECONDS = 1.0
 STOP_SECONDS = 20.0
@@ -159,8 +161,11 @@ class Process:
         gc.disable()
         try:
             while (missing := cluster.missing(0.0)) and not self._parts.stop.asked:
-                if not self.led and self._parts.clock() - began > FIRST_LISTS_SECONDS:
-                    raise Unavailable(f"cannot list {'; '.join(missing)}")
+                waited = self._parts.clock() - began
+                if not self.led and waited > FIRST_LISTS_SECONDS:
+                    raise Unavailable(f"cannot list {unlisted(missing)}")
+                if waited > SLOW_LISTS_SECONDS:
+                    log.warn(f"cannot list {unlisted(missing)}")
                 cluster.wait(STANDBY_SECONDS)
                 cluster.observe()
                 self._parts.health.turned()
@@ -278,6 +283,15 @@ class Process:
     def _wake(self) -> None:
         if self._cluster is not None:
             self._cluster.wake()
+
+
+def unlisted(missing: Sequence[str]) -> str:
+    """`KIND: why` each; kinds that the same thing keeps are told together."""
+    kinds: dict[str, list[str]] = {}
+    for one in missing:
+        kind, _, why = one.partition(": ")
+        kinds.setdefault(why, []).append(kind)
+    return "; ".join(sorted(f"{', '.join(names)}: {why}" for why, names in kinds.items()))
 
 
 def carry_out(loop: Loop, effects: Sequence[Effect]) -> None:

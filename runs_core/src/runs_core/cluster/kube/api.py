@@ -197,4 +197,4 @@ def _refused(status: int, body: bytes, retry_after: str | None) -> Refused:
 def _cause(error: Exception) -> str:
     """In the words of the system, without those of the library around them."""
     text = str(getattr(error, "reason", None) or error)
-    return re.sub(r"^<?(HTTPS?Connection|urllib3)[^:]*?(\(.*?\)|>)?: ", "", text)
+    return re.sub(r"^<?(_Plain|_Secure|HTTPS?Connection|urllib3)[^:]*?(\(.*?\)|>)?: ", "", text)

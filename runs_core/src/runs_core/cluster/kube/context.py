@@ -28,7 +28,7 @@ def current(kubeconfig: str | None = None, wanted: str | None = None) -> Context
     """The named context, or the current one. Unavailable says what of the kubeconfig cannot be used."""
     try:
         known, active = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]  # the client has no types
-    except (ConfigException, OSError, yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
+    except (ConfigException, OSError, ValueError, yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
         if kubeconfig is None and wanted is None and INSIDE.is_file():
             return Context(name=None, namespace=INSIDE.read_text(encoding="utf-8").strip() or DEFAULT)
         raise Unavailable(_why(error, kubeconfig)) from error
@@ -47,7 +47,7 @@ def _read(found: dict[str, Any]) -> Context:
 
 def _why(error: Exception, kubeconfig: str | None) -> str:
     place = kubeconfig or "the kubeconfig"
-    if isinstance(error, yaml.YAMLError):
+    if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
         return f"{place} is no YAML; mend it, or name another with --kubeconfig"
     text = str(error)
     if "No configuration found" in text:
