@@ -120,6 +120,15 @@ def test_too_many_bad_rows_are_refused(simulate: Simulate, capsys: pytest.Captur
     assert "1 bad rows, and at most 0 are left out" in capsys.readouterr().err
 
 
+def test_a_trace_of_another_format_is_refused_where_no_row_of_it_is_a_run(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate("--format", "jsonl") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("Error: --runs: no row of tasks.csv is a run as --format jsonl has it (nodes.csv:1: ")
+
+
 def test_load_and_copies_change_what_is_simulated(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
     assert simulate("--load", "0.5", "--copies", "2", "-o", "json") == 0
     found = json.loads(capsys.readouterr().out)["input"]

@@ -114,10 +114,16 @@ def _changed(
 
 
 def _read(nodes: Path, runs: Path, work: Work, fleet: FleetSettings, sections: Sequence[Section]) -> TraceInput:
+    """InvalidInput: no row is a run, and some are bad: most likely the files are of another form."""
     most = work.max_bad_rows
     if (read := _READERS.get(work.form)) is not None:
-        return read(nodes, runs, max_bad_rows=most)
-    return read_jsonl(nodes, runs, max_bad_rows=most, fleet=fleet, sections=sections)
+        found = read(nodes, runs, max_bad_rows=most)
+    else:
+        found = read_jsonl(nodes, runs, max_bad_rows=most, fleet=fleet, sections=sections)
+    if found.bad_rows and not found.arrivals:
+        what = f"no row of {runs} is a run as --format {work.form} has it ({found.bad_rows[0]}); name another"
+        raise InvalidInput([Problem("--runs", what)])
+    return found
 
 
 def _funded(trace: TraceInput, path: Path, sections: Sequence[Section]) -> TraceInput:

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from runs_core.testing.builders import A_MONDAY, a_node, a_run
+from runs_core.decide.quota import no_quota
+from runs_core.testing.builders import A_MONDAY, a_need, a_node, a_run
 from runs_core.testing.plugins import a_plugin
 from runs_core.testing.purses import Purse, a_stage, hours, leases, purses
 from runs_core.values.classes import Split
 from runs_core.values.decision import Hold, Moves
-from runs_core.values.funding import Ask, Cap, Offers
+from runs_core.values.funding import Ask, Cap, Cover, Offers
 from runs_core.values.lease import Closed, Opened, Payer
 from runs_core.values.meta import pairs
 from runs_core.values.run import Phase, Run, Topology
@@ -201,3 +202,9 @@ def test_of_many_that_wait_for_one_envelope_only_the_first_is_asked_again() -> N
     assert stage.phase("w00") is not Phase.QUEUED
     assert stage.phase("w01") is Phase.QUEUED
     assert len(asked) - before <= 4
+
+
+def test_what_nobody_pays_for_is_counted_as_people_count() -> None:
+    one, two = (no_quota(a_need(a_run("train", gpus=gpus)), Cover(left=gpus)) for gpus in (1, 2))
+    assert one.message.startswith("no envelope pays for 1 GPU; ")
+    assert two.message.startswith("no envelope pays for 2 GPUs; ")

@@ -9,6 +9,7 @@ from runs_core.values.changed import changer
 from runs_core.values.decision import NoPlace, Reason
 from runs_core.values.funding import Cover, Look
 from runs_core.values.need import Need
+from runs_core.values.quantity import counted
 
 _with_cover = changer(NoPlace, "cover")
 MOST_LOOKS = 4
@@ -28,7 +29,7 @@ def no_quota(need: Need, said: Cover) -> Reason:
     """Who was asked, and why they do not pay for all of it."""
     then = "waits for GPUs that nobody else is paid for" if said.unfunded else "waits for quota"
     if not said.looks:
-        return Reason(CORE, OUT_OF_QUOTA, f"no envelope pays for {need.gpus} GPUs; {then}")
+        return Reason(CORE, OUT_OF_QUOTA, f"no envelope pays for {counted(need.gpus, 'GPU')}; {then}")
     told = "; ".join(_told(look) for look in said.looks[:MOST_LOOKS])
     more = len(said.looks) - MOST_LOOKS
     others = f"; and {more} more" if more > 0 else ""
