@@ -387,6 +387,26 @@ def test_a_requeue_that_is_under_way_ends_where_somebody_asked_for_the_end_meanw
     assert ended.then is Phase.FAILED
 
 
+@pytest.mark.parametrize("asked", ["suspend", "lose"])
+def test_a_run_canceled_while_it_gave_its_gpus_back_says_no_more_that_it_comes_back(asked: str) -> None:
+    stage = Harness(a_node("n1", gpus=4), a_node("n2", gpus=4), lasting(a_run("train"), HOUR, shutdown="20s"))
+    stage.advance(10)
+    if asked == "suspend":
+        stage.suspend("train")
+        before = (Closed.SUSPENDED, "suspended; `runs resume train` puts it back in line")
+    else:
+        stage.lose("n1")
+        before = (Closed.NODE_LOST, "lost node n1")
+    stage.advance(5)
+    stage.cancel("train")
+    stage.advance(1)
+    assert stage.run("train").status.message == "ending: the run was canceled"
+    stage.advance(30)
+    status = stage.run("train").status
+    assert (status.phase, status.reason, status.message) == (Phase.FAILED, "Canceled", "the run was canceled")
+    assert closures(stage) == [before]
+
+
 def test_a_run_taken_away_by_force_leaves_nothing_behind() -> None:
     stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR, shutdown="20s"))
     stage.advance(10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import attrs
 
@@ -28,12 +29,21 @@ _FORGOTTEN = (Closed.NODE_LOST, Closed.EVICTED)
 
 @attrs.frozen(kw_only=True)
 class Cause:
-    """Why an attempt ends. reason, message: what the run's status says afterwards. then: the phase that follows."""
+    """Why an attempt ends. reason, message: what the run's status says afterwards. then: the phase that follows.
+
+    detail: what its leases say, where that is not the message.
+    """
 
     closure: Closed
     reason: str
     message: str
     then: Phase
+    detail: str = ""
+
+    @property
+    def told(self) -> str:
+        """Why its leases close."""
+        return self.detail or self.message
 
 
 def release(world: World, run: Run, cause: Cause) -> Decision:
@@ -54,10 +64,12 @@ def resume_release(world: World, run: Run) -> Decision:
     cause = Cause(
         closure=Closed(ending.reason), reason=run.status.reason, message=ending.detail, then=Phase(ending.then)
     )
-    if run.meta.deleting is not None and ending.then in (Phase.QUEUED, Phase.HELD):
-        cause = attrs.evolve(cause, then=Phase.FAILED, reason="Deleted")
-    elif run.spec.canceled and ending.then in (Phase.QUEUED, Phase.HELD):
-        cause = attrs.evolve(cause, then=Phase.FAILED, reason="Canceled")
+    back, was = ending.then in (Phase.QUEUED, Phase.HELD), cause.reason
+    over = partial(attrs.evolve, cause, then=Phase.FAILED, detail=ending.detail)
+    if run.meta.deleting is not None and (back or was == "Deleted"):
+        cause = over(reason="Deleted", message="the run was deleted")
+    elif run.spec.canceled and (back or was == "Canceled"):
+        cause = over(reason="Canceled", message="the run was canceled")
     return release(world, run, cause)
 
 
@@ -169,14 +181,14 @@ def _ending(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -
     stands = _as_ending(world, run, cause)
     if stands != run:
         effects = (*effects, SetRunStatus(stands))
-    outcome = Ends(closure=cause.closure, detail=cause.message, then=cause.then)
+    outcome = Ends(closure=cause.closure, detail=cause.told, then=cause.then)
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=effects)
 
 
 def _as_ending(world: World, run: Run, cause: Cause) -> Run:
     ending = Ending(
         reason=cause.closure.value,
-        detail=cause.message,
+        detail=cause.told,
         then=cause.then,
         since=run.status.ending.since if run.status.ending else world.now,
     )
@@ -187,7 +199,7 @@ def _as_ending(world: World, run: Run, cause: Cause) -> Run:
 def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...]) -> Decision:
     now = world.now
     own = [lease for lease in world.leases_of(run.key) if lease.spec.run_ref.uid == run.uid]
-    closed: list[Effect] = [CloseLease(_closed(lease, now, cause.closure, cause.message)) for lease in own]
+    closed: list[Effect] = [CloseLease(_closed(lease, now, cause.closure, cause.told)) for lease in own]
     if closed and run.status.ending is None and cause.closure in _FORGOTTEN:
         closed.insert(0, SetRunStatus(_as_ending(world, run, cause)))
     if run.meta.deleting is not None:
@@ -198,7 +210,7 @@ def _released(world: World, run: Run, cause: Cause, effects: tuple[Effect, ...])
         )
         emit = Emit("Run", run.key, cause.reason, cause.message, now, warning=cause.then is Phase.FAILED)
         last = (SetRunStatus(after), emit)
-    outcome: Outcome = Released(closure=cause.closure, detail=cause.message, then=cause.then)
+    outcome: Outcome = Released(closure=cause.closure, detail=cause.told, then=cause.then)
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(*effects, *closed, *last))
 
 
