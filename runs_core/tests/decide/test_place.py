@@ -166,6 +166,13 @@ def test_required_affinity_reads_each_operator_as_kubernetes_does(
     assert {node.name for node in nodes if where(a_world(node), run)} == fits
 
 
+@pytest.mark.parametrize("label", ["1_000", "99999999999999999999"])
+def test_affinity_compares_only_what_kubernetes_would_read_as_a_whole_number(label: str) -> None:
+    run = with_template(a_run("one"), terms=((Requirement(key="gen", operator=Operator.GT, values=("5",)),),))
+    assert where(a_world(a_node("n1", labels={"gen": "1000"})), run) == [{"n1": 8}]
+    assert where(a_world(a_node("n1", labels={"gen": label})), run) == []
+
+
 def test_affinity_wants_one_of_its_terms_and_all_of_that_terms_requirements() -> None:
     def is_(key: str, value: str) -> Requirement:
         return Requirement(key=key, operator=Operator.IN, values=(value,))

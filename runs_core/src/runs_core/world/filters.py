@@ -5,12 +5,15 @@ Source: Kubernetes documentation, "Assigning Pods to Nodes" and "Taints and Tole
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import assert_never
 
 from runs_core.values.need import NodeFilter
 from runs_core.values.node import Node, Taint
 from runs_core.values.template import Operator, Requirement, Terms, Toleration
+
+_DIGITS = re.compile(r"[+-]?[0-9]{1,64}")
 
 
 def allows(wanted: NodeFilter, node: Node) -> bool:
@@ -87,8 +90,15 @@ def _meets(requirement: Requirement, labels: Mapping[str, str], name: str) -> bo
 
 
 def _compares(requirement: Requirement, value: str | None) -> bool:
-    try:
-        have, bound = int(value or ""), int(requirement.values[0])
-    except (ValueError, IndexError):
+    have, bound = _whole(value), _whole(next(iter(requirement.values), None))
+    if have is None or bound is None:
         return False
     return have > bound if requirement.operator is Operator.GT else have < bound
+
+
+def _whole(text: str | None) -> int | None:
+    """As Kubernetes reads it: 64 bits, and nothing but digits after a sign. Python would take `1_000` as well."""
+    if text is None or _DIGITS.fullmatch(text) is None:
+        return None
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else None
