@@ -124,7 +124,7 @@ PHASES = {
 CONDITIONS = {
     "Admitted": "It stands in line, or has stood there, and is not held now.",
     "Held": "It is `Held`.",
-    "PodsReady": "All pods run, or have succeeded.",
+    "PodsReady": "All pods run, or have succeeded, and the attempt is not being undone.",
     "Finished": "It is `Succeeded` or `Failed`.",
 }
 OPENED = {

@@ -477,6 +477,19 @@ def test_a_release_keeps_the_slots_until_the_last_pod_is_gone() -> None:
     assert (stage.placed("train"), stage.placed("waits")) == ({}, {"n1": 8})
 
 
+@pytest.mark.parametrize("how", ["cancel", "suspend", "lose"])
+def test_a_gang_that_is_being_undone_does_not_say_that_its_pods_are_ready(how: str) -> None:
+    stage = Harness(a_node("n1", gpus=4), a_node("n2", gpus=4), lasting(a_run("train"), HOUR, shutdown="20s"))
+    stage.advance(10)
+    ready = [one.status for one in stage.run("train").status.conditions if one.type == "PodsReady"]
+    assert ready == ["True"]
+    getattr(stage, how)("n1" if how == "lose" else "train")
+    stage.advance(5)
+    status = stage.run("train").status
+    assert status.ending is not None
+    assert [one.status for one in status.conditions if one.type == "PodsReady"] == ["False"]
+
+
 def test_nothing_is_waited_for_on_a_lost_node() -> None:
     stage = Harness(a_node("n1"), lasting(a_run("train"), HOUR, shutdown="20s"))
     stage.advance(10)

@@ -28,12 +28,13 @@ def stand(run: Run, now: datetime, *, phase: Phase, reason: str, message: str, *
     if old.reservation is not None and phase is not Phase.RESERVED:
         changes.setdefault("reservation", None)
     admitted = changes.get("admitted_at", old.admitted_at)
+    ready = phase in READY and changes.get("ending", old.ending) is None
     status = changed(
         old,
         phase=phase,
         reason=reason,
         message=message,
-        conditions=_conditions(old, phase, reason, now, admitted=admitted is not None),
+        conditions=_conditions(old, phase, reason, now, admitted=admitted is not None, ready=ready),
         observed_generation=run.meta.generation,
         **changes,
     )
@@ -46,7 +47,7 @@ def joined(reasons: Sequence[Reason]) -> str:
 
 
 def _conditions(
-    old: RunStatus, phase: Phase, reason: str, now: datetime, *, admitted: bool
+    old: RunStatus, phase: Phase, reason: str, now: datetime, *, admitted: bool, ready: bool
 ) -> tuple[Condition, Condition, Condition, Condition]:
     known = old.conditions if _all_there(old.conditions) else _in_order(old.conditions)
     holds, ended = phase is HELD, phase.terminal
@@ -54,7 +55,7 @@ def _conditions(
         _condition(known[0], "True" if admitted and not holds else "False", reason, now),
         _condition(known[1], "True" if ended else "False", phase.value if ended else reason, now),
         _condition(known[2], "True" if holds else "False", reason if holds else "NotHeld", now),
-        _condition(known[3], "True" if phase in READY else "False", reason, now),
+        _condition(known[3], "True" if ready else "False", reason, now),
     )
 
 
