@@ -13,6 +13,7 @@ import pytest
 
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.cluster import KubeCluster
+from runs_core.cluster.kube.news import Written
 from runs_core.cluster.kube.pace import BURST
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event
@@ -263,6 +264,19 @@ def test_an_event_from_before_the_last_list_brings_nothing_back(server: Server, 
     gone["metadata"]["resourceVersion"] = str(server.version + 1)
     cluster.inbox.put(Event(resource="GPULease", deleted=False, item=gone))
     assert [type(change) for change in observed(cluster)] == [LeaseSeen]
+
+
+def test_nor_does_an_answer_that_comes_after_a_list_which_lacks_it(server: Server, cluster: KubeCluster) -> None:
+    gone = to_object(HELD)
+    gone["metadata"]["resourceVersion"] = "1"
+    stored(server, RUN)
+    cluster.lead("me")
+    observed(cluster)
+    cluster.inbox.put(Written(effect=OpenLease(HELD), answer=gone))
+    assert observed(cluster) == []
+    late = {**gone, "metadata": {**gone["metadata"], "resourceVersion": "99"}}
+    cluster.inbox.put(Written(effect=OpenLease(HELD), answer=late))
+    assert [change.lease.key for change in observed(cluster) if isinstance(change, LeaseSeen)] == [HELD.key]
 
 
 @pytest.mark.parametrize(("times", "refused"), [(MOST_CONFLICTS, False), (MOST_CONFLICTS + 1, True)])

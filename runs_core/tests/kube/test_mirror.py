@@ -8,7 +8,7 @@ from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.seen import Name
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run
 from runs_core.values.change import LeaseSeen, PodGone, PodSeen, RunGone, RunSeen
-from runs_core.values.effect import CloseLease, RemovePod, RemoveRun, SetRunStatus
+from runs_core.values.effect import CloseLease, EndPod, MakePod, RemovePod, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, LeaseStatus
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
@@ -83,6 +83,38 @@ def test_what_is_gone_does_not_come_back_with_the_end_of_a_write() -> None:
     mirror.assume([status])
     mirror.done(status)
     assert mirror.get(name(RUN)) is None
+
+
+def test_what_a_list_lacks_is_gone_once_the_write_of_it_is_over() -> None:
+    """The watch begins with that list, and nobody tells of the end of what went before."""
+    pod = a_pod(RUN, node="a1")
+    ends = EndPod(attrs.evolve(pod, deleting=A_MONDAY))
+    mirror = known(pod)
+    mirror.assume([ends])
+    assert list(mirror.vanished(name(pod), 2)) == []
+    mirror.done(ends)
+    assert list(mirror.settled(ends, written=True)) == [PodGone(pod.key)]
+
+
+def test_what_was_made_after_the_list_that_lacks_it_stays() -> None:
+    pod = a_pod(RUN, node="a1")
+    makes = MakePod(pod, "{}")
+    mirror = Mirror()
+    mirror.assume([makes])
+    list(mirror.vanished(name(pod), 2))
+    list(mirror.saw(name(pod), 3, pod))
+    assert list(mirror.settled(makes, written=True)) == [PodSeen(pod)]
+
+
+def test_what_was_made_before_the_list_that_lacks_it_is_gone() -> None:
+    """The answer to its creation comes after the list."""
+    pod = a_pod(RUN, node="a1")
+    makes = MakePod(pod, "{}")
+    mirror = known(pod)
+    mirror.assume([makes])
+    list(mirror.vanished(name(pod), 4))
+    list(mirror.saw(name(pod), 3, pod))
+    assert list(mirror.settled(makes, written=True)) == [PodGone(pod.key)]
 
 
 def told(mirror: Mirror, version: int, name: str, node: Node | MalformedNode | None) -> tuple[str, ...]:

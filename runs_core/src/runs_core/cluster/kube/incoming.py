@@ -88,9 +88,9 @@ class Incoming:
             yield from self._item(news.resource, news.item)
 
     def written(self, news: Written) -> Iterator[c.Change]:
-        """How the server has it counts from now on."""
+        """How the server has it counts from now on; an answer that comes after a later list is late news as any."""
         if news.answer and news.answer.get("kind") in paths.LISTS and "resourceVersion" in news.answer["metadata"]:
-            yield from self._item(news.answer["kind"], news.answer)
+            yield from self.told(Event(resource=news.answer["kind"], deleted=False, item=news.answer))
         else:
             self._mirror.done(news.effect)
         self._outgoing.over(news.effect)

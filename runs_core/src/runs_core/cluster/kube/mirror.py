@@ -34,6 +34,7 @@ class Mirror:
         self._gone: deque[Name] = deque()
         self._removed: dict[Name, str] = {}
         self._assumed: dict[Name, tuple[Value | None, int]] = {}
+        self._lacked: dict[Name, int] = {}
 
     def names(self, kind: str) -> list[Key]:
         """Keys of a kind that were seen, sorted."""
@@ -129,8 +130,14 @@ class Mirror:
                 self._removed.pop(old, None)
 
     def vanished(self, name: Name, version: int) -> Iterator[c.Change]:
-        """A list of that version does not have it. One that is just being made is only not there yet."""
-        if name not in self._assumed:
+        """A list of that version does not have it. One that is just being made is only not there yet.
+
+        Whether it was, or has gone while something of it was being written, is known once that is over: no watch that
+        begins with the list tells of it.
+        """
+        if name in self._assumed:
+            self._lacked[name] = version
+        else:
             yield from self.saw(name, version, None)
 
     def assume(self, effects: Sequence[Effect]) -> None:
@@ -167,7 +174,10 @@ class Mirror:
             self._assumed[name] = (value, writes - 1)
             return
         del self._assumed[name]
-        yield from self._told(name)
+        if (lacked := self._lacked.pop(name, None)) is not None and not self.passed(name, lacked):
+            yield from self.saw(name, lacked, None)
+        else:
+            yield from self._told(name)
 
     def _take_away(self, name: Name) -> None:
         known = self.last(name)
