@@ -182,6 +182,23 @@ def test_who_takes_over_opens_what_the_one_before_may_still_be_opening(server: S
     assert {change.lease.key for change in observed(cluster) if isinstance(change, LeaseSeen)} == {opens.key}
 
 
+def test_who_stops_before_it_has_taken_over_leaves_the_journal_as_it_was(server: Server, cluster: KubeCluster) -> None:
+    """The one before may still be opening what it says, and whoever leads next has to know."""
+    opens = a_lease(NEXT, {"n1": (0, 1)})
+    left(server, [OpenLease(opens)])
+    leases = path(opens).rsplit("/", 1)[0]
+    server.refuse[leases] = [Refused(503, "Unavailable", "not now")]
+    cluster.allow(lambda: ("POST", leases) not in server.asked)
+    with pytest.raises(Refused):
+        cluster.lead("heir")
+    cluster.allow(lambda: True)
+    assert cluster.stop(1)
+    heir = KubeCluster(server, Settings(), namespace="home", told=lambda _: None, clock=lambda: A_MONDAY)
+    heir.lead("next")
+    heir.writer.stop()
+    assert path(opens) in server.objects
+
+
 def test_who_takes_over_opens_nothing_on_places_that_are_held(server: Server, cluster: KubeCluster) -> None:
     opens = a_lease(NEXT, {"n1": (0, 1)})
     left(server, [CloseLease(closed(HELD)), OpenLease(opens)])

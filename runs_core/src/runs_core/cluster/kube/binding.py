@@ -33,7 +33,7 @@ MOST_BYTES = 1 << 20
 class Binding:
     """Used by the thread that decides. What it raises is the journal's; then nothing more was bound.
 
-    home: the scheduler's own namespace, where long evidence is kept.
+    home: the scheduler's own namespace, where long evidence is kept. owns: all that the journal holds was bound here.
     """
 
     def __init__(self, journal: Journal, mirror: Mirror, outgoing: Outgoing, home: str) -> None:
@@ -43,6 +43,7 @@ class Binding:
         self._outgoing = outgoing
         self._intents: dict[str, Intent] = {}
         self._deferred: deque[tuple[Step, Gate]] = deque()
+        self.owns = False
 
     def begin(self, batch: Sequence[Step], chain: Chain) -> None:
         """Bind it and begin to write, or as much of it as the journal takes now."""
@@ -95,7 +96,7 @@ class Binding:
         head = fold(before.head, *(made for step in batch[:bound] for made in _entries(step.effects)))
         evidence = self._evidence([one for step in batch[:bound] for one in step.resolutions], chain)
         self._journal.write(attrs.evolve(before, intents=intents, head=head, chain=chain, evidence=evidence))
-        self._intents = intents
+        self._intents, self.owns = intents, True
         return bound
 
     def _evidence(self, kept: Sequence[Resolution], chain: Chain) -> dict[str, tuple[str, ...]]:

@@ -203,11 +203,14 @@ class KubeCluster:
         return self._sweeper.begin(self._clock(), retention, self._in.chain.number, made)
 
     def stop(self, seconds: float) -> bool:
-        """Finish what is in flight; False: something was left for the next leader, who finds it in the journal."""
+        """Finish what is in flight; False: something was left for the next leader, who finds it in the journal.
+
+        What the leader before left stays there as well, until this one has begun to write its own.
+        """
         for reflector in self.reflectors:
             reflector.stop()
         drained = self._binding.give_up() & self.writer.drain(seconds)
-        if drained and self.journal.entry.intents and self.writer.allowed():
+        if drained and self._binding.owns and self.journal.entry.intents and self.writer.allowed():
             with suppress(RunsError):  # whoever leads next finds that it was all written
                 self.journal.write(attrs.evolve(self.journal.entry, intents={}))
         self.writer.stop()
