@@ -83,6 +83,23 @@ def test_what_can_wait_does_not_wait_for_ever() -> None:
     lanes.stop()
 
 
+def test_a_task_waits_for_none_that_takes_long_while_there_may_be_another_thread() -> None:
+    """Both come before the one thread that is idle has woken."""
+    lanes, first, go_on, done = Lanes(2), threading.Event(), threading.Event(), threading.Event()
+
+    def long() -> None:
+        go_on.wait(WAIT)
+
+    lanes.submit(first.set, Lane.TAKES, RUN)
+    assert first.wait(WAIT)
+    time.sleep(GLANCE_SECONDS)  # it has nothing to do any more
+    lanes.submit(long, Lane.TAKES, RUN)
+    lanes.submit(done.set, Lane.TAKES, OTHER)
+    assert done.wait(WAIT / 2)
+    go_on.set()
+    lanes.stop()
+
+
 class Clock:
     """Goes when it is told to."""
 

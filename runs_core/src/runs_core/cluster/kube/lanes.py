@@ -82,9 +82,9 @@ class Lanes:
                     later.setdefault(key, Later(self._clock(), deque())).tasks.append(task)
                 case _:
                     assert_never(lane)
-            if self._idle:
-                self._changed.notify()
-            elif len(self._threads) < self._most:
+            self._changed.notify()
+            # who was woken for another task is idle until it has the lock: test_a_task_waits_for_none_that_takes_long
+            if self._waiting() > self._idle and len(self._threads) < self._most:
                 patient = len(self._threads) < min(PATIENT, self._most - 1)
                 name = f"write_{len(self._threads)}"
                 thread = threading.Thread(target=self._run, args=(patient,), name=name, daemon=True)
@@ -96,6 +96,10 @@ class Lanes:
         """How many wait that are more than telling."""
         with self._changed:
             return len(self._frees) + len(self._takes)
+
+    def _waiting(self) -> int:
+        """Tasks without a thread; of one run that can wait, one."""
+        return len(self._frees) + len(self._takes) + len(self._later) + len(self._why)
 
     def hurry(self, key: Key) -> None:
         """What could wait of this run keeps others waiting now."""
