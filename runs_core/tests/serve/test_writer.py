@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import random
 import threading
+import time
+
+import pytest
 
 from runs_core.cluster.kube.api import Refused
 from runs_core.cluster.kube.writer import PREMISE, Work, Writer
@@ -48,3 +52,18 @@ def test_a_retry_is_a_new_sending() -> None:
     assert writer.drain(10)
     writer.stop()
     assert tries == [1]
+
+
+def test_a_server_that_says_when_is_not_asked_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda least, _: least)
+    asked: list[float] = []
+
+    def busy_once() -> None:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            raise Refused(429, "TooManyRequests", "later", retry_after=0.5)
+
+    writer = Writer(threads=1)
+    assert writer.attempt(busy_once) is None
+    writer.stop()
+    assert asked[1] - asked[0] >= 0.5

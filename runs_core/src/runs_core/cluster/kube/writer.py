@@ -148,7 +148,8 @@ class Writer:
     def attempt(self, write: Write) -> Refused | None:
         """Until it is written or refused. A server that is busy or away is asked again, later and later.
 
-        So is one that has a conflict, for a while: who wrote at the same time is seldom still writing.
+        So is one that has a conflict, for a while: who wrote at the same time is seldom still writing. Never sooner
+        than it says itself.
         """
         deadline = time.monotonic() + GIVES_UP_SECONDS
         pause = 0.05
@@ -164,14 +165,14 @@ class Writer:
                 again = error.passing or (conflict and conflicts <= MOST_CONFLICTS)
                 if not again or time.monotonic() > deadline:
                     return error
-                wait = max(error.retry_after or 0.0, pause)
+                least = error.retry_after or 0.0
             except Unavailable as error:
                 if time.monotonic() > deadline:
                     return Refused(503, "Unavailable", str(error))
-                wait = pause
+                least = 0.0
             else:
                 return None
-            if self._stopped.wait(wait * random.uniform(0.5, 1.5)):  # jitter, not a secret
+            if self._stopped.wait(max(least, pause * random.uniform(0.5, 1.5))):  # jitter, not a secret
                 return Refused(503, "Stopped", "the scheduler stopped before this was written")
             self.retried += 1
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
