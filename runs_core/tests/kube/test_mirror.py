@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 
 from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.seen import Name
@@ -13,7 +14,7 @@ from runs_core.values.lease import Closed, LeaseStatus
 from runs_core.values.meta import Key
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.pod import Pod
-from runs_core.values.run import Run
+from runs_core.values.run import Phase, Run
 
 RUN = a_run("x")
 
@@ -83,6 +84,43 @@ def test_what_is_gone_does_not_come_back_with_the_end_of_a_write() -> None:
     mirror.assume([status])
     mirror.done(status)
     assert mirror.get(name(RUN)) is None
+
+
+@pytest.mark.parametrize("thing", [RUN, a_pod(RUN, node="a1")], ids=["run", "pod"])
+def test_what_is_written_of_one_that_is_gone_is_not_said_of_another_of_its_name(thing: Run | Pod) -> None:
+    meant = ended(thing)
+    mirror = known(thing)
+    mirror.assume([meant])
+    list(mirror.saw(name(thing), 2, None))
+    other = renewed(thing)
+    list(mirror.saw(name(thing), 3, other))
+    assert mirror.get(name(thing)) == other
+    mirror.done(meant)
+    assert mirror.get(name(thing)) == other
+
+
+@pytest.mark.parametrize("thing", [RUN, a_pod(RUN, node="a1")], ids=["run", "pod"])
+def test_another_that_was_made_before_the_removal_was_answered_stays(thing: Run | Pod) -> None:
+    """The first answer was lost, and the second try finds another of the name."""
+    removal = RemoveRun(thing.key, thing.uid) if isinstance(thing, Run) else RemovePod(thing.key)
+    mirror = known(thing)
+    mirror.assume([removal])
+    list(mirror.saw(name(thing), 2, None))
+    list(mirror.saw(name(thing), 3, renewed(thing)))
+    list(mirror.settled(removal, written=True))
+    assert mirror.get(name(thing)) == renewed(thing)
+
+
+def ended(thing: Run | Pod) -> SetRunStatus | EndPod:
+    if isinstance(thing, Pod):
+        return EndPod(attrs.evolve(thing, deleting=A_MONDAY))
+    return SetRunStatus(attrs.evolve(thing, status=attrs.evolve(thing.status, phase=Phase.SUCCEEDED)))
+
+
+def renewed(thing: Run | Pod) -> Run | Pod:
+    if isinstance(thing, Pod):
+        return attrs.evolve(thing, uid="another")
+    return attrs.evolve(thing, meta=attrs.evolve(thing.meta, uid="another"))
 
 
 def test_what_a_list_lacks_is_gone_once_the_write_of_it_is_over() -> None:

@@ -13,8 +13,8 @@ from runs_core.cluster.kube.statuses import Basis
 from runs_core.cluster.kube.write_leases import SPENT, LeaseWrites
 from runs_core.cluster.kube.writes import Writes
 from runs_core.schema.convert import to_object
-from runs_core.testing.builders import A_MONDAY, a_lease, a_run
-from runs_core.values.effect import CloseLease, OpenLease
+from runs_core.testing.builders import A_MONDAY, a_lease, a_pod, a_run
+from runs_core.values.effect import CloseLease, Effect, EndPod, OpenLease, RemovePod
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 
 OPEN = a_lease(a_run("train", gpus=2), {"n1": (0, 1)})
@@ -37,6 +37,10 @@ class Server(Api):
         self.sent.append((method, path, body or {}))
         if method == "GET":
             return 200, self.known or {"metadata": {"uid": "told-by-the-server", "resourceVersion": "8"}}
+        if method == "DELETE" and self.known is not None:
+            if (body or {}).get("preconditions", {}).get("uid") != self.known["metadata"]["uid"]:
+                raise Refused(409, "Conflict", "the UID in the precondition does not match the UID in record")
+            return 200, self.known
         if self.known is not None:
             raise Refused(409, "AlreadyExists", "it is there")
         stored = dict(body or {})
@@ -196,3 +200,18 @@ def test_a_lease_that_the_server_keeps_open_does_not_count_as_closed() -> None:
     with pytest.raises(Refused, match="of another release") as refused:
         writes(Server(apart=True)).write(CloseLease(SHUT), SEEN)
     assert refused.value.passing
+
+
+POD = a_pod(a_run("train", gpus=2), node="n1")
+
+
+@pytest.mark.parametrize(
+    ("effect", "basis"), [(EndPod(POD), Basis()), (RemovePod(POD.key), Basis(value=POD))], ids=["ended", "removed"]
+)
+def test_a_pod_that_is_told_to_go_is_no_other_of_its_name(effect: Effect, basis: Basis) -> None:
+    """A run that is made again under its name has pods of the same names, and whoever is late still means the first."""
+    server = Server()
+    server.known = {"metadata": {"uid": "another"}}
+    assert writes(server).write(effect, basis) is None
+    ((method, _, options),) = server.sent
+    assert (method, options["preconditions"]) == ("DELETE", {"uid": POD.uid})

@@ -35,6 +35,7 @@ class Mirror:
         self._removed: dict[Name, str] = {}
         self._assumed: dict[Name, tuple[Value | None, int]] = {}
         self._lacked: dict[Name, int] = {}
+        self._going: dict[Name, str] = {}
 
     def names(self, kind: str) -> list[Key]:
         """Keys of a kind that were seen, sorted."""
@@ -146,6 +147,8 @@ class Mirror:
             made = outcome(effect)
             if made is not None:
                 name, value = made
+                if value is None and isinstance(known := self.last(name), Run | Pod):
+                    self._going[name] = known.uid
                 self._assumed[name] = (value, self._assumed.get(name, (None, 0))[1] + 1)
 
     def done(self, effect: Effect) -> None:
@@ -161,7 +164,8 @@ class Mirror:
     def settled(self, effect: Effect, *, written: bool) -> Iterator[c.Change]:
         """That write is over: what was seen counts again, unless another is under way.
 
-        What it took away does not come back until another of its name is made, however late the watch tells of it.
+        What it took away does not come back until another of its name is made, however late the watch tells of it. One
+        that is there already is not what it took away.
         """
         made = outcome(effect)
         if made is None or made[0] not in self._assumed:
@@ -174,15 +178,16 @@ class Mirror:
             self._assumed[name] = (value, writes - 1)
             return
         del self._assumed[name]
+        self._going.pop(name, None)
         if (lacked := self._lacked.pop(name, None)) is not None and not self.passed(name, lacked):
             yield from self.saw(name, lacked, None)
         else:
             yield from self._told(name)
 
     def _take_away(self, name: Name) -> None:
-        known = self.last(name)
-        if isinstance(known, Run | Pod):
-            self._removed[name] = known.uid
+        known, uid = self.last(name), self._going.pop(name, "")
+        if isinstance(known, Run | Pod) and known.uid == uid:
+            self._removed[name] = uid
             self._forget(name)
 
     def _told(self, name: Name) -> Iterator[c.Change]:

@@ -42,7 +42,9 @@ def outcome(effect: Effect) -> tuple[Name, Value | None] | None:
 
 
 def overlaid(seen: Value | None, assumed: Value | None) -> Value | None:
-    """An object as it counts while that write is under way."""
+    """An object as it counts while that write is under way. Another of its name, made since, is not what it was of."""
+    if isinstance(seen, Run | Pod) and isinstance(assumed, Run | Pod) and "" != assumed.uid != seen.uid:
+        return seen
     match seen, assumed:
         case Run(), Run():
             return attrs.evolve(seen, status=assumed.status)

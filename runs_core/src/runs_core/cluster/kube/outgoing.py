@@ -165,6 +165,8 @@ class Outgoing:
                 name = ("Budget", budget.meta.key)
             case e.CloseLease(lease):
                 name = ("GPULease", lease.key)
+            case e.RemovePod(key):
+                name = ("Pod", key)
             case _:
                 return NEVER_SEEN
         return Basis(version=self._mirror.version(name), value=self._mirror.get(name))

@@ -23,6 +23,7 @@ from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
+from runs_core.values.pod import Pod
 from runs_core.values.reservation import Reservation
 from runs_core.values.resolution import Resolution
 from runs_core.values.run import Run
@@ -54,7 +55,7 @@ class Writes:
     def write(self, effect: Effect, basis: Basis = NEVER_SEEN) -> Object | None:
         """Do it. Returns the object as the server now has it, None where it is gone or does not matter.
 
-        basis: what a status, or a closure, was decided on.
+        basis: what a status, a closure, or a removal was decided on.
         """
         match effect:
             case e.OpenLease(lease):
@@ -74,9 +75,9 @@ class Writes:
                 return self._pods.bind(pod)
             case e.EndPod(pod):
                 seconds = int(pod.grace.total_seconds()) if pod.grace is not None else None
-                return self._delete("Pod", pod.key, seconds)
+                return self._delete("Pod", pod.key, seconds, pod.uid)
             case e.RemovePod(key):
-                return self._delete("Pod", key, 0)
+                return self._delete("Pod", key, 0, basis.value.uid if isinstance(basis.value, Pod) else "")
             case e.SetRunStatus(run):
                 return self.statuses.write(run, basis)
             case e.SetBudgetStatus(budget):
@@ -145,14 +146,17 @@ class Writes:
         body["metadata"]["annotations"] = {SELECTED_NODE: claim.node}
         return self._api.apply(paths.one("PersistentVolumeClaim", claim.key), body)[1]
 
-    def _delete(self, kind: str, key: Key, grace: int | None) -> Object | None:
+    def _delete(self, kind: str, key: Key, grace: int | None, uid: str = "") -> Object | None:
+        """That one, and no other of its name; "" where that is not known."""
         options: Object = {"propagationPolicy": "Background"}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
+        if uid:
+            options["preconditions"] = {"uid": uid}
         try:
             _, answer = self._api.call("DELETE", paths.one(kind, key), options)
         except Refused as error:
-            if error.status == HTTPStatus.NOT_FOUND:
+            if error.status == HTTPStatus.NOT_FOUND or error.another:
                 return None
             raise
         return answer if answer.get("kind") == kind else None
