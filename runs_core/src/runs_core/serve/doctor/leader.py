@@ -63,7 +63,7 @@ def two_holders(evidence: Evidence) -> Iterator[Finding]:
             "two schedulers act here, or the one that leads cannot write"
         )
         home = evidence.installation.namespace
-        remedy = f"kubectl -n {home} get lease {LEADER} configmap {JOURNAL} -o yaml"
+        remedy = f"kubectl -n {home} get lease/{LEADER} configmap/{JOURNAL} -o yaml"
         yield Finding(check="TwoSchedulers", about=f"ConfigMap {home}/{JOURNAL}", what=what, remedy=remedy)
 
 
