@@ -104,10 +104,10 @@ def a_budget(name: str, owner: str, of: Quota) -> Budget:
     return Budget(meta=Meta(name=name), spec=BudgetSpec(owner=owner, sections=MappingProxyType({Quota: of})))
 
 
-def a_run(key: Key, uid: str, admitted: datetime | None, least: int | None) -> Run:
+def a_run(key: Key, uid: str, admitted: datetime | None, least: int | None, flavor: str | None) -> Run:
     meta = Meta(name=key.name, namespace=key.namespace, uid=uid, labels=((LEAST, str(least)),) if least else ())
     status = RunStatus(admitted_at=admitted)
-    return Run(meta=meta, spec=RunSpec(resources=Resources(flavor="h100", gpus=8)), status=status)
+    return Run(meta=meta, spec=RunSpec(resources=Resources(flavor=flavor, gpus=8)), status=status)
 
 
 def least_of(run: Run) -> int | None:
@@ -189,7 +189,7 @@ class Stage:
                 facts.put_budget(name, None)
             case RunSeen(run):
                 self.runs[run.key] = run
-                facts.runs[run.key] = (run.uid, run.status.admitted_at, least_of(run))
+                facts.runs[run.key] = (run.uid, run.status.admitted_at, least_of(run), run.spec.resources.flavor)
             case RunGone(key):
                 del self.runs[key]
                 del facts.runs[key]
@@ -287,10 +287,12 @@ class Stage:
         key = Key("team", f"r{rng.randrange(self.many)}")
         known = self.runs.get(key)
         if known and rng.random() < 0.5:
-            return RunSeen(a_run(key, known.uid, self.now - timedelta(seconds=rng.randrange(500)), least_of(known)))
+            admitted_then = self.now - timedelta(seconds=rng.randrange(500))
+            return RunSeen(a_run(key, known.uid, admitted_then, least_of(known), known.spec.resources.flavor))
         uid = rng.choice((f"{key.name}-a", f"{key.name}-b"))
         admitted = rng.choice((None, self.now, self.now - timedelta(seconds=rng.randrange(500))))
-        return RunSeen(a_run(key, uid, admitted, rng.choice((None, None, None, 2, 4))))
+        flavor = rng.choice((None, "h100", "h100", "h100", "b200"))
+        return RunSeen(a_run(key, uid, admitted, rng.choice((None, None, None, 2, 4)), flavor))
 
     def payer(self) -> Payer | None:
         rng = self.rng

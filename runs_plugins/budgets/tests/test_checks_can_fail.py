@@ -16,6 +16,7 @@ from runs_budgets.envelopes import Purse
 from runs_budgets.fill import BOUNDLESS, Fill
 from runs_budgets.meter import Holding
 from runs_budgets.quotas import Quotas
+from runs_budgets.registry import Registry
 
 Patch = pytest.MonkeyPatch
 Property = Callable[..., None]
@@ -34,6 +35,17 @@ def found_by(claim: Property, seeds: int = 40) -> bool:
 
 def test_a_family_that_ranks_with_the_owner_is_found(monkeypatch: Patch) -> None:
     monkeypatch.setattr(claims, "_BANDS", (0, 0, 0, 0, 0))
+    assert found_by(properties.test_what_is_kept_in_step_is_what_a_full_evaluation_finds)
+
+
+def test_an_envelope_that_pays_whatever_the_flavor_is_found(monkeypatch: Patch) -> None:
+    learn = Registry._learn
+
+    def of_any(self: Registry, claim: Claim) -> None:
+        learn(self, claim)
+        claim.flavor = None
+
+    monkeypatch.setattr(Registry, "_learn", of_any)
     assert found_by(properties.test_what_is_kept_in_step_is_what_a_full_evaluation_finds)
 
 
@@ -88,7 +100,7 @@ def test_lending_without_bounds_is_found(monkeypatch: Patch) -> None:
 
 
 def test_hours_that_nobody_counts_to_their_end_are_found(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(Purse, "ends", lambda self: NEVER)
+    monkeypatch.setattr(Purse, "ends", lambda self: (NEVER, NEVER))
     assert found_by(properties.test_what_is_funded_exceeds_no_cap)
 
 

@@ -31,6 +31,22 @@ def test_a_budget_that_is_deleted_kills_nothing_and_pays_again_when_it_is_back(p
     assert play.metered("x") == [{"owned": 360, "unfunded": 120}]
 
 
+def test_an_envelope_that_is_of_another_flavor_now_pays_for_none_of_the_former(play: FundedPlay) -> None:
+    """x (4 of default) goes on, unfunded from 10 on; all 4 of rare are y's to have, and owned."""
+    play.fleet(a1=8)
+    play.node("b1", flavor="rare")
+    play.quota("vision", envelope(4))
+    play.submit("x", gpus=4, owner="vision", flavor="default")
+    play.until(10)
+    assert play.classes("x") == {"owned": 4}
+    play.quota("vision", envelope(4, flavor="rare"))
+    play.wait(5)
+    assert (play.phase("x"), play.classes("x")) == ("Running", {"unfunded": 4})
+    play.submit("y", gpus=4, owner="vision", flavor="rare")
+    play.wait(5)
+    assert play.classes("y") == {"owned": 4}
+
+
 def test_an_envelope_that_is_taken_out_and_put_back(play: FundedPlay) -> None:
     """b goes at 10 and is back at 20; x, on a, does not notice; y, on b, does."""
     play.fleet(a1=8)

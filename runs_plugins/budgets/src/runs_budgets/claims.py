@@ -27,13 +27,14 @@ class Claim:
 
     need: GPUs, all that it holds there. levels: of a malleable run, what it may take less than that, ascending: its
     minimum, then group by group; None: all or nothing. taken: what it has of the envelope now.
+    flavor: that its run says it wants; None: it says none, or nobody knows the run.
     since: microseconds; from when on the oldest of its leases is. dims: the bounds that it is subject to.
     filed: whether it stands in the envelope's fill; else it takes nothing, whatever is left.
     """
 
     __slots__ = (
-        "admitted", "cls", "dims", "filed", "holdings", "least", "levels", "need", "owner", "pledged", "pledged_since",
-        "purse", "rank", "run", "taken", "tier", "uid",
+        "admitted", "cls", "dims", "filed", "flavor", "holdings", "least", "levels", "need", "owner", "pledged",
+        "pledged_since", "purse", "rank", "run", "taken", "tier", "uid",
     )  # fmt: skip
 
     def __init__(self, run: Key, uid: str, owner: str | None, purse: Purse) -> None:
@@ -46,6 +47,7 @@ class Claim:
         self.pledged_since = NEVER
         self.admitted = NEVER
         self.least: int | None = None
+        self.flavor: str | None = None
         self.filed = False
         self.need = 0
         self.levels: tuple[int, ...] | None = None

@@ -107,9 +107,9 @@ class Purse:
         return contractual, contractual + funded[SHARED], funded[BORROWED]
 
     def takes(self, claim: Claim) -> bool:
-        """Whether this claim may be funded here, if there is room."""
+        """Whether this claim may be funded here, if there is room; a Budget may have changed its flavor meanwhile."""
         spec = self.spec
-        if spec is None or not self.open or self.spent:
+        if spec is None or not self.open or self.spent or claim.flavor not in (None, spec.flavor):
             return False
         if claim.tier is Tier.OWN:
             return True

@@ -244,7 +244,7 @@ class Funding:
         if known is not None and known[2] is run.spec and known[1] == admitted and known[0] == run.meta.uid:
             return
         self._runs[key] = run.meta.uid, admitted, run.spec
-        self.registry.know(key, (run.meta.uid, admitted, self._minimum(run)))
+        self.registry.know(key, (run.meta.uid, admitted, self._minimum(run), run.spec.resources.flavor))
 
     def _run_gone(self, change: RunGone) -> None:
         self._runs.pop(change.key, None)

@@ -14,8 +14,9 @@ from runs_budgets.sections import Envelope, Quota, Sharing
 from runs_core import Key, Lease, Pledge, Tier
 
 Spot = tuple[str, str]
-About = tuple[str, datetime | None, int | None]
-"""Of a run: its uid, its admission, and what it needs at least where it is malleable."""
+About = tuple[str, datetime | None, int | None, str | None]
+"""Of a run: its uid, its admission, what it needs at least where it is malleable, and the flavor that it says."""
+UNKNOWN: About = ("", None, None, None)
 _AS = {Tier.OWN: OWNED, Tier.CHILD: SHARED, Tier.SIBLING: SHARED, Tier.COUSIN: SHARED, Tier.STRANGER: BORROWED}
 
 
@@ -98,7 +99,7 @@ class _Claim:
         return self.pledged + sum(lease.gpus for lease in self.leases)
 
     def rank(self, runs: Mapping[Key, About]) -> tuple[object, ...]:
-        uid, admitted, _ = runs.get(self.run, ("", None, None))
+        uid, admitted, _, _ = runs.get(self.run, UNKNOWN)
         at = NEVER if admitted is None or uid != self.uid else micros(admitted)
         since = min([self.pledged_since, *(micros(lease.spec.start) for lease in self.leases)])
         courtesy = self.tier in (Tier.CHILD, Tier.SIBLING, Tier.COUSIN)
@@ -111,7 +112,7 @@ class _Claim:
 
     def amounts(self, runs: Mapping[Key, About]) -> list[int]:
         """All that it may take, most first."""
-        uid, _, least = runs.get(self.run, ("", None, None))
+        uid, _, least, _ = runs.get(self.run, UNKNOWN)
         amounts = [self.need]
         if least is not None and uid == self.uid:
             groups = sorted({lease.spec.group for lease in self.leases})
@@ -190,6 +191,9 @@ def evaluate_all(facts: Facts) -> Evaluation:
 
 
 def _may(claim: _Claim, envelope: Envelope, facts: Facts) -> bool:
+    uid, _, _, flavor = facts.runs.get(claim.run, UNKNOWN)
+    if uid == claim.uid and flavor not in (None, envelope.flavor):
+        return False
     if not is_open(envelope, facts.now) or claim.spot in facts.spent:
         return False
     match claim.tier:

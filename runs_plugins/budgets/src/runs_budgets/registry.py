@@ -24,6 +24,8 @@ FUNDED_AS = {
 
 
 K = TypeVar("K")
+Known = tuple[str, datetime | None, int | None, str | None]
+"""Of a run: its uid, its admission, the least that it needs where it is malleable, and the flavor that it says."""
 
 
 class Registry:
@@ -32,7 +34,7 @@ class Registry:
     def __init__(self, books: Books, family: Family) -> None:
         self._books = books
         self._family = family
-        self._known: dict[Key, tuple[str, datetime | None, int | None]] = {}
+        self._known: dict[Key, Known] = {}
         self._of_run: dict[Key, dict[Claim, None]] = {}
         self._of_owner: dict[str | None, dict[Claim, None]] = {}
 
@@ -107,8 +109,8 @@ class Registry:
         self.join(claim)
         self._books.settle(self.place(claim))
 
-    def know(self, run: Key, known: tuple[str, datetime | None, int | None] | None) -> None:
-        """uid, admission and least GPUs of the run of that name; None: there is none."""
+    def know(self, run: Key, known: Known | None) -> None:
+        """That is the run of that name; None: there is none."""
         if known is None:
             self._known.pop(run, None)
         else:
@@ -119,11 +121,12 @@ class Registry:
             self.settle(claim, changed + self.place(claim))
 
     def _learn(self, claim: Claim) -> None:
-        uid, admitted, least = self._known.get(claim.run, ("", None, None))
+        uid, admitted, least, flavor = self._known.get(claim.run, ("", None, None, None))
         if uid != claim.uid:
-            admitted = least = None
+            admitted = least = flavor = None
         claim.admitted = NEVER if admitted is None else micros(admitted)
         claim.least = least
+        claim.flavor = flavor
 
     def _forget(self, claim: Claim) -> None:
         purse = claim.purse
