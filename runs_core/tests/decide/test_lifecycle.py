@@ -71,6 +71,23 @@ def test_while_it_backs_off_a_run_is_held_and_keeps_its_admission_time() -> None
     assert (status.admitted_at, status.not_before) == (A_MONDAY, A_MONDAY + timedelta(minutes=16))
 
 
+def test_the_status_says_of_which_spec_it_is_also_where_an_edit_gives_nothing_to_do() -> None:
+    stage = Harness(a_node("n1"), lasting(a_run("a"), HOUR), a_run("b", after=("none",)))
+
+    def edited(name: str, expected: timedelta) -> None:
+        before = stage.run(name).status
+        runtime = attrs.evolve(stage.run(name).spec.runtime, expected_duration=expected)
+        stage.edit(name, lambda run: attrs.evolve(run, spec=attrs.evolve(run.spec, runtime=runtime)))
+        stage.settle()
+        assert stage.run(name).status == attrs.evolve(before, observed_generation=before.observed_generation + 1)
+
+    for at, phase in enumerate((Phase.RUNNING, Phase.SUCCEEDED)):
+        stage.advance(hours=at, seconds=10)
+        assert (stage.phase("a"), stage.phase("b")) == (phase, Phase.HELD)
+        for name in "ab":
+            edited(name, (at + 2) * HOUR)
+
+
 # -- pods that fail ----------------------------------------------------------------------------------------------------
 
 

@@ -83,7 +83,7 @@ def test_a_node_lost_while_a_run_ends_does_not_make_it_wait_for_the_grace() -> N
 def succeeded_holding(*more: Node | Run | Lease | Pod) -> list[Effect]:
     """What is decided about a run that has succeeded, and whose lease somebody left open."""
     run = a_run("train", gpus=2)
-    over = attrs.evolve(run, status=attrs.evolve(run.status, phase=Phase.SUCCEEDED, attempt=1))
+    over = attrs.evolve(run, status=attrs.evolve(run.status, phase=Phase.SUCCEEDED, attempt=1, observed_generation=1))
     world = a_world(a_node("n1"), over, a_lease(over, {"n1": (0, 1)}), *more)
     return [effect for one in cycle(world, Silent(), lambda: 0.0).decisions for effect in one.effects]
 

@@ -109,15 +109,27 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
         return late
     status = run.status
     if status.phase.terminal:
-        return left_open(world, run) or _over(world, run)
+        return left_open(world, run) or _over(world, run) or _answered(world, run)
     if (cut := cut_now(world, run, advice)) is not None:
         return cut
     if status.phase.begun or status.ending is not None or len(leases) > len(strays):
         decision = lifecycle(world, run)
         if decision is not None and decision.effects:
             return decision
-        return reclassed(world, run, advice) if world.funded and status.ending is None else None  # an end says it all
+        if status.ending is not None:  # an end says it all
+            return None
+        return (reclassed(world, run, advice) if world.funded else None) or _answered(world, run)
     return _unstarted(world, run, advice)
+
+
+def _answered(world: World, run: Run) -> Decision | None:
+    """Its spec was edited, and nothing is to be done about that: the status says that it is of the new one."""
+    status = run.status
+    if status.observed_generation == run.meta.generation:
+        return None
+    stands = stand(run, world.now, phase=status.phase, reason=status.reason, message=status.message)
+    outcome = Moves(reason=status.reason, message=status.message)
+    return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(SetRunStatus(stands),))
 
 
 def _over(world: World, run: Run) -> Decision | None:

@@ -93,6 +93,7 @@ def a_run(
         ),
         status=RunStatus(
             phase=phase,
+            observed_generation=0 if phase is Phase.QUEUED else 1,
             admitted_at=since,
             queued_since=since,
             width=gpus if phase in (Phase.STARTING, Phase.RUNNING) else 0,
