@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from urllib3 import PoolManager, connection_from_url
+from urllib3 import HTTPSConnectionPool, PoolManager, connection_from_url
+from urllib3.connection import HTTPSConnection
 
 from runs_core.cluster.kube.wire import in_one_write
 
@@ -60,3 +61,29 @@ def test_what_breaks_while_it_is_made_sends_nothing() -> None:
     with pytest.raises(ValueError, match="header"):
         made.request("POST", "/apis", body=BODY, headers={"X": "two\nlines"})
     assert not socket.sent
+
+
+class ByTunnel(HTTPSConnection):
+    """As a proxy's library makes its own."""
+
+
+class ByTunnels(HTTPSConnectionPool):
+    ConnectionCls = ByTunnel
+
+
+def test_the_kinds_of_a_proxy_stay() -> None:
+    """Else its connections would pass the proxy by."""
+    pool = PoolManager()
+    pool.pool_classes_by_scheme = {"https": ByTunnels}
+    made = in_one_write(pool).connection_from_url("https://example.test")
+    assert isinstance(made, ByTunnels)
+    assert issubclass(made.ConnectionCls, ByTunnel)
+    (sent,) = written(made, BODY)
+    assert sent.endswith(BODY)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_what_errors_tell_is_urllib3s_own_name(scheme: str) -> None:
+    made, as_it_comes = ours(scheme), connection_from_url(f"{scheme}://example.test")
+    assert str(made) == str(as_it_comes)
+    assert str(connection(made)[0]) == str(connection(as_it_comes)[0])

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import HTTPConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection
 
 
-class _Plain(HTTPConnection):
+class _Whole(HTTPConnection):
     _parts: list[bytes] | None = None
 
     def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - urllib3's own
@@ -32,19 +32,14 @@ class _Plain(HTTPConnection):
             self._parts.append(data)
 
 
-class _Secure(_Plain, HTTPSConnection):
-    pass
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _Secure
-
-
 def in_one_write(pool: PoolManager) -> PoolManager:
-    """The same pool, before its first connection."""
-    pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    """The same pool, before its first connection; a proxy's has kinds of its own, which it keeps."""
+    kinds = pool.pool_classes_by_scheme.items()
+    pool.pool_classes_by_scheme = {scheme: _whole(kind) for scheme, kind in kinds}
     return pool
+
+
+def _whole(kind: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """Under the same names, which errors tell."""
+    connection = type(kind.ConnectionCls.__name__, (_Whole, kind.ConnectionCls), {})
+    return type(kind.__name__, (kind,), {"ConnectionCls": connection})
