@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -40,3 +41,18 @@ def test_an_address_in_use_is_refused_with_a_remedy(program: Program) -> None:
     assert done.stderr.count("\n") == 1
     assert f"{where} cannot be listened on" in done.stderr
     assert "name another --http-address, or none" in done.stderr
+
+
+def test_a_login_command_that_fails_is_said_at_once(program: Program, tmp_path: Path) -> None:
+    login = {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}
+    whole = {
+        "current-context": "here",
+        "clusters": [{"name": "one", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "me", "user": {"exec": login}}],
+        "contexts": [{"name": "here", "context": {"cluster": "one", "user": "me"}}],
+    }
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(whole))
+    done = program("serve", "--http-address", "none", "--kubeconfig", str(file))
+    assert done.returncode == 3
+    assert done.stderr == "Error: the login command of context here failed: exec: process returned 1\n"

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import attrs
 
 from runs_cli.options import Asked
+from runs_cli.session.live import connected
 from runs_core.cluster.kube.api import Api
 from runs_core.cluster.kube.cluster import KubeCluster, wall_clock
-from runs_core.cluster.kube.context import current
 from runs_core.cluster.kube.election import Election, LeaseLock
 from runs_core.cluster.kube.rights import JOURNAL
 from runs_core.hooks.ask import PluginAdvice
@@ -45,8 +45,7 @@ class Served:
 
 def parts(asked: Asked, plugins: Registry, reload: Reload, *, identity: str, stop: Stopping, health: Health) -> Served:
     """Nothing has been asked of the cluster yet. Unavailable: the kubeconfig cannot be used."""
-    place = current(asked.kubeconfig, asked.context)
-    api = Api.connect(asked.kubeconfig, asked.context)
+    place, api = connected(asked)
     inside = place.name is None
     namespace = asked.namespace or (place.namespace if inside else NAMESPACE)
     times = reload.settings.election

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.server
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from kubernetes import client
 
 from runs_core.cluster.kube import api
@@ -94,3 +96,34 @@ def test_a_new_token_is_found_soon(server: Server, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(api, "TOKEN_SECONDS", 0.0)
     asked.call("GET", "/")
     assert server.tokens == ["Bearer 0", "Bearer 1"]
+
+
+@pytest.mark.filterwarnings("ignore:SOCKS support in urllib3")
+@pytest.mark.parametrize(
+    ("cluster", "user", "told"),
+    [
+        (
+            {"server": "example.test:6443"},
+            {},
+            "got 'example.test:6443' as the cluster's server, want https://HOST:PORT",
+        ),
+        ({"proxy-url": "example.test:3128"}, {}, "the kubeconfig's proxy-url cannot be used: "),
+        ({"proxy-url": "socks5://127.0.0.1:1080"}, {}, "needs PySocks .*: pip install PySocks"),
+        ({}, {"tokenFile": "/not/there"}, "the kubeconfig cannot be used: /not/there: No such file"),
+        ({"certificate-authority": "/not/there"}, {}, "the kubeconfig cannot be used: File does not exist: /not/there"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: dict[str, str], user: dict[str, str], told: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "socks", None)  # as where PySocks is not installed
+    whole = {
+        "current-context": "here",
+        "clusters": [{"name": "one", "cluster": {"server": "https://127.0.0.1:1", **cluster}}],
+        "users": [{"name": "me", "user": user}],
+        "contexts": [{"name": "here", "context": {"cluster": "one", "user": "me"}}],
+    }
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(whole))
+    with pytest.raises(Unavailable, match=told):
+        Api.connect(str(file))

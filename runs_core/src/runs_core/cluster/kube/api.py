@@ -79,6 +79,8 @@ class Api:
             config.load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types for it
                 config_file=kubeconfig, context=context, client_configuration=configuration
             )
+        except OSError as error:
+            raise Unavailable(f"the kubeconfig cannot be used: {error.filename}: {error.strerror}") from error
         except ConfigException as error:
             if kubeconfig is not None or context is not None:
                 raise Unavailable(f"the kubeconfig cannot be used: {error}") from error
@@ -86,7 +88,16 @@ class Api:
                 config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # likewise
             except ConfigException as inside:
                 raise Unavailable(f"no kubeconfig ({error}) and not inside a cluster ({inside})") from error
-        return cls(configuration)
+        if not configuration.host.startswith(("https://", "http://")):
+            told = f"got {configuration.host!r} as the cluster's server, want https://HOST:PORT"
+            raise Unavailable(f"the kubeconfig cannot be used: {told}")
+        try:
+            return cls(configuration)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"the kubeconfig's proxy-url cannot be used: {error}") from error
+        except ImportError as error:
+            told = f"the kubeconfig's proxy-url is a SOCKS proxy, which needs PySocks ({error}): pip install PySocks"
+            raise Unavailable(told) from error
 
     def call(
         self,
