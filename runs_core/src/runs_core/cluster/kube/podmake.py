@@ -18,8 +18,14 @@ FINALIZER = "runs.dev/ledger"
 
 
 def service_name(run: Run) -> str:
-    """The headless Service through which the ranks of a run find each other; at most 63 characters."""
-    return f"{run.meta.name[:50].replace('.', '-').rstrip('-')}-{run.uid[-8:]}"
+    """The headless Service through which the ranks of a run find each other; at most 63 characters.
+
+    It begins with a letter: an API server before Kubernetes 1.36 takes no other Service.
+
+    Source: Kubernetes enhancement 5311, relaxed validation of Service names.
+    """
+    name = run.meta.name[:50].replace(".", "-").rstrip("-")
+    return f"{name if name[0].isalpha() else f'run-{name}'}-{run.uid[-8:]}"
 
 
 def service(run: Run) -> Object:
