@@ -240,6 +240,18 @@ def test_a_standby_takes_over_once_the_leader_was_silent_for_too_long(process: P
     assert opened(room) == [1]
 
 
+def test_who_is_stopped_while_it_takes_over_has_not_led(
+    process: Process, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_now(_: FakeCluster, __: str) -> int:
+        process._parts.stop.ask()
+        raise Unavailable("down")
+
+    monkeypatch.setattr(FakeCluster, "lead", not_now)
+    process.run()
+    assert (process.led, room.written) == (0, [])
+
+
 def test_nobody_stands_for_election_before_everything_is_listed(process: Process, room: Room) -> None:
     room.down = True
     room.at[10] = lambda: setattr(room, "down", False)

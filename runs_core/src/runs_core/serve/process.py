@@ -187,6 +187,8 @@ class Process:
         number = self._insist(term, lambda: cluster.lead(election.identity), cluster)
         loop = self._parts.loop(cluster)
         self._insist(term, loop.cycle, cluster)
+        if self._parts.stop.asked:
+            return  # perhaps before it took over
         self.led += 1
         world = loop.world
         log.info(
