@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,9 @@ from runs_core.cluster.kube.write_leases import SPENT, LeaseWrites
 from runs_core.cluster.kube.writes import Writes
 from runs_core.schema.convert import to_object
 from runs_core.testing.builders import A_MONDAY, a_lease, a_pod, a_run
-from runs_core.values.effect import CloseLease, Effect, EndPod, OpenLease, RemovePod
+from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, OpenLease, RemovePod
 from runs_core.values.lease import Closed, Lease, LeaseStatus
+from runs_core.values.meta import DNS_NAME, Key
 
 OPEN = a_lease(a_run("train", gpus=2), {"n1": (0, 1)})
 SEEN = Basis(version=7)
@@ -215,3 +217,11 @@ def test_a_pod_that_is_told_to_go_is_no_other_of_its_name(effect: Effect, basis:
     assert writes(server).write(effect, basis) is None
     ((method, _, options),) = server.sent
     assert (method, options["preconditions"]) == ("DELETE", {"uid": POD.uid})
+
+
+def test_the_event_of_a_node_with_a_long_name_has_a_name_that_the_server_takes() -> None:
+    node, server = f"{'a' * 199}-1.example", Server()
+    writes(server).write(Emit("Node", Key("", node), "SetAside", "it cannot be read", A_MONDAY))
+    ((_, _, body),) = server.sent
+    assert re.fullmatch(DNS_NAME, body["metadata"]["name"])
+    assert body["regarding"]["name"] == node

@@ -35,7 +35,7 @@ def _body(event: e.Emit, namespace: str, uid: str) -> Object:
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": f"{event.key.name[:200]}.{_digest(event)}", "namespace": namespace},
+        "metadata": {"name": f"{event.key.name[:200].rstrip('-.')}.{_digest(event)}", "namespace": namespace},
         "regarding": regarding,
         "reason": event.reason,
         "note": event.message[:1000],
