@@ -86,7 +86,7 @@ def test_each_take_over_raises_the_term_and_finds_what_was_there(server: Server)
 def test_who_was_replaced_is_refused_and_writes_nothing(server: Server) -> None:
     first = leading(server, "a")
     second = leading(server, "b")
-    with pytest.raises(Deposed):
+    with pytest.raises(Deposed, match="b has taken over"):
         first.write(attrs.evolve(first.entry, head=1))
     assert journal(server).take_over("c") == second.entry
 
@@ -104,7 +104,7 @@ def test_a_write_whose_answer_was_lost_is_known_as_ones_own(server: Server) -> N
 def test_a_journal_that_somebody_deleted_deposes(server: Server) -> None:
     first = leading(server, "a")
     server.stored = None
-    with pytest.raises(Deposed):
+    with pytest.raises(Deposed, match="somebody removed the ConfigMap"):
         first.write(attrs.evolve(first.entry, head=1))
 
 

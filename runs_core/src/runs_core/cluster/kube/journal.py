@@ -125,8 +125,10 @@ class Journal:
             try:
                 self._replace(entry)
             except Conflict as error:
-                if not self._mine(self._read()):
-                    raise Deposed("another scheduler has taken over") from error
+                stored = self._read()
+                if not self._mine(stored):
+                    nobody = f"somebody removed the ConfigMap {self._key}"
+                    raise Deposed(f"{stored.holder} has taken over" if stored.holder else nobody) from error
                 continue  # our own last write arrived after all, and only its answer did not
             return
         raise Unavailable("the journal is refused again and again, though nobody else has written it")
