@@ -73,6 +73,7 @@ def changes(rng: random.Random, world: World) -> list[c.Change]:
         c.PodSeen(claiming(rng, someone)),
         c.PodGone(pod.key),
         c.StartRefused(someone.key, c.Refusal(message="over quota", count=1, until=world.now)),
+        c.RunUnread(someone.key, rng.choice((None, "spec: got 'x'"))),
         c.ResolutionSeen(resolution := rng.choice(RESOLUTIONS)),
         c.ResolutionGone(resolution.name),
         c.ChainSeen(Chain(number=rng.randint(0, 9))),

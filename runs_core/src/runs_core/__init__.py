@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from runs_core.values.change import ResolutionSeen as ResolutionSeen
     from runs_core.values.change import RunGone as RunGone
     from runs_core.values.change import RunSeen as RunSeen
+    from runs_core.values.change import RunUnread as RunUnread
     from runs_core.values.change import TimePassed as TimePassed
     from runs_core.values.classes import Class as Class
     from runs_core.values.classes import Split as Split
@@ -127,7 +128,7 @@ _HOME = {
     "values.budget": "Budget BudgetSpec BudgetStatus Namespace",
     "values.change": "BudgetGone BudgetSeen Change HeadSeen LeaseGone LeaseSeen NamespaceGone NamespaceSeen NodeGone "
     "NodeSeen PledgeGone PledgeSeen PodGone PodSeen ReservationGone ReservationSeen ResolutionGone ResolutionSeen "
-    "RunGone RunSeen TimePassed",
+    "RunGone RunSeen RunUnread TimePassed",
     "values.classes": "Class Split Tier",
     "values.decision": "Ends Held Hold Moves Outcome Reason Released Removed Starts Waits",
     "values.demand": "Demand",

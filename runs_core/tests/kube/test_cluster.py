@@ -13,7 +13,7 @@ import pytest
 
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.cluster import KubeCluster
-from runs_core.cluster.kube.news import Written
+from runs_core.cluster.kube.news import Everything, Written
 from runs_core.cluster.kube.pace import BURST
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event
@@ -22,7 +22,7 @@ from runs_core.errors import Unavailable
 from runs_core.schema.convert import to_object
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
-from runs_core.values.change import Change, LeaseSeen, RunGone, RunSeen, StartRefused
+from runs_core.values.change import Change, LeaseSeen, RunGone, RunSeen, RunUnread, StartRefused
 from runs_core.values.effect import CloseLease, Effect, Emit, OpenLease, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.run import Phase, Run
@@ -418,18 +418,38 @@ def test_a_status_is_not_written_on_another_run_of_the_name(server: Server, clus
 
 
 def test_a_run_that_cannot_be_read_counts_as_gone_once_it_is_to_go(server: Server, cluster: KubeCluster) -> None:
-    """Until then it counts as it was last read. The audit lets it go."""
+    """Until then it counts as it was last read, and is told of. The audit lets it go."""
     begun(server, cluster)
     body = stored(server, RUN)
     body["spec"] = {"resources": {"gpus": "many"}}
     cluster.inbox.put(Event(resource="Run", deleted=False, item=copy.deepcopy(body)))
-    assert (observed(cluster), cluster.doomed) == ([], {})
+    (unread,) = observed(cluster)
+    assert isinstance(unread, RunUnread)
+    assert "got 'many', want int" in (unread.why or "")
+    assert cluster.doomed == {}
     body["metadata"].update(deletionTimestamp="2026-01-31T08:00:00Z", resourceVersion=str(server.version + 1))
     cluster.inbox.put(Event(resource="Run", deleted=False, item=body))
-    assert (observed(cluster), cluster.doomed) == ([RunGone(RUN.key)], {RUN.key: body["metadata"]["uid"]})
+    assert observed(cluster) == [RunUnread(RUN.key, None), RunGone(RUN.key)]
+    assert cluster.doomed == {RUN.key: body["metadata"]["uid"]}
     cluster.commit([RemoveRun(RUN.key, body["metadata"]["uid"])], ())
     assert cluster.writer.drain(5)
     assert ("DELETE", path(RUN)) in server.asked
+
+
+def test_who_begins_anew_hears_of_a_run_that_cannot_be_read_until_it_can_or_is_gone(
+    server: Server, cluster: KubeCluster
+) -> None:
+    body = stored(server, RUN)
+    body["spec"] = {"resources": {"gpus": "many"}}
+    cluster.lead("me")
+    (unread,) = {one for one in observed(cluster) if isinstance(one, RunUnread)}
+    cluster.inbox.put(Everything())
+    assert [one for one in observed(cluster) if isinstance(one, RunUnread)] == [unread]
+    stored(server, RUN)
+    cluster.inbox.put(Event(resource="Run", deleted=False, item=server.objects[path(RUN)]))
+    assert [type(one) for one in observed(cluster)] == [RunUnread, RunSeen]
+    cluster.inbox.put(Everything())
+    assert not [one for one in observed(cluster) if isinstance(one, RunUnread)]
 
 
 def test_the_first_status_of_a_run_comes_after_our_finalizer(server: Server, cluster: KubeCluster) -> None:

@@ -14,10 +14,11 @@ from runs_core.schema.nodes import node_to_object
 from runs_core.serve.drive import advance
 from runs_core.serve.loop import Loop
 from runs_core.settings import Settings
-from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
+from runs_core.testing.builders import A_MONDAY, NAMESPACE, a_node, a_run, lasting
 from runs_core.values.lease import Closed
 from runs_core.values.meta import Key
 from runs_core.values.quantity import format_time
+from runs_core.values.run import Phase
 
 Opens = Callable[[], "Process"]
 
@@ -65,3 +66,39 @@ def test_a_node_that_was_deleted_and_made_again_between_two_looks_is_lost(opens:
     process.pass_time(60)
     ends = [lease["status"].get("closureReason") for lease in process.objects.find("GPULease")]
     assert ends == [Closed.NODE_LOST, None]
+
+
+def broken(process: Process, how: object) -> None:
+    """The stored run asks for GPUs in a way that nobody reads."""
+    (body,) = process.objects.find("Run")
+    body["spec"]["resources"]["gpus"] = how
+    with process.cluster.store.writing():
+        process.cluster.store.put("Run", body)
+
+
+def open_leases(process: Process) -> int:
+    return sum(not lease["status"].get("closed") for lease in process.objects.find("GPULease"))
+
+
+def test_a_run_that_cannot_be_read_keeps_what_it_holds_until_it_is_mended_or_deleted(opens: Opens) -> None:
+    process = opens()
+    process.node()
+    process.objects.create(to_object(a_run("x", gpus=8)))
+    process.pass_time(60)
+    assert open_leases(process) == 1
+    broken(process, "many")
+    anew = opens()
+    anew.pass_time(60)
+    assert open_leases(anew) == 1
+    assert not anew.loop.world.runs()
+    (told,) = [one for one in anew.cluster.store.events("Run", NAMESPACE, "x") if one["reason"] == "SetAside"]
+    assert "got 'many', want int" in told["message"]
+    broken(anew, 8)
+    anew.pass_time(60)
+    assert [run.status.phase for run in anew.loop.world.runs()] == [Phase.RUNNING]
+    broken(anew, "many")
+    again = opens()
+    again.pass_time(60)
+    again.objects.delete("Run", Key(NAMESPACE, "x"))
+    again.pass_time(60)
+    assert open_leases(again) == 0

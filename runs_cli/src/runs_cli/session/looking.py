@@ -66,6 +66,8 @@ class Looking:
         return list({(run := self.run_named(text)).key: run for text in texts}.values())
 
     def _no_run(self, key: Key) -> Stop:
+        if (why := self.world.unread(key)) is not None:
+            return Stop(why)
         known = self.run_keys(key)
         here = [one.name for one in known if one.namespace == key.namespace]
         elsewhere = [str(one) for one in known if one.name == key.name]

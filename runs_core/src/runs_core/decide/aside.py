@@ -1,4 +1,4 @@
-"""Nodes that take nothing until somebody mends them: each is named in an event, and spoils nothing else."""
+"""Nodes that take nothing, and runs nobody can read, until somebody mends them: each is named in an event."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from runs_core.values.node import MalformedNode, Node
 from runs_core.values.quantity import counted
 from runs_core.world.world import World
 
+UNTIL_THEN = "until then nothing is decided about it, and what it holds stays"
+
 
 def aside_effects(world: World, batch: Batch) -> list[Effect]:
-    """One event for each node that was touched and is set aside."""
+    """One event for each node, and each run, that was touched and is set aside."""
     names, world.touched_nodes = sorted(world.touched_nodes), set()
-    found: list[Effect] = []
+    unread, world.touched_unread = sorted(world.touched_unread), set()
+    found: list[Effect] = [
+        Emit("Run", key, "SetAside", f"{why}; {UNTIL_THEN}", world.now, warning=True, once=True)
+        for key in unread
+        if (why := world.unread(key)) is not None
+    ]
     for name in names:
         why = why_aside(world, name)
         if why is not None:

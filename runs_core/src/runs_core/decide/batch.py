@@ -26,6 +26,7 @@ class Batch:
         self.promised: set[Key] = set()
         self._inverses: list[Change] = [HeadSeen(world.ledger.head)]
         self._touched = (set(world.touched), set(world.touched_budgets), set(world.touched_nodes))
+        self._unread = set(world.touched_unread)
         self._promises = (world.promises.stirred, world.promises.due)
 
     def take(self, decision: Decision, seconds: dict[str, float]) -> None:
@@ -42,6 +43,7 @@ class Batch:
         self.world.revert_all(self._inverses)
         world = self.world
         world.touched, world.touched_budgets, world.touched_nodes = self._touched
+        world.touched_unread = self._unread
         world.promises.stirred, world.promises.due = self._promises
         world.lengths.forget()
         world.line.forget()

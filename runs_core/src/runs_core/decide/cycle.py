@@ -91,6 +91,8 @@ def attend(world: World, key: Key, advice: Advice) -> Decision | None:
     if world.funded:
         world.step_back(key)
     run = world.run(key)
+    if run is None and world.unread(key) is not None:
+        return None  # it is there: what it holds is not what a run left that is gone
     leases = world.leases_of(key)
     uid = run.meta.uid if run is not None else None
     strays = [lease for lease in leases if lease.spec.run_ref.uid != uid] if leases else ()

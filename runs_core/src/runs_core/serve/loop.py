@@ -75,7 +75,7 @@ class Loop:
             effects += self._accounts.effects(world, batch, self.advice)
         if world.by_hand():
             effects += released(world, batch)
-        if world.touched_nodes:
+        if world.touched_nodes or world.touched_unread:
             effects += aside_effects(world, batch)
         if effects:
             self.cycles += 1

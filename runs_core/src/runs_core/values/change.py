@@ -48,6 +48,17 @@ class RunGone:
 
 
 @attrs.frozen
+class RunUnread:
+    """A run is there that runs cannot read, and why; None: it can, or the run is gone, which is told by itself.
+
+    What was known of it counts until then.
+    """
+
+    run: Key
+    why: str | None
+
+
+@attrs.frozen
 class BudgetSeen:
     """A budget as it is now."""
 
@@ -213,6 +224,7 @@ Change = (
     | NodeGone
     | RunSeen
     | RunGone
+    | RunUnread
     | BudgetSeen
     | BudgetGone
     | NamespaceSeen

@@ -12,6 +12,7 @@ Declared = c.BudgetSeen | c.BudgetGone | c.NamespaceSeen | c.NamespaceGone | c.S
 """Changes of what people declare beside runs."""
 Rare = (
     c.RunGone
+    | c.RunUnread
     | c.PodGone
     | c.LeaseGone
     | c.NodeSeen
@@ -32,6 +33,8 @@ def inverse_of(world: Known, change: Rare) -> c.Change | None:
     match change:
         case c.RunGone(key):
             return c.RunSeen(gone) if (gone := world.run(key)) else None
+        case c.RunUnread(key, why):
+            return c.RunUnread(key, known_why) if (known_why := world.unread(key)) != why else None
         case c.PodGone(key):
             return c.PodSeen(was) if (was := world.gangs.pods.get(key)) else None
         case c.LeaseGone(key):

@@ -73,6 +73,7 @@ class Known:
         self.upstream = Dependents()
         self._unstarted: dict[str, set[Key]] = {}
         self._refusals: dict[Key, c.Refusal] = {}
+        self._unread: dict[Key, str] = {}
         self._pledges: dict[Key, Pledge] = {}
         self._indexes: dict[type, Index] = {}
         self._hearers = Hearers({})
@@ -104,6 +105,7 @@ class Known:
         self.touched: set[Key] = set()
         self.touched_budgets: set[str] = set()
         self.touched_nodes: set[str] = set()
+        self.touched_unread: set[Key] = set()
         self._stranded: dict[tuple[Key, str], str] = {}
         self._supposed = 0
 
@@ -129,6 +131,10 @@ class Known:
     def refusal(self, key: Key) -> c.Refusal | None:
         """Why the last start of this run came to nothing, where the cluster refused it."""
         return self._refusals.get(key)
+
+    def unread(self, key: Key) -> str | None:
+        """Why the run of that name cannot be read; None: it can, or there is none."""
+        return self._unread.get(key)
 
     def pledge(self, key: Key) -> Pledge | None:
         """What is bound to this run until whoever is there has gone."""

@@ -162,6 +162,7 @@ class World(AboutPlaces):
         yield from (c.NodeSeen(self.fleet.malformed[name]) for name in sorted(self.fleet.malformed))
         yield from (c.StorageSeen(self.volumes.things[name]) for name in sorted(self.volumes.things))
         yield from (c.RunSeen(run) for run in self.runs())
+        yield from (c.RunUnread(key, self._unread[key]) for key in sorted(self._unread))
         yield from (c.LeaseSeen(self.ledger.open[key]) for key in sorted(self.ledger.open))
         yield from (c.PodSeen(self.gangs.pods[key]) for key in sorted(self.gangs.pods))
         yield from (c.PledgeSeen(pledge) for pledge in self.pledges())
@@ -216,6 +217,13 @@ class World(AboutPlaces):
                 self._refusals.pop(key, None)
                 if refusal is not None:
                     self._refusals[key] = refusal
+                self.touch(key)
+            case c.RunUnread(key, why):
+                self._unread.pop(key, None)
+                if why is not None:
+                    self._unread[key] = why
+                    if not self._supposed:
+                        self.touched_unread.add(key)
                 self.touch(key)
             case c.PledgeSeen(pledge):
                 self._put_pledge(pledge.run, pledge)

@@ -235,7 +235,7 @@ class KubeCluster:
                 case Failed():
                     changes += self._in.failed(news)
                 case Everything():
-                    changes += self.mirror.known()
+                    changes += [*self.mirror.known(), *self._in.still_unread()]
                 case c.HeadSeen() | c.ChainSeen() | c.NoncesSeen():
                     changes.append(news)
                 case _:

@@ -38,7 +38,8 @@ OVER = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
 class Incoming:
     """Used by the thread that decides.
 
-    doomed: runs that cannot be read and are on their way out, with their uids. lingering: closed leases that were not
+    doomed: runs that cannot be read and are on their way out, with their uids; unread: those that stay, with
+    the reason. lingering: closed leases that were not
     let go yet. chain: the last resolution that was seen. led_at: the version of the resolutions as they were when this
     process took over; None: it has not.
     """
@@ -60,6 +61,7 @@ class Incoming:
         self._clock = clock
         self.refusals = Refusals(settings)
         self.doomed: dict[Key, str] = {}
+        self.unread: dict[Key, str] = {}
         self.lingering: dict[Key, Lease] = {}
         self.chain = Chain()
         self.led_at: int | None = None
@@ -71,6 +73,9 @@ class Incoming:
         for seen in news.items:
             yield from self._seen(news.resource, seen)
         here = {seen.key for seen in news.items}
+        if news.resource == "Run":
+            for key in sorted(self.unread.keys() - here):
+                yield from self._unread_no_more(key)
         for key in self._mirror.names(news.resource):
             if key not in here:
                 self._sweeper.saw((news.resource, key), None)
@@ -131,6 +136,17 @@ class Incoming:
                 self.doomed[seen.key] = seen.unread["metadata"]["uid"]
             elif kind == "Run":
                 self.doomed.pop(seen.key, None)
+                self.unread[seen.key] = seen.why
+                yield c.RunUnread(seen.key, seen.why)
+
+    def _unread_no_more(self, key: Key) -> Iterator[c.Change]:
+        """It can be read now, or is gone."""
+        if self.unread.pop(key, None) is not None:
+            yield c.RunUnread(key, None)
+
+    def still_unread(self) -> Iterator[c.Change]:
+        """For who begins anew."""
+        yield from (c.RunUnread(key, why) for key, why in sorted(self.unread.items()))
 
     def _counts(self, kind: str, seen: Seen) -> Iterator[c.Change]:
         """From now on, if it is newer than what was; without a value it is gone."""
@@ -141,6 +157,7 @@ class Incoming:
             self._watch_lingering(seen.key, value, held=seen.held)
         if kind == "Run":
             self.doomed.pop(seen.key, None)
+            yield from self._unread_no_more(seen.key)
             bare = isinstance(value, Run) and value.meta.deleting is None and not seen.held
             (self._outgoing.bare.add if bare else self._outgoing.bare.discard)(seen.key)
         if isinstance(value, Resolution):

@@ -24,7 +24,7 @@ from runs_core.values.section import Section
 class Seen:
     """An object of that version. held: it has our finalizer.
 
-    value: as runs reads it. unread: the object itself, where runs cannot read it. Neither: it is no news.
+    value: as runs reads it. unread: the object itself, where runs cannot read it, and why. Neither: it is no news.
     """
 
     key: Key
@@ -32,6 +32,7 @@ class Seen:
     held: bool = False
     value: Value | None = None
     unread: Object | None = None
+    why: str = ""
 
 
 class Reader:
@@ -55,7 +56,7 @@ class Reader:
         held = FINALIZER in (metadata.get("finalizers") or [])
         try:
             value = read(kind, item, self._fleet, self._sections, self._mirror.last(name))
-        except InvalidInput:
-            return Seen(key=key, version=version, held=held, unread=item)
+        except InvalidInput as error:
+            return Seen(key=key, version=version, held=held, unread=item, why=str(error))
         own = value.key if isinstance(value, Run | Lease | Pod) else key  # one and the same, held once
         return Seen(key=own, version=version, held=held, value=value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import assert_never
@@ -42,7 +42,7 @@ GONE_KEPT = 10_000
 class LocalCluster:
     """Implements Cluster on one file. Any number of processes may have it open.
 
-    aside: stored objects that cannot be read, by kind and key, with the reason; the rest of the cluster goes on.
+    A stored object that cannot be read is passed over, and a run said to be such; the rest of the cluster goes on.
     """
 
     plays_pods = True
@@ -54,7 +54,7 @@ class LocalCluster:
         self._sections = sections
         self._seen = -1
         self._nodes: dict[str, bool] = {}
-        self.aside: dict[tuple[str, Key], str] = {}
+        self._unread: set[Key] = set()
         self._known: set[tuple[str, str, str]] = set()
         self.kubelet = Kubelet(settings.local, lambda node: self._nodes.get(node, False))
 
@@ -118,7 +118,7 @@ class LocalCluster:
         for row in rows:
             (self._known.add if row.body is not None else self._known.discard)(row[:3])
         self._seen = self.store.revision
-        changes = [change for row in rows if (change := self._change(row)) is not None]
+        changes = [change for row in rows for change in self._changes(row)]
         if first or any(row.kind == "Resolution" for row in rows):
             changes = [*changes, c.ChainSeen(self.store.chain)]
         if first:
@@ -135,14 +135,28 @@ class LocalCluster:
         gone = self._known - {row[:3] for row in live}
         return [*(Row(*name, 0, None) for name in sorted(gone)), *live]
 
-    def _change(self, row: Row) -> c.Change | None:
+    def reads(self, body: Object) -> bool:
+        """Whether this stored object can be read."""
+        try:
+            read(body["kind"], body, self._settings.fleet, self._sections)
+        except InvalidInput:
+            return False
+        return True
+
+    def _changes(self, row: Row) -> Iterator[c.Change]:
         name = row.kind, Key(row.namespace, row.name)
         try:
             value = read(row.kind, row.body, self._settings.fleet, self._sections) if row.body is not None else None
         except InvalidInput as error:
-            self.aside[name] = str(error)
-            return None
-        return as_change(name, value)
+            if row.kind == "Run":
+                self._unread.add(name[1])
+                yield c.RunUnread(name[1], str(error))
+            return
+        if row.kind == "Run" and name[1] in self._unread:
+            self._unread.discard(name[1])
+            yield c.RunUnread(name[1], None)
+        if (change := as_change(name, value)) is not None:
+            yield change
 
     def _note(self, change: c.Change) -> None:
         """What the kubelet must know."""

@@ -89,6 +89,9 @@ class Objects:
 
     def _ask_to_go(self, kind: str, old: Object) -> None:
         meta = old["metadata"]
+        if kind == "Run" and not self._cluster.reads(old):  # nothing is decided about it: nobody else would let it go
+            self._store.remove(kind, meta["namespace"], meta["name"])
+            return
         if "deletionTimestamp" in meta:
             return
         grace = old.get("spec", {}).get("terminationGracePeriodSeconds", 30) if kind == "Pod" else 0
