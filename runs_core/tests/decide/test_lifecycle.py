@@ -158,6 +158,21 @@ def test_a_retry_that_does_not_come_up_is_undone_in_its_time() -> None:
     assert ending.detail == "not all pods ran within 2m of the start (start 1)"
 
 
+def test_pods_whose_making_lies_in_the_future_do_not_put_off_the_time_to_come_up() -> None:
+    """The clock that says when they were made may be ahead of the scheduler's."""
+    run = lasting(a_run("train", gpus=2), HOUR, start="3h")
+    stage = Harness(a_node("n1"), run, oracles=True)
+    stage.settle()
+    for pod in stage.pods("train"):
+        stage.add(attrs.evolve(pod, created=stage.now + timedelta(days=300)))
+    stage.advance(15 * 60 - 1)
+    assert stage.run("train").status.ending is None
+    stage.advance(1)
+    ending = stage.run("train").status.ending
+    assert ending is not None
+    assert ending.detail == "not all pods ran within 15m of the start (start 1)"
+
+
 def test_an_ignored_failure_counts_as_ended_and_the_run_is_done_with_its_last_rank() -> None:
     stage = Harness(a_node("n1"), failing("sweep", OnPodFailure.IGNORE, failing_ranks="0"))
     stage.advance_until_quiet()

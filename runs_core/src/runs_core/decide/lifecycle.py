@@ -158,7 +158,8 @@ def _timeout(world: World, run: Run) -> Decision | None:
     due = since + run.spec.start_timeout
     if world.now >= due:  # unless they were made later: after others had their grace to end, or for those evicted
         made = [pod.created for pod in _ranks(world, run) if pod.phase is PodPhase.PENDING and pod.created is not None]
-        due = max(due, min(made, default=since) + run.spec.start_timeout)
+        told = [at for at in made if at <= world.now]  # by the cluster's clock, which may be ahead
+        due = max(due, min(told, default=since) + run.spec.start_timeout)
     if world.now < due:
         world.wake_at(due, run.key)
         return None
