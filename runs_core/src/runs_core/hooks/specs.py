@@ -42,8 +42,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def concerning(*sections: type) -> Callable[[F], F]:
     """Mark an implementation of `runs_cover`: it is asked only of runs whose spec has one of these sections.
 
-    sections: classes that the plugin's own `runs_sections` declares for Run; any others
-    refuse the plugin. Who has nothing to say of any other run saves a call for most of them.
+    sections: classes that the plugin's own `runs_sections` declares for Run; a plugin that names others is refused.
+    Who has nothing to say of any other run saves a call for most of them.
     TypeError: none are named, as where it stands without parentheses.
     """
     if not sections or not all(isinstance(one, type) for one in sections):

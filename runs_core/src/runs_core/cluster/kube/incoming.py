@@ -38,10 +38,9 @@ OVER = (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
 class Incoming:
     """Used by the thread that decides.
 
-    doomed: runs that cannot be read and are on their way out, with their uids; unread: those that stay, with
-    the reason. lingering: closed leases that were not
-    let go yet. chain: the last resolution that was seen. led_at: the version of the resolutions as they were when this
-    process took over; None: it has not.
+    doomed: runs that cannot be read and are on their way out, with their uids; unread: those that stay, with the
+    reason. lingering: closed leases that were not let go yet. chain: the last resolution that was seen. led_at: the
+    version of the resolutions as they were when this process took over; None: it has not.
     """
 
     def __init__(
