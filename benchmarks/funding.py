@@ -116,7 +116,7 @@ class Market:
             yield LeaseSeen(self.leases[at])
 
     def facts(self) -> Facts:
-        return Facts(self.budgets, {}, self.leases, (), micros(self.now))
+        return Facts(self.budgets, {}, self.leases, (), micros(self.now), {})
 
     def classes(self) -> dict[Key, int]:
         """What every open lease counts as."""

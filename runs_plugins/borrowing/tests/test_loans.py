@@ -268,6 +268,46 @@ def test_a_loan_outlives_the_name_of_its_borrower_in_the_list() -> None:
     assert looks(made, "guest/late") == {"bank/main": (8, 0, "not lent to guest")}
 
 
+def test_a_child_that_leaves_the_family_was_lent_nothing_though_anybody_may_borrow() -> None:
+    # All 8 of the bank are its child's. From a minute on the child is a stranger, whom the bank would lend to, too; it
+    # was not asked to. job borrows what is free so. A minute later the child is one again, and yields to the loan.
+    bank, child = owner("bank", envelope(8, lending=ANYBODY)), owner("child", parents=("bank",))
+    made = stage(bank, child, owner("guest"), *nodes(2), own("kin", 8, of="child"))
+    then(made, owner("child"), borrower("job", 8, "bank"))
+    assert (funding(made, "child/kin"), funding(made, "guest/job")) == (Split(unfunded=8), Split(borrowed=8))
+    assert payers(made, "child/kin") == {"bank/main": 8}
+    then(made, child)
+    assert (funding(made, "child/kin"), funding(made, "guest/job")) == (Split(unfunded=8), Split(borrowed=8))
+
+
+def test_a_lease_says_whether_it_is_a_loan() -> None:
+    # 4 of its own, 4 of its parent, 8 of the sponsor: the loan is the last alone, and still after a restart.
+    made = stage(
+        owner("bank", envelope(16, lending=ANYBODY)),
+        owner("org", envelope(4)),
+        owner("guest", envelope(4), parents=("org",)),
+        *nodes(2),
+        borrower("job", 16, "bank"),
+    )
+    made.restart()
+    said = {
+        lease.spec.payer.budget: lease.spec.loan
+        for lease in made.world.leases_of(made.run("guest/job").key)
+        if lease.spec.payer is not None
+    }
+    assert said == {"guest": False, "org": False, "bank": True}
+    assert funding(made, "guest/job") == Split(owned=4, shared=4, borrowed=8)
+
+
+def test_a_run_that_started_unfunded_is_lent_to_by_leases_that_say_so() -> None:
+    made = stage(owner("bank"), owner("guest"), *nodes(1), borrower("job", 8, "bank"))
+    then(made, owner("bank", envelope(8, lending=ANYBODY)))
+    assert [(lease.spec.reason, lease.spec.loan) for lease in made.world.leases_of(made.run("guest/job").key)] == [
+        ("Repaid", True)
+    ]
+    assert funding(made, "guest/job") == Split(borrowed=8)
+
+
 def test_lending_that_is_taken_away_leaves_the_run_unfunded_and_running_until_it_is_back() -> None:
     made = stage(owner("bank", envelope(8, lending=ANYBODY)), owner("guest"), *nodes(1), borrower("job", 8, "bank"))
     then(made, owner("bank", envelope(8)))

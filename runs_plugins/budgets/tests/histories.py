@@ -29,6 +29,9 @@ from runs_core import (
     LeaseSeen,
     LeaseSpec,
     Meta,
+    Node,
+    NodeGone,
+    NodeSeen,
     NodeSlots,
     Opened,
     Payer,
@@ -54,6 +57,8 @@ BEGIN = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 OWNERS = ("ann", "bob", "cat", "org", "sub", "top")
 BUDGETS = ("b0", "b1", "b2", "b3", "b4", "b5")
 ENVELOPES = ("e0", "e1", "e2")
+NODES = ("n0", "n1", "n2", "n3")
+HERE, THERE = (("zone", "here"),), (("zone", "there"),)
 LEAST = "least"
 
 
@@ -75,6 +80,7 @@ def envelope(rng: random.Random, name: str, now: datetime) -> Envelope:
     return Envelope(
         name=name,
         flavor=rng.choice(("h100", "h100", "b200")),
+        selector=HERE if rng.random() < 0.15 else (),
         gpus=rng.choice((4, 8, 16, 16, 32, 64)),
         window=Window(start=start, end=end),
         gpu_hours=rng.choice((None, None, None, 1, 2)),
@@ -117,15 +123,24 @@ def least_of(run: Run) -> int | None:
 
 
 def a_lease(  # noqa: PLR0917 - as they stand in the spec
-    key: Key, uid: str, owner: str | None, payer: Payer | None, gpus: int, start: datetime, group: int
+    key: Key,
+    uid: str,
+    owner: str | None,
+    payer: Payer | None,
+    gpus: int,
+    start: datetime,
+    group: int,
+    node: str = NODES[0],
+    loan: bool = False,
 ) -> Lease:
     spec = LeaseSpec(
         run_ref=RunRef(name=key.name, uid=uid),
         owner=owner,
         group=group,
-        slots=(NodeSlots(node="n", ordinals=tuple(range(gpus))),),
+        slots=(NodeSlots(node=node, ordinals=tuple(range(gpus))),),
         attempt=1,
         payer=payer,
+        loan=loan,
         start=start,
         reason=Opened.START,
     )
@@ -167,7 +182,7 @@ class Stage:
         other = copy(self)
         other.runs, other.budgets, other.chronicle = dict(self.runs), dict(self.budgets), Chronicle()
         other.chronicle.now = self.chronicle.now
-        for name in ("budgets", "runs", "leases", "pledges"):
+        for name in ("budgets", "runs", "leases", "pledges", "nodes"):
             setattr(other.chronicle, name, dict(getattr(self.chronicle, name)))
         return other
 
@@ -200,6 +215,10 @@ class Stage:
                     facts.leases[lease.key] = lease
             case LeaseGone(key):
                 del facts.leases[key]
+            case NodeSeen(Node() as node):
+                facts.nodes[node.name] = node
+            case NodeGone(name):
+                del facts.nodes[name]
             case PledgeSeen(pledge):
                 facts.pledges[pledge.run] = pledge
             case PledgeGone(run):
@@ -226,6 +245,11 @@ class Stage:
                 return LeaseGone(lease.key) if known is None else LeaseSeen(known)
             case LeaseGone(key):
                 return LeaseSeen(facts.leases[key])
+            case NodeSeen(node):
+                there = facts.nodes.get(node.name)
+                return NodeGone(node.name) if there is None else NodeSeen(there)
+            case NodeGone(name):
+                return NodeSeen(facts.nodes[name])
             case PledgeSeen(pledge):
                 known_pledge = facts.pledges.get(pledge.run)
                 return PledgeGone(pledge.run) if known_pledge is None else PledgeSeen(known_pledge)
@@ -240,8 +264,20 @@ class Stage:
         """Something that may happen now."""
         rng, facts = self.rng, self.chronicle
         kind = rng.choices(
-            ("open", "close", "time", "budget", "budget gone", "run", "run gone", "pledge", "pledge gone"),
-            (36, 16, 12, 5, 1, 8, 2, 5, 3),
+            (
+                "open",
+                "close",
+                "time",
+                "budget",
+                "budget gone",
+                "run",
+                "run gone",
+                "pledge",
+                "pledge gone",
+                "node",
+                "node gone",
+            ),
+            (36, 16, 12, 5, 1, 8, 2, 5, 3, 3, 1),
         )[0]
         match kind:
             case "close" if facts.leases:
@@ -261,6 +297,10 @@ class Stage:
                 return PledgeGone(rng.choice(sorted(facts.pledges)))
             case "pledge" | "pledge gone":
                 return self.new_pledge()
+            case "node gone" if facts.nodes:
+                return NodeGone(rng.choice(sorted(facts.nodes)))
+            case "node" | "node gone":
+                return NodeSeen(Node(name=rng.choice(NODES), labels=rng.choice((HERE, HERE, THERE, ()))))
             case _:
                 return self.new_lease()
 
@@ -315,7 +355,8 @@ class Stage:
         uid = self.runs[key].uid if key in self.runs and rng.random() < 0.95 else f"{key.name}-a"
         theirs = [lease for lease in self.chronicle.leases.values() if lease.spec.run_ref.uid == uid]
         payer = theirs[0].spec.payer if theirs and rng.random() < 0.6 else self.payer()
-        lease = a_lease(key, uid, owner_of(uid), payer, rng.choice((1, 1, 2, 4, 8)), self.now, rng.randrange(6))
+        node, gpus, group = rng.choice(NODES), rng.choice((1, 1, 2, 4, 8)), rng.randrange(6)
+        lease = a_lease(key, uid, owner_of(uid), payer, gpus, self.now, group, node=node, loan=rng.random() < 0.95)
         return LeaseSeen(lease) if lease.key not in self.chronicle.leases else self.new_run()
 
     def new_pledge(self) -> PledgeSeen:
@@ -323,7 +364,12 @@ class Stage:
         key = Key("team", f"r{rng.randrange(self.many)}")
         payers = sorted({(rng.choice(self.paying), rng.choice(ENVELOPES)) for _ in range(rng.choice((1, 1, 2)))})
         shares = tuple(
-            Share(Payer(budget=budget, envelope=name), Tier.OWN, rng.choice((1, 4, 8))) for budget, name in payers
+            Share(
+                Payer(budget=budget, envelope=name),
+                rng.choice((Tier.OWN, Tier.STRANGER, Tier.STRANGER)),
+                rng.choice((1, 4, 8)),
+            )
+            for budget, name in payers
         )
         uid = self.runs[key].uid if key in self.runs else f"{key.name}-a"
         pledge = Pledge(
@@ -340,6 +386,7 @@ class Stage:
             *(RunSeen(run) for run in self.runs.values()),
             *(LeaseSeen(lease) for lease in facts.leases.values()),
             *(PledgeSeen(pledge) for pledge in facts.pledges.values()),
+            *(NodeSeen(node) for node in facts.nodes.values()),
         ]
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 from runs_plugins.budgets.tests import test_properties as properties
 
-from runs_budgets import claims, fill, layout
+from runs_budgets import claims, fill, layout, places
 from runs_budgets.books import Books
 from runs_budgets.claims import Claim
 from runs_budgets.clock import NEVER
 from runs_budgets.envelopes import Purse
 from runs_budgets.fill import BOUNDLESS, Fill
 from runs_budgets.meter import Holding
+from runs_budgets.places import Places
 from runs_budgets.quotas import Quotas
 from runs_budgets.registry import Registry
 
@@ -23,12 +25,12 @@ Property = Callable[..., None]
 
 
 def found_by(claim: Property, seeds: int = 40) -> bool:
-    """Whether the property refuses what happens in one of so many histories."""
+    """Whether the property refuses what happens in one of so many histories, or cannot even be asked."""
     play: Callable[[random.Random], None] = claim.hypothesis.inner_test  # type: ignore[attr-defined]  # given's own
     for seed in range(seeds):
         try:
             play(random.Random(seed))
-        except AssertionError:
+        except (AssertionError, LookupError):
             return True
     return False
 
@@ -46,6 +48,33 @@ def test_an_envelope_that_pays_whatever_the_flavor_is_found(monkeypatch: Patch) 
         claim.flavor = None
 
     monkeypatch.setattr(Registry, "_learn", of_any)
+    assert found_by(properties.test_what_is_kept_in_step_is_what_a_full_evaluation_finds)
+
+
+def test_an_envelope_that_pays_wherever_its_claims_lie_is_found(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(Places, "elsewhere", lambda self, claim: False)
+    assert found_by(properties.test_what_is_kept_in_step_is_what_a_full_evaluation_finds)
+
+
+def test_a_node_of_other_labels_that_nobody_looks_at_is_found(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(Registry, "look_again", lambda self, claim: None)
+    assert found_by(properties.test_what_is_kept_in_step_is_what_a_full_evaluation_finds)
+
+
+def for_ever(found: Callable[[], object]) -> Callable[[], object]:
+    """Remembers what was found first."""
+    once = cache(found)
+    once.cache_clear = lambda: None  # type: ignore[method-assign]
+    return once
+
+
+def test_claims_that_are_sought_where_they_lay_are_found(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(places, "lru_cache", lambda size: for_ever)
+    assert found_by(properties.test_what_is_kept_in_step_is_what_a_full_evaluation_finds)
+
+
+def test_a_stranger_that_counts_as_a_loan_though_nothing_was_lent_is_found(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(Claim, "lent", True)
     assert found_by(properties.test_what_is_kept_in_step_is_what_a_full_evaluation_finds)
 
 
@@ -67,7 +96,7 @@ def test_a_change_that_goes_no_farther_than_its_block_is_found(forgets: str, mon
         monkeypatch.setattr(Fill, "_on_from", _its_block)
     else:
         monkeypatch.setattr(Fill, "_left_before", lambda self, at, dim: self.limits[dim])
-    assert found_by(properties.test_what_is_kept_in_step_is_what_a_full_evaluation_finds)
+    assert found_by(properties.test_what_is_kept_in_step_is_what_a_full_evaluation_finds, 60)
 
 
 def _its_block(self: Fill, at: int) -> fill.Changed:

@@ -80,3 +80,36 @@ def test_gpus_are_taken_back_only_where_the_payer_pays(play: FundedPlay) -> None
     play.wait(5)
     assert [(taking.beneficiary, taking.cuts) for taking in play.takings()] == [("y", ["z"])]
     assert (list(play.places("y")), play.phase("x")) == (["b1"], "Running")
+
+
+@pytest.mark.live
+def test_an_envelope_that_pays_elsewhere_now_pays_no_more_for_what_is_here(play: FundedPlay) -> None:
+    """x (4) runs on a1. From 10 on the 4 are for b, and y's, on b1; from 20 on they are for a again, and x's."""
+    play.fleet(a1=8, b1=8)
+    play.quota("vision", envelope(4, selector={DOMAIN: "a"}))
+    play.submit("x", gpus=4, owner="vision")
+    play.until(10)
+    assert (list(play.places("x")), play.classes("x")) == (["a1"], {"owned": 4})
+    play.quota("vision", envelope(4, selector={DOMAIN: "b"}))
+    play.submit("y", gpus=4, owner="vision")
+    play.until(20)
+    assert (list(play.places("y")), play.classes("y"), play.classes("x")) == (["b1"], {"owned": 4}, {"unfunded": 4})
+    play.quota("vision", envelope(4, selector={DOMAIN: "a"}))
+    play.wait(5)
+    assert (play.classes("x"), play.classes("y")) == ({"owned": 4}, {"unfunded": 4})
+    assert (play.phase("x"), play.phase("y")) == ("Running", "Running")
+
+
+def test_a_node_that_is_moved_takes_its_payer_from_what_runs_there(play: FundedPlay) -> None:
+    """x (4 on a1 and 4 on a2, paid for in a) is a fixed gang: from 10 on a2 is in b, and all of x unfunded, to 20."""
+    play.fleet(a1=4, a2=4)
+    play.quota("vision", envelope(8, selector={DOMAIN: "a"}))
+    play.submit("x", gpus=8, owner="vision")
+    told = []
+    for domain in ("a", "b", "a"):
+        play.wait(10)
+        play.node("a2", 4, domain=domain)
+        play.wait(1)
+        told.append(play.classes("x"))
+    assert told == [{"owned": 8}, {"unfunded": 8}, {"owned": 8}]
+    assert (play.phase("x"), play.at("x", "startedAt")) == ("Running", 0)

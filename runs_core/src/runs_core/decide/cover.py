@@ -17,10 +17,9 @@ from runs_core.values.funding import Ask, Cover, Look, Offer, Offers, Share
 from runs_core.values.lease import Payer
 from runs_core.values.meta import Pairs
 from runs_core.values.node import Node
-from runs_core.world.filters import located
 from runs_core.world.hearing import Firm
 from runs_core.world.held import Order
-from runs_core.world.needs import ANY_NODE, narrowed
+from runs_core.world.needs import lies_in
 from runs_core.world.world import World
 
 WHOLE_PODS = "a pod of {unit} GPUs has one payer"
@@ -34,8 +33,7 @@ class Piece(NamedTuple):
 
     def within(self, selector: Pairs, fleet: FleetSettings) -> bool:
         """Whether all of it lies where such an envelope pays."""
-        wanted = narrowed(ANY_NODE, selector, fleet)
-        return all(located(wanted, node) for node in self.nodes)
+        return all(lies_in(node, selector, fleet) for node in self.nodes)
 
 
 def cover(world: World, advice: Advice, ask: Ask, order: Order, pieces: Sequence[Piece] = ()) -> Cover:

@@ -11,7 +11,7 @@ from runs_core.decide.cover import Piece, cover
 from runs_core.decide.standing import stand
 from runs_core.decide.start import paid_parts, paying, split_of
 from runs_core.values.changed import changed, changer
-from runs_core.values.classes import Class, Split
+from runs_core.values.classes import Class, Split, Tier
 from runs_core.values.decision import Decision, Moves
 from runs_core.values.effect import CloseLease, Effect, Emit, MeterLease, OpenLease, SetRunStatus
 from runs_core.values.funding import Cover, Share
@@ -89,7 +89,7 @@ def _again(world: World, run: Run, lease: Lease, shares: Sequence[Share]) -> Ite
         for other in world.leases_of(run.key)
         if (other.spec.attempt, other.spec.group, other.spec.role) == (spec.attempt, spec.group, spec.role)
     )
-    for _, pods, payer, part in paid_parts(Placement(groups=(group,)), shares):
+    for _, pods, share, part in paid_parts(Placement(groups=(group,)), shares):
         by_node: dict[str, tuple[int, ...]] = {}
         for pod in pods:
             by_node[pod.node] = (*by_node.get(pod.node, ()), *pod.ordinals)
@@ -99,7 +99,8 @@ def _again(world: World, run: Run, lease: Lease, shares: Sequence[Share]) -> Ite
             part=following + part,
             slots=tuple(NodeSlots(node=node, ordinals=tuple(sorted(by_node[node]))) for node in sorted(by_node)),
             ranks=tuple(pod.rank for pod in pods),
-            payer=payer,
+            payer=share.payer if share is not None else None,
+            loan=share is not None and share.tier is Tier.STRANGER,
             start=world.now,
             reason=Opened.REPAID,
         )

@@ -13,7 +13,7 @@ from runs_core.values.classes import NOTHING, Class, Split, Tier
 from runs_core.values.decision import Decision, Starts
 from runs_core.values.effect import Effect, Emit, OpenLease, SetRunStatus
 from runs_core.values.funding import Cover, Share
-from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, Payer, RunRef, lease_name
+from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, RunRef, lease_name
 from runs_core.values.meta import Meta
 from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
 from runs_core.values.quantity import counted
@@ -34,8 +34,8 @@ def start(world: World, run: Run, placement: Placement, cover: Cover | None = No
     attempt = run.status.attempt + 1
     owner = world.owner(run)
     leases = [
-        _lease(world, run, group, pods, attempt=attempt, owner=owner, payer=payer, part=part)
-        for group, pods, payer, part in paid_parts(placement, shares)
+        _lease(world, run, group, pods, attempt=attempt, owner=owner, share=share, part=part)
+        for group, pods, share, part in paid_parts(placement, shares)
     ]
     seats = [Seat(pod.rank, group.group, pod.node) for group in placement.groups for pod in group.pods]
     nodes = counted(len({seat.node for seat in seats}), "node")
@@ -116,25 +116,25 @@ def paying(shares: Sequence[Share]) -> tuple[Paying, ...]:
 
 def paid_parts(
     placement: Placement, shares: Sequence[Share]
-) -> Iterator[tuple[PlacedGroup, tuple[PlacedPod, ...], Payer | None, int]]:
-    """Each group, cut where another payer begins: its pods, the payer, and a number within the group."""
+) -> Iterator[tuple[PlacedGroup, tuple[PlacedPod, ...], Share | None, int]]:
+    """Each group, cut where another payer begins: its pods, whose share they are, and a number within the group."""
     if len(shares) <= 1:
-        payer = shares[0].payer if shares else None
-        yield from ((group, group.pods, payer, 0) for group in placement.groups)
+        only = shares[0] if shares else None
+        yield from ((group, group.pods, only, 0) for group in placement.groups)
         return
-    left = [(share.payer, share.gpus) for share in shares]
+    left = [(share, share.gpus) for share in shares]
     for group in placement.groups:
-        parts: list[tuple[Payer, list[PlacedPod]]] = []
+        parts: list[tuple[Share, list[PlacedPod]]] = []
         for pod in group.pods:
-            payer, gpus = left[0]
-            if not parts or parts[-1][0] != payer:
-                parts.append((payer, []))
+            share, gpus = left[0]
+            if not parts or parts[-1][0].payer != share.payer:
+                parts.append((share, []))
             parts[-1][1].append(pod)
             if gpus > len(pod.ordinals):
-                left[0] = (payer, gpus - len(pod.ordinals))
+                left[0] = (share, gpus - len(pod.ordinals))
             else:
                 left.pop(0)
-        yield from ((group, tuple(pods), payer, part) for part, (payer, pods) in enumerate(parts))
+        yield from ((group, tuple(pods), share, part) for part, (share, pods) in enumerate(parts))
 
 
 def _lease(
@@ -145,7 +145,7 @@ def _lease(
     *,
     attempt: int,
     owner: str | None,
-    payer: Payer | None,
+    share: Share | None,
     part: int,
 ) -> Lease:
     by_node: dict[str, tuple[int, ...]] = {}
@@ -159,7 +159,8 @@ def _lease(
         slots=tuple([NodeSlots(node=node, ordinals=by_node[node]) for node in sorted(by_node)]),
         ranks=tuple([pod.rank for pod in pods]),
         attempt=attempt,
-        payer=payer,
+        payer=share.payer if share is not None else None,
+        loan=share is not None and share.tier is Tier.STRANGER,
         start=world.now,
         reason=Opened.START if attempt == 1 else Opened.REQUEUE,
     )

@@ -16,7 +16,7 @@ from runs_core.values.change import Change, RunSeen, TimePassed
 from runs_core.values.demand import Demand
 from runs_core.values.funding import Told
 from runs_core.values.lease import Lease
-from runs_core.values.meta import Key, Meta
+from runs_core.values.meta import Key, Meta, Pairs
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.run import Run, RunSpec, RunStatus
 from runs_core.world.view import Index, View
@@ -188,6 +188,7 @@ class Sight:
     leases_of: Callable[[Key], Sequence[Lease]]
     flavors: Callable[[], Sequence[str]]
     free_gpus: Callable[[str], int]
+    lies_in: Callable[[Node, Pairs], bool]
     demand: Callable[[Run], Demand | None]
 
     @property

@@ -98,6 +98,7 @@ class LeaseSpec:
     )
     attempt: int = field(Fact(doc="The run's attempt.", minimum=1))
     payer: Payer | None = field(Fact(doc="Whose quota pays; none: unfunded."), default=None)
+    loan: bool = field(Fact(doc="Whether the payer lends it, beyond its family."), default=False)
     start: datetime = field(Fact(doc="Held from then on."))
     reason: Opened = field(Fact(doc="Why it was minted."))
 

@@ -13,7 +13,7 @@ from runs_core.values.budget import Budget, Namespace
 from runs_core.values.demand import Demand
 from runs_core.values.funding import Ask, Pledge
 from runs_core.values.lease import Lease
-from runs_core.values.meta import Key
+from runs_core.values.meta import Key, Pairs
 from runs_core.values.need import Need
 from runs_core.values.node import MalformedNode, Node
 from runs_core.values.nonces import Chain, Nonces
@@ -31,7 +31,7 @@ from runs_core.world.held import Held, Hold
 from runs_core.world.ledger import Ledger
 from runs_core.world.lengths import Lengths
 from runs_core.world.line import Line
-from runs_core.world.needs import BARE, ask_of, need_of
+from runs_core.world.needs import BARE, ask_of, lies_in, need_of
 from runs_core.world.promises import Promises
 from runs_core.world.quanta import Quanta
 from runs_core.world.queues import Order
@@ -279,6 +279,10 @@ class Known:
     def free_gpus(self, flavor: str) -> int:
         found = self.fleet.flavors.get(flavor)
         return found.free if found else 0
+
+    def lies_in(self, node: Node, selector: Pairs) -> bool:
+        """Whether the node has all of these labels; one that says of no place has `default`."""
+        return lies_in(node, selector, self.settings.fleet)
 
     def index(self, cls: type[T]) -> T:
         """The index that was attached as this class. KeyError: none was."""

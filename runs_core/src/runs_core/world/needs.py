@@ -12,9 +12,10 @@ from runs_core.values.demand import Demand
 from runs_core.values.funding import Ask
 from runs_core.values.meta import Pairs
 from runs_core.values.need import Need, NodeFilter
-from runs_core.values.node import Domain
+from runs_core.values.node import Domain, Node
 from runs_core.values.run import Run, RunSpec, Spread
 from runs_core.values.template import PodTemplate, Terms
+from runs_core.world.filters import located
 
 BARE = PodTemplate()
 ANY_NODE = NodeFilter()
@@ -75,6 +76,11 @@ def min_runtime_of(spec: RunSpec, settings: ReclaimSettings) -> timedelta:
     """How long nothing is taken back from it once it has started: its own word, capped, or the cluster's."""
     asked = spec.runtime.min_runtime
     return settings.min_runtime if asked is None else min(asked, settings.most_min_runtime)
+
+
+def lies_in(node: Node, selector: Pairs, fleet: FleetSettings) -> bool:
+    """Whether the node has all of these labels; one that says of no place has `default`."""
+    return located(narrowed(ANY_NODE, selector, fleet), node)
 
 
 def ask_of(spec: RunSpec, owner: str | None, settings: ReclaimSettings, demand: Demand | None = None) -> Ask:

@@ -34,7 +34,7 @@ class Claim:
 
     __slots__ = (
         "admitted", "cls", "dims", "filed", "flavor", "holdings", "least", "levels", "need", "owner", "pledged",
-        "pledged_since", "purse", "rank", "run", "taken", "tier", "uid",
+        "pledged_loan", "pledged_since", "purse", "rank", "run", "taken", "tier", "uid",
     )  # fmt: skip
 
     def __init__(self, run: Key, uid: str, owner: str | None, purse: Purse) -> None:
@@ -45,6 +45,7 @@ class Claim:
         self.holdings: dict[Key, Holding] = {}
         self.pledged = 0
         self.pledged_since = NEVER
+        self.pledged_loan = False
         self.admitted = NEVER
         self.least: int | None = None
         self.flavor: str | None = None
@@ -75,6 +76,11 @@ class Claim:
         run, payer = self.run, self.purse.payer
         band = _BANDS[self.tier]
         self.rank = (band, since, self.admitted, run[0], run[1], payer.budget, payer.envelope, self.uid)
+
+    @property
+    def lent(self) -> bool:
+        """Whether all of it was lent when it was made; else a stranger's is what is left of the family."""
+        return not (self.pledged and not self.pledged_loan) and all(one.spec.loan for one in self.holdings.values())
 
     def _levels(self, least: int) -> Iterator[int]:
         held, group = 0, None

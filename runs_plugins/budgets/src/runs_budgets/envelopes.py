@@ -45,14 +45,14 @@ class Purse:
     offset, lent_offset: GPU-microseconds funded, and lent, before this window's count began.
     began: the start of the window that it counts for; past: offsets of others that it has had, by their start.
     counted: whether its hours are bounded; due: when they end if nothing changes. until: metered by others until then.
-    steady: whether time alone never takes anything from it.
+    steady: whether time alone never takes anything from it. anywhere: whether it pays wherever a claim lies.
     payees: claims by class that have GPUs here. fellows: the envelopes that are filled together with it, itself too.
     """
 
     __slots__ = (
-        "began", "caps", "claims", "counted", "due", "fellows", "fill", "funded", "lent", "lent_offset", "lent_out",
-        "loan_dims", "offset", "open", "own_dims", "owner", "past", "payees", "payer", "spec", "spent", "steady",
-        "tally", "until",
+        "anywhere", "began", "caps", "claims", "counted", "due", "fellows", "fill", "funded", "lent", "lent_offset",
+        "lent_out", "loan_dims", "offset", "open", "own_dims", "owner", "past", "payees", "payer", "spec", "spent",
+        "steady", "tally", "until",
     )  # fmt: skip
 
     def __init__(self, payer: Payer) -> None:
@@ -75,6 +75,7 @@ class Purse:
         self.due = NEVER
         self.counted = False
         self.steady = True
+        self.anywhere = True
         self.stand_alone()
 
     def stand_alone(self) -> None:
@@ -114,7 +115,7 @@ class Purse:
         if claim.tier is Tier.OWN:
             return True
         if claim.tier is Tier.STRANGER:
-            return spec.lending is not None and not self.lent_out
+            return spec.lending is not None and not self.lent_out and claim.lent
         return spec.sharing is Sharing.FAMILY
 
     def limits(self) -> Iterator[int]:
@@ -131,6 +132,7 @@ class Purse:
         self.owner = owner if spec is not None else None
         self.spec = spec
         self.counted = self.hours() != (NEVER, NEVER)
+        self.anywhere = spec is None or not spec.selector
         self.steady = not self.counted and self.edges() == (-NEVER, NEVER)
         if spec is None:
             self.stand_alone()

@@ -12,6 +12,7 @@ from runs_budgets.clock import NEVER, micros, moment_of
 from runs_budgets.envelopes import Purse
 from runs_budgets.family import Family
 from runs_budgets.meter import FRESH, Holding, mark_of, split_of
+from runs_budgets.places import LiesIn, Places, labelled
 from runs_budgets.quotas import Quotas
 from runs_budgets.registry import Registry
 from runs_budgets.sections import NOTHING, Metered, Quota
@@ -25,6 +26,9 @@ from runs_core import (
     Lease,
     LeaseGone,
     LeaseSeen,
+    Node,
+    NodeGone,
+    NodeSeen,
     Payer,
     Pledge,
     PledgeGone,
@@ -35,6 +39,7 @@ from runs_core import (
     RunSpec,
     Split,
     Takes,
+    Tier,
     TimePassed,
     section,
 )
@@ -50,16 +55,19 @@ def fixed(_: Run) -> int | None:
 
 
 class Funding:
-    """Every claim's class and every envelope's use, by what changed. minimum: asks who is malleable.
+    """Every claim's class and every envelope's use, by what changed.
 
-    Budgets, runs, leases and pledges may come in any order. Time that passes is taken moment by moment: a window's end
-    or the end of its hours counts from when it came, however late the next change is.
+    minimum: asks who is malleable. lies_in: whether a node has such labels.
+
+    Budgets, runs, nodes, leases and pledges may come in any order. Time that passes is taken moment by moment: a
+    window's end or the end of its hours counts from when it came, however late the next change is.
     """
 
-    def __init__(self, minimum: Minimum = fixed) -> None:
+    def __init__(self, minimum: Minimum = fixed, lies_in: LiesIn = labelled) -> None:
         self.family = Family()
         self.books = Books()
-        self.registry = Registry(self.books, self.family)
+        self.places = Places(self.books, lies_in)
+        self.registry = Registry(self.books, self.family, self.places)
         self.quotas = Quotas(self.books, self.family, self.registry)
         self._minimum = minimum
         self._runs: dict[Key, tuple[str, datetime | None, RunSpec]] = {}
@@ -74,6 +82,8 @@ class Funding:
             LeaseGone: self._lease_gone,
             PledgeSeen: self._pledge_seen,
             PledgeGone: self._pledge_gone,
+            NodeSeen: self._node_seen,
+            NodeGone: self._node_gone,
             RunSeen: self._run_seen,
             RunGone: self._run_gone,
             BudgetSeen: self._budget_seen,
@@ -174,6 +184,8 @@ class Funding:
         claim, changed = self.registry.take_up(lease.run, spec.run_ref.uid, spec.owner, payer)
         holding.claim = claim
         claim.holdings[key] = holding
+        if not claim.purse.anywhere:
+            self.places.moved()
         if holding.cls != FRESH:
             books.meter(claim, holding, holding.gpus)
             if not books.supposing:
@@ -192,6 +204,8 @@ class Funding:
             books.count_late(holding)
         books.meter(claim, holding, -holding.gpus)
         del claim.holdings[key]
+        if not claim.purse.anywhere:
+            self.places.moved()
         self.registry.settle(claim, changed + self.registry.place(claim))
         holding.claim = None
         if lease is not None and not books.supposing:
@@ -221,6 +235,7 @@ class Funding:
             claim, changed = self.registry.take_up(pledge.run, pledge.uid, pledge.owner, share.payer)
             claim.pledged += share.gpus
             claim.pledged_since = micros(pledge.since)
+            claim.pledged_loan = share.tier is Tier.STRANGER
             self.registry.settle(claim, changed + self.registry.place(claim))
 
     def _pledge_gone(self, change: PledgeGone) -> None:
@@ -232,10 +247,21 @@ class Funding:
             claim = self.books.purse(share.payer).claims.get(pledge.uid if pledge is not None else "")
             if claim is not None:
                 changed = self.registry.withdraw(claim)
-                claim.pledged, claim.pledged_since = 0, NEVER
+                claim.pledged, claim.pledged_since, claim.pledged_loan = 0, NEVER, False
                 self.registry.settle(claim, changed + self.registry.place(claim))
 
-    # -- runs, budgets, time ------------------------------------------------------------------------------------------
+    # -- nodes, runs, budgets, time -----------------------------------------------------------------------------------
+
+    def _node_seen(self, change: NodeSeen) -> None:
+        self._node(change.node.name, change.node if isinstance(change.node, Node) else None)
+
+    def _node_gone(self, change: NodeGone) -> None:
+        self._node(change.name, None)
+
+    def _node(self, name: str, node: Node | None) -> None:
+        for claim in self.places.put(name, node):
+            self.registry.look_again(claim)
+        self._end_hours()
 
     def _run_seen(self, change: RunSeen) -> None:
         run = change.run
@@ -259,6 +285,7 @@ class Funding:
         if self.quotas.known.get(name) == new:
             return
         self.quotas.put(name, new, account)
+        self.places.moved()
         for lease in self._late.pop(name, ()):
             self._ended(lease)
         self._end_hours()
@@ -266,6 +293,7 @@ class Funding:
     def _budget_gone(self, change: BudgetGone) -> None:
         if change.name in self.quotas.known:
             self.quotas.put(change.name, None)
+            self.places.moved()
         self._end_hours()
 
     def _recorded_until(self, name: str, until: int) -> None:

@@ -11,7 +11,7 @@ import attrs
 from runs_budgets.claims import BORROWED, OWNED, SHARED, UNFUNDED
 from runs_budgets.clock import HOUR, NEVER, SECOND, micros
 from runs_budgets.sections import Envelope, Quota, Sharing
-from runs_core import Key, Lease, Pledge, Tier
+from runs_core import Key, Lease, Node, Pledge, Tier
 
 Spot = tuple[str, str]
 About = tuple[str, datetime | None, int | None, str | None]
@@ -29,6 +29,7 @@ class Facts:
     leases: Collection[Lease]
     pledges: Collection[Pledge]
     now: int
+    nodes: Mapping[str, Node]
     spent: Collection[Spot] = ()
     lent_out: Collection[Spot] = ()
 
@@ -93,6 +94,7 @@ class _Claim:
     leases: list[Lease] = attrs.field(factory=list)
     pledged: int = 0
     pledged_since: int = NEVER
+    lent: bool = True
 
     @property
     def need(self) -> int:
@@ -133,12 +135,15 @@ def _claims(facts: Facts) -> list[_Claim]:
         spec = lease.spec
         if spec.payer is not None:
             spot = spec.payer.budget, spec.payer.envelope
-            claim(lease.run, spec.run_ref.uid, spec.owner, spot).leases.append(lease)
+            one = claim(lease.run, spec.run_ref.uid, spec.owner, spot)
+            one.leases.append(lease)
+            one.lent = one.lent and spec.loan
     for pledge in facts.pledges:
         for share in pledge.shares:
             one = claim(pledge.run, pledge.uid, pledge.owner, (share.payer.budget, share.payer.envelope))
             one.pledged += share.gpus
             one.pledged_since = micros(pledge.since)
+            one.lent = one.lent and share.tier is Tier.STRANGER
     return sorted(found.values(), key=lambda one: one.rank(facts.runs))
 
 
@@ -194,13 +199,16 @@ def _may(claim: _Claim, envelope: Envelope, facts: Facts) -> bool:
     uid, _, _, flavor = facts.runs.get(claim.run, UNKNOWN)
     if uid == claim.uid and flavor not in (None, envelope.flavor):
         return False
+    names = {slots.node for lease in claim.leases for slots in lease.spec.slots}
+    if not all(set(envelope.selector) <= set(facts.nodes[name].labels) for name in names & set(facts.nodes)):
+        return False
     if not is_open(envelope, facts.now) or claim.spot in facts.spent:
         return False
     match claim.tier:
         case Tier.OWN:
             return True
         case Tier.STRANGER:
-            return envelope.lending is not None and claim.spot not in facts.lent_out
+            return claim.lent and envelope.lending is not None and claim.spot not in facts.lent_out
         case _:
             return envelope.sharing is Sharing.FAMILY
 
@@ -227,6 +235,7 @@ class Chronicle:
         self.runs: dict[Key, About] = {}
         self.leases: dict[Key, Lease] = {}
         self.pledges: dict[Key, Pledge] = {}
+        self.nodes: dict[str, Node] = {}
         self.used: dict[Spot, list[int]] = {}
         self.lease_seconds: dict[Key, list[int]] = {}
         self._counted: dict[Key, int] = {}
@@ -250,7 +259,7 @@ class Chronicle:
         )
 
     def _bare(self) -> Facts:
-        return Facts(self.budgets, self.runs, self.leases.values(), self.pledges.values(), self.now)
+        return Facts(self.budgets, self.runs, self.leases.values(), self.pledges.values(), self.now, self.nodes)
 
     def funded(self, spot: Spot) -> int:
         """GPU-microseconds funded in this window."""

@@ -46,7 +46,7 @@ def runs_sections() -> Sequence[Section]:
 
 @hookimpl
 def runs_index(view: View) -> Index:
-    return Funding(lambda run: demand.least if (demand := view.demand(run)) is not None else None)
+    return Funding(lambda run: demand.least if (demand := view.demand(run)) is not None else None, view.lies_in)
 
 
 @hookimpl

@@ -12,6 +12,7 @@ from runs_budgets.clock import NEVER, micros
 from runs_budgets.envelopes import Purse
 from runs_budgets.family import Family
 from runs_budgets.fill import Changed
+from runs_budgets.places import Places
 from runs_core import Key, Payer, Tier
 
 FUNDED_AS = {
@@ -31,8 +32,9 @@ Known = tuple[str, datetime | None, int | None, str | None]
 class Registry:
     """Claims exist as long as they hold anything. What is known of a run counts for the claims of its uid."""
 
-    def __init__(self, books: Books, family: Family) -> None:
+    def __init__(self, books: Books, family: Family, places: Places) -> None:
         self._books = books
+        self._places = places
         self._family = family
         self._known: dict[Key, Known] = {}
         self._of_run: dict[Key, dict[Claim, None]] = {}
@@ -83,10 +85,19 @@ class Registry:
             self._forget(claim)
             return []
         claim.weigh()
-        if not claim.purse.takes(claim):
+        if not self._takes(claim):
             return []
         claim.filed = True
         return claim.purse.fill.insert(claim)
+
+    def _takes(self, claim: Claim) -> bool:
+        purse = claim.purse
+        return purse.takes(claim) and (purse.anywhere or not self._places.elsewhere(claim))
+
+    def look_again(self, claim: Claim) -> None:
+        """Where it lies has got other labels."""
+        if self._takes(claim) != claim.filed:
+            self.settle(claim, self.withdraw(claim) + self.place(claim))
 
     def settle(self, claim: Claim, changed: Changed) -> None:
         """Write down what became of the claims. A lease may be of another class though its claim takes the same."""
@@ -142,7 +153,7 @@ class Registry:
         filed: list[Claim] = []
         for purse in fellows:
             for claim in purse.claims.values():
-                claim.filed = purse.takes(claim)
+                claim.filed = self._takes(claim)
                 if claim.filed:
                     filed.append(claim)
                 elif claim.taken:
