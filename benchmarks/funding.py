@@ -101,6 +101,7 @@ class Market:
             slots=(NodeSlots(node="n", ordinals=tuple(range(rng.choice((1, 1, 2, 4, 8, 8))))),),
             attempt=1,
             payer=Payer(budget=f"budget-{at}", envelope=name),
+            loan=owner // 10 != at // 10,
             start=start,
             reason=Opened.START,
         )
