@@ -69,6 +69,14 @@ def test_a_plugin_that_holds_for_ever_does_not_keep_the_simulation_going() -> No
     assert (summary.runs.finished, summary.runs.held) == (1, 1)
 
 
+def test_work_of_months_is_played_to_its_end() -> None:
+    """Nothing is decided for 50 days, twice."""
+    takes = timedelta(days=50).total_seconds()
+    summary = simulate(a_trace(("a", 0, 8, takes), ("b", 40, 8, takes))).summary
+    assert (summary.runs.finished, summary.wait_seconds.max) == (2, takes - 40)
+    assert summary.gpu_hours.leased == summary.gpu_hours.demanded == 2 * 8 * 24 * 50
+
+
 def test_nothing_to_simulate_is_a_report_of_nothing() -> None:
     assert simulate(TraceInput(nodes=(), arrivals=())).summary.runs.started == 0
 

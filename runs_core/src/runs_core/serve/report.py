@@ -83,11 +83,6 @@ class Report:
         """Runs that are yet to arrive or to end, and could."""
         return len(self._trace.arrivals) - self._line.finished - len(self._line.never)
 
-    @property
-    def last_arrival(self) -> datetime:
-        """When the last run is submitted."""
-        return self._last
-
     def saw(self, now: datetime, changes: Iterable[Change]) -> None:
         """It is `now`, and others did this."""
         self._pass(now)

@@ -26,7 +26,7 @@ Progress = Callable[[int, datetime], None]
 """Told how many runs are done with (ended, or never to fit), and the virtual time."""
 
 STANDSTILL = timedelta(days=30)
-"""Whatever still waits after so long without a decision or an arrival waits for ever."""
+"""Whatever still waits after so long without a decision, and nothing runs or is to arrive, waits for ever."""
 
 _TOLD_EVERY = 0.1
 
@@ -60,11 +60,13 @@ def simulate(
     loop = _loop(_Watched(cluster, report, checking), settings, advice)
     tell = _Teller(progress)
     lately = cluster.now
-    while report.left and cluster.now - lately <= STANDSTILL:
-        if loop.settle() or cluster.now <= report.last_arrival:
+    while report.left:
+        if loop.settle() or cluster.expects:
             lately = cluster.now
         checking.check(loop.world, cluster.now)
         tell(len(trace.arrivals) - report.left, cluster.now)
+        if cluster.now - lately > STANDSTILL:
+            break
         deadline = loop.next_moment()
         if not cluster.advance(deadline if deadline is not None and deadline > cluster.now else None):
             break

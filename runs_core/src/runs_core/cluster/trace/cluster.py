@@ -83,6 +83,11 @@ class TraceCluster:
                     assert_never(effect)
         self._told(records)
 
+    @property
+    def expects(self) -> bool:
+        """Whether a run is yet to arrive, or a pod to change."""
+        return self._next is not None or self.kubelet.next_moment() is not None
+
     def advance(self, deadline: datetime | None) -> bool:
         """Jump to the next arrival, pod change or deadline. False: nothing will ever happen again."""
         arrival = self._next[0] if self._next else None
