@@ -158,6 +158,33 @@ def test_bad_rows_of_the_other_fleet_are_named(simulate: Simulate, capsys: pytes
     assert "Left out: odd.csv:4: gpu" in capsys.readouterr().err
 
 
+def test_a_fleet_of_json_lines_with_a_bad_node_is_compared_without_it(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node, *rest = manifests(8)
+    files = {
+        "all.jsonl": "\n".join(map(json.dumps, (node, *rest))),
+        "odd.jsonl": "\n".join(map(json.dumps, (node, {**node, "metadata": {}}))),
+    }
+    trace = ("--format", "jsonl", "--nodes", "all.jsonl", "--runs", "all.jsonl", "--compare-nodes", "odd.jsonl")
+    first, second = both(simulate, capsys, *trace, files=files)
+    assert (first["input"]["badRows"], second["input"]["badRows"]) == (0, 1)
+    assert first["runs"] == second["runs"]
+
+
+def test_rows_of_the_work_that_are_left_out_are_left_out_of_both_and_named_once(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"odd.csv": f"{SMALL}n-2,64000,262144,many,A10\n", "tasks.csv": f"{TASKS}c,1\n"}
+    for fleets, found in ((("small.csv", "odd.csv"), [1, 2]), (("odd.csv", "large.csv"), [2, 1])):
+        options = ("--nodes", fleets[0], "--runs", "tasks.csv", "--compare-nodes", fleets[1], "-o", "json")
+        assert simulate(*options, files=files) == 0
+        said = capsys.readouterr()
+        report = json.loads(said.out)
+        assert [one["input"]["badRows"] for one in (report, report["compared"])] == found
+        assert said.err.count("Left out: ") == 2
+
+
 def manifest(kind: str, name: str, **body: Any) -> str:  # noqa: ANN401
     version = "v1" if kind == "Node" else "runs.dev/v1alpha1"
     notes = body.pop("notes", {})

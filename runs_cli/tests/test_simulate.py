@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ HEADER = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,cre
 ROWS = ("a,1,1,8,1000,,LS,Running,0,100,0", "b,1,1,8,1000,,LS,Running,40,50,", "c,1,1,9,1000,,LS,Running,45,50,")
 BAD = "d,1,1,8,1000,,LS,Running,9,9,"
 Simulate = Callable[..., int]
+MAIN = "from runs_cli.main import root; root.main()"
 PICTURES = ("utilisation", "fragmentation", "queue", "waits")
 
 
@@ -127,6 +130,41 @@ def test_a_trace_of_another_format_is_refused_where_no_row_of_it_is_a_run(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("Error: --runs: no row of tasks.csv is a run as --format jsonl has it (nodes.csv:1: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "why"),
+    [
+        ((), (), "--runs: tasks.csv has no run to simulate: of its tasks 0 ask for no GPU, 0 never ran or had not"),
+        ((), ("z,1,1,0,0,,LS,Running,0,9,0",), "of its tasks 1 ask for no GPU"),
+        (("--nodes", "none.csv"), ROWS, "--nodes: none.csv has no node with GPUs"),
+        (("--nodes", "odd.csv"), ROWS, "--nodes: odd.csv has no node with GPUs (odd.csv:2: gpu: got 'many', want a "),
+        (("--compare-nodes", "none.csv"), ROWS, "--compare-nodes: none.csv has no node with GPUs"),
+    ],
+)
+def test_a_report_about_nothing_is_refused(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], rows: tuple[str, ...], why: str
+) -> None:
+    header = NODES.splitlines()[0]
+    Path("none.csv").write_text(f"{header}\nn-0,64000,262144,0,\n", encoding="utf-8")
+    Path("odd.csv").write_text(f"{header}\nn-0,64000,262144,many,A10\n", encoding="utf-8")
+    assert simulate(*options, rows=rows) == 2
+    assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("nodes", ["-", "nodes.csv"])
+def test_a_file_may_come_through_a_pipe_also_where_two_are_compared(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], nodes: str
+) -> None:
+    """A pipe can be read once."""
+    Path("strict.yaml").write_text(STRICT, encoding="utf-8")
+    simulate()  # writes the files
+    source = "nodes.csv" if nodes == "-" else "tasks.csv"
+    command = [sys.executable, "-c", MAIN, "simulate", "--compare", "strict.yaml", "-o", "json"]
+    files = ["--nodes", nodes, "--runs", "tasks.csv" if nodes == "-" else "-"]
+    found = subprocess.run([*command, *files], input=Path(source).read_bytes(), capture_output=True, check=True)
+    both = json.loads(found.stdout)
+    assert (both["input"]["runs"], both["compared"]["input"]["gpus"]) == (3, 8)
 
 
 def test_load_and_copies_change_what_is_simulated(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:

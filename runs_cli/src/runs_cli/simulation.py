@@ -43,7 +43,7 @@ def simulated(said: Asked, wanted: Wanted) -> None:
     """The whole command."""
     this, *rest = cases(said, wanted.work, wanted.compare)
     other = rest[0] if rest else None
-    _name_bad_rows([row for case in (this, *rest) for row in case.trace.bad_rows])
+    _name_bad_rows(list(dict.fromkeys(row for case in (this, *rest) for row in case.trace.bad_rows)))
     write = _writer(wanted.out, charts=wanted.charts)
     beside = None if other is None else _writer(wanted.out and wanted.out / "compared", charts=wanted.charts)
     found = _simulated(this, wanted.check)

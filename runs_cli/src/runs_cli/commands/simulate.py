@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,7 +12,16 @@ from runs_cli.command import command
 from runs_cli.options import asked
 
 FORMS = ("openb", "philly", "helios", "acme", "sacct", "jsonl")
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _Given(click.Path):
+    """A file, or `-`: what is piped in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's
+        return Path("/dev/stdin") if value == "-" else super().convert(value, param, ctx)
+
+
+_FILE = _Given(exists=True, dir_okay=False, path_type=Path)
 
 
 def _load(context: click.Context, option: click.Parameter, text: str | None) -> Fraction | None:
@@ -45,7 +55,9 @@ def _load(context: click.Context, option: click.Parameter, text: str | None) -> 
         ("How long wide runs would wait:", "runs simulate --nodes n.csv --runs r.csv -o json | jq .waitSeconds.bySize"),
     ),
 )
-@click.option("--nodes", type=_FILE, required=True, help="The fleet.")
+@click.option(
+    "--nodes", type=_FILE, required=True, help="The fleet. `-` in place of any of these files is what is piped in."
+)
 @click.option("--runs", "tasks", type=_FILE, required=True, help="The work, with its arrivals and durations.")
 @click.option(
     "--format",

@@ -10,8 +10,8 @@ from pathlib import Path
 from runs_core.cluster.trace.helios import slurm_job
 from runs_core.cluster.trace.input import BadRow, TraceInput
 from runs_core.cluster.trace.jobs import Job, Left, trace_of
-from runs_core.cluster.trace.openb import NODES, machine
-from runs_core.cluster.trace.rows import Form, Named, Row, read_rows, unique
+from runs_core.cluster.trace.openb import openb_nodes
+from runs_core.cluster.trace.rows import Form, Named, Row, read_rows
 
 _LOG = Form(
     columns=(
@@ -25,8 +25,7 @@ _LOG = Form(
 def read_acme(nodes: Path, jobs: Path, *, max_bad_rows: int = 100) -> TraceInput:
     """Both files. InvalidInput: one cannot be read, or more than `max_bad_rows` rows are bad."""
     bad: list[BadRow] = []
-    machines = [row.value for row in unique(nodes, read_rows(nodes, NODES, machine, bad), bad)]
-    return trace_of(machines, read_rows(jobs, _LOG, _job, bad), jobs, bad, max_bad_rows)
+    return trace_of(openb_nodes(nodes, bad), read_rows(jobs, _LOG, _job, bad), jobs, bad, max_bad_rows)
 
 
 def _job(row: Row) -> Named[Job | Left]:

@@ -24,12 +24,12 @@ _MOST_NODES = 100_000
 def read_helios(nodes: Path, jobs: Path, *, max_bad_rows: int = 100) -> TraceInput:
     """Both files. InvalidInput: one cannot be read, or more than `max_bad_rows` rows are bad."""
     bad: list[BadRow] = []
-    days = list(read_rows(nodes, _FLEET, lambda row: row.whole("total", MOST_GPUS), bad))
-    return trace_of(_fleet(max(days, default=0)), read_rows(jobs, _LOG, _job, bad), jobs, bad, max_bad_rows)
+    return trace_of(helios_nodes(nodes, bad), read_rows(jobs, _LOG, _job, bad), jobs, bad, max_bad_rows)
 
 
-def _fleet(gpus: int) -> list[Node]:
-    """Servers of eight, the last one with the rest."""
+def helios_nodes(path: Path, bad: list[BadRow]) -> list[Node]:
+    """Servers of eight, the last one with the rest; bad rows are added to `bad`."""
+    gpus = max(read_rows(path, _FLEET, lambda row: row.whole("total", MOST_GPUS), bad), default=0)
     names = range(-(-gpus // NODE_GPUS))
     return [node(f"node-{at:05}", min(NODE_GPUS, gpus - NODE_GPUS * at)) for at in names]
 

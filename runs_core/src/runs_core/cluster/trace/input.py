@@ -69,6 +69,17 @@ class TraceInput:
     skipped_nodes: int = 0
     bad_rows: tuple[BadRow, ...] = ()
 
+    @classmethod
+    def of_fleet(cls, nodes: Iterable[Node], bad: Iterable[BadRow]) -> TraceInput:
+        """Nodes without any work, and what was odd in their file."""
+        known = sorted(nodes, key=lambda node: node.name)
+        return cls(
+            nodes=tuple(node for node in known if node.gpus),
+            arrivals=(),
+            skipped_nodes=sum(not node.gpus for node in known),
+            bad_rows=tuple(sorted(bad, key=lambda row: row.line)),
+        )
+
     @property
     def gpus(self) -> int:
         """GPUs of the fleet."""

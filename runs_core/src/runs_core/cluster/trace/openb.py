@@ -61,7 +61,7 @@ def read_openb(nodes: Path, tasks: Path, *, max_bad_rows: int = 100) -> TraceInp
     InvalidInput: a file cannot be read, its header lacks a column, or more than `max_bad_rows` rows are bad.
     """
     bad: list[BadRow] = []
-    machines = [n.value for n in unique(nodes, read_rows(nodes, NODES, machine, bad), bad)]
+    machines = openb_nodes(nodes, bad)
     read = [n.value for n in unique(tasks, read_rows(tasks, _TASKS, _task, bad), bad)]
     refuse_if_too_bad(bad, max_bad_rows)
     return TraceInput(
@@ -72,6 +72,11 @@ def read_openb(nodes: Path, tasks: Path, *, max_bad_rows: int = 100) -> TraceInp
         skipped_nodes=sum(not node.gpus for node in machines),
         bad_rows=tuple(sorted(bad, key=lambda row: (row.source != str(nodes), row.source, row.line))),
     )
+
+
+def openb_nodes(path: Path, bad: list[BadRow]) -> list[Node]:
+    """The list of nodes, with those that have no GPU; bad rows are added to `bad`."""
+    return [row.value for row in unique(path, read_rows(path, NODES, machine, bad), bad)]
 
 
 def machine(row: Row) -> Named[Node]:

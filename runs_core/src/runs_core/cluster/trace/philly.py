@@ -27,8 +27,12 @@ _MOST_NODE_NAME = 253
 def read_philly(nodes: Path, jobs: Path, *, max_bad_rows: int = 100) -> TraceInput:
     """The list of machines and the log. InvalidInput: one cannot be read, or more than `max_bad_rows` rows are bad."""
     bad: list[BadRow] = []
-    machines = [row.value for row in unique(nodes, read_rows(nodes, _MACHINES, _machine, bad), bad)]
-    return trace_of(machines, _jobs(jobs, bad), jobs, bad, max_bad_rows)
+    return trace_of(philly_nodes(nodes, bad), _jobs(jobs, bad), jobs, bad, max_bad_rows)
+
+
+def philly_nodes(path: Path, bad: list[BadRow]) -> list[Node]:
+    """The list of machines; bad rows are added to `bad`."""
+    return [row.value for row in unique(path, read_rows(path, _MACHINES, _machine, bad), bad)]
 
 
 def _machine(row: Row) -> Named[Node]:

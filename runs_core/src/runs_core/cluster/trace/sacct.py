@@ -28,9 +28,14 @@ _MOST_NODE_NAME = 253
 def read_sacct(nodes: Path, jobs: Path, *, max_bad_rows: int = 100) -> TraceInput:
     """Both files. InvalidInput: one cannot be read, or more than `max_bad_rows` rows are bad."""
     bad: list[BadRow] = []
-    machines = unique(nodes, _once(read_rows(nodes, _NODES, _machine, bad)), bad)
+    machines = sacct_nodes(nodes, bad)
     read = (row for row in read_rows(jobs, _JOBS, _job, bad) if row is not None)
-    return trace_of([row.value for row in machines], read, jobs, bad, max_bad_rows)
+    return trace_of(machines, read, jobs, bad, max_bad_rows)
+
+
+def sacct_nodes(path: Path, bad: list[BadRow]) -> list[Node]:
+    """What `sinfo` prints, each node once; bad rows are added to `bad`."""
+    return [row.value for row in unique(path, _once(read_rows(path, _NODES, _machine, bad)), bad)]
 
 
 def _once(rows: Iterable[Named[Node]]) -> Iterator[Named[Node]]:
