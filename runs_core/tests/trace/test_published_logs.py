@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -23,7 +24,10 @@ Reader = Callable[..., TraceInput]
 MACHINES = ("machineId,number of GPUs,single GPU mem", "m47,8, 24GB", "m412,8, 24GB", "m9,2, 12GB", "m1,0,0")
 DAYS = ("date,vchbv,vcJkd,total", "2020-09-01,16,2,18", "2020-09-02,24,2,26", "2020-09-03,8,2,10")
 SERVERS = ("sn,cpu_milli,memory_mib,gpu,model", "s0,128000,1048576,8,A100", "s1,128000,1048576,8,A100")
-SINFO = ("NODELIST|GRES", "n1|gpu:a100:8(S:0-1)", "n1|gpu:a100:8(S:0-1)", "n2|gpu:8,shard:16", "n3|(null)", "n4|gpu")
+SINFO = (
+    *("NODELIST|GRES", "n1|gpu:a100:8(S:0-1)", "n1|gpu:a100:8(S:0-1)", "n2|gpu:8,shard:16", "n3|(null)", "n4|gpu"),
+    *("n5|gpu:1080:4,gpu:2g.10gb:2(IDX:0-1)", "n6|mps:100,gpu:2(S:0)"),
+)
 HELIOS = "job_id,user,vc,gpu_num,cpu_num,node_num,state,submit_time,start_time,end_time,duration,queue"
 SEREN = "job_id,user,node_num,gpu_num,cpu_num,type,state,submit_time,start_time,end_time,duration,queue,gpu_time"
 KALOS = (
@@ -102,7 +106,7 @@ def test_the_fleets(read: Read) -> None:
     assert gpus(read_philly, MACHINES, []) == [("m412", 8), ("m47", 8), ("m9", 2)]
     assert gpus(read_helios, DAYS, [HELIOS]) == [(f"node-0000{at}", n) for at, n in enumerate((8, 8, 8, 2))]
     assert gpus(read_acme, SERVERS, [SEREN]) == [("s0", 8), ("s1", 8)]
-    assert gpus(read_sacct, SINFO, [SACCT]) == [("n1", 8), ("n2", 8), ("n4", 1)]
+    assert gpus(read_sacct, SINFO, [SACCT]) == [("n1", 8), ("n2", 8), ("n4", 1), ("n5", 6), ("n6", 2)]
     assert read(read_sacct, SINFO, [SACCT]).skipped_nodes == 1
     assert read(read_sacct, SINFO, [SACCT]).bad_rows == ()
 
@@ -183,6 +187,16 @@ BAD = [
     (read_helios, DAYS, [HELIOS, "1,u,vc"], "has 3 cells, and the header 12"),
     (read_acme, SERVERS, [SEREN, ACME_JOB.replace("2023-03-01 00:18:22+08:00", "")], "the moment of its submission"),
     (read_sacct, SINFO, [SACCT, SACCT_JOB.replace("gpu=16", "gpu=99999999")], "AllocTRES: got 99999999 GPUs"),
+    (read_sacct, SINFO, [SACCT, SACCT_JOB.replace("gpu=16,", "gpu:8,")], "AllocTRES: got 'gres/gpu:8', want something"),
+    (read_sacct, SINFO, [SACCT, SACCT_JOB.replace("a100=16", "+")], "AllocTRES: got 'gres/gpu:+', want something"),
+    (read_helios, DAYS, [HELIOS, f'"{HELIOS_JOB}', HELIOS_JOB], "is no CSV: "),
+    (
+        read_helios,
+        DAYS,
+        [HELIOS, HELIOS_JOB.replace("2020-06-09 18:41", "1970-01-01 00:00")],
+        "submit_time: got '1970-01-01 00:00:01', want a date and time such as 2020-06-09 18:41:01, from 2000 to 2199",
+    ),
+    (read_acme, SERVERS, [SEREN, ACME_JOB.replace("2023-03-01 01", "9999-03-01 01")], "end_time: got '9999-03-01 01"),
     (read_sacct, SINFO, [SACCT, SACCT_JOB.replace("|ml|", "||")], "Account: got '', want something"),
 ]
 
@@ -206,6 +220,17 @@ def test_a_log_that_is_no_json_is_refused_with_its_line(read: Read) -> None:
         read(read_philly, MACHINES, [philly_job(1, DONE), '{"jobid": '])
     with pytest.raises(InvalidInput, match=r"jobs:1: is no JSON array"):
         read_philly(*_empty(read))
+    with pytest.raises(InvalidInput, match=r"jobs:2: goes on after the list of jobs has ended"):
+        read(read_philly, MACHINES, [philly_job(1, DONE), philly_job(2, DONE) + "] [" + philly_job(3, DONE)])
+
+
+@pytest.mark.parametrize("reader", [read_philly, read_helios, read_acme, read_sacct])
+def test_a_compressed_file_is_refused_with_what_to_do(read: Read, reader: Reader) -> None:
+    nodes, jobs = _empty(read)
+    jobs.write_bytes(gzip.compress(b"of whatever form"))
+    nodes.write_text("\n".join({read_helios: DAYS, read_acme: SERVERS, read_sacct: SINFO}.get(reader, MACHINES)))
+    with pytest.raises(InvalidInput, match=r"jobs:1: is no text in UTF-8: unpack or convert it first"):
+        reader(nodes, jobs)
 
 
 def _empty(read: Read) -> tuple[Path, Path]:

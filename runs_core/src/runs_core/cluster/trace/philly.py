@@ -15,7 +15,7 @@ from typing import Any
 
 from runs_core.cluster.trace.input import BadRow, TraceInput
 from runs_core.cluster.trace.jobs import Job, Left, job, name_of, node, trace_of
-from runs_core.cluster.trace.rows import BadCell, Form, Named, Row, moment_of, read_rows, unique
+from runs_core.cluster.trace.rows import BadCell, Form, Named, Row, moment_of, no_text, read_rows, unique
 from runs_core.errors import InvalidInput, Problem
 from runs_core.values.node import MOST_NODE_GPUS, Node
 
@@ -60,7 +60,8 @@ def _entries(path: Path) -> Iterator[tuple[int, Any]]:
         raise InvalidInput([Problem(str(path), f"cannot be read: {error.strerror or error}")]) from error
     at = _past(text, 0)
     if text[at : at + 1] != "[":
-        raise InvalidInput([Problem(f"{path}:1", "is no JSON array, want the list of jobs that cluster_job_log is")])
+        what = no_text(text[:1000]) or "is no JSON array, want the list of jobs that cluster_job_log is"
+        raise InvalidInput([Problem(f"{path}:1", what)])
     decoder, line, told = json.JSONDecoder(), 1, 0
     at = _past(text, at + 1)
     while text[at : at + 1] != "]":
@@ -72,6 +73,9 @@ def _entries(path: Path) -> Iterator[tuple[int, Any]]:
             raise InvalidInput([Problem(f"{path}:{line}", f"is no JSON from here on: {error}")]) from error
         yield line, body
         at = _past(text, at)
+    if text[at + 1 :].strip():
+        line = text.count("\n", 0, at) + 1
+        raise InvalidInput([Problem(f"{path}:{line}", "goes on after the list of jobs has ended; want one list")])
 
 
 def _past(text: str, at: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import attrs
 
@@ -19,16 +19,10 @@ T = TypeVar("T")
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
 _MOST_SECONDS = 100 * 366 * 86_400
 """A century: no trace is longer, and every moment of it can be written down."""
+_YEARS = range(2000, 2200)
+"""A moment outside is no time of a job, but what a log puts for none, or a slip: one alone would stretch the trace."""
 _NEVER = frozenset({"", "none", "unknown", "nan", "nat", "null"})
 """How logs write a moment that did not come."""
-
-
-class _Reader(Protocol):
-    """What `csv.reader` makes; its own type has a name only for type checkers."""
-
-    @property
-    def line_num(self) -> int: ...
-    def __next__(self) -> list[str]: ...
 
 
 class Named(NamedTuple, Generic[T]):
@@ -110,12 +104,14 @@ def moment_of(text: str, column: str) -> datetime | None:
     """As `Row.moment`."""
     if text.strip().lower() in _NEVER:
         return None
+    what = f"{column}: got {text[:40]!r}, want a date and time such as 2020-06-09 18:41:01"
     try:
         found = datetime.fromisoformat(text.strip())
-        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        what = f"{column}: got {text[:40]!r}, want a date and time such as 2020-06-09 18:41:01"
+    except ValueError as error:
         raise BadCell(what) from error
+    if found.year not in _YEARS:
+        raise BadCell(f"{what}, from {_YEARS[0]} to {_YEARS[-1]}")
+    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def unique(source: Path, read: Iterable[Named[T]], bad: list[BadRow]) -> list[Named[T]]:
@@ -133,10 +129,10 @@ def unique(source: Path, read: Iterable[Named[T]], bad: list[BadRow]) -> list[Na
 def read_rows(path: Path, form: Form, read: Callable[[Row], T], bad: list[BadRow]) -> Iterator[T]:
     """What `read` makes of each row; faults go to `bad`. InvalidInput: no such file, or the header lacks a column."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            reader = csv.reader(file) if form.delimiter == "," else _unquoted(file, form.delimiter)
-            header = _header(path, reader, form, bad)
-            for line, cells in _lines(reader, path, bad):
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            lines = _lines(file, path, form.delimiter, bad)
+            header = _header(path, next(lines, (1, []))[1], form, bad)
+            for line, cells in lines:
                 try:
                     yield read(_row(line, header, cells))
                 except ValueError as error:
@@ -145,37 +141,41 @@ def read_rows(path: Path, form: Form, read: Callable[[Row], T], bad: list[BadRow
         raise InvalidInput([Problem(str(path), f"cannot be read: {error.strerror or error}")]) from error
 
 
-def _unquoted(file: Iterable[str], delimiter: str) -> _Reader:
-    return csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-
-
-def _lines(reader: _Reader, path: Path, bad: list[BadRow]) -> Iterator[tuple[int, list[str]]]:
-    while True:
-        line = reader.line_num + 1
+def _lines(file: Iterable[str], path: Path, delimiter: str, bad: list[BadRow]) -> Iterator[tuple[int, list[str]]]:
+    """Each line is a row: a quote that is left open spoils its own, and not all that follow."""
+    for line, text in enumerate(file, start=1):
+        if not text.strip():
+            continue
+        if delimiter != "," or '"' not in text:
+            yield line, text.rstrip("\n").split(delimiter)
+            continue
         try:
-            cells = next(reader)
-        except StopIteration:
-            return
+            yield line, next(csv.reader([text], strict=True))
         except csv.Error as error:
             bad.append(BadRow(source=str(path), line=line, why=f"is no CSV: {error}"))
-            continue
-        if cells:
-            yield line, cells
 
 
-def _header(path: Path, reader: _Reader, form: Form, bad: list[BadRow]) -> list[str]:
-    header = next((cells for _, cells in _lines(reader, path, bad)), [])
+def _header(path: Path, header: list[str], form: Form, bad: list[BadRow]) -> list[str]:
     names = [name.strip() for name in header]
     absent = [column for column in form.columns if column not in names]
     if absent:
         what = f"the header lacks {', '.join(absent)}; want the columns {form.delimiter.join(form.columns)}"
-        raise InvalidInput([Problem(f"{path}:1", what)])
+        raise InvalidInput([Problem(f"{path}:1", no_text("".join(names)) or what)])
     known = {*form.columns, *form.optional, *(names if form.others else ())}
     odd = [name for name in names if name not in known] + sorted({n for n in names if names.count(n) > 1})
     if odd:
         why = f"columns that are not known or named twice are not read: {', '.join(repr(name) for name in odd)}"
         bad.append(BadRow(source=str(path), line=1, why=why))
     return names
+
+
+def no_text(begin: str) -> str:
+    """What is wrong with a file that begins so, if it is no text at all; else nothing."""
+    if not {"\ufffd", "\0"} & set(begin):
+        return ""
+    return (
+        "is no text in UTF-8: unpack or convert it first; a pipe will do, such as `zcat FILE | runs simulate --runs -`"
+    )
 
 
 def _row(line: int, header: list[str], cells: list[str]) -> Row:

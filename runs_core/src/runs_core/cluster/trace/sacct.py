@@ -19,8 +19,8 @@ from runs_core.values.node import MOST_NODE_GPUS, Node
 
 _NODES = Form(columns=("NODELIST", "GRES"), others=True, delimiter="|")
 _JOBS = Form(columns=("JobID", "Account", "Submit", "Start", "End", "NNodes", "AllocTRES"), others=True, delimiter="|")
-_GRES = re.compile(r"gpu(?::[^:,()]*[^:,()\d][^:,()]*)?(?::(\d{1,6}))?(?:\([^)]*\))?")
-_TRES = re.compile(r"gres/gpu(:[^=,]+)?=(\d{1,9})")
+_GRES = re.compile(r"gpu(?::(?:[^:,()]*[^:,()\d][^:,()]*|\d+(?=:)))?(?::(\d{1,6}))?(?:\([^)]*\))?")
+_TRES = re.compile(r"gres/gpu(:[^=]+)?=(\d{1,9})")
 _MOST_NODES = 100_000
 _MOST_NODE_NAME = 253
 
@@ -83,7 +83,13 @@ def _job(row: Row) -> Named[Job | Left] | None:
 
 def _tres(text: str) -> int:
     """GPUs of `billing=64,cpu=64,gres/gpu=8,gres/gpu:a100=8`: the sum of the kinds where no total is told."""
-    found = {kind: int(count) for kind, count in _TRES.findall(text)}
+    found: dict[str, int] = {}
+    for part in text.strip().split(","):
+        if re.match(r"gres/gpu\b", part):
+            said = _TRES.fullmatch(part)
+            if said is None:
+                raise BadCell(f"AllocTRES: got {part[:40]!r}, want something such as gres/gpu=8")
+            found[said[1] or ""] = int(said[2])
     gpus = found.get("", sum(found.values()))
     if gpus > MOST_GPUS:
         raise BadCell(f"AllocTRES: got {gpus} GPUs, want at most {MOST_GPUS}")
