@@ -46,4 +46,4 @@ def slurm_job(row: Row, namespace: str) -> Named[Job | Left]:
     if gpus and not servers:
         raise BadCell(f"node_num: got 0 with gpu_num {gpus}, want at least 1")
     times = row.moment("submit_time"), row.moment("start_time"), row.moment("end_time")
-    return Named(name, tuple(row.items()), row.line, job((space, name), times, gpus, servers))
+    return Named(name, row.content, row.line, job((space, name), times, gpus, servers))

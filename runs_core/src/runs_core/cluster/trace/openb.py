@@ -95,7 +95,7 @@ def machine(row: Row) -> Named[Node]:
         pods=PODS_PER_NODE,
         labels=pairs({MODEL_LABEL: _model("model", row["model"]), "runs.dev/gpu-flavor": FLAVOR}),
     )
-    return Named(name, tuple(row.items()), row.line, node)
+    return Named(name, row.content, row.line, node)
 
 
 def _task(row: Row) -> Named[_Task]:
@@ -107,13 +107,13 @@ def _task(row: Row) -> Named[_Task]:
     if not gpus:
         if part:
             raise BadCell(f"gpu_milli: got {part} with num_gpu 0, want 0")
-        return Named(name, tuple(row.items()), row.line, _Task(arrival=None, rounded=False))
+        return Named(name, row.content, row.line, _Task(arrival=None, rounded=False))
     if not 0 < part <= _WHOLE:
         raise BadCell(f"gpu_milli: got {part}, want 1 to {_WHOLE} for a task with GPUs")
     at = EPOCH + created
     run = Run(meta=simulated_meta(NAMESPACE, name, at=at, duration=duration), spec=_spec(gpus, requests, models))
     task = _Task(arrival=Arrival(at=at, run=run, duration=duration), rounded=part < _WHOLE)
-    return Named(name, tuple(row.items()), row.line, task)
+    return Named(name, row.content, row.line, task)
 
 
 def _times(row: Row) -> tuple[timedelta, timedelta]:

@@ -37,7 +37,7 @@ def philly_nodes(path: Path, bad: list[BadRow]) -> list[Node]:
 
 def _machine(row: Row) -> Named[Node]:
     name = name_of("machineId", row["machineId"], _MOST_NODE_NAME)
-    return Named(name, tuple(row.items()), row.line, node(name, row.whole("number of GPUs", MOST_NODE_GPUS)))
+    return Named(name, row.content, row.line, node(name, row.whole("number of GPUs", MOST_NODE_GPUS)))
 
 
 def _jobs(path: Path, bad: list[BadRow]) -> Iterator[Named[Job | Left]]:
@@ -46,8 +46,7 @@ def _jobs(path: Path, bad: list[BadRow]) -> Iterator[Named[Job | Left]]:
             if not isinstance(body, dict):
                 raise BadCell("is no object, want a job")
             name = name_of("jobid", _text(body, "jobid"))
-            content = ((name, json.dumps(body, sort_keys=True)),)
-            yield Named(name, content, line, _job(name, body))
+            yield Named(name, json.dumps(body, sort_keys=True), line, _job(name, body))
         except ValueError as error:
             bad.append(BadRow(source=str(path), line=line, why=str(error)))
 

@@ -29,7 +29,7 @@ class Named(NamedTuple, Generic[T]):
     """content: all cells, so that two rows of one name have an order that is not that of the file."""
 
     name: str
-    content: tuple[tuple[str, str], ...]
+    content: str
     line: int
     value: T
 
@@ -66,6 +66,11 @@ class Row(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._cells)
+
+    @property
+    def content(self) -> str:
+        """All cells as one text: a long log is held in memory, with a fraction of what its cells would take."""
+        return "\x1f".join(self._cells.values())
 
     def number(self, column: str) -> Decimal:
         """A number ≥ 0, or BadCell."""

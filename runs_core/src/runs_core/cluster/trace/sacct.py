@@ -40,7 +40,7 @@ def sacct_nodes(path: Path, bad: list[BadRow]) -> list[Node]:
 
 def _once(rows: Iterable[Named[Node]]) -> Iterator[Named[Node]]:
     """Sinfo repeats a node for each of its partitions."""
-    seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+    seen: set[tuple[str, str]] = set()
     for row in rows:
         if row[:2] not in seen:
             seen.add(row[:2])
@@ -52,7 +52,7 @@ def _machine(row: Row) -> Named[Node]:
     gpus = _gres(row["GRES"])
     if gpus > MOST_NODE_GPUS:
         raise BadCell(f"GRES: got {gpus} GPUs, want at most {MOST_NODE_GPUS}")
-    return Named(name, (("NODELIST", name), ("GRES", row["GRES"])), row.line, node(name, gpus))
+    return Named(name, row["GRES"], row.line, node(name, gpus))
 
 
 def _gres(text: str) -> int:
@@ -73,12 +73,12 @@ def _job(row: Row) -> Named[Job | Left] | None:
         return None
     gpus = _tres(row["AllocTRES"])
     if not gpus:  # it asked for none, or never ran: nothing was allocated
-        return Named(row["JobID"], tuple(row.items()), row.line, Left(gpus=row.moment("Start") is None))
+        return Named(row["JobID"], row.content, row.line, Left(gpus=row.moment("Start") is None))
     name = name_of("JobID", row["JobID"])
     times = row.moment("Submit"), row.moment("Start"), row.moment("End")
     servers = row.whole("NNodes", _MOST_NODES)
     where = name_of("Account", row["Account"]), name
-    return Named(name, tuple(row.items()), row.line, job(where, times, gpus, servers))
+    return Named(name, row.content, row.line, job(where, times, gpus, servers))
 
 
 def _tres(text: str) -> int:
