@@ -157,6 +157,7 @@ MEANS = {
     "Input.skipped_nodes": "nodes without GPUs, left out",
     "Input.rounded": "tasks of part of a GPU, rounded up to one",
     "Input.bad_rows": "rows that cannot be, left out",
+    "Input.first_arrival": "when the first run arrives, by the virtual clock",
     "Input.arrival_span_seconds": "from the first arrival to the last",
     "Input.load": "demanded GPU-time ÷ what the fleet has in that span",
     "Input.load_inside_span": "the part of it that can be served in that span",

@@ -96,6 +96,36 @@ def test_budgets_alone_are_those_of_the_one_simulation(simulate: Simulate, capsy
     assert "its owner 16.0, the family 0.0, a sponsor 0.0, nobody 0.0 GPU-hours" in capsys.readouterr().out
 
 
+JUNE = {"window": {"start": "2026-06-01T00:00:00Z", "end": "2026-07-01T00:00:00Z"}}
+SACCT = {
+    "nodes.txt": "NODELIST|GRES\nn1|gpu:8\n",
+    "jobs.txt": (
+        "JobID|Account|Submit|Start|End|NNodes|AllocTRES\n"
+        "1|openb|2026-06-03T09:00:00|2026-06-03T09:00:05|2026-06-03T11:00:05|1|gres/gpu=8\n"
+    ),
+}
+"""A job of two hours in June, and a node."""
+
+
+@pytest.mark.parametrize(
+    ("start", "first", "owned"),
+    [
+        ((), "2026-06-03T09:00:00Z", 16.0),
+        (("--start", "2026-06-30T23:00:00Z"), "2026-06-30T23:00:00Z", 8.0),
+        (("--start", "2026-01-01T00:00:00Z"), "2026-01-01T00:00:00Z", 0.0),
+    ],
+)
+def test_windows_of_budgets_open_by_the_dates_of_a_log_or_as_told(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], start: tuple[str, ...], first: str, owned: float
+) -> None:
+    quota = yaml.safe_load(budget(8))
+    quota["spec"]["envelopes"][0] |= JUNE
+    log = ("--format", "sacct", "--nodes", "nodes.txt", "--runs", "jobs.txt", "--budgets", "june.yaml")
+    assert simulate(*log, *start, "-o", "json", files={**SACCT, "june.yaml": yaml.safe_dump(quota)}) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["input"]["firstArrival"], found["gpuHours"]["byClass"]["owned"]) == (first, owned)
+
+
 def manifests(gpus: int) -> list[Object]:
     """A node, its Budget, and a run that says what only the budgets plugin knows."""
     capacity = {"cpu": "64", "memory": "1Ti", "pods": "110", "nvidia.com/gpu": "8"}

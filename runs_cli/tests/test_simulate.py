@@ -186,6 +186,8 @@ def test_demand_and_a_load_inside_change_what_is_simulated(
     [
         (("--load", "much"), "got 'much', want a number such as 0.95"),
         (("--load", "0"), "--load: got 0, want a number above 0"),
+        (("--start", "monday"), "got 'monday', want a time such as 2026-01-31T08:00:00Z"),
+        (("--start", "1970-01-01T00:00:00Z"), "got '1970-01-01T00:00:00Z', want a time from 2000 to 2199"),
         (("--copies", "0"), "--copies: got 0, want at least 1"),
         (("--demand", "0"), "--demand: got 0, want at least 1"),
         (("--load-inside", "1000"), "--load-inside: of the fleet no more than"),

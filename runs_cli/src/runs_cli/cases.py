@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from runs_core.cluster.trace.jsonl import read_jsonl
 from runs_core.cluster.trace.openb import openb_nodes, read_openb
 from runs_core.cluster.trace.philly import philly_nodes, read_philly
 from runs_core.cluster.trace.sacct import read_sacct, sacct_nodes
-from runs_core.cluster.trace.scale import copied, loaded, loaded_inside
+from runs_core.cluster.trace.scale import begun, copied, loaded, loaded_inside
 from runs_core.errors import InvalidInput, Problem
 from runs_core.hooks.registry import Registry
 from runs_core.schema.convert import budget_from_object, namespace_from_object
@@ -40,7 +41,7 @@ _READERS = {
 class Work:
     """Files, and how they are read. form: of nodes and runs. budgets: in place of those that stand in these.
 
-    load, load_inside, copies, demand: how it is made heavier.
+    load, load_inside, copies, demand: how it is made heavier. start: of the virtual clock; None: as the trace has it.
     """
 
     nodes: Path
@@ -52,6 +53,7 @@ class Work:
     copies: int
     demand: int
     max_bad_rows: int
+    start: datetime | None
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +96,8 @@ def cases(said: Asked, work: Work, other: Other | None) -> list[Case]:
 
 def _trace(work: Work, fleet: FleetSettings, sections: Sequence[Section]) -> TraceInput:
     trace = copied(_read(work, fleet, sections), work.copies, work.demand)
+    if work.start is not None:
+        trace = begun(trace, work.start)
     if work.load is not None and work.load_inside is not None:
         raise InvalidInput([Problem("--load-inside", "cannot stand beside --load; leave one of them out")])
     if work.load is not None:

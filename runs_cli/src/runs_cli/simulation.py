@@ -16,8 +16,8 @@ from runs_cli.cases import Case, Other, Work, cases
 from runs_cli.comparison import share, side_by_side
 from runs_cli.failures import Code, Stop
 from runs_cli.options import Asked
-from runs_cli.words import NONE, span
-from runs_core.cluster.trace.input import EPOCH, BadRow
+from runs_cli.words import NONE, moment, span
+from runs_core.cluster.trace.input import BadRow
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.serve.simulate import Simulation, simulate
 from runs_core.serve.summary import ClassHours, ForecastError, Preemptions, Summary, Waited
@@ -74,7 +74,7 @@ def _simulated(this: Case, check: int | None) -> Simulation:
     with render.progress("Simulating", runs) as bar:
 
         def told(done: int, now: datetime) -> None:
-            bar(done, f"{done:,} of {runs:,} runs, {span(now - EPOCH)} of virtual time")
+            bar(done, f"{done:,} of {runs:,} runs, {span(now - this.trace.start)} of virtual time")
 
         advice = PluginAdvice(this.plugins, this.settings)
         return simulate(this.trace, this.settings, advice, progress=told, check=check)
@@ -155,7 +155,10 @@ def _overview(found: Simulation) -> Fields:
         pairs=[
             ("Fleet", f"{counted(given.gpus, 'GPU', spec=',')} on {counted(given.nodes, 'node', spec=',')}"),
             ("Input", f"{counted(given.runs, 'run', spec=',')}, {given.rounded:,} rounded up to a GPU; {left_out}"),
-            ("Arrivals", f"over {span(timedelta(seconds=given.arrival_span_seconds))}"),
+            (
+                "Arrivals",
+                f"from {moment(given.first_arrival)}, over {span(timedelta(seconds=given.arrival_span_seconds))}",
+            ),
             ("Load", f"{load}, of which {inside}"),
             ("Runs", f"{runs.started:,} started, {runs.finished:,} finished{standing}"),
             ("Utilisation", f"{busy}, {share(used.peak)} at most"),

@@ -6,7 +6,7 @@ import gzip
 import json
 import random
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 
 from runs_core.cluster.trace.acme import read_acme
 from runs_core.cluster.trace.helios import read_helios
-from runs_core.cluster.trace.input import EPOCH, TraceInput
+from runs_core.cluster.trace.input import TraceInput
 from runs_core.cluster.trace.philly import read_philly
 from runs_core.cluster.trace.sacct import read_sacct
 from runs_core.errors import InvalidInput
@@ -87,8 +87,25 @@ def test_a_job_is_a_gang_of_a_pod_a_server_that_takes_as_long_as_it_took(
     (arrival,) = read(reader, nodes, jobs).arrivals
     resources = arrival.run.spec.resources
     assert (resources.gpus, resources.gpus_per_pod, resources.flavor) == (16, 8, "gpu")
-    assert (arrival.at, arrival.duration) == (EPOCH, timedelta(hours=1))
+    assert arrival.duration == timedelta(hours=1)
     assert arrival.run.key.namespace == namespace
+
+
+FIRST = {
+    read_philly: datetime(2017, 10, 7, 1, 11, 39, tzinfo=UTC),
+    read_helios: datetime(2020, 6, 9, 18, 41, 1, tzinfo=UTC),
+    read_acme: datetime(2023, 2, 28, 16, 18, 22, tzinfo=UTC),
+    read_sacct: datetime(2026, 6, 3, 8, 58, 1, tzinfo=UTC),
+}
+
+
+@pytest.mark.parametrize(("reader", "nodes", "jobs", "namespace"), EACH)
+def test_a_trace_starts_with_its_first_submission(
+    read: Read, reader: Reader, nodes: Sequence[str], jobs: Sequence[str], namespace: str
+) -> None:
+    trace = read(reader, nodes, jobs)
+    (arrival,) = trace.arrivals
+    assert trace.start == arrival.at == arrival.run.meta.created == FIRST[reader], namespace
 
 
 @pytest.mark.parametrize(("reader", "nodes", "jobs", "namespace"), EACH)
@@ -162,7 +179,7 @@ def test_sacct_passes_over_steps_and_counts_what_has_not_ended(read: Read) -> No
         "81_3|x|ml|COMPLETED|2026-06-03T08:59:01|2026-06-03T08:59:17|2026-06-03T09:59:17|1|gres/gpu:a100=2,gres/gpu:t4=1",
     ]
     trace = read(read_sacct, SINFO, [SACCT, *rows])
-    names = [(one.run.key.name, one.run.gpus, one.at - EPOCH) for one in trace.arrivals]
+    names = [(one.run.key.name, one.run.gpus, one.at - trace.start) for one in trace.arrivals]
     assert names == [("77", 16, timedelta()), ("81-3", 3, timedelta(minutes=1))]
     assert (trace.unfinished, trace.skipped, trace.bad_rows) == (2, 1, ())
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
 
 from runs_core.cluster.trace.input import EPOCH, TraceInput
-from runs_core.cluster.trace.scale import copied, load_inside, load_of, loaded, loaded_inside
+from runs_core.cluster.trace.scale import begun, copied, load_inside, load_of, loaded, loaded_inside
 from runs_core.errors import InvalidInput
 
 Read = Callable[..., TraceInput]
@@ -35,6 +35,16 @@ def test_a_load_moves_arrivals_towards_the_first_and_keeps_durations(trace: Trac
     assert [arrival.run.meta.created for arrival in heavier.arrivals] == [arrival.at for arrival in heavier.arrivals]
     assert [arrival.duration for arrival in heavier.arrivals] == [timedelta(seconds=500)] * 2
     assert load_of(heavier) == 2
+
+
+def test_a_trace_that_starts_at_another_time_is_otherwise_the_same(trace: TraceInput) -> None:
+    start = datetime(2026, 6, 1, tzinfo=UTC)
+    moved = begun(trace, start)
+    assert [arrival.at - moved.start for arrival in moved.arrivals] == [
+        arrival.at - EPOCH for arrival in trace.arrivals
+    ]
+    assert [arrival.run.meta.created for arrival in moved.arrivals] == [arrival.at for arrival in moved.arrivals]
+    assert (moved.start, load_of(moved)) == (start, load_of(trace))
 
 
 def test_a_load_below_the_present_one_spreads_arrivals(trace: TraceInput) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,19 @@ def _load(context: click.Context, option: click.Parameter, text: str | None) -> 
         return None if text is None else Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise click.BadParameter(f"got {text!r}, want a number such as 0.95", context, option) from error
+
+
+def _start(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
+    from runs_core.cluster.trace.rows import YEARS  # noqa: PLC0415 - help does not wait for it
+    from runs_core.values.quantity import parse_time  # noqa: PLC0415 - likewise
+
+    try:
+        found = None if text is None else parse_time(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, option) from error
+    if found is not None and found.year not in YEARS:
+        raise click.BadParameter(f"got {text!r}, want a time from {YEARS[0]} to {YEARS[-1]}", context, option)
+    return found
 
 
 @command(
@@ -100,6 +114,15 @@ def _load(context: click.Context, option: click.Parameter, text: str | None) -> 
     "--demand", type=int, default=1, show_default=True, metavar="N", help="Each run N times, on the same fleet."
 )
 @click.option(
+    "--start",
+    callback=_start,
+    metavar="TIME",
+    help=(
+        "When the trace starts, by the virtual clock, which windows of Budgets open and close by. Unless given: with "
+        "the first submission, or in forms without dates (openb, jsonl) at 2000-01-01T00:00:00Z."
+    ),
+)
+@click.option(
     "--max-bad-rows",
     type=click.IntRange(0),
     default=100,
@@ -128,6 +151,7 @@ def simulate(
     load_inside: Fraction | None,
     copies: int,
     demand: int,
+    start: datetime | None,
     max_bad_rows: int,
     check: int | None,
     out: Path | None,
@@ -150,6 +174,7 @@ def simulate(
         load_inside=load_inside,
         copies=copies,
         demand=demand,
+        start=start,
         max_bad_rows=max_bad_rows,
     )
     other = Other(settings=compare, nodes=compare_nodes, budgets=compare_budgets)

@@ -19,7 +19,7 @@ from typing import Any
 
 import attrs
 
-from runs_core.cluster.trace.input import EPOCH, TraceInput
+from runs_core.cluster.trace.input import TraceInput
 from runs_core.cluster.trace.scale import load_inside, load_of
 from runs_core.serve.cuts import Cuts
 from runs_core.serve.measure import MICROSECOND, Errors, Mean, Timeline, Waits, seconds
@@ -64,8 +64,8 @@ class Report:
 
     def __init__(self, trace: TraceInput) -> None:
         self._trace = trace
-        self._first = trace.arrivals[0].at if trace.arrivals else EPOCH
-        self._last = trace.arrivals[-1].at if trace.arrivals else EPOCH
+        self._first = trace.arrivals[0].at if trace.arrivals else trace.start
+        self._last = trace.arrivals[-1].at if trace.arrivals else trace.start
         self._now = self._first
         self._leased = Leased({node.name: node.gpus for node in trace.nodes})
         self._line = Line()
@@ -171,6 +171,7 @@ class Report:
             skipped_nodes=trace.skipped_nodes,
             rounded=trace.rounded,
             bad_rows=len(trace.bad_rows),
+            first_arrival=self._first if trace.arrivals else None,
             arrival_span_seconds=seconds(trace.span),
             load=_rounded(load_of(trace)),
             load_inside_span=_rounded(load_inside(trace)),
@@ -220,8 +221,8 @@ class Report:
     def _series(self) -> Series:
         line = self._timeline
         return Series(
-            start_seconds=seconds(self._first - EPOCH),
-            end_seconds=seconds(line.end - EPOCH),
+            start_seconds=seconds(self._first - self._trace.start),
+            end_seconds=seconds(line.end - self._trace.start),
             step_seconds=seconds(line.step),
             utilisation=line.means(_HELD, self._leased.gpus),
             fragmentation=line.means(_FRAGMENTATION, MILLION),

@@ -10,7 +10,7 @@ import attrs
 
 from runs_core.cluster.port import Cluster
 from runs_core.cluster.trace.cluster import TraceCluster
-from runs_core.cluster.trace.input import EPOCH, TraceInput
+from runs_core.cluster.trace.input import TraceInput
 from runs_core.decide.advice import Advice
 from runs_core.hooks.ask import PluginAdvice
 from runs_core.serve.checking import Checking
@@ -49,14 +49,14 @@ def simulate(
 ) -> Simulation:
     """Until every run has ended or nothing can happen any more.
 
-    advice: of plugins, fresh, since it serves one world; None: the bare core. The virtual clock starts at `EPOCH` and
-    jumps from event to event. Memory grows with what waits, runs or is retained (`retention` in the settings).
+    advice: of plugins, fresh, since it serves one world; None: the bare core. The virtual clock starts with the trace
+    and jumps from event to event. Memory grows with what waits, runs or is retained (`retention` in the settings).
     check: invariants after so many decisions each, and at the end. InvariantBroken: one does not hold.
     """
     began = time.process_time()
     settings = settings or Settings()
     report, checking = Report(trace), Checking(check)
-    cluster = TraceCluster(changes_of(trace), settings, begin=EPOCH, told=_nobody)
+    cluster = TraceCluster(changes_of(trace), settings, begin=trace.start, told=_nobody)
     loop = _loop(_Watched(cluster, report, checking), settings, advice)
     tell = _Teller(progress)
     lately = cluster.now
@@ -85,9 +85,9 @@ def _loop(cluster: Cluster, settings: Settings, advice: Advice | None) -> Loop:
 
 def changes_of(trace: TraceInput) -> Iterator[tuple[datetime, Change]]:
     """What the cluster shows, by time: all but the runs at once."""
-    yield from ((EPOCH, NamespaceSeen(namespace)) for namespace in trace.namespaces)
-    yield from ((EPOCH, BudgetSeen(budget)) for budget in trace.budgets)
-    yield from ((EPOCH, NodeSeen(node)) for node in trace.nodes)
+    yield from ((trace.start, NamespaceSeen(namespace)) for namespace in trace.namespaces)
+    yield from ((trace.start, BudgetSeen(budget)) for budget in trace.budgets)
+    yield from ((trace.start, NodeSeen(node)) for node in trace.nodes)
     yield from ((arrival.at, RunSeen(arrival.run)) for arrival in trace.arrivals)
 
 

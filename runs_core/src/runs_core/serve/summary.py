@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import attrs
 
@@ -16,6 +17,7 @@ class Input:
 
     load_inside_span: of it, what falls inside that span if every run starts on arrival: the most that can be utilised.
     unfinished: tasks of the trace that never ran, or had not ended, so that nobody knows how long they take.
+    first_arrival: by the virtual clock; None: nothing arrives.
     """
 
     nodes: int
@@ -26,6 +28,7 @@ class Input:
     skipped_nodes: int
     rounded: int
     bad_rows: int
+    first_arrival: datetime | None
     arrival_span_seconds: float
     load: float | None
     load_inside_span: float | None

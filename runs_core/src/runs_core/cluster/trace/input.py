@@ -17,7 +17,7 @@ from runs_core.values.quantity import format_duration
 from runs_core.values.run import Run
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-"""Where every trace starts: published ones count from an unnamed moment, and a fixed one keeps results equal."""
+"""Where a trace starts that tells no dates, but counts from an unnamed moment: a fixed one keeps results equal."""
 
 FLAVOR = "gpu"
 """Of every node of a published trace, and what its runs ask for."""
@@ -55,12 +55,14 @@ class Arrival:
 class TraceInput:
     """Nodes by name and arrivals by (at, key), so that the order of rows never matters.
 
+    start: of the virtual clock (UTC), not after the first arrival; what windows of Budgets open and close by.
     skipped: tasks that ask for no GPU; unfinished: those that never ran, ran for no time, or had not ended when the log
     was written; rounded: those that ask for part of a GPU and get a whole one; skipped_nodes: nodes without GPUs.
     """
 
     nodes: tuple[Node, ...]
     arrivals: tuple[Arrival, ...]
+    start: datetime = EPOCH
     namespaces: tuple[Namespace, ...] = ()
     budgets: tuple[Budget, ...] = ()
     skipped: int = 0

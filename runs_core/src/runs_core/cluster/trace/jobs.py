@@ -1,7 +1,7 @@
 """Jobs of a log as runs: what the published formats have in common.
 
 A job is a gang. A log tells which GPUs it asked for, when it was submitted, and when it began and ended; CPU and memory
-are not asked for, so that GPUs alone decide. Times are counted from the first submission, which becomes `EPOCH`.
+are not asked for, so that GPUs alone decide. The trace starts with the first submission.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def trace_of(
     first = min((job.submitted for job in ran), default=EPOCH)
     return TraceInput(
         nodes=tuple(sorted((node for node in nodes if node.gpus), key=lambda node: node.name)),
-        arrivals=in_order(_arrival(job, first) for job in ran),
+        arrivals=in_order(_arrival(job) for job in ran),
+        start=first,
         skipped=sum(isinstance(job, Left) and not job.gpus for job in read),
         unfinished=sum(isinstance(job, Left) and job.gpus for job in read),
         skipped_nodes=sum(not node.gpus for node in nodes),
@@ -113,10 +114,9 @@ def node(name: str, gpus: int) -> Node:
     return Node(name=name, uid=uid_of("Node", "", name), flavor=FLAVOR, gpus=gpus, pods=PODS_PER_NODE, labels=labels)
 
 
-def _arrival(one: Job, first: datetime) -> Arrival:
-    at = EPOCH + (one.submitted - first)
-    meta = simulated_meta(one.namespace, one.name, at=at, duration=one.duration)
-    return Arrival(at=at, run=Run(meta=meta, spec=_spec(one.gpus, one.pod)), duration=one.duration)
+def _arrival(one: Job) -> Arrival:
+    meta = simulated_meta(one.namespace, one.name, at=one.submitted, duration=one.duration)
+    return Arrival(at=one.submitted, run=Run(meta=meta, spec=_spec(one.gpus, one.pod)), duration=one.duration)
 
 
 @cache

@@ -19,7 +19,7 @@ T = TypeVar("T")
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
 _MOST_SECONDS = 100 * 366 * 86_400
 """A century: no trace is longer, and every moment of it can be written down."""
-_YEARS = range(2000, 2200)
+YEARS = range(2000, 2200)
 """A moment outside is no time of a job, but what a log puts for none, or a slip: one alone would stretch the trace."""
 _NEVER = frozenset({"", "none", "unknown", "nan", "nat", "null"})
 """How logs write a moment that did not come."""
@@ -114,8 +114,8 @@ def moment_of(text: str, column: str) -> datetime | None:
         found = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise BadCell(what) from error
-    if found.year not in _YEARS:
-        raise BadCell(f"{what}, from {_YEARS[0]} to {_YEARS[-1]}")
+    if found.year not in YEARS:
+        raise BadCell(f"{what}, from {YEARS[0]} to {YEARS[-1]}")
     return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 

@@ -77,6 +77,13 @@ def loaded_inside(trace: TraceInput, load: Fraction) -> TraceInput:
     return _scaled(trace, Fraction(low, present), option)
 
 
+def begun(trace: TraceInput, start: datetime) -> TraceInput:
+    """All of it earlier or later, so that it starts then (UTC)."""
+    by = start - trace.start
+    moved = tuple(_at(arrival, arrival.at + by) for arrival in trace.arrivals)
+    return attrs.evolve(trace, start=start, arrivals=moved)
+
+
 def _present(trace: TraceInput, load: Fraction, option: str) -> Fraction:
     if load <= 0:
         raise InvalidInput([Problem(option, f"got {float(load):g}, want a number above 0, such as 0.95")])
@@ -96,6 +103,10 @@ def _moved(arrival: Arrival, first: datetime, factor: Fraction, option: str) -> 
         at = first + timedelta(microseconds=distance * factor.numerator // factor.denominator)
     except OverflowError as error:
         raise InvalidInput([Problem(option, "so low that the arrivals last beyond the year 9999")]) from error
+    return _at(arrival, at)
+
+
+def _at(arrival: Arrival, at: datetime) -> Arrival:
     run = attrs.evolve(arrival.run, meta=attrs.evolve(arrival.run.meta, created=at))
     return attrs.evolve(arrival, at=at, run=run)
 
