@@ -96,6 +96,23 @@ def test_budgets_alone_are_those_of_the_one_simulation(simulate: Simulate, capsy
     assert "its owner 16.0, the family 0.0, a sponsor 0.0, nobody 0.0 GPU-hours" in capsys.readouterr().out
 
 
+def test_waits_are_told_by_who_pays_at_the_start(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    """On one node b waits 50 minutes, until a is over and quota free; on two it starts at once, and nobody pays."""
+    quotas = ("--budgets", "now.yaml", "--compare-nodes", "large.csv")
+    first, second = both(simulate, capsys, *SMALL_FLEET, *quotas, files={"now.yaml": budget(8)})
+    found = [
+        [(one["class"], one["starts"], one["max"]) for one in report["waitSeconds"]["byClass"]]
+        for report in (first, second)
+    ]
+    assert found == [[("owned", 2, 3000.0)], [("owned", 1, 0.0), ("unfunded", 1, 0.0)]]
+    assert simulate(*SMALL_FLEET, *quotas) == 0
+    told = lines(capsys)
+    assert ["P90 wait of owned work", "50m", "0s", "-50m"] in told
+    assert ["P90 wait of unfunded work", "-", "0s", "-"] in told
+    assert simulate(*SMALL_FLEET, "--budgets", "now.yaml") == 0
+    assert ["class owned", "2", "25m", "0s", "50m", "50m", "50m"] in lines(capsys)
+
+
 JUNE = {"window": {"start": "2026-06-01T00:00:00Z", "end": "2026-07-01T00:00:00Z"}}
 SACCT = {
     "nodes.txt": "NODELIST|GRES\nn1|gpu:8\n",

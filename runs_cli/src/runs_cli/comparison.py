@@ -10,6 +10,7 @@ from runs_cli.answer import Column, Table
 from runs_cli.words import NONE, span
 from runs_core.serve.standing import SIZES
 from runs_core.serve.summary import Summary
+from runs_core.values.classes import Class
 from runs_core.values.reservation import Basis
 
 Number = float | None
@@ -62,6 +63,10 @@ def _measures(first: Summary, second: Summary) -> Iterator[Measure]:
             yield Measure(f"P90 wait of {size} GPU{'' if size == '1' else 's'}", before, after, _span)
     for owner in sorted({one.owner for both in (first, second) for one in both.wait_seconds.by_owner if one.owner}):
         yield Measure(f"P90 wait of {owner}", _of_owner(first, owner), _of_owner(second, owner), _span)
+    for cls in Class:
+        before, after = _of_class(first, cls), _of_class(second, cls)
+        if before is not None or after is not None:
+            yield Measure(f"P90 wait of {cls} work", before, after, _span)
     yield line("utilisation while runs arrive", lambda one: one.utilisation.arrival_span, share)
     yield line("fragmentation while runs arrive", lambda one: one.fragmentation.arrival_span, share)
     yield line("most in line", lambda one: one.queue.max, _count)
@@ -84,6 +89,10 @@ def _of_size(summary: Summary, size: str) -> Number:
 
 def _of_owner(summary: Summary, owner: str) -> Number:
     return next((one.p90 for one in summary.wait_seconds.by_owner if one.owner == owner), None)
+
+
+def _of_class(summary: Summary, cls: Class) -> Number:
+    return next((one.p90 for one in summary.wait_seconds.by_class or () if one.class_ is cls), None)
 
 
 def _error(summary: Summary, basis: Basis) -> Number:

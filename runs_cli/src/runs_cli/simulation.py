@@ -198,6 +198,7 @@ def _waits(summary: Summary) -> Table:
     rows += [[f"{size.gpus} GPU{'' if size.gpus == '1' else 's'}", *_waited(size)] for size in waits.by_size]
     if any(owner.owner is not None for owner in waits.by_owner):
         rows += [[f"owner {owner.owner or NONE}", *_waited(owner)] for owner in waits.by_owner]
+    rows += [[f"class {one.class_}", *_waited(one)] for one in waits.by_class or ()]
     numbers = [Column(title, right=True) for title in ("STARTS", "MEAN", "P50", "P90", "P99", "MAX")]
     return Table(columns=[Column("WAITS"), *numbers], rows=rows)
 

@@ -117,6 +117,10 @@ def test_waits_are_told_by_owner_and_by_size(history: History) -> None:
     assert [(group["gpus"], group["max"]) for group in waits["bySize"]] == [("2-7", 0.0), ("8", 50.0)]
 
 
+def test_waits_have_no_class_where_nothing_classifies_claims(history: History) -> None:
+    assert history.summary()["waitSeconds"]["byClass"] is None
+
+
 def test_utilisation_is_weighted_by_time(history: History) -> None:
     assert history.summary()["utilisation"] == {
         "arrivalSpan": 0.5,

@@ -1,6 +1,6 @@
 """The statistics of a simulation, taken from what the cluster shows and what the loop writes.
 
-Memory: a few numbers per unfinished run and per open lease, sixteen bytes per wait; nothing else per finished run.
+Memory: a few numbers per unfinished run and per open lease, 24 bytes per wait; nothing else per finished run.
 
 Definitions. A wait lasts from when a run stands in line (its arrival, or the moment that it is no longer held) until
 GPUs are leased to it; the delay of its pods is not part of it, and a run that is requeued waits anew.
@@ -27,6 +27,7 @@ from runs_core.serve.paid import Paid
 from runs_core.serve.standing import MILLION, SIZES, Leased, Line
 from runs_core.serve.summary import (
     AllWaited,
+    ClassWaited,
     Counts,
     Fragmentation,
     GpuHours,
@@ -40,6 +41,7 @@ from runs_core.serve.summary import (
     Utilisation,
 )
 from runs_core.values.change import Change, RunGone, RunSeen
+from runs_core.values.classes import Class
 from runs_core.values.effect import (
     CloseLease,
     Effect,
@@ -194,12 +196,13 @@ class Report:
         return tuple(NeverFit(run=key, gpus=never.gpus, why=never.why) for key, never in listed)
 
     def _wait_seconds(self) -> AllWaited:
-        owners, sizes = self._line.by_owner, self._line.by_size
+        owners, sizes, classes = self._line.by_owner, self._line.by_size, self._line.by_class
         named = sorted(owners, key=lambda owner: (owner is not None, owner or ""))
         return AllWaited(
             **_fields(Waits.of(sizes.values())),
             by_owner=tuple(OwnerWaited(owner=owner, **_fields(owners[owner])) for owner in named),
             by_size=tuple(SizeWaited(gpus=size, **_fields(sizes[size])) for size in SIZES if size in sizes),
+            by_class=tuple(ClassWaited(class_=cls, **_fields(classes[cls])) for cls in Class if cls in classes) or None,
         )
 
     def _utilisation(self) -> Utilisation:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from runs_core.serve.measure import Waits
+from runs_core.values.classes import Class
 from runs_core.values.decision import Waits as StillWaits
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
@@ -50,6 +51,7 @@ class Line:
         self.failed = 0
         self.by_owner: defaultdict[str | None, Waits] = defaultdict(Waits)
         self.by_size: defaultdict[str, Waits] = defaultdict(Waits)
+        self.by_class: defaultdict[Class, Waits] = defaultdict(Waits)
 
     @property
     def waiting(self) -> int:
@@ -109,6 +111,8 @@ class Line:
         self._leave_line(run.key)
         self.by_owner[owner].add(wait)
         self.by_size[size_class(run.gpus)].add(wait)
+        if (cls := run.status.funding.least_protected) is not None:
+            self.by_class[cls].add(wait)
         self.started += run.status.attempt <= 1
 
     def _leave_line(self, key: Key) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import attrs
 
+from runs_core.values.classes import Class
 from runs_core.values.meta import Key
 from runs_core.values.reservation import Basis
 
@@ -83,12 +84,19 @@ class SizeWaited(Waited):
 
 
 @attrs.frozen(kw_only=True)
+class ClassWaited(Waited):
+    """Starts of runs whose GPUs were of one class when they started; of several, the least protected one."""
+
+    class_: Class
+
+
+@attrs.frozen(kw_only=True)
 class AllWaited(Waited):
     """Starts of all runs. by_class: None where nothing classifies claims."""
 
     by_owner: tuple[OwnerWaited, ...]
     by_size: tuple[SizeWaited, ...]
-    by_class: None = None
+    by_class: tuple[ClassWaited, ...] | None
 
 
 @attrs.frozen(kw_only=True)

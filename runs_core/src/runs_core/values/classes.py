@@ -32,6 +32,8 @@ class Class(StrEnum):
 COURTESY = frozenset({Class.UNFUNDED, Class.SHARED})
 """What somebody holds without a right to it; the others are contractual."""
 
+_FIRST_TO_GO = (Class.UNFUNDED, Class.SHARED, Class.BORROWED, Class.OWNED)
+
 
 @attrs.frozen(kw_only=True)
 class Split:
@@ -45,6 +47,11 @@ class Split:
     @property
     def total(self) -> int:
         return self.owned + self.shared + self.borrowed + self.unfunded
+
+    @property
+    def least_protected(self) -> Class | None:
+        """The class whose GPUs go first; None: there is nothing."""
+        return next((cls for cls in _FIRST_TO_GO if getattr(self, cls.value)), None)
 
     def plus(self, cls: Class, amount: int) -> Split:
         """With so much more of one class."""
