@@ -118,6 +118,12 @@ def test_bad_rows_are_named_on_stderr_and_kept_with_the_report(
     assert Path("report", "bad-rows.txt").read_text(encoding="utf-8") == named
 
 
+def test_bad_rows_of_an_earlier_simulation_do_not_stay_with_the_report_of_this(simulate: Simulate) -> None:
+    for rows in ((*ROWS, BAD), ROWS):
+        assert simulate("--out", "report", "--no-charts", rows=rows) == 0
+    assert [path.name for path in Path("report").iterdir()] == ["report.json"]
+
+
 def test_too_many_bad_rows_are_refused(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
     assert simulate("--max-bad-rows", "0", rows=(*ROWS, BAD)) == 2
     assert "1 bad rows, and at most 0 are left out" in capsys.readouterr().err

@@ -25,6 +25,7 @@ from runs_core.serve.views.plain import Plain, plain
 from runs_core.values.quantity import counted
 
 SHOWN_BAD_ROWS = 20
+_BAD_ROWS = "bad-rows.txt"
 T = TypeVar("T")
 
 
@@ -84,7 +85,7 @@ def _name_bad_rows(bad: Sequence[BadRow]) -> None:
     for row in bad[:SHOWN_BAD_ROWS]:
         click.echo(f"Left out: {row}", err=True)
     if len(bad) > SHOWN_BAD_ROWS:
-        click.echo(f"Left out: {len(bad) - SHOWN_BAD_ROWS} more; bad-rows.txt in --out names all", err=True)
+        click.echo(f"Left out: {len(bad) - SHOWN_BAD_ROWS} more; {_BAD_ROWS} in --out names all", err=True)
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
@@ -108,7 +109,9 @@ def _writer(out: Path | None, *, charts: bool) -> Callable[[Summary, Sequence[Ba
 def _texts(out: Path, summary: Summary, bad: Sequence[BadRow]) -> list[Path]:
     texts = {"report.json": as_json(_as_plain(summary, None))}
     if bad:
-        texts["bad-rows.txt"] = "\n".join(map(str, bad))
+        texts[_BAD_ROWS] = "\n".join(map(str, bad))
+    else:
+        (out / _BAD_ROWS).unlink(missing_ok=True)  # of an earlier simulation, it would be taken for one of this
     for name, text in texts.items():
         (out / name).write_text(text + "\n", encoding="utf-8")
     return [out / name for name in texts]
