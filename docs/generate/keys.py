@@ -160,7 +160,7 @@ MEANS = {
     "Input.first_arrival": "when the first run arrives, by the virtual clock",
     "Input.arrival_span_seconds": "from the first arrival to the last",
     "Input.load": "demanded GPU-time ÷ what the fleet has in that span",
-    "Input.load_inside_span": "the part of it that can be served in that span",
+    "Input.load_inside_span": "the part of it that falls into that span if every run starts at once",
     "RunCounts.started": "started at least once",
     "RunCounts.finished": "succeeded or failed",
     "RunCounts.failed": "failed",

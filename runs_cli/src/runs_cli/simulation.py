@@ -151,7 +151,7 @@ def _overview(found: Simulation) -> Fields:
     left_out += f"{given.unfinished:,} that never ran or had not ended, " if given.unfinished else ""
     left_out += f"bad rows left out: {given.bad_rows:,}"
     load = f"{_ratio(given.load)} of the fleet's GPU-time while runs arrive"
-    inside = f"{_ratio(given.load_inside_span)} can be served before the last arrival"
+    inside = f"{_ratio(given.load_inside_span)} before the last arrival if each run starts at once"
     busy = f"{share(used.arrival_span)} while runs arrive, {share(used.while_waiting)} while runs wait"
     times = counted(summary.checks, "time", spec=",")
     return Fields(

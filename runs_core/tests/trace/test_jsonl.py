@@ -92,6 +92,7 @@ def test_nodes_budgets_and_namespaces_are_read_from_either_file(read: Read) -> N
         (a_run(resources={"gpus": 0}), "spec.resources.gpus: "),
         (a_run(colour="red"), "spec.colour: "),
         (a_node(gpus="many"), "status.allocatable"),
+        (a_node(gpus="-8"), "status.allocatable[nvidia.com/gpu]: got '-8', want a quantity from 0"),
         ({"kind": "Namespace"}, "Namespace without a name: "),
     ],
 )

@@ -117,8 +117,8 @@ def _quantity(text: object, where: str) -> Decimal:
 @lru_cache(maxsize=4096)
 def _parsed(text: str | float) -> Decimal:
     """Remembered: nodes of one kind say the same."""
-    parse_milli(text)
     parse_count(text)
+    parse_milli(text)
     return parse_quantity(text)
 
 
