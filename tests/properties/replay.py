@@ -8,9 +8,12 @@ from datetime import datetime
 
 from runs_core.decide.advice import Advice
 from runs_core.decide.paid import place_paid
+from runs_core.decide.recalled import claim_of
 from runs_core.decide.search import Found, Question
 from runs_core.decide.slices import guests, left, met, standing
 from runs_core.decide.victims import is_of_an_earlier_run, protected_until
+from runs_core.values.change import PledgeSeen
+from runs_core.values.classes import Class
 from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
 from runs_core.values.reservation import Basis
@@ -19,6 +22,10 @@ from runs_core.world.supposed import Before, empty, keeping, refill
 from runs_core.world.world import World
 
 Upcoming = tuple[datetime, End | None]
+
+
+def _when(one: Upcoming) -> datetime:
+    return one[0]
 
 
 class Replay:
@@ -93,15 +100,35 @@ class Replay:
         ends = ((end.at, end) for end in world.ends.soonest(asked.need.flavor, most=most) if end.run != asked.run.key)
         over = sorted(one.end for one in self.those if one.end is not None and one.end > world.now)
         guests, idle = self._sent_away(), self._staying_on(most=most)
-        return heapq.merge(ends, taken, guests, idle, ((at, None) for at in over), key=lambda one: one[0])
+        recalled = ((until, End(until, key, Basis.ENDS)) for key, until in self._recalls() if until > world.now)
+        return heapq.merge(
+            ends, taken, guests, sorted(recalled, key=_when), idle, ((at, None) for at in over), key=_when
+        )
 
     def _staying_on(self, *, most: bool) -> Iterator[Upcoming]:
-        ends, asked = self.world.ends, self.asked
-        first = next(ends.soonest(asked.need.flavor, most=most), None)
-        if first is not None:
-            for key in ends.staying_on(asked.need.flavor):
-                if key not in (first.run, asked.run.key):
-                    yield first.at, End(first.at, key, Basis.ENDS)
+        ends, asked, now = self.world.ends, self.asked, self.world.now
+        first, recalls = next(ends.soonest(asked.need.flavor, most=most), None), self._recalls()
+        times = [*([first.at] if first is not None else []), *(until for _, until in recalls if until > now)]
+        ripe = [key for key, until in recalls if until <= now]
+        for key in (*ends.staying_on(asked.need.flavor), *ripe) if times else ():
+            if key != asked.run.key and not (first is not None and key == first.run and first.at == min(times)):
+                yield min(times), End(min(times), key, Basis.ENDS)
+
+    def _recalls(self) -> Sequence[tuple[Key, datetime]]:
+        """Who is paid for by the family, and would be unpaid once the run had its quota: by looking at every lease."""
+        world, said = self.world, self.asked.said
+        if said is None or not said.fundable or not any(stage.at_once for stage in self.advice.stages):
+            return ()
+        before = self._unpaid()
+        with world.supposing([PledgeSeen(claim_of(world, self.asked.run, said))]):
+            then = self._unpaid()
+        spared = [(key, protected_until(world, run)) for key in sorted(then - before) if (run := world.run(key))]
+        return [(key, until) for key, until in spared if until is not None]
+
+    def _unpaid(self) -> set[Key]:
+        world = self.world
+        leases = (lease for key in world.ledger.by_run for lease in world.leases_of(key))
+        return {lease.run for lease in leases if self.advice.classify(lease, world, world.now) is Class.UNFUNDED}
 
     def _taken(self, patient: datetime) -> Iterator[Upcoming]:
         world, run = self.world, self.asked.run

@@ -16,14 +16,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.properties.replay import Replay
 
+from runs_budgets import plugin as budgets
+from runs_budgets.sections import Envelope, Quota
 from runs_core.decide import ahead, early, forecast, search, then
 from runs_core.decide.advice import Advice
 from runs_core.decide.cover import cover
 from runs_core.decide.paid import parts
+from runs_core.decide.recalled import recalled
 from runs_core.settings import PatienceSettings, ReclaimSettings, ReservationSettings, ResolverSettings, Settings
 from runs_core.testing.builders import a_budget, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
 from runs_core.testing.purses import Purse, purses
+from runs_core.values.budget import Budget
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.reservation import Basis
@@ -35,17 +39,19 @@ from runs_core.world.oracle import differences
 from runs_core.world.world import World
 
 EXAMPLES = 60
+FAMILY = 3
+"""One in so many days."""
 MINUTE = timedelta(minutes=1)
 Told = forecast.Forecast | None
 LEAVING = Ends.leaving
 FORECAST = forecast.forecast
 KINDS = (
     "Ends", "History", "Patience", "beside others' promises", "a promise of its own", "groups", "one domain", "labels",
-    "CPUs", "several end first", "parts of it for several payers",
+    "CPUs", "several end first", "parts of it for several payers", "recalled from its family",
 )  # fmt: skip
 
 
-def a_run_of(rng: random.Random, number: int, *, silent: float = 0.2) -> Run:
+def a_run_of(rng: random.Random, number: int, *, silent: float = 0.2, least: timedelta = MINUTE) -> Run:
     """Of any shape; it says how long it takes, or not, and that is true, or not. silent: how often it does not."""
     per_pod = rng.choice((1, 1, 2, 4))
     made = a_run(
@@ -63,13 +69,34 @@ def a_run_of(rng: random.Random, number: int, *, silent: float = 0.2) -> Run:
         requests=Requests(cpu_milli=rng.choice((0, 0, 1_500)), memory_bytes=rng.choice((0, 0, 2**33))),
         node_selector=(("zone", "b"),) if rng.random() < 0.1 else (),
     )
-    runtime = Runtime(expected_duration=says, min_runtime=MINUTE)
+    runtime = Runtime(expected_duration=says, min_runtime=least)
     spec = attrs.evolve(made.spec, runtime=runtime, topology=topology, template=template)
     return lasting(attrs.evolve(made, spec=spec), lasts)
 
 
-def a_stage(rng: random.Random) -> Harness:
-    """Up to eight nodes in three domains; quotas, patience and histories count on some days."""
+def a_family(rng: random.Random) -> list[Budget]:
+    """b and c spend what a has, as long as a does not; b has some of its own."""
+    own = {"a": rng.choice((8, 24)), "b": rng.choice((2, 8)), "c": 0}
+    return [
+        a_budget(
+            f"org:{name}",
+            namespaces=(name,),
+            sections=(
+                Quota(
+                    envelopes=(Envelope(name="main", flavor="h100", gpus=gpus),) if gpus else (),
+                    parents=() if name == "a" else ("org:a",),
+                ),
+            ),
+        )
+        for name, gpus in own.items()
+    ]
+
+
+def a_stage(rng: random.Random, *, family: bool = False) -> Harness:
+    """Up to eight nodes in three domains; quotas, patience and histories count on some days.
+
+    family: one owner's quota is what the others live on.
+    """
     nodes = [
         attrs.evolve(
             a_node(
@@ -94,6 +121,8 @@ def a_stage(rng: random.Random) -> Harness:
     narrow = (Purse(name="a", gpus=rng.choice((4, 8)), selector=(("zone", "a"),)),) if rng.random() < 0.5 else ()
     kept = purses(*narrow, Purse(name="main", gpus=rng.choice((12, 99))))
     plugins = {"purses": kept} if rng.random() < 0.4 else {}
+    if family:
+        return Harness(*a_family(rng), *nodes, plugins={"budgets": budgets}, settings=chosen)
     return Harness(*owners, *nodes, plugins=plugins, settings=chosen)
 
 
@@ -121,12 +150,13 @@ def says_otherwise(rng: random.Random, stage: Harness) -> None:
 
 def moments_of_a_day(seed: int) -> Iterator[tuple[Harness, random.Random]]:
     rng = random.Random(seed)
-    stage, silent = a_stage(rng), rng.choice((0.2, 0.8))
+    family = seed % FAMILY == 1
+    stage, silent = a_stage(rng, family=family), rng.choice((0.2, 0.8))
     stage.settle()
     for number in range(rng.randint(8, 18)):
         if rng.random() < 0.15:
             strangers(rng, stage)
-        run = a_run_of(rng, number, silent=silent)
+        run = a_run_of(rng, number, silent=silent, least=10 * MINUTE if family else MINUTE)
         status = attrs.evolve(run.status, admitted_at=None, queued_since=None)
         stage.submit(attrs.evolve(run, meta=attrs.evolve(run.meta, created=stage.now), status=status))
         stage.advance(seconds=rng.choice((0, 7, 30, 61, 200)))
@@ -189,8 +219,10 @@ def kinds(stage: Harness, run: Run, found: forecast.Forecast) -> list[str]:
     said = cover(world, advice, world.ask(run), world.order(run)).of(run.gpus) if advice.funding else None
     split = parts(world.need(run).as_wide(run.gpus), said.shares) if said is not None and said.fundable else ()
     others, spec = [key for key in world.promises.by_run if key != run.key], run.spec
+    recalls = recalled(world, run, world.need(run), said, advice)
     return [
         str(found.basis),
+        *(["recalled from its family"] if {str(key) for key, _ in recalls} & set(map(str, found.blocked_by)) else []),
         *(["beside others' promises"] if others else []),
         *(["a promise of its own"] if run.key in world.promises.by_run else []),
         *(["groups"] if spec.topology.group_gpus is not None else []),
@@ -247,6 +279,7 @@ BROKEN: dict[str, tuple[Any, str, Any]] = {
     "nor those of a node that is theirs as a whole": (ahead, "but_between", lambda *_: ()),
     "a part is not beside those before": (then.Then, "beside", lambda self, _: self),
     "nothing sooner is looked for": (search.Search, "_may_be", lambda search: search.before is None),
+    "nobody's quota is recalled": (forecast, "recalled", lambda *_: ()),
     "nobody is drawn": (early, "lots_for", lambda *_: None),
     "it fits when there is enough, or never": (search.Search, "_later", lambda *_: None),
 }

@@ -53,7 +53,7 @@ class Early:
         self.flavor = asked.need.flavor
         self.most = most
         self.lots = lots_for(world, asked, advice, patient) if patient is not None else None
-        self.others = (*self._sent_away(asked, advice), *self._staying_on())
+        self.others = (*self._sent_away(asked, advice), *self._recalled(asked), *self._staying_on(asked))
         self._drawn: dict[Key, Sooner | None] = {}
 
     @cached_property
@@ -139,18 +139,30 @@ class Early:
             if until > world.now:
                 yield key, Sooner(until.timestamp(), basis, (1, number, key))
 
-    def _staying_on(self) -> Iterator[tuple[Key, Sooner]]:
-        """Who may be sent away at any time is gone with the first that ends by itself.
+    def _recalled(self, asked: Question) -> Iterator[tuple[Key, Sooner]]:
+        """Whom its claim leaves without a payer goes with its least runtime, as other work that nobody pays for."""
+        for number, (key, until) in enumerate(asked.recalls):
+            if until > self.world.now:
+                yield key, Sooner(until.timestamp(), Basis.ENDS, (2, number, key))
+
+    def _staying_on(self, asked: Question) -> Iterator[tuple[Key, Sooner]]:
+        """Who may be sent away at any time is gone with the first that ends by itself, or is recalled.
 
         Not sooner: with nothing but its places this one would have started already.
         """
-        ends, flavor = self.world.ends, self.flavor
+        ends, flavor, now = self.world.ends, self.flavor, self.world.now
         first = next(ends.soonest(flavor, most=self.most), None)
         gone = ends.leaving(first.run, flavor, most=self.most) if first is not None else None
-        if first is not None and gone is not None:
-            for number, key in enumerate(ends.staying_on(flavor)):
-                if key not in (first.run, self.key):
-                    yield key, Sooner(gone.at, Basis.ENDS, (2, number, key))
+        at = min(
+            [until.timestamp() for _, until in asked.recalls if until > now] + ([] if gone is None else [gone.at]),
+            default=None,
+        )
+        if at is not None:
+            ripe = (key for key, until in asked.recalls if until <= now)
+            but = {self.key, *([first.run] if first is not None and gone is not None and gone.at == at else [])}
+            for number, key in enumerate((*ends.staying_on(flavor), *ripe)):
+                if key not in but:
+                    yield key, Sooner(at, Basis.ENDS, (3, number, key))
 
 
 def lots_for(world: World, asked: Question, advice: Advice, patient: datetime) -> Lots | None:

@@ -15,6 +15,7 @@ from runs_core.decide.cover import cover
 from runs_core.decide.opening import opening
 from runs_core.decide.patience import patient_until
 from runs_core.decide.place import fits_when_empty
+from runs_core.decide.recalled import recalled
 from runs_core.decide.search import Question, Search
 from runs_core.decide.slices import is_due, left, met, others, standing, why_not
 from runs_core.values.meta import Key
@@ -101,10 +102,13 @@ def foresee(world: World, run: Run, advice: Advice) -> Forecast | None:
             return None
         asked = Question(run=run, need=need, fleet=fleet, said=opens.said.of(need.gpus), behind=True)
         return at_opening(world, asked, opens.at, said.left, advice)
-    kept = known is None or not why_not(world, known)
+    kept = known is None or not why_not(world, known, advice)
     patient = patient_until(world, run, need, said, advice)
     tried = is_due(world, run.key)
-    asked = Question(run=run, need=need, fleet=fleet, said=said, behind=kept, patient=patient, tried=tried)
+    recalls = recalled(world, run, need, said, advice)
+    asked = Question(
+        run=run, need=need, fleet=fleet, said=said, behind=kept, patient=patient, tried=tried, recalls=recalls
+    )
     return forecast(world, asked, advice)
 
 

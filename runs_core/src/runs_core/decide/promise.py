@@ -18,6 +18,7 @@ from runs_core.decide.keep import as_reserved, decided, never_fits, unfundable, 
 from runs_core.decide.opening import opening
 from runs_core.decide.patience import patient_until
 from runs_core.decide.place import fits_when_empty
+from runs_core.decide.recalled import recalled
 from runs_core.decide.search import Question
 from runs_core.decide.slices import is_due, rank_of, why_not
 from runs_core.values.decision import Decision, Moves, Reserves
@@ -67,7 +68,7 @@ def promise(world: World, advice: Advice, batch: Batch) -> None:
             keys.update(_first(world, flavor, first))
     for at, key in enumerate(sorted(keys, key=lambda key: rank_of(world, key))):
         known = world.promises.by_run.get(key)
-        if at < FIRST or known is None or why_not(world, known):
+        if at < FIRST or known is None or why_not(world, known, advice):
             look(world, key, advice, batch, first)
     world.promises.begun = True
     if world.promises.by_run and world.funded:
@@ -136,7 +137,9 @@ def look(
     said = cover.of(need.gpus) if cover is not None else None
     patient = patient_until(world, run, need, said, advice)
     grounds = patient is not None or entry.queue.opens or world.ends.known(flavor)
-    if known is None and not (grounds and _has_room(world, key, flavor, first)):
+    if known is None and not (
+        (grounds or recalled(world, run, need, said, advice)) and _has_room(world, key, flavor, first)
+    ):
         return
     if alone and not _is_its_turn(world, key, flavor, first):
         world.promises.stirred = True
@@ -145,7 +148,7 @@ def look(
         if known is not None:
             _take(world, batch, never_fits(world, known))
         return
-    stands = known is not None and not _is_unsaid(world, key) and not why_not(world, known)
+    stands = known is not None and not _is_unsaid(world, key) and not why_not(world, known, advice)
     asked = Question(
         run=run,
         need=need,
@@ -155,6 +158,7 @@ def look(
         patient=patient,
         tried=is_due(world, key),
         before=known.status.earliest_start if known is not None and stands else None,
+        recalls=recalled(world, run, need, said, advice),
     )
     if said is not None and not said.fundable:
         opens = opening(world, entry.queue.ask, entry.order, said, advice) if entry.queue.ask is not None else None
@@ -167,19 +171,19 @@ def look(
     else:
         found = forecast(world, asked, advice)
     if found is not None:
-        _tell(world, run, flavor, found, batch)
+        _tell(world, run, flavor, found, batch, advice=advice)
         if world.funded:
             hold_quota(world, advice)
 
 
-def _tell(world: World, run: Run, flavor: str, found: Forecast, batch: Batch) -> None:
+def _tell(world: World, run: Run, flavor: str, found: Forecast, batch: Batch, *, advice: Advice) -> None:
     """Promise that, if it is not what is promised already, and look again when it comes true."""
     key, known = run.key, world.promises.by_run.get(run.key)
     if known is None:
         _take(world, batch, _reserved(world, run, flavor, found))
     elif not known.status.promises:
         _take(world, batch, _told(world, run, known, found, SetReservationStatus))
-    elif (decision := _moved(world, run, known, found)) is not None:
+    elif (decision := _moved(world, run, known, found, advice)) is not None:
         _take(world, batch, decision)
     else:
         return
@@ -228,12 +232,12 @@ def _told(
     return decided(run, outcome, write(told_), SetRunStatus(as_reserved(world, run, told_)), emit)
 
 
-def _moved(world: World, run: Run, known: Reservation, found: Forecast) -> Decision | None:
+def _moved(world: World, run: Run, known: Reservation, found: Forecast, advice: Advice) -> Decision | None:
     """The promise is kept as long as it can be; a later one says why."""
     status, before = known.status, known.status.earliest_start or found.at
     cause = ""
     if found.at > before:
-        cause = why_not(world, known) or ("quota opens later" if found.basis is Basis.WINDOW else "")
+        cause = why_not(world, known, advice) or ("quota opens later" if found.basis is Basis.WINDOW else "")
         if not cause:
             return None
     elif found.at < before:

@@ -17,6 +17,7 @@ from runs_core.decide.fit import Fit, short_by
 from runs_core.decide.paid import filters
 from runs_core.decide.place import fits, place
 from runs_core.decide.reach import gains, gpus_of, might_fit
+from runs_core.decide.recalled import claim_of
 from runs_core.decide.release import Cause, release
 from runs_core.decide.resolve import Question, Taken, resolution_of, work_out
 from runs_core.decide.scope import candidate_of, scope_of, wanted_of
@@ -27,7 +28,7 @@ from runs_core.values.change import Change, LeaseGone, PledgeSeen, PodGone
 from runs_core.values.classes import Tier
 from runs_core.values.decision import Decision, Reclaims
 from runs_core.values.effect import Emit, PutResolution, SetRunStatus
-from runs_core.values.funding import Cover, Pledge, Stage, Unit
+from runs_core.values.funding import Cover, Stage, Unit
 from runs_core.values.lease import Closed, Lease
 from runs_core.values.meta import Key
 from runs_core.values.need import Need
@@ -140,7 +141,7 @@ def victims(world: World, asked: Claimant, advice: Advice) -> Victims:
     """Units that could be cut for this run, were its claim made."""
     stages = stages_for(advice, asked.cover, due=asked.due)
     late = frozenset(overdue(world, asked.run.key))
-    with world.supposing([PledgeSeen(_claim(world, asked.run, asked.cover))]):
+    with world.supposing([PledgeSeen(claim_of(world, asked.run, asked.cover))]):
         found = hunted(world, Hunt(flavor=asked.need.flavor, stages=stages, run=asked.run, but=late), advice)
     overstaying = _overstaying(world, sorted(late), advice)
     return Victims([*overstaying.units, *found.units], [*overstaying.spared, *found.spared])
@@ -160,15 +161,6 @@ def _overstaying(world: World, late: Iterable[Key], advice: Advice) -> Victims:
         else:
             found.append(Victim(SLICE, Unit(key), other, leases))
     return Victims(found, spared)
-
-
-def _claim(world: World, run: Run, said: Cover) -> Pledge:
-    """What the run would hold of the budgets, wherever it lies."""
-    nowhere = Placement(groups=())
-    owner = world.owner(run)
-    return Pledge(
-        run=run.key, uid=run.uid, owner=owner, shares=said.shares, placement=nowhere, since=world.now, resolution=""
-    )
 
 
 def scopes(world: World, fleet: FlavorFleet, need: Need, held: Iterable[Lease]) -> Iterator[tuple[DomainFleet, ...]]:

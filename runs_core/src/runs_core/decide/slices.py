@@ -5,10 +5,14 @@ The rule is section "The decision for one waiting run" of the semantics, step 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import attrs
+
 from runs_core.decide.advice import Advice
+from runs_core.decide.held import own_cover
+from runs_core.decide.recalled import recalled
 from runs_core.decide.victims import is_of_an_earlier_run, protected_until
 from runs_core.values.funding import Cover
 from runs_core.values.lease import mask_of
@@ -109,8 +113,11 @@ def leaving(world: World, run: Run, said: Cover | None, advice: Advice, *, behin
     return left(world, met(standing(world, run.key, behind=behind), world.now, length))
 
 
-def leaves(world: World, known: Reservation, other: Run | None) -> datetime | None:
-    """When a run that is in the way will have gone, by itself or because it may be taken from; None: nobody knows."""
+def leaves(world: World, known: Reservation, other: Run | None, recalls: Collection[Key] = ()) -> datetime | None:
+    """When a run that is in the way will have gone, by itself or because it may be taken from; None: nobody knows.
+
+    recalls: whom the claim leaves without a payer.
+    """
     at, run = known.status.earliest_start, world.run(known.run)
     if other is None or run is None or at is None:
         return None
@@ -121,15 +128,18 @@ def leaves(world: World, known: Reservation, other: Run | None) -> datetime | No
         return sent_away_at(world, other, at)  # who uses another's places is sent away
     if at > world.now and world.ends.may_be_sent_away(other):
         return at
+    if at > world.now and other.key in recalls:
+        return sent_away_at(world, other, at)
     until = world.quanta.until(other) if known.status.basis is Basis.PATIENCE else None
     if until is not None and until <= at and not is_of_an_earlier_run(world, other, run):
         return at
     return end.at if end is not None else None
 
 
-def why_not(world: World, known: Reservation) -> str:
+def why_not(world: World, known: Reservation, advice: Advice) -> str:
     """Why what was promised cannot be kept; empty: it can."""
     at, run = known.status.earliest_start or world.now, world.run(known.run)
+    recalls: Collection[Key] | None = None
     wanted = world.need(run).filter if run is not None and known.status.places else ANY_NODE
     for place in known.status.places:
         state = world.fleet.states.get(place.node)
@@ -143,12 +153,25 @@ def why_not(world: World, known: Reservation) -> str:
         for lease in world.ledger.by_node.get(place.node, {}).values():
             if not any(slots.node == place.node and slots.mask & mask for slots in lease.spec.slots):
                 continue
-            end = leaves(world, known, world.run(lease.run))
+            other = world.run(lease.run)
+            if recalls is None and other is not None and other.status.funding.shared:
+                recalls = _recalls(world, known, advice)
+            end = leaves(world, known, other, recalls or ())
             if end is None:
                 return f"{lease.run} runs longer than was expected"
             if end > at:
                 return f"{lease.run} is expected to run until {format_time(end)}"
     return f"it could not start at {format_time(at)}" if at <= world.now else ""
+
+
+def _recalls(world: World, known: Reservation, advice: Advice) -> Collection[Key]:
+    """Whom the claim of the run leaves without a payer, by what covers it now."""
+    run, entry = world.run(known.run), world.line.entries.get(known.run)
+    said = own_cover(world, entry, advice) if entry is not None else None
+    if run is None or entry is None or said is None:
+        return ()
+    need = attrs.evolve(entry.shape.need, flavor=known.spec.flavor).as_wide(run.gpus)
+    return dict(recalled(world, run, need, said.of(need.gpus), advice))
 
 
 def _will_not_do(known: Reservation, place: Bound, state: NodeState, wanted: NodeFilter) -> str | None:
