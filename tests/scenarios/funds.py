@@ -89,6 +89,10 @@ class FundedPlay(Play):
                 found[envelope] = found.get(envelope, 0) + sum(map(len, lease["spec"]["slots"].values()))
         return found
 
+    def paid_by(self, name: str) -> dict[str, int]:
+        """GPUs that are paid for now, by envelope, as the run's status has it."""
+        return {f"{one['budget']}/{one['envelope']}": one["gpus"] for one in self.status(name).get("payers", ())}
+
     def metered(self, name: str) -> list[dict[str, int]]:
         """GPU-seconds of each lease of the run that is closed."""
         return [_some(lease["status"]["gpuSeconds"]) for lease in self._leases(name) if lease["status"]["closed"]]

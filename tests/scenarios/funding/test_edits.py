@@ -78,6 +78,36 @@ def test_what_is_no_longer_shared_demotes_the_family(play: FundedPlay) -> None:
     assert told == [({"unfunded": 4}, "Running"), ({"shared": 4}, "Running")]
 
 
+@pytest.mark.live
+def test_who_is_unfunded_says_that_nobody_pays_until_somebody_does_again(play: FundedPlay) -> None:
+    """x (4) is org's; from 10 to 20 org has no quota. Its lease says all the time whose claim it is."""
+    play.fleet(a1=8)
+    play.quota("org", envelope(4))
+    play.submit("x", gpus=4, owner="org")
+    told = []
+    for gpus in (4, 1, 4):
+        play.quota("org", envelope(gpus))
+        play.wait(10)
+        told.append((play.classes("x"), play.paid_by("x"), play.payers("x")))
+    theirs = {"org/main": 4}
+    assert told == [({"owned": 4}, theirs, theirs), ({"unfunded": 4}, {}, theirs), ({"owned": 4}, theirs, theirs)]
+
+
+def test_of_two_envelopes_the_one_that_cannot_pay_is_no_payer(play: FundedPlay) -> None:
+    """x is 4 on a and 4 on b. Without a, b alone pays; and without b, a does, with as many unfunded as before."""
+    play.fleet(a1=8)
+    play.quota("org", envelope(4, "a"), envelope(4, "b"))
+    play.submit("x", gpus=8, owner="org")
+    told = []
+    for a, b in ((1, 4), (4, 1), (4, 4)):
+        play.wait(10)
+        play.quota("org", envelope(a, "a"), envelope(b, "b"))
+        play.wait(1)
+        told.append((play.classes("x"), play.paid_by("x")))
+    half, both = {"owned": 4, "unfunded": 4}, {"org/a": 4, "org/b": 4}
+    assert told == [(half, {"org/b": 4}), (half, {"org/a": 4}), ({"owned": 8}, both)]
+
+
 def test_a_child_that_leaves_the_family_is_a_stranger(play: FundedPlay) -> None:
     """vision takes org out of its parents at 10: nobody is lent anything, and x is unfunded."""
     play.fleet(a1=8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
@@ -15,7 +15,7 @@ from runs_core.values.classes import Class, Split, Tier
 from runs_core.values.decision import Decision, Moves
 from runs_core.values.effect import CloseLease, Effect, Emit, MeterLease, OpenLease, SetRunStatus
 from runs_core.values.funding import Cover, Share
-from runs_core.values.lease import Closed, Lease, LeaseStatus, NodeSlots, Opened, lease_name
+from runs_core.values.lease import Closed, Lease, LeaseStatus, NodeSlots, Opened, Payer, lease_name
 from runs_core.values.meta import Meta
 from runs_core.values.node import Domain, Node
 from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
@@ -65,7 +65,7 @@ def repay(world: World, run: Run, found: Cover) -> Decision:
         reason=run.status.reason,
         message=run.status.message,
         funding=split_of(run.status.width, found.shares),
-        payers=paying(found.shares),
+        payers=paying((share.payer, share.gpus) for share in found.shares),
     )
     emit = Emit("Run", run.key, REPAID, message, now)
     outcome = Moves(reason=REPAID, message=message)
@@ -117,24 +117,43 @@ def _pods(run: Run, lease: Lease) -> Iterator[PlacedPod]:
 
 
 def reclassed(world: World, run: Run, advice: Advice) -> Decision | None:
-    """Its status, and the meters of its leases, where the class of what it holds is another than they say."""
+    """Its status, and the meters of its leases, where the class of what it holds is another than they say.
+
+    A claim that its envelope cannot pay for has no payer: it is on the lease, and pays again once it can.
+    """
     classes = [(lease, advice.classify(lease, world, world.now)) for lease in world.leases_of(run.key)]
     held = Split()
     for lease, cls in classes:
         held = held.plus(cls or Class.UNFUNDED, lease.gpus)
-    if held == run.status.funding or not classes:
+    if not classes or (held == run.status.funding and not held.unfunded):
+        return None  # where all is paid for, whoever pays for it did so before
+    payers = paying(_paid(classes))
+    if held == run.status.funding and payers == run.status.payers:
         return None
     effects: list[Effect] = []
     for lease, cls in classes:
         if cls is not None and cls is not lease.status.metered_as:
             effects.append(MeterLease(_with_status(lease, checkpoint(world, lease, cls, advice))))
     stands = stand(
-        run, world.now, phase=run.status.phase, reason=run.status.reason, message=run.status.message, funding=held
+        run,
+        world.now,
+        phase=run.status.phase,
+        reason=run.status.reason,
+        message=run.status.message,
+        funding=held,
+        payers=payers,
     )
     message = f"holds {by_class(held)}"
     emit = Emit("Run", run.key, "Reclassed", message, world.now)
     outcome = Moves(reason="Reclassed", message=message)
     return Decision(run=run.key, uid=run.uid, outcome=outcome, effects=(*effects, SetRunStatus(stands), emit))
+
+
+def _paid(classes: Iterable[tuple[Lease, Class | None]]) -> Iterator[tuple[Payer, int]]:
+    """Who pays for what is not unfunded."""
+    for lease, cls in classes:
+        if lease.spec.payer is not None and cls is not None and cls is not Class.UNFUNDED:
+            yield lease.spec.payer, lease.gpus
 
 
 def by_class(split: Split) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -81,7 +81,7 @@ def started(
         width=width,
         pending_gpus=pending,
         funding=funding,
-        payers=paying(shares),
+        payers=paying((share.payer, share.gpus) for share in shares),
     )
 
 
@@ -105,12 +105,12 @@ def _split(owned: int, shared: int, borrowed: int, unfunded: int) -> Split:
     return Split(owned=owned, shared=shared, borrowed=borrowed, unfunded=unfunded)
 
 
-def paying(shares: Sequence[Share]) -> tuple[Paying, ...]:
-    """Each payer once, by name."""
+def paying(paid: Iterable[tuple[Payer, int]]) -> tuple[Paying, ...]:
+    """Each payer once, by name. paid: and so many GPUs."""
     gpus: dict[tuple[str, str], int] = {}
-    for share in shares:
-        key = (share.payer.budget, share.payer.envelope)
-        gpus[key] = gpus.get(key, 0) + share.gpus
+    for payer, count in paid:
+        key = (payer.budget, payer.envelope)
+        gpus[key] = gpus.get(key, 0) + count
     return tuple(Paying(budget=key[0], envelope=key[1], gpus=gpus[key]) for key in sorted(gpus))
 
 

@@ -278,7 +278,9 @@ class RunStatus:
     funding: Split = field(
         Fact(doc="GPUs held by class; nobody counts them without a plugin that classifies."), default=Split()
     )
-    payers: tuple[Paying, ...] = field(Fact(doc="Whose quota pays for how many of them."), default=())
+    payers: tuple[Paying, ...] = field(
+        Fact(doc="Whose quota pays for how many of them now: nobody's for what is unfunded."), default=()
+    )
     reservation: str | None = field(Fact(doc="The Reservation that promises it a start, if one stands."), default=None)
     ending: Ending | None = field(Fact(doc="Set while the attempt is being undone."), default=None)
 

@@ -242,7 +242,7 @@ def _held(leases: Sequence[Lease], pods: Sequence[Pod]) -> Iterable[Place]:
 def _payers(leases: Sequence[tuple[Lease, Class | None]]) -> tuple[Pays, ...]:
     held: dict[tuple[str, str, Class | None], int] = {}
     for lease, cls in leases:
-        if (payer := lease.spec.payer) is not None:
+        if (payer := lease.spec.payer) is not None and cls is not Class.UNFUNDED:
             key = (payer.budget, payer.envelope, cls)
             held[key] = held.get(key, 0) + lease.gpus
     return tuple(
