@@ -537,3 +537,38 @@ def test_nothing_is_promised_to_who_nobody_would_pay_for(play: FundedPlay) -> No
     play.submit("y", gpus=8, owner="guest")
     play.until(100)
     assert (play.phase("y"), play.promised("y")) == ("Queued", None)
+
+
+def lost_beside_a_promise(play: FundedPlay, owner: str) -> None:
+    """e (2) runs on b1, of 2, and u (6, org) on a1 until 600. y (8, org) is promised a1 at 600. b1 goes at 200."""
+    play.fleet(a1=8, b1=2)
+    owners(play)
+    play.quota("org", envelope(16))
+    play.submit("e", gpus=2, owner=owner, runtime={**SHORT, "expectedDuration": "1h"})
+    play.wait()
+    play.submit("u", gpus=6, owner="org", lasts="598s", runtime={**SHORT, "expectedDuration": "10m"})
+    play.until(10)
+    play.submit("y", gpus=8, owner="org", runtime={**SHORT, "expectedDuration": "10m"})
+    play.until(200)
+    assert (list(play.places("e")), play.promised("y")) == (["b1"], ("Pending", 600, "Ends"))
+    play.lose("b1")
+    play.until(300)
+    assert play.places("e") == {"a1": [6, 7]}
+
+
+@pytest.mark.live
+def test_who_stands_before_it_in_line_is_not_cut_for_whom_places_were_promised_to(play: FundedPlay) -> None:
+    """e, there since 0, is first in line again and takes 2 of what is kept for y. It stays until 3800, as y is told."""
+    lost_beside_a_promise(play, "org")
+    why = "research/e is expected to run until 2026-01-05T13:03:20Z"
+    assert play.promises("y") == [(600, "", None), (3800, why, None)]
+    play.until(700)
+    assert (play.phase("e"), play.takings()) == ("Running", [])
+
+
+def test_who_came_before_it_and_is_unpaid_stands_behind_it_and_is_cut(play: FundedPlay) -> None:
+    """e is the guest's: nobody pays for it, and it goes at y's time."""
+    lost_beside_a_promise(play, "guest")
+    play.until(700)
+    assert (play.at("y", "startedAt"), play.promises("y")) == (601, [(600, "", 1)])
+    assert [(held.closed, held.end) for held in play.ledger("e")] == [("NodeLost", 200), ("SliceReclaimed", 601)]

@@ -224,12 +224,15 @@ def sent_away_at(world: World, guest: Run, at: datetime) -> datetime:
 
 
 def is_guest(world: World, known: Reservation, other: Run) -> bool:
-    """Whether a run in these places started there after they were promised.
+    """Whether a run in these places started there after they were promised, and not before their run in line.
 
-    Of one moment, who is waited for was there before, and so was who stood before it in line.
+    Of one moment, who is waited for was there before. Who is paid for, and would come first in line, need not leave
+    them: nobody is cut for one behind.
     """
     started, since = other.status.started_at or world.now, known.status.places_since or known.spec.at
-    if started != since or str(other.key) in known.status.blocked_by:
-        return started > since
+    if started < since or (started == since and str(other.key) in known.status.blocked_by):
+        return False
     run = world.run(known.run)
-    return run is not None and world.order(other) > world.order(run)
+    if run is None or (started > since and other.status.funding.unfunded):
+        return True
+    return world.order(other) > world.order(run)
