@@ -25,7 +25,8 @@ HOLDS = {
     "UpstreamCycle": "It waits for itself, by way of the runs that the message names.",
     "WaitingForPods": "It has no template, and not all pods that somebody else makes for it are there. "
     "Where pods are simulated it waits for none.",
-    "PodMismatch": "A pod that somebody else made for it asks for another number of GPUs than `resources.gpusPerPod`.",
+    "PodMismatch": "Its template, or a pod that somebody else made for it, asks for another number of GPUs than "
+    "`resources.gpusPerPod`, or for GPUs of another flavor.",
     "ClaimMissing": "A PersistentVolumeClaim that its template uses does not exist, or is being deleted.",
     "ClaimUnbound": "A PersistentVolumeClaim that its template uses is not bound yet, and its storage class does not "
     "wait for the first pod.",

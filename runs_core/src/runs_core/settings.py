@@ -49,6 +49,11 @@ class FleetSettings:
         Fact(doc="Taint keys that every pod of a run tolerates, beside its flavor's own resource."), default=()
     )
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every extended resource that counts as GPUs."""
+        return tuple(sorted({self.resource, *(resource for _, resource in self.resources)}))
+
     def resource_of(self, flavor: str) -> str:
         """The extended resource that this flavor's nodes offer."""
         return dict(self.resources).get(flavor, self.resource)

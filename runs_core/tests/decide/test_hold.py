@@ -5,13 +5,14 @@ from datetime import timedelta
 import attrs
 import pytest
 
-from runs_core.settings import Settings, Unbudgeted
+from runs_core.settings import FleetSettings, Settings, Unbudgeted
 from runs_core.testing.builders import A_MONDAY, a_budget, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
 from runs_core.values.budget import Namespace, Namespaces
 from runs_core.values.change import BudgetGone, RunSeen
 from runs_core.values.decision import Held
 from runs_core.values.run import AfterFailure, OnUpstreamFailure, Phase, Run
+from runs_core.values.template import PodTemplate
 
 HOUR = timedelta(hours=1)
 
@@ -24,6 +25,38 @@ def reasons(stage: Harness, name: str) -> list[tuple[str, str]]:
 
 def codes(stage: Harness, name: str) -> list[str]:
     return [code for code, _ in reasons(stage, name)]
+
+
+# -- templates --------------------------------------------------------------------------------------------------------
+
+AMD = Settings(fleet=FleetSettings(resources=(("MI300", "amd.com/gpu"),)))
+
+
+def asking(*extended: tuple[str, int]) -> Run:
+    """A run of one pod of 4 GPUs whose template asks for these by itself."""
+    run = a_run("train", gpus=4, gpus_per_pod=4)
+    return attrs.evolve(run, spec=attrs.evolve(run.spec, template=PodTemplate(extended=extended)))
+
+
+@pytest.mark.parametrize("extended", [(), (("nvidia.com/gpu", 4),), (("nvidia.com/gpu", 0),), (("rdma/hca", 1),)])
+def test_a_template_may_place_the_gpus_of_the_run(extended: tuple[tuple[str, int], ...]) -> None:
+    stage = Harness(a_node("n1"), asking(*extended), settings=AMD)
+    stage.settle()
+    assert stage.phase("train") is Phase.STARTING
+
+
+@pytest.mark.parametrize(
+    ("asked", "amount"),
+    [("nvidia.com/gpu", 8), ("nvidia.com/gpu", 1), ("amd.com/gpu", 4)],
+    ids=["more", "less", "other"],
+)
+def test_a_template_that_asks_for_other_gpus_than_the_run_holds_is_held(asked: str, amount: int) -> None:
+    """Or a run that is paid for by the GPU would have a pod of eight."""
+    stage = Harness(a_node("n1"), asking((asked, amount)), settings=AMD)
+    stage.settle()
+    [(code, message)] = reasons(stage, "train")
+    assert code == "PodMismatch"
+    assert message.startswith(f"its template asks for {amount} {asked} a pod, the run for 4 nvidia.com/gpu: submit")
 
 
 # -- owners -----------------------------------------------------------------------------------------------------------

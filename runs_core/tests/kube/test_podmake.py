@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -13,6 +15,8 @@ from runs_core.schema.pods import pod_from_object
 from runs_core.settings import FleetSettings
 from runs_core.testing.builders import a_node, a_pod, a_run
 
+Object = dict[str, Any]
+GPU = "nvidia.com/gpu"
 RUN = a_run("train", gpus=1)
 TEMPLATE = '{"spec":{"containers":[{"name":"main","image":"work"}],"terminationGracePeriodSeconds":20}}'
 
@@ -30,3 +34,27 @@ def test_a_service_has_a_name_that_any_api_server_takes(name: str) -> None:
     made = service(a_run(name))["metadata"]["name"]
     assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", made)
     assert len(made) <= 63
+
+
+def limited(name: str, gpus: str | None, **more: str) -> Object:
+    return {"name": name, **more, **({"resources": {"limits": {GPU: gpus}}} if gpus is not None else {})}
+
+
+@pytest.mark.parametrize(
+    ("containers", "before", "given"),
+    [
+        ([limited("a", None)], [], 8),
+        ([limited("a", "0")], [], 8),
+        ([limited("a", "6"), limited("b", "2")], [], 8),
+        ([limited("a", None)], [limited("i", "8")], 8),
+        ([limited("a", None)], [limited("s", "8", restartPolicy="Always")], 8),
+    ],
+    ids=["nothing said", "none said", "two share them", "used before as well", "a sidecar has them"],
+)
+def test_a_pod_has_the_gpus_that_its_run_holds_for_it(
+    containers: list[Object], before: list[Object], given: int
+) -> None:
+    template = json.dumps({"spec": {"containers": containers, "initContainers": before}})
+    run = a_run("train", gpus=8, gpus_per_pod=8)
+    made = pod_object(run, a_pod(run, node="n1"), a_node("n1"), template, run.pods)
+    assert pod_from_object(made, FleetSettings()).gpus == given

@@ -146,6 +146,7 @@ def test_a_template_is_kept_whole_and_read_in_part() -> None:
         "metadata": {"annotations": {"a": "b"}, "labels": {"kept": "too"}},
         "spec": {
             "containers": [{"name": "main", "image": "x", "resources": {"requests": {"cpu": "500m", "memory": 2**30}}}],
+            "initContainers": [{"name": "first", "resources": {"limits": {"example.com/gpu": "2", "cpu": "1m"}}}],
             "nodeSelector": {"zone": "z"},
             "affinity": {
                 "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
@@ -161,6 +162,7 @@ def test_a_template_is_kept_whole_and_read_in_part() -> None:
     assert to_object(run_from_object(body))["spec"]["template"] == written
     assert attrs.evolve(template, text="{}") == PodTemplate(
         requests=Requests(cpu_milli=500, memory_bytes=2**30),
+        extended=(("example.com/gpu", 2),),
         node_selector=(("zone", "z"),),
         terms=(
             (

@@ -40,6 +40,7 @@ def core_holds(world: World, run: Run) -> list[Hold]:
     found += _owner(world, run)
     found += _upstreams(world, run)
     found += _pods(world, run)
+    found += _template(world, run)
     found += _volumes(world, run)
     if run.status.attempt == 0 and (world.leases_of(run.key) or world.gangs.live.get(run.key)):
         found.append(Hold("NameInUse", "pods of an earlier run of this name still end; starts once they are gone"))
@@ -71,6 +72,28 @@ def _pods(world: World, run: Run) -> Sequence[Hold]:
         label = f"schedulerName runs and the label runs.dev/run: {run.meta.name}"
         return [Hold("WaitingForPods", f"{len(there)} of {counted(pods, 'pod')} with {label} are there")]
     return ()
+
+
+def _template(world: World, run: Run) -> list[Hold]:
+    """A template that places the GPUs itself places those that the run holds, as many and of that kind."""
+    template = run.spec.template
+    if template is None or not template.extended:
+        return []
+    fleet, per_pod = world.settings.fleet, run.spec.resources.gpus_per_pod
+    held = fleet.resource_of(run.spec.resources.flavor or world.sole_flavor() or "")
+    wrong = [
+        (name, amount)
+        for name, amount in template.extended
+        if name in fleet.known and amount and (name, amount) != (held, per_pod)
+    ]
+    return [Hold("PodMismatch", _asks(name, amount, held, per_pod)) for name, amount in wrong]
+
+
+def _asks(name: str, amount: int, held: str, per_pod: int) -> str:
+    return (
+        f"its template asks for {amount} {name} a pod, the run for {per_pod} {held}: "
+        "submit it again with a template that leaves GPUs out, or asks for as many"
+    )
 
 
 def _volumes(world: World, run: Run) -> list[Hold]:

@@ -36,6 +36,7 @@ def rules_of(spec: PodSpec) -> PodTemplate:
     seconds = spec.termination_grace_period_seconds
     return PodTemplate(
         requests=requests_of(spec),
+        extended=_extended(spec),
         node_selector=spec.node_selector,
         terms=() if (required := _required(spec)) is None else terms_of(required),
         tolerations=tuple(_toleration(written) for written in spec.tolerations),
@@ -56,6 +57,17 @@ def requests_of(spec: PodSpec) -> Requests:
 def gpus_of(spec: PodSpec, resources: Iterable[str]) -> int:
     """The sum of these extended resources."""
     return sum(parse_count(str(_asked(spec, resource))) for resource in sorted(set(resources)))
+
+
+def _extended(spec: PodSpec) -> tuple[tuple[str, int], ...]:
+    """Those that Kubernetes does not define itself.
+
+    Source: Kubernetes documentation, "Extended resources": their names have a domain, and it is not kubernetes.io.
+    """
+    containers: Sequence[Container] = spec.containers + spec.init_containers
+    parts = [part for one in containers for part in (one.resources.requests, one.resources.limits)]
+    names = {name for part in parts for name in part if "/" in name and not name.startswith("kubernetes.io/")}
+    return tuple((name, parse_count(str(_asked(spec, name)))) for name in sorted(names))
 
 
 def _asked(spec: PodSpec, resource: str) -> Decimal:

@@ -44,7 +44,7 @@ def pod_from_object(obj: Mapping[str, Any], fleet: FleetSettings) -> Pod:
 def _pod(obj: Mapping[str, Any], fleet: FleetSettings) -> Pod:
     meta = meta_from(obj["metadata"])
     spec = obj["spec"]
-    requests, gpus = _asks(_asking(spec), (fleet.resource, *(resource for _, resource in fleet.resources)))
+    requests, gpus = _asks(_asking(spec), fleet.known)
     status = obj.get("status") or {}
     rank = _rank(meta.namespace, dict(meta.labels))
     return Pod(

@@ -59,12 +59,15 @@ class PodTemplate:
 
     terms: required node affinity, any of them, each all of its requirements.
 
+    extended: what a pod asks for of each extended resource that it names, sorted.
+
     grace: the template's own terminationGracePeriodSeconds (30s where it says none). claims: the names of the
     PersistentVolumeClaims that its volumes are, sorted.
     """
 
     text: str = "{}"
     requests: Requests = Requests()
+    extended: tuple[tuple[str, int], ...] = ()
     node_selector: Pairs = ()
     terms: Terms = ()
     tolerations: tuple[Toleration, ...] = ()

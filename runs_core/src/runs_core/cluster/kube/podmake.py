@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from runs_core.schema.names import API_VERSION
 from runs_core.schema.pods import RUN_LABEL, UID_LABEL, rank_labels, seconds_of
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod, RankOf
+from runs_core.values.quantity import parse_quantity
 from runs_core.values.run import Run
 
 Object = dict[str, Any]
@@ -76,7 +78,7 @@ def pod_object(run: Run, pod: Pod, node: Node, template: str, ranks: int) -> Obj
     if pod.own_grace is not None:  # so that whoever else ends it, a drain or a garbage collector, leaves it its time
         spec["terminationGracePeriodSeconds"] = seconds_of(pod.own_grace)
     spec["tolerations"] = [*(spec.get("tolerations") or []), *_tolerations(node)]
-    _give_gpus(spec["containers"], node.resource, pod.gpus)
+    _give_gpus(spec, node.resource, pod.gpus)
     variables = _variables(run, pod, pod.rank, ranks)
     for container in [*spec["containers"], *(spec.get("initContainers") or [])]:
         own = [entry for entry in container.get("env") or [] if entry["name"] not in variables]
@@ -105,14 +107,22 @@ def _tolerations(node: Node) -> list[Object]:
     ]
 
 
-def _give_gpus(containers: list[Object], resource: str, gpus: int) -> None:
-    """A template that places the GPUs itself is left alone; else the first container gets them."""
-    asked = [c for c in containers if resource in ((c.get("resources") or {}).get("limits") or {})]
-    if asked:
+def _give_gpus(spec: Object, resource: str, gpus: int) -> None:
+    """A template that places the GPUs itself is left alone; else the first container gets them.
+
+    Whatever runs to the end counts, so a sidecar as well. That it places as many as the run holds is asked before
+    the start (`runs_core.decide.hold`).
+    """
+    sidecars = [one for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"]
+    if any(_limit(one, resource) for one in [*spec["containers"], *sidecars]):
         return
-    resources = containers[0].setdefault("resources", {})
+    resources = spec["containers"][0].setdefault("resources", {})
     for part in ("requests", "limits"):
         resources[part] = {**(resources.get(part) or {}), resource: str(gpus)}
+
+
+def _limit(container: Object, resource: str) -> Decimal:
+    return parse_quantity(((container.get("resources") or {}).get("limits") or {}).get(resource, 0))
 
 
 def _variables(run: Run, pod: Pod, rank: RankOf, ranks: int) -> dict[str, str]:

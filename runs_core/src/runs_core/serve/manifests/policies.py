@@ -119,7 +119,7 @@ def _changing(
 
 def _gpu_pods(installation: Installation, fleet: FleetSettings) -> Object:
     """A pod that asks for a GPU says `schedulerName: runs`, and does not choose its node by itself."""
-    resources = sorted({fleet.resource, *(resource for _, resource in fleet.resources)})
+    resources = fleet.known
     asks = " || ".join(
         f"(has(c.resources) && has(c.resources.{part}) && {_text(name)} in c.resources.{part} "
         f"&& quantity(c.resources.{part}[{_text(name)}]).isGreaterThan(quantity('0')))"
