@@ -6,10 +6,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from runs_cli import streams
 from runs_cli.command import LazyGroup, Place
 from runs_cli.failures import Code, Stop, code_of
 
@@ -83,6 +84,19 @@ class Root(LazyGroup):
             raise Stop(lack, Code.USAGE)
         return super().unknown(ctx, name)
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - click's own
+    ) -> click.Context:
+        """As `invoke`: the help is written here."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except BrokenPipeError:
+            raise ReaderGone from None
+
     def invoke(self, ctx: click.Context) -> object:
         """Click would make an exit code of 1 out of a reader that leaves: it must not see it."""
         try:
@@ -95,12 +109,13 @@ class Root(LazyGroup):
     ) -> NoReturn:
         """Run a command line (of this process, without `args`) and exit."""
         given = list(sys.argv[1:] if args is None else args)
+        streams.opened()
         try:
             result = super().main(given, prog_name or "runs", standalone_mode=False)
             sys.stdout.flush()
             code = result if isinstance(result, int) else Code.DONE
         except (BrokenPipeError, ReaderGone):
-            _close_quietly()
+            streams.mute(sys.stdout)
             code = Code.DONE
         except (KeyboardInterrupt, click.Abort):
             code = Code.INTERRUPTED
@@ -120,10 +135,23 @@ def _offered(ctx: click.Context) -> dict[str, EntryPoint]:
 
 
 def _report(error: Exception, *, debug: bool) -> int:
+    """The exit code; where nothing takes the sentence, it must do."""
+    try:
+        return _said(error, debug=debug)
+    except OSError:
+        streams.mute(sys.stderr)
+        return _said(error, debug=debug)
+
+
+def _said(error: Exception, *, debug: bool) -> int:
     from runs_cli.render import complain  # noqa: PLC0415
 
     if debug:
         traceback.print_exception(error)
+    if isinstance(error, streams.Unwritable):
+        streams.mute(sys.stdout)
+        complain(f"stdout cannot be written: {error.strerror}; send the answer where there is room for it")
+        return Code.NO
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return Code.USAGE
@@ -148,12 +176,6 @@ def _is_ours(error: Exception) -> bool:
     from runs_core.errors import RunsError  # noqa: PLC0415
 
     return isinstance(error, RunsError)
-
-
-def _close_quietly() -> None:
-    """Whoever read our output has gone: nothing more can be said, not even at exit."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
 
 
 root = Root(
