@@ -59,3 +59,11 @@ def test_what_the_encoding_lacks_is_written_as_its_number(program: Program, flee
     done = program("--local", fleet, "get", "a", "-o", "json", env={**os.environ, "PYTHONIOENCODING": "latin-1"})
     assert (done.returncode, done.stderr) == (0, "")
     assert '"\\u2192"' in done.stdout
+
+
+def test_settings_are_read_from_a_pipe_as_from_a_file(program: Program, fleet: str) -> None:
+    done = program("--local", fleet, "--config", "/dev/stdin", "get", input="rank: nobody\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Error: rank: got 'nobody', want none: no enabled plugin orders the line\n",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 from runs_cli.options import Asked
@@ -38,8 +39,15 @@ def sections(asked: Asked) -> tuple[Section, ...]:
 def _file(asked: Asked) -> tuple[str | None, str]:
     if asked.config is None:
         return None, "settings"
+    path = Path(asked.config)
     try:
-        return Path(asked.config).read_text(encoding="utf-8"), asked.config
+        return path.read_text(encoding="utf-8") if path.is_file() else _once(path), asked.config
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise InvalidInput([Problem(asked.config, f"cannot be read: {why}; name a settings file")]) from error
+
+
+@cache
+def _once(path: Path) -> str:
+    """A pipe, as `<(…)` of a shell or /dev/stdin, says what it says only once, and settings are read several times."""
+    return path.read_text(encoding="utf-8")

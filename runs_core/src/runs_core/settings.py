@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from runs_core.values.fields import Fact, Rule, field, rules
-from runs_core.values.meta import Pairs
+from runs_core.values.meta import EXTENDED_RESOURCE, LABEL_KEY, LABEL_VALUE, Pairs
 from runs_core.values.quantity import parse_duration
 
 NEVER = "Never"
@@ -35,18 +35,35 @@ class FleetSettings:
     """How nodes say what they are."""
 
     flavor_labels: tuple[str, ...] = field(
-        Fact(doc="Node labels that name the GPU flavor; the first one present counts."),
+        Fact(
+            doc="Node labels that name the GPU flavor; the first one present counts.",
+            pattern=LABEL_KEY,
+            min_items=1,
+            unique=True,
+        ),
         default=("runs.dev/gpu-flavor", "nvidia.com/gpu.product"),
     )
-    region_label: str = field(Fact(doc="Node label of the region."), default="topology.kubernetes.io/region")
-    cluster_label: str = field(Fact(doc="Node label of the cluster."), default="runs.dev/cluster")
-    domain_label: str = field(Fact(doc="Node label of the fabric domain."), default="runs.dev/fabric-domain")
-    resource: str = field(
-        Fact(doc="Extended resource of a flavor without an entry in resources."), default="nvidia.com/gpu"
+    region_label: str = field(
+        Fact(doc="Node label of the region.", pattern=LABEL_KEY), default="topology.kubernetes.io/region"
     )
-    resources: Pairs = field(Fact(doc="Extended resource by flavor."), default=())
+    cluster_label: str = field(Fact(doc="Node label of the cluster.", pattern=LABEL_KEY), default="runs.dev/cluster")
+    domain_label: str = field(
+        Fact(doc="Node label of the fabric domain.", pattern=LABEL_KEY), default="runs.dev/fabric-domain"
+    )
+    resource: str = field(
+        Fact(doc="Extended resource of a flavor without an entry in resources.", pattern=EXTENDED_RESOURCE),
+        default="nvidia.com/gpu",
+    )
+    resources: Pairs = field(
+        Fact(doc="Extended resource by flavor.", keys=LABEL_VALUE, pattern=EXTENDED_RESOURCE), default=()
+    )
     tolerated: tuple[str, ...] = field(
-        Fact(doc="Taint keys that every pod of a run tolerates, beside its flavor's own resource."), default=()
+        Fact(
+            doc="Taint keys that every pod of a run tolerates, beside its flavor's own resource.",
+            pattern=LABEL_KEY,
+            unique=True,
+        ),
+        default=(),
     )
 
     @property
@@ -87,7 +104,7 @@ class RetentionSettings:
         default=timedelta(days=30),
     )
     archive: str | None = field(
-        Fact(doc="Folder that these are appended to, as JSON lines, before they go; not the records."),
+        Fact(doc="Folder that these are appended to, as JSON lines, before they go; not the records.", pattern=".+"),
         default=None,
     )
 
@@ -188,6 +205,20 @@ class AccountSettings:
     )
 
 
+@rules(
+    Rule(
+        cel="duration(self.recheck) >= duration('1s')",
+        message="want 1s or more: who is held would be asked again and again without a pause",
+        field="recheck",
+        check=lambda hooks: hooks.recheck >= timedelta(seconds=1),
+    ),
+    Rule(
+        cel="duration(self.timeout) >= duration('10ms')",
+        message="want 10ms or more: no plugin answers sooner for sure, and each answer would count as a failure",
+        field="timeout",
+        check=lambda hooks: hooks.timeout >= timedelta(milliseconds=10),
+    ),
+)
 @attrs.frozen(kw_only=True)
 class HookSettings:
     """How plugins are asked."""
@@ -211,7 +242,19 @@ class HookSettings:
         cel="duration(self.retryPeriod) < duration(self.renewDeadline)",
         message="want it shorter than renewDeadline: one failed attempt must not depose a leader",
         field="retryPeriod",
-        check=lambda election: timedelta() < election.retry_period < election.renew_deadline,
+        check=lambda election: election.retry_period < election.renew_deadline,
+    ),
+    Rule(
+        cel="duration(self.retryPeriod) >= duration('100ms')",
+        message="want 100ms or more: the API server is asked so often",
+        field="retryPeriod",
+        check=lambda election: election.retry_period >= timedelta(milliseconds=100),
+    ),
+    Rule(
+        cel="duration(self.leaseDuration) <= duration('24h')",
+        message="want 24h or less: so long nobody decides after a leader was killed",
+        field="leaseDuration",
+        check=lambda election: election.lease_duration <= timedelta(hours=24),
     ),
 )
 @attrs.frozen(kw_only=True)
@@ -231,10 +274,16 @@ class ElectionSettings:
 
 @rules(
     Rule(
-        cel="duration(self.period) > duration('0s')",
-        message="want more than 0s: it is the time from one look to the next",
+        cel="duration(self.period) >= duration('1s')",
+        message="want 1s or more: it is the time from one look to the next",
         field="period",
-        check=lambda audit: audit.period > timedelta(),
+        check=lambda audit: audit.period >= timedelta(seconds=1),
+    ),
+    Rule(
+        cel="duration(self.grace) >= duration('1s')",
+        message="want 1s or more: what is only being written would be mended as a leftover",
+        field="grace",
+        check=lambda audit: audit.grace >= timedelta(seconds=1),
     ),
 )
 @attrs.frozen(kw_only=True)

@@ -172,12 +172,6 @@ def test_every_resource_of_the_settings_counts_as_a_gpu() -> None:
     assert "amd.com/gpu or nvidia.com/gpu" in policy["spec"]["validations"][0]["message"]
 
 
-def test_a_resource_with_quotes_stays_one_text() -> None:
-    fleet = FleetSettings(resource='odd"gpu')
-    policy = named(policies(HERE, fleet, PolicyMode.DENY), "ValidatingAdmissionPolicy", "runs-gpu-pods")
-    assert r'"odd\"gpu"' in policy["spec"]["matchConditions"][1]["expression"]
-
-
 # -- webhooks ---------------------------------------------------------------------------------------------------------
 
 

@@ -54,12 +54,16 @@ def test_a_variable_counts_more_than_the_file() -> None:
         RUNS_STARTS_TRIES="5",
         RUNS_LOCAL_POD_START="1s",
         RUNS_FLEET_TOLERATED="a, b",
-        RUNS_FLEET_RESOURCES="x=y",
+        RUNS_FLEET_RESOURCES="x=y.z/gpu",
         RUNS_RANK="",
     )
     assert (settings.starts.tries, settings.starts.backoff) == (5, timedelta(seconds=1))
     assert settings.local.pod_start == timedelta(seconds=1)
-    assert (settings.fleet.tolerated, settings.fleet.resources, settings.rank) == (("a", "b"), (("x", "y"),), None)
+    assert (settings.fleet.tolerated, settings.fleet.resources, settings.rank) == (
+        ("a", "b"),
+        (("x", "y.z/gpu"),),
+        None,
+    )
 
 
 def test_every_problem_is_told_by_line_or_by_variable() -> None:
@@ -193,3 +197,36 @@ def test_settings_are_described_as_the_file_spells_them() -> None:
     (row,) = [row for row in describe_settings(Quiet, "plugins.quiet") if row.path == "plugins.quiet.hours"]
     assert (row.variable, row.doc, row.default) == ("RUNS_PLUGINS_QUIET_HOURS", "How long.", "8")
     assert all(row.doc and row.type for row in rows.values())
+
+
+LABEL = "want a label key such as team or example.com/team"
+RESOURCE = "want a resource with its domain such as nvidia.com/gpu"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fleet: {flavorLabels: []}", "fleet.flavorLabels: got 0 entries, want at least 1"),
+        ("fleet: {flavorLabels: [a b]}", f"fleet.flavorLabels[0]: got 'a b', {LABEL}"),
+        ("fleet: {flavorLabels: [a, a]}", "fleet.flavorLabels[1]: got 'a' again, as in entry 0, want each once"),
+        ("fleet: {regionLabel: ''}", f"fleet.regionLabel: got '', {LABEL}"),
+        ("fleet: {clusterLabel: a b}", f"fleet.clusterLabel: got 'a b', {LABEL}"),
+        ("fleet: {domainLabel: /a}", f"fleet.domainLabel: got '/a', {LABEL}"),
+        ("fleet: {resource: bad resource}", f"fleet.resource: got 'bad resource', {RESOURCE}"),
+        ("fleet: {resource: cpu}", f"fleet.resource: got 'cpu', {RESOURCE}"),
+        ("fleet: {resources: {H100: gpu}}", f"fleet.resources.H100: got 'gpu', {RESOURCE}"),
+        ("fleet: {resources: {a b: a.b/gpu}}", "fleet.resources[a b]: got the key 'a b', want letters, digits, and -,"),
+        ("fleet: {tolerated: [a b]}", f"fleet.tolerated[0]: got 'a b', {LABEL}"),
+        ("hooks: {timeout: 0s}", "hooks.timeout: got '0s', want 10ms or more"),
+        ("hooks: {timeout: 1ns}", "hooks.timeout: got '1ns', want 10ms or more"),
+        ("hooks: {recheck: 0s}", "hooks.recheck: got '0s', want 1s or more"),
+        ("retention: {archive: ''}", "retention.archive: got '', want one line of text"),
+        ("election: {retryPeriod: 0s}", "election.retryPeriod: got '0s', want 100ms or more"),
+        ("election: {leaseDuration: 2562047h}", "election.leaseDuration: got '2562047h', want 24h or less"),
+        ("audit: {period: 1ms}", "audit.period: got '1ms', want 1s or more"),
+        ("audit: {grace: 0s}", "audit.grace: got '0s', want 1s or more"),
+    ],
+)
+def test_what_could_not_work_is_refused(text: str, told: str) -> None:
+    (problem,) = refusals(text)
+    assert problem.startswith(f"s.yaml:1 {told}")

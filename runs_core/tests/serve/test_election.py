@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,6 +75,19 @@ def test_another_waits_for_as_long_as_it_has_itself_seen_no_change_whatever_the_
     assert second.term() == 1
     assert lock.claim is not None
     assert lock.claim.transitions == 1
+
+
+def test_a_lease_is_never_written_down_as_shorter_than_its_holder_counts() -> None:
+    """Its object has whole seconds."""
+    lease, renew, retry = (timedelta(milliseconds=millis) for millis in (1400, 1300, 1000))
+    times = ElectionSettings(lease_duration=lease, renew_deadline=renew, retry_period=retry)
+    lock, time = Stored(), Time()
+    first, second = (Election(lock, name, times, clock=lambda: time.seconds, stamp=lambda: "") for name in "ab")
+    first.step()
+    second.step()
+    time.seconds += 1.2
+    second.step()
+    assert (first.holds(1), second.term()) == (True, None)
 
 
 def test_a_holder_that_renews_is_never_replaced() -> None:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from runs_core.values.meta import DNS_LABEL, DNS_NAME, LABEL_KEY, LABEL_VALUE
+from runs_core.values.meta import DNS_LABEL, DNS_NAME, EXTENDED_RESOURCE, LABEL_KEY, LABEL_VALUE
 
 Path = tuple[str | int, ...]
 _MOST = 40
 _SPELLINGS = {
     DNS_LABEL: "lower-case letters, digits and - between them",
     DNS_NAME: "lower-case letters, digits, and - or . between them",
+    EXTENDED_RESOURCE: "a resource with its domain such as nvidia.com/gpu",
     LABEL_KEY: "a label key such as team or example.com/team",
     LABEL_VALUE: "letters, digits, and -, _ or . between them",
     ".+": "one line of text",

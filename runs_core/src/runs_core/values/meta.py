@@ -17,7 +17,9 @@ DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 DNS_NAME = rf"{DNS_LABEL}(\.{DNS_LABEL})*"
 LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
 LABEL_KEY = r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-"""The syntax of names and labels. Source: Kubernetes documentation, "Object Names and IDs", "Labels and Selectors"."""
+EXTENDED_RESOURCE = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+"""The syntax of names and labels. Source: Kubernetes documentation, "Object Names and IDs", "Labels and Selectors"; an
+extended resource is named as a label key with its domain ("Manage Resources: Extended Resources")."""
 
 SIMULATED = "runs.dev/simulated-"
 

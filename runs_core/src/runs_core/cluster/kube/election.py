@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import ceil
 from typing import Protocol
 
 import attrs
@@ -199,7 +200,7 @@ class Election:
         changes = 0 if found is None else found.transitions + (0 if mine else 1)
         return Claim(
             holder=self.identity,
-            seconds=max(1, round(self._times.lease_duration.total_seconds())),
+            seconds=ceil(self._times.lease_duration.total_seconds()),  # never less than this process renews within
             acquired=found.acquired if mine and found is not None else now,
             renewed=now,
             transitions=changes,
