@@ -12,7 +12,7 @@ import pytest
 import yaml
 from kubernetes import client
 
-from runs_core.cluster.kube import api
+from runs_core.cluster.kube import token
 from runs_core.cluster.kube.api import Api
 from runs_core.cluster.kube.context import current
 from runs_core.errors import Unavailable
@@ -93,9 +93,53 @@ def test_a_token_is_not_looked_up_for_each_request(server: Server) -> None:
 def test_a_new_token_is_found_soon(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = connected(server.address)
     asked.call("GET", "/")
-    monkeypatch.setattr(api, "TOKEN_SECONDS", 0.0)
+    monkeypatch.setattr(token, "TOKEN_SECONDS", 0.0)
     asked.call("GET", "/")
     assert server.tokens == ["Bearer 0", "Bearer 1"]
+
+
+def kubeconfig(folder: Path, cluster: dict[str, str], user: dict[str, str]) -> str:
+    whole = {
+        "current-context": "here",
+        "clusters": [{"name": "one", "cluster": {"server": "https://127.0.0.1:1", **cluster}}],
+        "users": [{"name": "me", "user": user}],
+        "contexts": [{"name": "here", "context": {"cluster": "one", "user": "me"}}],
+    }
+    file = folder / "kubeconfig"
+    file.write_text(yaml.safe_dump(whole))
+    return str(file)
+
+
+@pytest.mark.parametrize("beside", [{}, {"token": "older"}])
+def test_a_kubeconfigs_token_file_is_read_again_and_while_it_is_replaced_the_last_token_counts(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, beside: dict[str, str]
+) -> None:
+    """A service account's token is good for an hour, and whoever keeps the file writes another one into it."""
+    monkeypatch.setattr(token, "TOKEN_SECONDS", 0.0)
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    asked = Api.connect(kubeconfig(tmp_path, {"server": server.address}, {"tokenFile": "token", **beside}))
+    asked.call("GET", "/")
+    file.write_text("second\n")
+    asked.call("GET", "/")
+    file.write_text("")
+    asked.call("GET", "/")
+    file.unlink()
+    asked.call("GET", "/")
+    assert server.tokens == ["Bearer first", "Bearer second", "Bearer second", "Bearer second"]
+
+
+@pytest.mark.parametrize(("said", "sent"), [("one\n", "Bearer one"), ("o\nne", None), ("\u00e9", None)])
+def test_a_token_is_sent_without_what_a_header_cannot_have(
+    server: Server, tmp_path: Path, said: str, sent: str | None
+) -> None:
+    asked = Api.connect(kubeconfig(tmp_path, {"server": server.address}, {"token": said}))
+    if sent is None:
+        with pytest.raises(Unavailable, match="cannot be read: it has a character that no token has"):
+            asked.call("GET", "/")
+    else:
+        asked.call("GET", "/")
+        assert server.tokens == [sent]
 
 
 @pytest.mark.filterwarnings("ignore:SOCKS support in urllib3")
@@ -117,13 +161,5 @@ def test_a_kubeconfig_that_cannot_be_used_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: dict[str, str], user: dict[str, str], told: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "socks", None)  # as where PySocks is not installed
-    whole = {
-        "current-context": "here",
-        "clusters": [{"name": "one", "cluster": {"server": "https://127.0.0.1:1", **cluster}}],
-        "users": [{"name": "me", "user": user}],
-        "contexts": [{"name": "here", "context": {"cluster": "one", "user": "me"}}],
-    }
-    file = tmp_path / "kubeconfig"
-    file.write_text(yaml.safe_dump(whole))
     with pytest.raises(Unavailable, match=told):
-        Api.connect(str(file))
+        Api.connect(kubeconfig(tmp_path, cluster, user))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -17,6 +17,7 @@ from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
 from runs_core.cluster.kube.decode import Decode, Malformed, whole
+from runs_core.cluster.kube.token import Token, token_file
 from runs_core.cluster.kube.wire import in_one_write
 from runs_core.errors import RunsError, Unavailable
 
@@ -30,9 +31,6 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
 """Of silence. All that is written can be written twice: to ask again early costs less than to wait."""
 POOL = 64
-TOKEN_SECONDS = 1.0
-"""How long a token is used before it is asked for again: a kubeconfig's is looked up anew each time, which costs more
-than all else that is done for a request's headers."""
 
 
 class Refused(RunsError):
@@ -63,22 +61,22 @@ class Refused(RunsError):
 class Api:
     """One API server. Safe to use from many threads."""
 
-    def __init__(self, configuration: client.Configuration) -> None:
+    def __init__(self, configuration: client.Configuration, token_file: Path | None = None) -> None:
         configuration.connection_pool_maxsize = POOL
         configuration.retries = False
-        self._configuration = configuration
+        self._token = Token(configuration, token_file)
         self._pool = in_one_write(client.ApiClient(configuration).rest_client.pool_manager)
         self.host = configuration.host.rstrip("/")
-        self._token: tuple[str | None, float] = (None, -TOKEN_SECONDS)
 
     @classmethod
     def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
         """The cluster of a kubeconfig file, or, inside a pod without one, the cluster around it."""
-        configuration = client.Configuration()
+        configuration, file = client.Configuration(), None
         try:
             config.load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types for it
                 config_file=kubeconfig, context=context, client_configuration=configuration
             )
+            file = token_file(kubeconfig, context)
         except OSError as error:
             raise Unavailable(f"the kubeconfig cannot be used: {error.filename}: {error.strerror}") from error
         except ConfigException as error:
@@ -92,7 +90,7 @@ class Api:
             told = f"got {configuration.host!r} as the cluster's server, want https://HOST:PORT"
             raise Unavailable(f"the kubeconfig cannot be used: {told}")
         try:
-            return cls(configuration)
+            return cls(configuration, file)
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"the kubeconfig's proxy-url cannot be used: {error}") from error
         except ImportError as error:
@@ -170,12 +168,8 @@ class Api:
 
     def _headers(self, content: str) -> dict[str, str]:
         headers = {"Accept": JSON, "Content-Type": content, "User-Agent": "runs"}
-        token, since = self._token
-        if time.monotonic() - since >= TOKEN_SECONDS:
-            since = time.monotonic()
-            token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-            self._token = (token, since)
-        if token:
+        token = self._token.header()
+        if token is not None:
             headers["authorization"] = token
         return headers
 
