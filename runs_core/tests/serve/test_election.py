@@ -23,14 +23,20 @@ class Time:
 
 
 class Stored:
-    """The Lease in the API server. down: it does not answer; deaf: it does as told, and its answer is lost."""
+    """The Lease in the API server. down: it does not answer; deaf: it does as told, and its answer is lost.
+
+    busy: it asks for a pause of so many seconds.
+    """
 
     def __init__(self) -> None:
         self.claim: Claim | None = None
         self.version = 0
         self.down = self.deaf = False
+        self.busy: float | None = None
 
     def read(self) -> Claim | None:
+        if self.busy is not None:
+            raise Refused(429, "TooManyRequests", "busy", retry_after=self.busy)
         if self.down:
             raise Unavailable("down")
         return self.claim
@@ -165,6 +171,30 @@ def test_a_lease_that_somebody_deleted_is_made_again() -> None:
     time.seconds += 2
     first.step()
     assert first.holds(1)
+
+
+def test_a_busy_server_is_asked_no_sooner_than_it_says_by_who_does_not_lead() -> None:
+    lock, time = Stored(), Time()
+    standby = candidate(lock, time, "a")
+    lock.busy = 5.0
+    standby.step()
+    assert standby.pause() == 5.0
+    lock.busy = None
+    standby.step()
+    assert standby.pause() == TIMES.retry_period.total_seconds()
+
+
+def test_who_leads_asks_a_busy_server_once_more_before_its_term_runs_out() -> None:
+    lock, time = Stored(), Time()
+    first = candidate(lock, time, "a")
+    first.step()
+    for busy, pause in ((5.0, 5.0), (30.0, RENEW - 2), (1.0, 2.0)):
+        lock.busy = busy
+        first.step()
+        assert first.pause() == pause
+    time.seconds += RENEW - 1
+    first.step()
+    assert first.pause() == 2.0
 
 
 STEPS = st.lists(

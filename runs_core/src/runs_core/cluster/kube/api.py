@@ -30,6 +30,8 @@ MANAGER = "runs"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
 """Of silence. All that is written can be written twice: to ask again early costs less than to wait."""
+MOST_RETRY_SECONDS = 30.0
+"""A server that asks for a longer pause is asked again all the same: whoever waits must not wait for ever."""
 POOL = 64
 
 
@@ -195,7 +197,7 @@ def _refused(status: int, body: bytes, retry_after: str | None) -> Refused:
         reason, message = str(told.get("reason", "")), str(told.get("message", ""))
     except (Malformed, AttributeError):
         reason, message = "", body[:200].decode(errors="replace")
-    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+    seconds = min(float(retry_after), MOST_RETRY_SECONDS) if retry_after and retry_after.isdecimal() else None
     return Refused(status, reason, message, retry_after=seconds)
 
 

@@ -133,6 +133,7 @@ class Election:
         self.identity = identity
         self.holder = ""
         self.failing: str | None = None
+        self._least = 0.0
         self._lock = lock
         self._times = times
         self._clock = clock
@@ -154,17 +155,24 @@ class Election:
         """Look, and acquire or renew if that is due. What fails is in `failing`, and tried again with the next step."""
         before = self._clock()
         try:
+            self._least = 0.0
             self._step(before)
             self.failing = None
         except Conflict:
             self._until = float("-inf")  # somebody else wrote: the next step sees who
         except (Refused, Unavailable) as error:
             self.failing = str(error)
+            self._least = (error.retry_after or 0.0) if isinstance(error, Refused) else 0.0
 
     def pause(self) -> float:
-        """Seconds to the next step. Candidates spread theirs, so that they do not ask all at once."""
+        """Seconds to the next step. Candidates spread theirs, so that they do not ask all at once.
+
+        No less than a busy server asks for; who leads still asks once more before its term runs out.
+        """
         period = self._times.retry_period.total_seconds()
-        return period if self.term() is not None else period * random.uniform(1 - MOST_JITTER, 1 + MOST_JITTER)
+        if self.term() is None:
+            return max(self._least, period * random.uniform(1 - MOST_JITTER, 1 + MOST_JITTER))
+        return max(period, min(self._least, self._until - self._clock() - period))
 
     def release(self) -> None:
         """Lead no more, and let the next candidate begin at once. Where that cannot be written, it waits a little."""

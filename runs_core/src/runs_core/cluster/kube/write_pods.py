@@ -37,6 +37,7 @@ class PodWrites:
         if stored["spec"].get("nodeName") == pod.node:
             return stored
         target = {"apiVersion": "v1", "kind": "Node", "name": pod.node}
-        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod.name}, "target": target}
+        metadata = {"name": pod.name, "uid": pod.uid}  # another of its name is refused
+        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": metadata, "target": target}
         self._api.call("POST", f"{path}/binding", binding)
         return self._api.call("GET", path)[1]
