@@ -18,9 +18,9 @@ from runs_core.cluster.kube import evidence
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.binding import Binding
 from runs_core.cluster.kube.cluster import KubeCluster
+from runs_core.cluster.kube.entry import FIRST
 from runs_core.cluster.kube.evidence import joined
 from runs_core.cluster.kube.gates import Audits
-from runs_core.cluster.kube.journal import FIRST
 from runs_core.cluster.kube.nonce import standing
 from runs_core.cluster.kube.paths import one as path_of
 from runs_core.cluster.kube.reflect import everything

@@ -6,9 +6,12 @@ import attrs
 import pytest
 
 from runs_core.cluster.kube.api import Api, Refused
-from runs_core.cluster.kube.journal import MOST_PLAIN_BYTES, MOST_TRIES, Intent, Journal
+from runs_core.cluster.kube.entry import MOST_PLAIN_BYTES, Intent
+from runs_core.cluster.kube.journal import MOST_TRIES, Journal
+from runs_core.cluster.kube.rights import JOURNAL
 from runs_core.errors import Deposed, Unavailable
 from runs_core.testing.builders import a_lease, a_run
+from runs_core.values.nonces import Chain
 
 RUN = a_run("train", gpus=2)
 LEASE = a_lease(RUN, {"n1": (0, 1)})
@@ -16,19 +19,30 @@ CLOSING = {str(RUN.key): Intent().joined([], [LEASE])}
 
 
 class Server:
-    """One ConfigMap. deaf: it does as told, and its answer is lost. busy: so many writes meet a conflict."""
+    """One ConfigMap. deaf: it does as told, and its answer is lost. busy: so many writes meet a conflict.
+
+    others: what other ConfigMaps say, by name. forbidden: none may be made.
+    """
 
     def __init__(self) -> None:
         self.stored: dict[str, Any] | None = None
         self.version = 0
         self.deaf = False
         self.busy = 0
+        self.others: dict[str, dict[str, str]] = {}
+        self.forbidden = False
 
     def call(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, seconds: float = 0.0
     ) -> tuple[int, dict[str, Any]]:
         if method == "POST":
-            return 201, self._store(body or {})
+            assert body is not None
+            if body["metadata"]["name"] == JOURNAL:
+                return 201, self._store(body)
+            if self.forbidden:
+                raise Refused(403, "Forbidden", "no more")
+            self.others[body["metadata"]["name"]] = body["data"]
+            return 201, body
         if self.stored is None:
             raise Refused(404, "NotFound", "no journal")
         return 200, self.stored
@@ -141,3 +155,115 @@ def test_conflicts_that_nobody_else_made_depose_nobody(server: Server) -> None:
     with pytest.raises(Unavailable, match="again and again"):
         mine.write(attrs.evolve(mine.entry, head=2))
     assert journal(server).take_over("b").head == 1
+
+
+OPENING = {str(RUN.key): Intent().joined([LEASE], [])}
+
+
+def edited(server: Server, **data: str | None) -> None:
+    """Somebody changes these of what a leader wrote; None: takes them away."""
+    first = leading(server, "a")
+    first.write(attrs.evolve(first.entry, head=255, intents=OPENING, evidence={"resolution-1": ("a",)}))
+    change(server, **data)
+
+
+def change(server: Server, **data: str | None) -> None:
+    assert server.stored is not None
+    merged = {**server.stored["data"], **{name.replace("_", "."): text for name, text in data.items()}}
+    server.version += 1
+    metadata = {**server.stored["metadata"], "resourceVersion": str(server.version)}
+    kept = {name: text for name, text in merged.items() if text is not None}
+    server.stored = {**server.stored, "metadata": metadata, "data": kept}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"term": "x"}, "term is 'x'"),
+        ({"term": "-1"}, "term is '-1'"),
+        ({"term": None}, "term is missing"),
+        ({"head": "no hex"}, "head is 'no hex'"),
+        ({"head": "-1"}, "head is '-1'"),
+        ({"head": None}, "head is missing"),
+        ({"resolutions": "1.5"}, "resolutions is '1.5'"),
+        ({"firstCommitment": None}, "firstCommitment is missing"),
+        ({"evidence": "{"}, "evidence is '{'"),
+        ({"evidence": '{"a": "b"}'}, 'evidence is \'{"a": "b"}\''),
+        ({"evidence": '{"a": [1]}'}, "evidence is '{\"a\": [1]}'"),
+        ({"intents": "{"}, "intents is '{'"),
+        ({"intents": "[]"}, "intents is '[]'"),
+        ({"intents": "[" * 100_000}, "intents is '[[["),
+        ({"intents": None}, "intents is missing"),
+        ({"intents_zlib": "!"}, "intents.zlib is '!'"),
+        ({"intents_zlib": "eJw="}, "intents.zlib is 'eJw='"),
+        ({"intents": '{"ns/a": 5}'}, "intents of ns/a are 5"),
+        ({"intents": '{"ns/a": {"opens": [{}], "closes": []}}'}, "intents of ns/a are a map"),
+        ({"intents": '{"ns/a": {"opens": [], "closes": [5]}}'}, "intents of ns/a are a map"),
+    ],
+)
+def test_what_somebody_made_of_the_journal_is_kept_aside_and_told_and_the_rest_counts(
+    server: Server, data: dict[str, str | None], said: str
+) -> None:
+    edited(server, **data)
+    assert server.stored is not None
+    changed, version = server.stored["data"], server.version
+    heir = journal(server)
+    before = heir.take_over("b", "bound")
+    (told,) = heir.unread
+    name = f"runs-journal-unread-{version}"
+    assert told.startswith(f"the journal, ConfigMap runs-system/runs-journal, cannot be read: {said}")
+    assert told.endswith(f"; ConfigMap {name} keeps it, and that part counts as never written")
+    assert server.others == {name: changed}
+    assert (before.head, before.holder) == (0 if "head" in data else 255, "a")
+    assert bool(before.opening()) is not any(key.startswith("intents") for key in data)
+    again = journal(server)
+    again.take_over("c")
+    assert again.unread == ()
+
+
+def test_of_what_was_in_flight_only_that_is_set_aside_which_cannot_be_read(server: Server) -> None:
+    good = OPENING[str(RUN.key)].text
+    edited(server, intents=f'{{"ns/bad": {{}}, "{RUN.key}": {good}}}')
+    (found,) = journal(server).take_over("b").opening()
+    assert found.key == LEASE.key
+
+
+def test_a_journal_that_cannot_be_read_is_replaced_also_where_it_may_not_be_kept(server: Server) -> None:
+    edited(server, term="x")
+    server.forbidden = True
+    heir = journal(server)
+    heir.take_over("b")
+    assert heir.unread[0].endswith("; it could not be kept: no more, and that part counts as never written")
+    assert heir.entry.term == 1
+
+
+def test_who_leads_puts_right_what_somebody_changes_beside_its_name(server: Server) -> None:
+    first = leading(server, "a")
+    change(server, intents="{", head="x")
+    first.write(attrs.evolve(first.entry, head=7, intents=CLOSING))
+    heir = journal(server)
+    assert (heir.take_over("b").head, heir.unread) == (7, ())
+
+
+@pytest.mark.parametrize("data", [{"term": "x"}, {"term": None}, {"term": "7"}])
+def test_who_leads_and_finds_its_term_changed_leads_no_more(server: Server, data: dict[str, str | None]) -> None:
+    first = leading(server, "a")
+    change(server, **data)
+    with pytest.raises(Deposed, match="somebody changed the ConfigMap runs-system/runs-journal"):
+        first.write(attrs.evolve(first.entry, head=1))
+
+
+def test_a_chain_outlives_the_commitment_before_it(server: Server) -> None:
+    first = leading(server, "a")
+    first.write(attrs.evolve(first.entry, chain=Chain(number=7, commitment="next")))
+    change(server, firstCommitment=None)
+    heir = journal(server)
+    heir.take_over("b", "bound")
+    assert (heir.entry.first, heir.entry.chain) == ("bound", Chain(number=7, commitment="next"))
+
+
+def test_much_that_cannot_be_read_is_told_in_a_sentence(server: Server) -> None:
+    edited(server, intents="{" + ",".join(f'"ns/{n}": 5' for n in range(1000)) + "}")
+    heir = journal(server)
+    heir.take_over("b")
+    assert "intents of ns/2 are 5; 997 more; ConfigMap" in heir.unread[0]

@@ -7,6 +7,7 @@ from datetime import datetime
 import attrs
 import pytest
 
+from runs_core.cluster.kube.api import Refused
 from runs_core.cluster.kube.election import Claim, Election
 from runs_core.cluster.kube.sweep import Swept
 from runs_core.errors import Conflict, Deposed, Unavailable
@@ -19,7 +20,7 @@ from runs_core.settings import ElectionSettings, Settings
 from runs_core.testing.builders import A_MONDAY, a_node, a_run, seen
 from runs_core.testing.stage import Stage
 from runs_core.values.change import Change
-from runs_core.values.effect import Effect, OpenLease
+from runs_core.values.effect import Effect, Emit, OpenLease
 from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.record import Record
@@ -28,7 +29,10 @@ MOST_WAITS = 200
 
 
 class Room:
-    """One API server with its Lease and its journal, the time, and what happens at the n-th wait of the process."""
+    """One API server with its Lease and its journal, the time, and what happens at the n-th wait of the process.
+
+    busy: the next who take over are asked for pauses of so many seconds. asked: when somebody wanted to take over.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -36,6 +40,9 @@ class Room:
         self.claim: Claim | None = None
         self.term = 0
         self.down = False
+        self.unread_journal: list[str] = []
+        self.busy: list[float] = []
+        self.asked: list[float] = []
         self.at: dict[int, Callable[[], None]] = {}
         self.written: list[tuple[int, Effect]] = []
         self.clusters: list[FakeCluster] = []
@@ -70,6 +77,7 @@ class FakeCluster:
         self.room = room
         self.lingering: dict[Key, Lease] = {}
         self.doomed: dict[Key, str] = {}
+        self.unread_journal = room.unread_journal
         self.stopped: list[float] = []
         self.tidied: list[Key] = []
         self.swept = 0
@@ -94,8 +102,11 @@ class FakeCluster:
         return []
 
     def lead(self, holder: str) -> int:
+        self.room.asked.append(self.room.seconds)
         if self.room.down:
             raise Unavailable("down")
+        if self.room.busy:
+            raise Refused(429, "TooManyRequests", "busy", retry_after=self.room.busy.pop(0))
         self.room.term += 1
         self._mine = self.room.term
         for change in self._lists:
@@ -170,7 +181,7 @@ def room() -> Room:
 
 
 @pytest.fixture
-def process(room: Room) -> Iterator[Process]:
+def process(room: Room, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
     stop = Stopping()
     election = Election(room, "me", ElectionSettings(), clock=lambda: room.seconds, stamp=lambda: "")
     standing: list[Standing] = []
@@ -192,6 +203,7 @@ def process(room: Room) -> Iterator[Process]:
     def loop(cluster: LiveCluster) -> Loop:
         return Loop(cluster, Settings())
 
+    monkeypatch.setattr(stop, "rest", wait)
     made = Process(
         Parts(
             cluster=lambda: FakeCluster(room, wait),
@@ -281,6 +293,25 @@ def test_who_is_deposed_stops_at_once_forgets_everything_and_stands_by(process: 
     assert opened(room) == [1, 3]  # of the other's term nothing, of its own later one what a world without news needs
     assert len({id(cluster) for cluster in room.clusters}) == 2
     assert room.clusters[0].stopped == [0.0]
+
+
+def test_who_takes_over_a_journal_that_is_not_whole_says_so_and_leads(
+    process: Process, room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    room.unread_journal = ["the journal cannot be read: head is 'x'"]
+    process.run()
+    events = [effect for _, effect in room.written if isinstance(effect, Emit) and effect.reason == "JournalUnread"]
+    (event,) = events
+    assert (event.kind, event.key, event.warning) == ("ConfigMap", Key("runs-system", "runs-journal"), True)
+    assert caplog.messages.count(event.message) == 1
+    assert (process.led, opened(room)) == (1, [1])
+
+
+def test_a_busy_api_server_has_the_pause_that_it_asks_for(process: Process, room: Room) -> None:
+    room.busy = [5.0, 12.0]
+    process.run()
+    first, second, third = room.asked
+    assert (second - first >= 5.0, third - second >= 12.0, process.led) == (True, True, 1)
 
 
 def test_an_api_server_that_is_away_for_a_moment_deposes_nobody(process: Process, room: Room) -> None:

@@ -19,9 +19,9 @@ from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.client import Client
 from runs_core.cluster.kube.cluster import wall_clock
 from runs_core.cluster.kube.context import Context, current
+from runs_core.cluster.kube.entry import FIRST
 from runs_core.cluster.kube.evidence import joined
 from runs_core.cluster.kube.follow import Following
-from runs_core.cluster.kube.journal import FIRST
 from runs_core.cluster.kube.rights import JOURNAL
 from runs_core.cluster.kube.snapshot import Looking as Lists
 from runs_core.cluster.kube.snapshot import Snapshot, Unseen

@@ -51,6 +51,8 @@ class LiveCluster(Cluster, Protocol):
     def lingering(self) -> dict[Key, Lease]: ...
     @property
     def doomed(self) -> dict[Key, str]: ...
+    @property
+    def unread_journal(self) -> Sequence[str]: ...
     def now(self) -> datetime: ...
     def start(self) -> None: ...
     def missing(self, seconds: float) -> list[str]: ...
@@ -187,6 +189,7 @@ class Process:
         number = self._insist(term, lambda: cluster.lead(election.identity), cluster)
         loop = self._parts.loop(cluster)
         self._insist(term, loop.cycle, cluster)
+        self._insist(term, lambda: self._tell_unread(loop, cluster), cluster)
         if self._parts.stop.asked:
             return  # perhaps before it took over
         self.led += 1
@@ -209,6 +212,16 @@ class Process:
             if not made:
                 cluster.wait(_pause(loop, cluster))
 
+    def _tell_unread(self, loop: Loop, cluster: LiveCluster) -> int:
+        """That the journal was not whole. What holds GPUs stands in leases, which the audit looks at right away."""
+        told = cluster.unread_journal
+        if told:
+            now, about = loop.world.now, self._parts.journal
+            carry_out(loop, [Emit("ConfigMap", about, "JournalUnread", what, now, warning=True) for what in told])
+        for what in told:
+            log.warn(what)
+        return len(told)
+
     def _insist(self, term: int, act: Callable[[], int], cluster: LiveCluster) -> int:
         """Do it, as long as the term holds, until the API server takes it. Deposed: the term is over."""
         tries = 0
@@ -219,10 +232,20 @@ class Process:
                 return act()
             except (Unavailable, Refused) as error:
                 log.warn(f"the API server does not take it: {error}")
+                self._rest(term, (error.retry_after or 0.0) if isinstance(error, Refused) else 0.0)
             cluster.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
             self._parts.health.turned()
             tries += 1
         return 0
+
+    def _rest(self, term: int, seconds: float) -> None:
+        """As long as a busy server asks for, whatever comes in meanwhile."""
+        until = self._parts.clock() + seconds
+        while (left := until - self._parts.clock()) > 0 and self._parts.election.holds(term):
+            if self._parts.stop.asked:
+                return
+            self._parts.stop.rest(min(left, LONGEST_WAIT_SECONDS))
+            self._parts.health.turned()
 
     # -- the audit --------------------------------------------------------------------------------------------------
 

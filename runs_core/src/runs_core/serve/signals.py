@@ -29,6 +29,10 @@ class Stopping:
         """Set once it is asked; for whoever waits for nothing else."""
         return self._asked
 
+    def rest(self, seconds: float) -> None:
+        """Until it is asked, or so long."""
+        self._asked.wait(seconds)
+
     def tell(self, whom: Callable[[], None]) -> None:
         """Also call this once it is asked, from another thread; used to wake whoever waits."""
         self._told.append(whom)

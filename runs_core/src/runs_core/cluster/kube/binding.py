@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
+from runs_core.cluster.kube.entry import Intent
 from runs_core.cluster.kube.evidence import parts_of
 from runs_core.cluster.kube.gates import Gate
-from runs_core.cluster.kube.journal import Intent, Journal
+from runs_core.cluster.kube.journal import Journal
 from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.kube.outgoing import Outgoing
 from runs_core.cluster.kube.steps import Step

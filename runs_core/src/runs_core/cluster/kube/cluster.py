@@ -101,6 +101,11 @@ class KubeCluster:
         """Runs that cannot be read and are on their way out, with their uids."""
         return self._in.doomed
 
+    @property
+    def unread_journal(self) -> Sequence[str]:
+        """What could not be read of the journal when it was taken over, a sentence each."""
+        return self.journal.unread
+
     def now(self) -> datetime:
         """The cluster's time, UTC."""
         return self._clock()

@@ -1,0 +1,85 @@
+"""What people change behind the scheduler's back, on real objects."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+from tests.kube.serve.conftest import HOME, eventually, overlaps
+
+from runs_core.cluster.kube.api import Api, Refused
+from runs_core.cluster.kube.write_pods import PodWrites
+from runs_core.testing.builders import a_pod, a_run
+
+if TYPE_CHECKING:
+    from tests.kube.serve.conftest import Object, Site
+
+SPOILT = {"data": {"term": "x", "head": "no hex", "intents": "{", "intents.zlib": None}}
+
+
+def _running(site: Site, namespace: str, count: int) -> None:
+    eventually("they run", lambda: site.phases(namespace) == {"Running": count})
+
+
+def test_a_journal_that_somebody_spoils_is_told_of_and_no_lease_is_lost(site: Site) -> None:
+    one = site.serve("one")
+    one.leads()
+    namespace = site.namespace("spoilt")
+    site.submit(namespace, [8, 4], seconds=60)
+    _running(site, namespace, 2)
+    before = site.all("gpuleases.runs.dev", namespace)
+    site.kubectl("patch", "configmap", "runs-journal", "-n", HOME, "--type=merge", "-p", json.dumps(SPOILT))
+    more = site.namespace("after")
+    site.submit(more, [8], seconds=60)
+    _running(site, more, 1)
+    assert one.process.poll() is None
+    assert one.told("leads no more, and stands by: somebody changed the ConfigMap runs-system/runs-journal")
+    (told,) = one.told("the journal, ConfigMap runs-system/runs-journal, cannot be read")
+    assert "intents is '{'; term is 'x'; head is 'no hex'" in told["message"]
+    (kept,) = [one for one in site.all("configmap", HOME) if one["metadata"]["name"].startswith("runs-journal-unread-")]
+    assert kept["data"]["head"] == "no hex"
+    (event,) = [one for one in site.all("events", HOME) if one["reason"] == "JournalUnread"]
+    assert event["involvedObject"]["name"] == "runs-journal"
+    after = site.all("gpuleases.runs.dev", namespace)
+    assert [lease["spec"] for lease in after] == [lease["spec"] for lease in before]
+    assert not any(lease["status"]["closed"] for lease in after)
+    assert overlaps([*after, *site.all("gpuleases.runs.dev", more)]) == []
+    for where in (namespace, more):
+        assert {run["status"]["attempt"] for run in site.all("runs.runs.dev", where)} == {1}
+        site.kubectl("delete", "runs.runs.dev", "--all", "-n", where)
+
+
+def _pod(site: Site, namespace: str) -> str:
+    """Its uid."""
+    spec = {"schedulerName": "runs", "containers": [{"name": "main", "image": "busybox"}]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "theirs"}, "spec": spec}
+    made = site.kubectl("create", "-n", namespace, "-f", "-", "-o", "json", stdin=json.dumps(body))
+    uid: str = json.loads(made)["metadata"]["uid"]
+    return uid
+
+
+def test_a_pod_that_is_made_again_under_its_name_is_not_bound_in_place_of_the_first(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes, and another of its name comes, after its rank was written and before its node is."""
+    namespace = site.namespace("again")
+    api = Api.connect(str(site.kubeconfig))
+    meant = attrs.evolve(
+        a_pod(a_run("train", gpus=1), node="node-00000"), namespace=namespace, name="theirs", uid=_pod(site, namespace)
+    )
+    apply = api.apply
+
+    def applied(path: str, body: Object) -> tuple[int, Object]:
+        answer = apply(path, body)
+        site.kubectl("delete", "pod", "theirs", "-n", namespace, "--grace-period=0", "--force")
+        _pod(site, namespace)
+        return answer
+
+    monkeypatch.setattr(api, "apply", applied)
+    with pytest.raises(Refused) as refused:
+        PodWrites(api).bind(meant)
+    assert refused.value.another
+    (other,) = site.all("pods", namespace)
+    assert "nodeName" not in other["spec"]
