@@ -13,7 +13,7 @@ from runs_core.values.classes import NOTHING, Class, Split, Tier
 from runs_core.values.decision import Decision, Starts
 from runs_core.values.effect import Effect, Emit, OpenLease, SetRunStatus
 from runs_core.values.funding import Cover, Share
-from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, RunRef, lease_name
+from runs_core.values.lease import Lease, LeaseSpec, NodeSlots, Opened, Payer, RunRef, lease_name
 from runs_core.values.meta import Meta
 from runs_core.values.placement import PlacedGroup, PlacedPod, Placement
 from runs_core.values.quantity import counted
