@@ -71,6 +71,7 @@ READERS = {
     "LeaseSpec.attempt": "runs_core.decide.lifecycle: lease.spec.attempt",
     "LeaseSpec.part": "runs_core.values.lease: spec.part",
     "LeaseSpec.payer": "runs_core.serve.views.plan: lease.spec.payer",
+    "LeaseSpec.loan": "kubectl get: .spec.loan",
     "LeaseSpec.start": "runs_core.world.ledger: spec.start",
     "LeaseSpec.reason": "kubectl get: .spec.reason",
     "NodeSlots.node": "runs_core.decide.pods: slots.node",

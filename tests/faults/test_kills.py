@@ -70,6 +70,7 @@ def lost(stage: Stage, number: int, write: int, *, landed: bool) -> tuple[float,
     finally:
         stage.taint(node, lost=False)
     stage.proxy.before_write = None
+    on_stage()  # the write may have come once all was settled, and whoever sends it waits since
     stage.edit(name, canceled=True)
     stage.settle({name: "Failed"}, 30)
     stage.schedulers[-1].stop()

@@ -81,6 +81,7 @@ LEASE = Kind(
         ("Group", "integer", ".spec.group"),
         ("Slots", "string", ".spec.slots"),
         ("Reason", "string", ".spec.reason"),
+        ("Loan", "boolean", ".spec.loan"),
         ("Start", "date", ".spec.start"),
         ("Closed", "boolean", ".status.closed"),
         _AGE,
