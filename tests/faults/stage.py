@@ -134,7 +134,7 @@ class Stage:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         plane.admin.call("POST", "/api/v1/namespaces", body)
         account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-        # controllers that have lost their API server ask again after longer and longer pauses, half a minute each at last
+        # controllers that have lost their API server ask again after longer and longer pauses
         until(lambda: self._there(account), 120, f"namespace {namespace} has no service account")
         until(lambda: len(_ready(plane.admin)) == len(self.items("Node")), 30, "not all nodes are Ready")
         self.revision = plane.etcd.revision()
