@@ -143,6 +143,26 @@ def test_windows_of_budgets_open_by_the_dates_of_a_log_or_as_told(
     assert (found["input"]["firstArrival"], found["gpuHours"]["byClass"]["owned"]) == (first, owned)
 
 
+@pytest.mark.parametrize(
+    ("spend", "told"),
+    [({}, 0), ({"namespaces": ["vision"]}, 1), ({"flavor": "A100"}, 1), ({"window": JUNE["window"]}, 1)],
+)
+def test_budgets_that_pay_for_nothing_are_told_of_with_what_to_look_at(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], spend: Object, told: int
+) -> None:
+    quota = yaml.safe_load(budget(8))
+    quota["spec"]["namespaces"]["names"] = spend.pop("namespaces", ["openb"])
+    quota["spec"]["envelopes"][0] |= spend
+    files = {"quota.yaml": yaml.safe_dump(quota)}
+    assert simulate(*SMALL_FLEET, "--budgets", "quota.yaml", files=files) == 0
+    sentence = (
+        "No Budget paid for anything: see that they list namespaces of the work (openb) and flavors of the fleet (gpu)"
+    )
+    assert (
+        capsys.readouterr().err.count(f"{sentence}, and that their windows are open from 2000-01-01T00:00:00Z") == told
+    )
+
+
 def manifests(gpus: int) -> list[Object]:
     """A node, its Budget, and a run that says what only the budgets plugin knows."""
     capacity = {"cpu": "64", "memory": "1Ti", "pods": "110", "nvidia.com/gpu": "8"}
@@ -189,6 +209,7 @@ def test_another_fleet_of_json_lines_is_that_file_alone(simulate: Simulate, caps
         ("kind: Pod\n", "bad.yaml:1"),
         (budget(0), "spec.envelopes[0].gpus"),
         ("{", "bad.yaml:2"),
+        (f"{budget(8)}---\n{budget(9)}", "Budget lab stands there twice"),
     ],
 )
 def test_budgets_that_cannot_be_are_refused_by_file_and_line(

@@ -23,7 +23,7 @@ from runs_core.cluster.trace.scale import begun, copied, loaded, loaded_inside
 from runs_core.errors import InvalidInput, Problem
 from runs_core.hooks.registry import Registry
 from runs_core.schema.convert import budget_from_object, namespace_from_object
-from runs_core.schema.manifest import read_manifests
+from runs_core.schema.manifest import Document, read_manifests
 from runs_core.settings import FleetSettings, Settings
 from runs_core.values.section import Section
 
@@ -178,6 +178,9 @@ def _equipped(found: TraceInput, option: str, path: Path) -> TraceInput:
 def _funded(trace: TraceInput, path: Path, sections: Sequence[Section]) -> TraceInput:
     """With the Budgets of that file, and no others, and the Namespaces that stand there."""
     found = read_manifests(text_of(str(path)), str(path), sections, ("Budget", "Namespace"))
+    last = {_called(one): one for one in found}
+    if twice := [one for one in found if last[_called(one)] is not one]:
+        raise InvalidInput([Problem(one.where, f"{' '.join(_called(one))} stands there twice") for one in twice])
     names = {one.body["metadata"]["name"] for one in found if one.kind == "Namespace"}
     return attrs.evolve(
         trace,
@@ -187,3 +190,7 @@ def _funded(trace: TraceInput, path: Path, sections: Sequence[Section]) -> Trace
             *(namespace_from_object(one.body) for one in found if one.kind == "Namespace"),
         ),
     )
+
+
+def _called(one: Document) -> tuple[str, str]:
+    return one.kind, one.body["metadata"]["name"]

@@ -25,6 +25,7 @@ from runs_core.serve.views.plain import Plain, plain
 from runs_core.values.quantity import counted
 
 SHOWN_BAD_ROWS = 20
+_SHOWN_NAMES = 5
 _BAD_ROWS = "bad-rows.txt"
 T = TypeVar("T")
 
@@ -52,6 +53,10 @@ def simulated(said: Asked, wanted: Wanted) -> None:
     compared = None if other is None else _simulated(other, wanted.check)
     if other is not None and compared is not None and beside is not None:
         written += beside(compared.summary, other.trace.bad_rows)
+    both = [(this, found), *([(other, compared)] if other is not None and compared is not None else [])]
+    for told in dict.fromkeys(_unpaid(case, one.summary) for case, one in both):
+        if told:
+            click.echo(told, err=True)
     answer(
         said,
         plain=lambda: _both(found, compared),
@@ -86,6 +91,24 @@ def _name_bad_rows(bad: Sequence[BadRow]) -> None:
         click.echo(f"Left out: {row}", err=True)
     if len(bad) > SHOWN_BAD_ROWS:
         click.echo(f"Left out: {len(bad) - SHOWN_BAD_ROWS} more; {_BAD_ROWS} in --out names all", err=True)
+
+
+def _unpaid(case: Case, summary: Summary) -> str:
+    """What to look at where there are Budgets, and none of them paid for anything; else nothing."""
+    trace, hours = case.trace, summary.gpu_hours.by_class
+    if not trace.budgets or hours is None or hours.owned or hours.shared or hours.borrowed:
+        return ""
+    spaces = sorted({one.run.meta.namespace for one in trace.arrivals})
+    flavors = sorted({node.flavor for node in trace.nodes})
+    begin = moment(summary.input.first_arrival)
+    where = f"list namespaces of the work ({_some(spaces)}) and flavors of the fleet ({_some(flavors)})"
+    return (
+        f"No Budget paid for anything: see that they {where}, and that their windows are open from {begin} on (--start)"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN_NAMES]) + (", …" if len(names) > _SHOWN_NAMES else "")
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
