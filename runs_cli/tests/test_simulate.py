@@ -50,6 +50,13 @@ def test_a_table_shows_waits_utilisation_and_what_never_fits(
     assert next(line.split()[-1] for line in said.splitlines() if line.startswith("all ")) == "1m"
 
 
+def test_runs_that_arrive_at_once_have_a_utilisation_too(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate(rows=("a,1,1,8,1000,,LS,Running,0,100,0", "b,1,1,4,1000,,LS,Running,0,100,0")) == 0
+    assert "75.00% to the last end, 100.00% while runs wait" in capsys.readouterr().out
+
+
 def test_json_has_the_keys_of_the_interface(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
     assert simulate("-o", "json") == 0
     found = json.loads(capsys.readouterr().out)
@@ -211,7 +218,8 @@ def test_an_option_that_cannot_be_is_refused(
     assert why in capsys.readouterr().err
 
 
-def test_json_lines_are_read_too(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+def json_lines(**more: str) -> tuple[str, ...]:
+    """Options for a trace of one node and one run, with more said of how its pods go."""
     node = {
         "apiVersion": "v1",
         "kind": "Node",
@@ -219,11 +227,22 @@ def test_json_lines_are_read_too(simulate: Simulate, capsys: pytest.CaptureFixtu
         "status": {"allocatable": {"cpu": "64", "memory": "1Ti", "pods": "110", "nvidia.com/gpu": "8"}},
     }
     said = {"runs.dev/simulated-arrival": "0s", "runs.dev/simulated-duration": "1h"}
+    said |= {f"runs.dev/simulated-{name.replace('_', '-')}": text for name, text in more.items()}
     metadata = {"name": "train", "namespace": "vision", "annotations": said}
     run = {"apiVersion": "runs.dev/v1alpha1", "kind": "Run", "metadata": metadata, "spec": {"resources": {"gpus": 8}}}
     Path("all.jsonl").write_text(f"{json.dumps(node)}\n{json.dumps(run)}\n", encoding="utf-8")
-    assert simulate("--format", "jsonl", "--nodes", "all.jsonl", "--runs", "all.jsonl", "-o", "json") == 0
+    return ("--format", "jsonl", "--nodes", "all.jsonl", "--runs", "all.jsonl")
+
+
+def test_json_lines_are_read_too(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate(*json_lines(), "-o", "json") == 0
     assert json.loads(capsys.readouterr().out)["runs"]["finished"] == 1
+
+
+def test_runs_that_fail_are_told_apart(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    for more, told in (({}, "1 started, 1 finished\n"), ({"exit_code": "7"}, "1 started, 1 finished (1 failed)\n")):
+        assert simulate(*json_lines(**more)) == 0
+        assert told in capsys.readouterr().out
 
 
 # -- two settings side by side ----------------------------------------------------------------------------------------

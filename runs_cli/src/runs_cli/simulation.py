@@ -175,7 +175,10 @@ def _overview(found: Simulation) -> Fields:
     left_out += f"bad rows left out: {given.bad_rows:,}"
     load = f"{_ratio(given.load)} of the fleet's GPU-time while runs arrive"
     inside = f"{_ratio(given.load_inside_span)} before the last arrival if each run starts at once"
-    busy = f"{share(used.arrival_span)} while runs arrive, {share(used.while_waiting)} while runs wait"
+    mean = f"{share(used.arrival_span)} while runs arrive"
+    mean = mean if used.arrival_span is not None else f"{share(used.all)} to the last end"  # all arrive at once
+    busy = f"{mean}, {share(used.while_waiting)} while runs wait"
+    failed = f" ({runs.failed:,} failed)" if runs.failed else ""
     times = counted(summary.checks, "time", spec=",")
     return Fields(
         pairs=[
@@ -186,7 +189,7 @@ def _overview(found: Simulation) -> Fields:
                 f"from {moment(given.first_arrival)}, over {span(timedelta(seconds=given.arrival_span_seconds))}",
             ),
             ("Load", f"{load}, of which {inside}"),
-            ("Runs", f"{runs.started:,} started, {runs.finished:,} finished{standing}"),
+            ("Runs", f"{runs.started:,} started, {runs.finished:,} finished{failed}{standing}"),
             ("Utilisation", f"{busy}, {share(used.peak)} at most"),
             ("Fragmentation", f"{share(split.arrival_span)} while runs arrive, {share(split.peak)} at most"),
             ("Queue", f"{counted(summary.queue.max, 'run', spec=',')} at most"),
