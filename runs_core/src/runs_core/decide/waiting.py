@@ -17,11 +17,11 @@ from runs_core.decide.reach import NOBODY, Reach
 from runs_core.decide.settle import Asked, is_unheard_of, settle
 from runs_core.decide.slices import is_due
 from runs_core.decide.told import is_answered, judged_anew, says_otherwise
-from runs_core.decide.woken import is_out_of_reach, kept_for, woken
+from runs_core.decide.woken import first_of, is_out_of_reach, kept_for, woken
 from runs_core.values.decision import Starts, Waits
 from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
-from runs_core.world.queues import FUNDABLE, UNPAYABLE, Entry, Order, Queue, band_of
+from runs_core.world.queues import FUNDABLE, UNFUNDABLE, UNPAYABLE, Entry, Order, Queue, band_of
 from runs_core.world.world import World
 
 
@@ -324,7 +324,7 @@ class Turn:
         if isinstance(decision.outcome, Starts) and (run := world.run(key)) is not None:
             world.wake_at(world.now + run.spec.start_timeout, key)  # no pod may ever say anything: nothing else would
         if entry.shape.size and not isinstance(decision.outcome, Waits):
-            for _, following in world.line.heads(entry.shape):
+            for _, following in first_of(world, entry.shape):
                 self._push(following)
 
     def _reclaims(self, key: Key, entry: Entry) -> bool:
@@ -339,14 +339,14 @@ class Turn:
     def _behind(self, key: Key, entry: Entry, said: Cover) -> None:
         """The first of its queue is paid for, and by what is held for those before it this one is not.
 
-        If that is news to it, it is asked once more, among those who are not paid for.
+        If that is news to it, or it may start unpaid, it is asked once more, among those who are not paid for.
         """
         known = self.world.promises.by_run.get(key)
         if known is not None and not waits_for_quota(self.world, known):
             self.batch.take(unfundable(self.world, known), {})
             self.reach = None
         band = band_of(said)
-        if key in self.fresh or says_otherwise(self.world, key, band):
+        if key in self.fresh or band == UNFUNDABLE or says_otherwise(self.world, key, band):
             self.asked.discard(key)
             self.behind.add(key)
             heapq.heappush(self.queue, (band, entry.order, key))
