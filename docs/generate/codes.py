@@ -135,7 +135,8 @@ OPENED = {
 }
 CLOSED = {
     Closed.SUCCEEDED: "The run succeeded.",
-    Closed.RUN_FAILED: "The run failed, or a start did not come up.",
+    Closed.RUN_FAILED: "The run failed.",
+    Closed.START_FAILED: "A start did not come up: not all its pods ran in time, or the cluster would not make them.",
     Closed.CANCELED: "The run was canceled.",
     Closed.DELETED: "The run was deleted.",
     Closed.SUSPENDED: "The run was suspended.",

@@ -68,7 +68,7 @@ def _undone(lease: Object, runs: Mapping[str, Object]) -> bool:
     """Whether it is of a start that came to nothing, after which there was another."""
     last = {run["metadata"]["uid"]: int(run["status"].get("attempt", 0)) for run in runs.values()}
     spec, reason = lease["spec"], lease["status"]["closureReason"]
-    return bool(reason == "RunFailed" and spec["attempt"] < last[spec["runRef"]["uid"]])
+    return bool(reason == "StartFailed" and spec["attempt"] < last[spec["runRef"]["uid"]])
 
 
 def promises(one: Object) -> list[Object]:

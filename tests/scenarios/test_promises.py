@@ -249,6 +249,26 @@ def test_how_long_such_runs_took_is_an_estimate_once_five_have_ended(play: Play)
     assert (play.at("last", "startedAt"), play.promises("last")) == (600, [(600, "", 0)])
 
 
+@pytest.mark.settings(Settings(reservations=ReservationSettings(history=1)))
+def test_a_start_that_never_came_up_and_a_suspended_run_are_no_such_runs(play: Play) -> None:
+    """x does not come up within 60 s, and is undone; y is suspended after 40. Nothing says when z ends."""
+    play.fleet(a1=8)
+    play.submit("x", gpus=8, starts="1h", startTimeout="60s")
+    play.until(70)
+    play.cancel("x")
+    play.submit("y", gpus=8, lasts="9h")
+    play.until(110)
+    play.suspend("y")
+    play.until(120)
+    closed = [held.closed for name in "xy" for held in play.ledger(name)]
+    assert closed == ["StartFailed", "Suspended"]
+    play.submit("z", gpus=8, lasts="98s")
+    play.until(130)
+    play.submit("last", gpus=8, lasts="98s")
+    play.wait()
+    assert (play.phase("z"), play.phase("last"), play.promised("last")) == ("Running", "Queued", None)
+
+
 def test_an_estimate_of_no_time_at_all_says_nothing(play: Play) -> None:
     play.fleet(a1=8)
     submit(play, "x", 8, "0s", "598s")

@@ -223,7 +223,7 @@ def test_a_gang_whose_evicted_rank_does_not_come_up_again_is_undone_and_stands_i
     stage.advance(10)
     status = stage.run("train").status
     assert (status.phase, status.reason, status.start_timeouts) == (Phase.HELD, "StartBackOff", 1)
-    assert closures(stage) == [(Closed.RUN_FAILED, "not all pods ran within 15m of the start (start 1)")]
+    assert closures(stage) == [(Closed.START_FAILED, "not all pods ran within 15m of the start (start 1)")]
 
 
 def test_a_rank_evicted_from_a_cordoned_node_takes_its_gang_elsewhere() -> None:

@@ -37,3 +37,8 @@ def test_a_run_that_succeeded_says_how_long_such_runs_take() -> None:
 )
 def test_a_run_that_was_cut_says_nothing_of_it(reason: Closed) -> None:
     assert learnt(reason) is None
+
+
+@pytest.mark.parametrize("reason", [Closed.START_FAILED, Closed.SUSPENDED])
+def test_nor_does_one_that_never_came_up_or_was_suspended(reason: Closed) -> None:
+    assert learnt(reason) is None

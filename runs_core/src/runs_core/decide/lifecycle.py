@@ -52,7 +52,7 @@ def _half_started(world: World, run: Run) -> Decision:
     whole = _is_whole(world, run, leases) and all(lease.spec.attempt == attempt for lease in leases)
     if not whole or refusal is not None:
         message = refusal.message if refusal is not None else "the start was left half done"
-        cause = Cause(closure=Closed.RUN_FAILED, reason="StartRefused", message=message, then=Phase.QUEUED)
+        cause = Cause(closure=Closed.START_FAILED, reason="StartRefused", message=message, then=Phase.QUEUED)
         spent = attrs.evolve(run, status=attrs.evolve(run.status, attempt=attempt))
         return release(world, spent, cause)
     message = f"{counted(width, 'GPU')}; a start that was left half done goes on"
@@ -167,9 +167,9 @@ def _timeout(world: World, run: Run) -> Decision | None:
     count = status.start_timeouts + 1
     message = f"not all pods ran within {format_duration(run.spec.start_timeout)} of the start (start {count})"
     if count > starts.tries:
-        cause = Cause(closure=Closed.RUN_FAILED, reason="StartTimeout", message=message, then=Phase.FAILED)
+        cause = Cause(closure=Closed.START_FAILED, reason="StartTimeout", message=message, then=Phase.FAILED)
         return release(world, run, cause)
-    cause = Cause(closure=Closed.RUN_FAILED, reason="StartTimeout", message=message, then=Phase.QUEUED)
+    cause = Cause(closure=Closed.START_FAILED, reason="StartTimeout", message=message, then=Phase.QUEUED)
     return release(world, _backing_off(world, run, count), cause)
 
 

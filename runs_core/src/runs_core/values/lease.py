@@ -34,6 +34,7 @@ class Closed(StrEnum):
 
     SUCCEEDED = "Succeeded"
     RUN_FAILED = "RunFailed"
+    START_FAILED = "StartFailed"
     CANCELED = "Canceled"
     DELETED = "Deleted"
     SUSPENDED = "Suspended"

@@ -17,8 +17,10 @@ MOST_CLOSED = 512
 """Closed leases of one owner that are remembered at least: the last to end."""
 MOST_LENGTHS = 64
 """Runs of one owner and size, the last to end, that an estimate is made of."""
-OURS = frozenset(
+SILENT = frozenset(
     {
+        Closed.START_FAILED,
+        Closed.SUSPENDED,
         Closed.UNFUNDED_RECLAIMED,
         Closed.SLICE_RECLAIMED,
         Closed.PREEMPTED,
@@ -26,7 +28,7 @@ OURS = frozenset(
         Closed.EVICTED,
     }
 )
-"""Ends that say nothing of how long a run takes."""
+"""Ends that say nothing of how long a run takes: it never came up, or was not done."""
 
 
 class Estimate(NamedTuple):
@@ -84,7 +86,7 @@ class Lengths:
         sizes: dict[int, list[tuple[datetime, str, timedelta]]] = {}
         for (uid, _), parts in gangs.items():
             last = [lease for lease in parts if lease.status.closure_reason is not Closed.REPAID]
-            if not last or any(lease.status.closure_reason in OURS for lease in last):
+            if not last or any(lease.status.closure_reason in SILENT for lease in last):
                 continue
             end = max(lease.status.end or lease.spec.start for lease in last)
             length = end - min(lease.spec.start for lease in parts)
