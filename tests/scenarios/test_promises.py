@@ -166,6 +166,20 @@ def test_two_that_end_at_once_are_both_waited_for(play: Play) -> None:
     assert play.promised("y") == ("Pending", 600, "Ends")
 
 
+def test_each_promise_is_held_against_the_start_however_many_there_were(play: Play) -> None:
+    """x says a minute more each minute, from 11 to 40, and ends at 2460. Why it moved is said of the last 19."""
+    x_and_y(play, lasts="2458s")
+    for minutes in range(11, 41):
+        play.until(60 * (minutes - 10) - 5)
+        play.edit("x", runtime={"expectedDuration": f"{minutes}m"})
+    play.until(2500)
+    promises = play.promises("y")
+    assert (play.at("y", "startedAt"), len(promises)) == (2460, 32)
+    assert {(start or 0) + (error or 0) for start, _, error in promises} == {2460}
+    said = [bool(cause) for _, cause, _ in promises]
+    assert said == [False] * (32 - 19) + [True] * 19
+
+
 def test_a_lost_node_moves_the_promise_and_that_is_said(play: Play) -> None:
     """a1 goes at 290. x is first in line again and gets b1 at 1200, for 10 minutes; y follows at 1800."""
     play.fleet(a1=8, b1=8)

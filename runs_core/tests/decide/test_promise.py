@@ -9,12 +9,13 @@ import attrs
 import pytest
 
 from runs_core.decide.forecast import foresee
+from runs_core.decide.promise import remembered
 from runs_core.testing.builders import A_MONDAY, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
 from runs_core.values.change import Change, ReservationSeen, RunSeen
 from runs_core.values.node import Node, Taint
 from runs_core.values.pod import Pod, PodPhase
-from runs_core.values.reservation import Basis, Reservation, ReservationStatus, ShortOf
+from runs_core.values.reservation import MOST_PROMISES, Basis, Promise, Reservation, ReservationStatus, ShortOf
 from runs_core.values.run import Phase, Run, RunStatus, Runtime, Spread
 
 
@@ -243,3 +244,13 @@ def test_who_waits_beside_promised_places_is_told_how_many_are_kept() -> None:
         told = stage.run(name).status.message.partition("; starts about")[0]
         assert told == f"wants 8; no GPU is free on 2 h100 nodes that will do ({kept} kept for promised starts)"
         stage.add(ALIEN)
+
+
+def test_of_more_promises_than_are_remembered_the_first_and_the_last_are() -> None:
+    made: tuple[Promise, ...] = ()
+    for at in range(MOST_PROMISES + 5):
+        promise = Promise(at=A_MONDAY, basis=Basis.ENDS, earliest_start=A_MONDAY + timedelta(minutes=at), cause=str(at))
+        made = remembered((*made, promise))
+    starts = [(one.earliest_start - A_MONDAY) // timedelta(minutes=1) for one in made]
+    assert starts == [0, *range(6, MOST_PROMISES + 5)]
+    assert [at for at, one in zip(starts, made, strict=True) if one.cause] == [0, *range(MOST_PROMISES - 14, 1005)]

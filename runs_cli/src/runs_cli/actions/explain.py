@@ -20,7 +20,7 @@ from runs_core.serve.views.explain import explain as view
 from runs_core.serve.views.plain import Plain, plain
 from runs_core.values.demand import Demand
 from runs_core.values.quantity import counted
-from runs_core.values.reservation import Promise, ReservationPhase
+from runs_core.values.reservation import MOST_CAUSES, Promise, ReservationPhase
 from runs_core.values.run import Run, Spread
 
 NAMED = 8
@@ -114,7 +114,7 @@ def explain_blocks(session: Session, run: Run, found: Explanation, records: Hist
     if found.placement:
         blocks.append(place_table(found.placement))
     if found.promised:
-        blocks.append(_promises_table(found.promised))
+        blocks.append(promises_table(found.promised))
     if found.cut is not None:
         blocks.append(_cut_lines(found.cut))
     if found.blocked_by:
@@ -158,12 +158,17 @@ def _cut_lines(cut: Cut) -> Notes:
     return Notes(title="Taken back", lines=[f"{did} at {moment(cut.at)}; {verify}", f"seed {cut.seed}"])
 
 
-def _promises_table(promised: tuple[Promised, ...]) -> Table:
+def promises_table(promised: tuple[Promised, ...]) -> Table:
     """Each promise, how far off it was, and what became of the last one of each reservation."""
     columns = [Column("MADE"), Column("START"), Column("BY"), Column("OFF", right=True), Column("WHY")]
     rows = []
     for one in promised:
-        for promise in one.promises:
+        between = len(one.promises) - MOST_CAUSES
+        for at, promise in enumerate(one.promises):
+            if 0 < at <= between:
+                if at == between:
+                    rows.append(["…", f"{between} more", NONE, NONE, NONE])
+                continue
             last = promise is one.promises[-1]
             became = f"{one.reason}: {one.message}" if last and one.phase is ReservationPhase.CANCELED else ""
             why = "; ".join(text for text in (promise.cause, became) if text)

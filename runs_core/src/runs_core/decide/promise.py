@@ -27,6 +27,7 @@ from runs_core.values.lease import RunRef
 from runs_core.values.meta import Key, Meta
 from runs_core.values.quantity import format_time
 from runs_core.values.reservation import (
+    MOST_CAUSES,
     MOST_PROMISES,
     Basis,
     Promise,
@@ -242,9 +243,9 @@ def _moved(world: World, run: Run, known: Reservation, found: Forecast, advice: 
             return None
     elif found.at < before:
         cause = "quota opens earlier" if found.basis is Basis.WINDOW else "capacity comes free earlier"
-    promises = status.promises if found.at == before else (*status.promises, _promise(world, found, cause))
-    if len(promises) > MOST_PROMISES:
-        promises = (promises[0], *promises[-(MOST_PROMISES - 1) :])
+    promises = status.promises
+    if found.at != before:
+        promises = remembered((*promises, _promise(world, found, cause)))
     message = told(found) if not cause else f"{told(found)}, not {format_time(before)}: {cause}"
     stands = _standing(
         world, status if found.at == before else attrs.evolve(status, message=message, remedies=()), found, promises
@@ -279,6 +280,15 @@ def _standing(
 
 def _promise(world: World, found: Forecast, cause: str = "") -> Promise:
     return Promise(at=world.now, basis=found.basis, earliest_start=found.at, cause=cause)
+
+
+def remembered(promises: tuple[Promise, ...]) -> tuple[Promise, ...]:
+    """All, as far as may be, since each is held against the start; of those between the first and the last, not why."""
+    if len(promises) <= MOST_CAUSES:
+        return promises
+    first, between, last = promises[0], promises[1 : 1 - MOST_CAUSES], promises[1 - MOST_CAUSES :]
+    without = (attrs.evolve(one, cause="") if one.cause else one for one in between[MOST_CAUSES - MOST_PROMISES :])
+    return (first, *without, *last)
 
 
 def told(found: Forecast) -> str:

@@ -12,8 +12,10 @@ from runs_core.values.lease import RunRef
 from runs_core.values.meta import Key, Meta
 from runs_core.values.resolution import Bound
 
-MOST_PROMISES = 20
-"""Promises that one reservation remembers: the first, and the last ones."""
+MOST_PROMISES = 1_000
+"""Promises that one reservation remembers, and that are held against the start: the first, and the last ones."""
+MOST_CAUSES = 20
+"""Of these, so many of which it says why: the first, and the last ones."""
 MOST_BLOCKERS = 20
 """Runs that are named as being in the way."""
 MOST_REMEDIES = 20
@@ -62,7 +64,7 @@ class Promise:
         )
     )
     earliest_start: datetime = field(Fact(doc="When the run was to start."))
-    cause: str = field(Fact(doc="Why it took the place of the one before."), default="")
+    cause: str = field(Fact(doc="Why it took the place of the one before; said of the last 19."), default="")
     error_seconds: int | None = field(
         Fact(doc="Whole seconds that the run started later than that; negative: earlier."), default=None
     )
