@@ -1,4 +1,4 @@
-"""Borrowing on a real API server: its commands, as somebody with the rights of the role runs-user."""
+"""Borrowing on a real API server: its commands, as somebody who sees all and keeps the runs of one namespace."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def guest(kubeplane: Plane, tmp_path: Path) -> Iterator[Person]:
     until(lambda: "sponsors" in kubeplane.kubectl("explain", "run.spec.funding").stdout)
     applied(kubeplane, [*space(GUEST), BANK, OWNER])
     join(kubeplane, "loan-0", {"runs.dev/gpu-flavor": FLAVOR}, gpus=8)
-    made = person(kubeplane, "gina", "runs-user")
+    person(kubeplane, "gina", "runs-view")
+    made = person(kubeplane, "gina", "runs-user", GUEST)
     made = attrs.evolve(made, kubeconfig=changed(made.kubeconfig, made.kubeconfig, context={"namespace": GUEST}))
     words = ["--kubeconfig", str(scheduler_kubeconfig(kubeplane)), "serve", "--http-address", "none"]
     with (tmp_path / "log").open("w") as log:
@@ -79,7 +80,8 @@ def guest(kubeplane: Plane, tmp_path: Path) -> Iterator[Person]:
         finally:
             scheduler.terminate()
             scheduler.wait(30)
-            kubeplane.kubectl("delete", "clusterrolebinding", "gina-runs-user")
+            kubeplane.kubectl("delete", "clusterrolebinding", "gina-runs-view")
+            kubeplane.kubectl("-n", GUEST, "delete", "rolebinding", "gina-runs-user")
             kubeplane.kubectl("-n", GUEST, "delete", "runs,pods", "--all", "--force", "--wait=false")
             gone(kubeplane, named("Node", "loan-0"), BANK, OWNER)
             applied(kubeplane, plain)

@@ -1,4 +1,4 @@
-"""The command line on a real API server, as somebody with the rights of the role runs-user, and no more."""
+"""The command line on a real API server, as somebody who sees the fleet and keeps the runs of one namespace."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ spec:
 
 @attrs.frozen(kw_only=True)
 class Stage:
-    """A scheduler at work; alice with runs-user everywhere, bob in the team's namespace only, eve with nothing."""
+    """A scheduler at work; alice sees all and has runs-user in the team's namespace, bob has only that, eve nothing."""
 
     plane: Plane
     alice: Person
@@ -114,7 +114,8 @@ def stage(kubeplane: Plane, kubelet: int, tmp_path_factory: pytest.TempPathFacto
     installed(kubeplane)
     applied(kubeplane, space(TEAM))
     join(kubeplane, "cli-0", {"runs.dev/gpu-flavor": FLAVOR}, gpus=64, port=kubelet)
-    people = [person(kubeplane, "alice", "runs-user"), person(kubeplane, "bob", "runs-user", TEAM)]
+    person(kubeplane, "alice", "runs-view")
+    people = [person(kubeplane, name, "runs-user", TEAM) for name in ("alice", "bob")]
     people = [
         attrs.evolve(one, kubeconfig=changed(one.kubeconfig, one.kubeconfig, context={"namespace": TEAM}))
         for one in (*people, person(kubeplane, "eve"))
@@ -128,7 +129,7 @@ def stage(kubeplane: Plane, kubelet: int, tmp_path_factory: pytest.TempPathFacto
         scheduler.terminate()
         scheduler.wait(30)
         log.close()
-        kubeplane.kubectl("delete", "clusterrolebinding", "alice-runs-user")
+        kubeplane.kubectl("delete", "clusterrolebinding", "alice-runs-view")
         kubeplane.kubectl("-n", TEAM, "delete", "runs,pods", "--all", "--force", "--wait=false")
         gone(kubeplane, named("Node", "cli-0"))
 
@@ -302,7 +303,8 @@ def test_who_may_see_one_namespace_only_is_told_what_is_left_out(stage: Stage) -
     line = stage.bob.runs("queue")
     assert line.exit_code == 3
     assert line.stderr.count("\n") == 1
-    assert line.stderr.startswith("Error: forbidden: bob may not list nodes in the whole cluster; ask an administrator")
+    advice = "ask an administrator to bind the ClusterRole runs-view to you in the whole cluster\n"
+    assert line.stderr == f"Error: forbidden: bob may not list nodes in the whole cluster; {advice}"
     everywhere = stage.bob.runs("get", "-A")
     assert (everywhere.exit_code, everywhere.stdout != "") == (0, True)
     assert (
@@ -315,7 +317,18 @@ def test_forbidden_is_one_sentence_and_exit_code_3(stage: Stage) -> None:
         answer = stage.eve.runs(*words)
         assert (answer.exit_code, answer.stdout, answer.stderr.count("\n")) == (3, "", 1)
         assert answer.stderr.startswith("Error: forbidden: eve may not ")
-        assert "bind the ClusterRole runs-user" in answer.stderr
+        whole = words == ["top"]
+        role = "runs-view to you in the whole cluster" if whole else f"runs-user to you in namespace {TEAM}"
+        assert answer.stderr.endswith(f"bind the ClusterRole {role}\n")
+
+
+def test_who_sees_the_fleet_keeps_no_runs_of_others_and_reads_no_log_of_theirs(stage: Stage) -> None:
+    answer = stage.alice.runs("-n", "default", "submit", "x", "--gpus", "1", "--flavor", FLAVOR)
+    assert "alice may not patch runs.runs.dev in namespace default" in answer.stderr
+    asked = stage.plane.kubectl(
+        "auth", "can-i", "get", "pods", "--subresource", "log", "-n", "default", "--as", "alice"
+    )
+    assert asked.stdout.strip() == "no"
 
 
 def test_credentials_that_count_no_more_are_one_sentence(

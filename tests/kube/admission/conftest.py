@@ -41,7 +41,7 @@ MEDDLER = {
     "metadata": {"name": "meddler"},
     "rules": [
         {"apiGroups": [GROUP], "resources": ["*"], "verbs": ["*"]},
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]},
+        {"apiGroups": [""], "resources": ["pods", "pods/binding", "pods/status"], "verbs": ["*"]},
     ],
 }
 """Who has been given too much: what the policies are for."""
@@ -225,8 +225,8 @@ def ours(plural: str, name: str = "", tail: str = "", namespace: str | None = TE
     return "/".join(part for part in (f"/apis/{GROUP}/{VERSION}{scope}/{plural}", name, tail) if part)
 
 
-def pods(name: str = "", namespace: str = TEAM) -> str:
-    return "/".join(part for part in (f"/api/v1/namespaces/{namespace}/pods", name) if part)
+def pods(name: str = "", tail: str = "", *, namespace: str = TEAM) -> str:
+    return "/".join(part for part in (f"/api/v1/namespaces/{namespace}/pods", name, tail) if part)
 
 
 def dry(api: Api, path: str, body: Object) -> Object:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.kube.admission.conftest import TEAM, a_lease, a_pod, a_run, dry, ours, pods, printed, refusal, until
+from tests.kube.admission.conftest import HOME, TEAM, a_lease, a_pod, a_run, dry, ours, pods, printed, refusal, until
 
 from runs_core.cluster.kube.api import APPLY, Api, Refused
 from runs_core.cluster.kube.podmake import FINALIZER
@@ -166,6 +166,21 @@ def test_the_labels_of_a_rank_stay_as_they_are(guarded: Guarded) -> None:
     }
 
 
+def test_labels_that_come_with_a_status_or_a_binding_make_no_rank_either(guarded: Guarded) -> None:
+    guarded.meddler.call("POST", pods(), a_pod("patient", schedulerName="runs"))
+    forged = {"metadata": {"name": "patient", "labels": {"runs.dev/run-uid": "3f1c"}}}
+    target = {"target": {"apiVersion": "v1", "kind": "Node", "name": "node-1"}}
+    with pytest.raises(Refused, match="written by the scheduler only"):
+        merge(guarded.meddler, pods("patient", "status"), forged)
+    binding = {"apiVersion": "v1", "kind": "Binding", **forged, **target}
+    with pytest.raises(Refused, match="written by the scheduler only"):
+        guarded.meddler.call("POST", pods("patient", "binding"), binding)
+    told = merge(guarded.meddler, pods("patient", "status"), {"status": {"phase": "Running"}})
+    assert (told["status"]["phase"], told["metadata"].get("labels")) == ("Running", None)
+    plain = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "patient"}, **target}
+    assert guarded.meddler.call("POST", pods("patient", "binding"), plain)[0] == 201
+
+
 def test_nobody_notes_who_wrote_what_of_a_pod_of_the_schedulers_own(guarded: Guarded) -> None:
     """Nor of what a kubelet says of it; of others' pods the notes stay."""
     begun = {"status": {"phase": "Running"}}
@@ -230,8 +245,15 @@ def test_an_init_container_asks_for_gpus_as_well(guarded: Guarded) -> None:
     assert "is scheduled by runs" in (refusal(guarded.meddler, pods(), body) or "")
 
 
+def test_a_gpu_pod_says_which_run_it_is_of(guarded: Guarded) -> None:
+    """Or it would wait for ever, and nobody say why."""
+    message = refusal(guarded.meddler, pods(), a_pod(gpus=1, schedulerName="runs")) or ""
+    assert "names its run by the label runs.dev/run" in message
+    assert refusal(guarded.meddler, pods(), a_pod(gpus=1, labels={"runs.dev/run": "a"}, schedulerName="runs")) is None
+
+
 def test_a_gpu_pod_does_not_choose_its_node(guarded: Guarded) -> None:
-    body = a_pod(gpus=1, schedulerName="runs", nodeName="node-1")
+    body = a_pod(gpus=1, labels={"runs.dev/run": "a"}, schedulerName="runs", nodeName="node-1")
     assert "leaves its node to runs" in (refusal(guarded.meddler, pods(), body) or "")
     assert refusal(guarded.scheduler, pods(), body) is None
 
@@ -243,6 +265,58 @@ def test_a_pod_without_gpus_is_nobody_elses_business(guarded: Guarded, gpus: int
 
 def test_a_namespace_can_keep_its_gpu_pods_to_itself(guarded: Guarded) -> None:
     assert refusal(guarded.meddler, pods(namespace="operator"), a_pod(gpus=1)) is None
+
+
+# -- namespaces -------------------------------------------------------------------------------------------------------
+
+KIM = ("--as", "kim", "--as-group", "keepers")
+"""Keeps namespaces, as platforms let tenants do, and no Budgets."""
+
+
+def labeled(guarded: Guarded, *labels: str, who: tuple[str, ...] = KIM) -> str:
+    """Why the team's namespace does not get these labels; empty: it would."""
+    done = guarded.plane.kubectl("label", "namespace", TEAM, *labels, "--overwrite", "--dry-run=server", *who)
+    return done.stderr if done.returncode else ""
+
+
+@pytest.fixture
+def keeper(guarded: Guarded) -> Iterator[None]:
+    for words in (
+        ("create", "clusterrole", "keeper", "--verb", "get,create,update,patch", "--resource", "namespaces"),
+        ("create", "clusterrolebinding", "keepers", "--clusterrole", "keeper", "--group", "keepers"),
+    ):
+        assert guarded.plane.kubectl(*words).returncode == 0
+    until(lambda: labeled(guarded, "team=a") == "")
+    yield
+    for words in (("delete", "clusterrolebinding", "keepers"), ("delete", "clusterrole", "keeper")):
+        assert guarded.plane.kubectl(*words).returncode == 0
+
+
+def test_only_who_may_write_budgets_sets_the_labels_of_a_namespace_that_say_who_pays(
+    guarded: Guarded, keeper: None
+) -> None:
+    for label in ("runs.dev/gpu-pods=unmanaged", "runs.dev/owner=vision"):
+        assert "are set by who may update Budgets" in labeled(guarded, label)
+        assert labeled(guarded, label, who=()) == ""
+    made = guarded.plane.kubectl("create", "--dry-run=server", *KIM, "-f", "-", stdin=json.dumps(OWNED))
+    assert "are set by who may update Budgets" in made.stderr
+    assert guarded.plane.kubectl("label", "namespace", TEAM, "runs.dev/owner=vision").returncode == 0
+    assert "are set by who may update Budgets" in labeled(guarded, "runs.dev/owner-")
+    assert labeled(guarded, "team=b", "runs.dev/owner=vision") == ""
+    assert guarded.plane.kubectl("label", "namespace", TEAM, "runs.dev/owner-").returncode == 0
+
+
+OWNED = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "owned", "labels": {"runs.dev/owner": "a"}}}
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", HOME])
+def test_no_run_is_made_where_its_pods_could_act_as_the_scheduler(guarded: Guarded, namespace: str) -> None:
+    """A template names any service account of its namespace."""
+    body = a_run("a", flavor="H100")
+    body["spec"]["template"] = {"spec": {"serviceAccountName": "runs", "containers": [{"name": "a", "image": "x"}]}}
+    message = refusal(guarded.alice, ours("runs", namespace=namespace), body) or ""
+    assert "no run is made in kube-system or runs-system" in message
+    assert refusal(guarded.alice, ours("runs"), body) is None
 
 
 @pytest.fixture

@@ -70,8 +70,9 @@ def crds() -> None:
 def rbac() -> None:
     """Namespace, ServiceAccount and roles: the scheduler's rights, as core and the plugins that are on declare them.
 
-    And three roles for people, to be bound by whoever knows them: runs-view sees, runs-user submits as well, runs-admin
-    keeps budgets as well. Kubernetes' own view, edit and admin have the same rights from then on.
+    And three roles for people, to be bound by whoever knows them: runs-view, in the whole cluster, sees; runs-user, in
+    a namespace, submits there; runs-admin keeps budgets as well. Kubernetes' own view, edit and admin have the same
+    rights from then on.
     """
 
 

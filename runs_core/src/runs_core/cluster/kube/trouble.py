@@ -9,6 +9,7 @@ from runs_core.cluster.kube.paths import OURS
 from runs_core.errors import Unavailable
 from runs_core.schema.names import GROUP, VERSION
 
+LOOK = ("get", "list", "watch")
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 INSTALL = "`runs manifests crds | kubectl apply --server-side -f -` installs them"
 _RIGHTS = re.compile(
@@ -54,7 +55,15 @@ def _credentials(api: Api, context: str | None) -> str:
 def _forbidden(api: Api, refusal: Refused, context: str | None) -> str:
     if 'User "system:anonymous"' in refusal.message:
         return _credentials(api, context)
-    return f"forbidden: {lacks(refusal)}; ask an administrator to bind the ClusterRole runs-user to you"
+    return f"forbidden: {lacks(refusal)}; ask an administrator to bind the ClusterRole {_role(refusal)}"
+
+
+def _role(refusal: Refused) -> str:
+    """Who keeps runs in a namespace has pods made there, and is given that in this namespace only."""
+    found = _RIGHTS.search(refusal.message)
+    if found is None or found["namespace"]:
+        return f"runs-user to you in namespace {found['namespace']}" if found else "runs-user to you"
+    return f"{'runs-view' if found['verb'] in LOOK else 'runs-admin'} to you in the whole cluster"
 
 
 def _absent(api: Api) -> str:

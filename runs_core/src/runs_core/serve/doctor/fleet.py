@@ -10,7 +10,7 @@ from runs_core.schema.nodes import node_from_object
 from runs_core.schema.pods import SCHEDULER, pod_from_object
 from runs_core.serve.doctor.evidence import Evidence
 from runs_core.serve.doctor.finding import Finding, some
-from runs_core.serve.manifests.policies import EXEMPT, EXEMPT_LABEL, SYSTEM
+from runs_core.serve.manifests.validations import EXEMPT, EXEMPT_LABEL, SYSTEM
 from runs_core.values.node import MalformedNode, Node
 
 

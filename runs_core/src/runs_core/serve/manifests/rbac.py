@@ -24,7 +24,6 @@ VIEWER = (
     Permission(api_group="", resource="namespaces", verbs=_LOOK),
     Permission(api_group="", resource="nodes", verbs=_LOOK),
     Permission(api_group="", resource="pods", verbs=_LOOK),
-    Permission(api_group="", resource="pods/log", verbs=("get",)),
     Permission(api_group="", resource="persistentvolumeclaims", verbs=_LOOK),
     Permission(api_group="", resource="persistentvolumes", verbs=_LOOK),
     Permission(api_group="storage.k8s.io", resource="storageclasses", verbs=_LOOK),
@@ -35,8 +34,13 @@ VIEWER = (
     Permission(api_group=GROUP, resource=RESOLUTION.plural, verbs=_LOOK),
     Permission(api_group=GROUP, resource=RUN.plural, verbs=_LOOK),
 )
-"""To see what the scheduler sees: `queue`, `plan` and `top` are about the whole fleet."""
-USER = (*VIEWER, Permission(api_group=GROUP, resource=RUN.plural, verbs=_WRITE))
+"""To see what the scheduler sees: `queue`, `plan` and `top` are about the whole fleet. No log: that is the team's."""
+USER = (
+    *VIEWER,
+    Permission(api_group="", resource="pods/log", verbs=("get",)),
+    Permission(api_group=GROUP, resource=RUN.plural, verbs=_WRITE),
+)
+"""To be bound in a namespace: whoever submits a run there has pods made that act as any service account of it."""
 ADMIN = (
     *USER,
     Permission(api_group=GROUP, resource=BUDGET.plural, verbs=_WRITE),

@@ -11,7 +11,7 @@ from runs_core.cluster.kube.rights import WEBHOOKS
 from runs_core.schema.convert import Object
 from runs_core.schema.names import BUDGET, GROUP, RUN, VERSION
 from runs_core.serve.manifests.installation import Installation
-from runs_core.serve.manifests.policies import SYSTEM
+from runs_core.serve.manifests.validations import SYSTEM
 from runs_core.serve.webhook.review import DEFAULT_PATH, VALIDATE_PATH
 
 _VERSION = "admissionregistration.k8s.io/v1"
