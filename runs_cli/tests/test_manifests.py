@@ -82,6 +82,21 @@ def test_the_mode_of_the_policy_is_one_of_three(runs: Runs) -> None:
     assert said(runs, "policies", "--policy-mode", "audit")[0] == 2
 
 
+def test_an_older_api_server_is_spared_the_kind_that_it_does_not_know(runs: Runs) -> None:
+    """It is named as `kubectl version` names it."""
+    for part in ("policies", "all"):
+        today, then = (printed(runs, part, "--kubernetes", version) for version in ("1.36", "v1.35.3+k3s1"))
+        left_out = [one["kind"] for one in today if one not in then]
+        assert left_out == ["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"] * 2
+        assert printed(runs, part) == today
+
+
+@pytest.mark.parametrize("version", ["1.29", "1", "new", "2"])
+def test_a_version_that_is_none_or_too_old_is_refused(runs: Runs, version: str) -> None:
+    code, message = said(runs, "policies", "--kubernetes", version)
+    assert (code, f"--kubernetes: got '{version}', want a version such as 1.30, the oldest" in message) == (2, True)
+
+
 def test_a_service_is_reached_in_the_namespace_of_the_scheduler(runs: Runs) -> None:
     found = printed(runs, "webhooks", "--webhook-service", "runs-webhook", "-n", "gangs", "--failure-policy", "Fail")
     client = found[0]["webhooks"][0]["clientConfig"]

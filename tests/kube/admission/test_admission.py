@@ -288,8 +288,8 @@ def keeper(guarded: Guarded) -> Iterator[None]:
         assert guarded.plane.kubectl(*words).returncode == 0
     until(lambda: labeled(guarded, "team=a") == "")
     yield
-    for words in (("delete", "clusterrolebinding", "keepers"), ("delete", "clusterrole", "keeper")):
-        assert guarded.plane.kubectl(*words).returncode == 0
+    for kind, name in (("clusterrolebinding", "keepers"), ("clusterrole", "keeper")):
+        assert guarded.plane.kubectl("delete", kind, name).returncode == 0
 
 
 def test_only_who_may_write_budgets_sets_the_labels_of_a_namespace_that_say_who_pays(

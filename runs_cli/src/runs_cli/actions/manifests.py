@@ -19,7 +19,7 @@ from runs_core.schema.convert import Object
 from runs_core.schema.crd import crds as declared
 from runs_core.schema.say import spelling
 from runs_core.serve.manifests.installation import NAMESPACE, Installation
-from runs_core.serve.manifests.policies import PolicyMode
+from runs_core.serve.manifests.policies import OLDEST, PolicyMode, Version, known_to
 from runs_core.serve.manifests.policies import policies as judged
 from runs_core.serve.manifests.rbac import rbac as allowed
 from runs_core.serve.manifests.webhooks import ByService, ByUrl, FailurePolicy
@@ -45,8 +45,8 @@ def rbac(*, namespace: str | None, service_account: str) -> None:
     _print(allowed(_installation(namespace, service_account), _plugins().permissions))
 
 
-def policies(*, namespace: str | None, service_account: str, policy_mode: str) -> None:
-    _print(_policies(_installation(namespace, service_account), policy_mode, _plugins()))
+def policies(*, namespace: str | None, service_account: str, policy_mode: str, kubernetes: str) -> None:
+    _print(known_to(_server(kubernetes), _policies(_installation(namespace, service_account), policy_mode, _plugins())))
 
 
 def webhooks(*, namespace: str | None, service_account: str, **reach: str) -> None:
@@ -56,16 +56,15 @@ def webhooks(*, namespace: str | None, service_account: str, **reach: str) -> No
     _print(found)
 
 
-def everything(*, namespace: str | None, service_account: str, policy_mode: str, **reach: str) -> None:
-    installation, plugins = _installation(namespace, service_account), _plugins()
-    _print(
-        [
-            *declared(plugins.sections),
-            *allowed(installation, plugins.permissions),
-            *_policies(installation, policy_mode, plugins),
-            *_webhooks(installation, Reach(**reach)),
-        ]
-    )
+def everything(*, namespace: str | None, service_account: str, policy_mode: str, kubernetes: str, **reach: str) -> None:
+    server, installation, plugins = _server(kubernetes), _installation(namespace, service_account), _plugins()
+    found = [
+        *declared(plugins.sections),
+        *allowed(installation, plugins.permissions),
+        *_policies(installation, policy_mode, plugins),
+        *_webhooks(installation, Reach(**reach)),
+    ]
+    _print(known_to(server, found))
 
 
 def _plugins() -> Registry:
@@ -74,6 +73,15 @@ def _plugins() -> Registry:
 
 def _installation(namespace: str | None, service_account: str) -> Installation:
     return Installation(namespace=namespace or asked().namespace or NAMESPACE, account=service_account)
+
+
+def _server(version: str) -> Version:
+    found = re.fullmatch(r"v?(\d{1,4})\.(\d{1,4})(?:[.+-].*)?", version, re.ASCII)
+    server = (int(found[1]), int(found[2])) if found else None
+    if server is None or server < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise InvalidInput([Problem("--kubernetes", f"got {version!r}, want a version such as {oldest}, the oldest")])
+    return server
 
 
 def _policies(installation: Installation, mode: str, plugins: Registry) -> list[Object]:

@@ -35,6 +35,13 @@ MODE = click.option(
     show_default=True,
     help="What happens to a GPU pod that passes the scheduler by.",
 )
+SERVER = click.option(
+    "--kubernetes",
+    metavar="VERSION",
+    default="1.36",
+    show_default=True,
+    help="Of the API server; one before 1.36 is spared the policies that it does not know, and nothing is lost by it.",
+)
 REACH = _options(
     click.option("--webhook-url", metavar="URL", help="Where the API server reaches the scheduler: https://HOST:PORT."),
     click.option("--webhook-service", metavar="NAME", help="Or the Service before it, in its namespace, port 443."),
@@ -85,6 +92,7 @@ def rbac() -> None:
 )
 @WHERE
 @MODE
+@SERVER
 def policies() -> None:
     """Admission policies: GPU pods go through runs; leases, statuses and its labels are the scheduler's alone.
 
@@ -115,6 +123,7 @@ def webhooks() -> None:
 )
 @WHERE
 @MODE
+@SERVER
 @REACH
 def everything() -> None:
     """CRDs, roles, policies and webhooks, in the order in which they are applied.

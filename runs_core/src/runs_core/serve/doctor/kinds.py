@@ -9,9 +9,8 @@ from runs_core.schema.crd import crds
 from runs_core.schema.names import API_VERSION, KINDS, VERSION
 from runs_core.serve.doctor.evidence import Evidence
 from runs_core.serve.doctor.finding import Finding, some
+from runs_core.serve.manifests.policies import OLDEST
 
-OLDEST = (1, 30)
-"""ValidatingAdmissionPolicy is stable since then. Source: Kubernetes documentation, "Validating Admission Policy"."""
 MOST_SKEW_SECONDS = 5.0
 INSTALL = "runs manifests crds | kubectl apply --server-side --force-conflicts -f -"
 

@@ -19,6 +19,11 @@ from runs_core.serve.manifests.validations import gpu_pods, kept_out, ledger, na
 from runs_core.settings import FleetSettings
 
 _VERSION = "admissionregistration.k8s.io/v1"
+Version = tuple[int, int]
+OLDEST: Version = (1, 30)
+"""ValidatingAdmissionPolicy is stable since then. Source: Kubernetes documentation, "Validating Admission Policy"."""
+CHANGING: Version = (1, 36)
+"""MutatingAdmissionPolicy is. Source: Kubernetes documentation, "Mutating Admission Policy"."""
 
 
 class PolicyMode(StrEnum):
@@ -40,6 +45,11 @@ def policies(installation: Installation, fleet: FleetSettings, mode: PolicyMode)
         return found
     actions = ["Deny"] if mode is PolicyMode.DENY else ["Warn", "Audit"]
     return [*_pair(installation, "runs-gpu-pods", gpu_pods(installation, fleet), actions), *found]
+
+
+def known_to(server: Version, objects: Sequence[Object]) -> list[Object]:
+    """Without what an API server of that version refuses to take."""
+    return [one for one in objects if server >= CHANGING or not one["kind"].startswith("MutatingAdmissionPolicy")]
 
 
 def _pair(installation: Installation, name: str, spec: Object, actions: Sequence[str]) -> list[Object]:
