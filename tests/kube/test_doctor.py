@@ -434,6 +434,36 @@ def test_two_owners_of_one_namespace_are_found_where_a_run_names_none(clinic: Cl
         assert "OwnerAmbiguous" not in clinic.found()
 
 
+def test_a_budget_that_its_status_finds_wrong_is_found_with_the_reason(clinic: Clinic) -> None:
+    with clinic.having(a_budget("circular", "elsewhere")):
+        for reason, found in (("PluginMissing", False), ("ParentCycle", True)):
+            ready = {"type": "Ready", "status": "False", "reason": reason, "message": "its own ancestor"}
+            status = {"conditions": [{**ready, "lastTransitionTime": "2026-01-31T08:00:00Z"}]}
+            words = ("patch", "budget", "circular", "--subresource=status", "--type=merge")
+            assert clinic.plane.kubectl(*words, "-p", json.dumps({"status": status})).returncode == 0
+            assert ("BudgetNotReady" in clinic.found()) is found
+        finding = clinic.finds("BudgetNotReady")
+        assert (finding.about, finding.what) == ("Budget circular", "ParentCycle: its own ancestor")
+
+
+def test_a_budget_that_cannot_be_read_is_found(clinic: Clinic) -> None:
+    """Stored by a release whose kind had not the rule that it breaks."""
+    kind = next(crd for crd in crds() if crd["metadata"]["name"] == "budgets.runs.dev")
+    old, odd = copy.deepcopy(kind), a_budget("odd", "No_Namespace")
+    spec = old["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["namespaces"]["properties"]["names"]["items"]["pattern"]
+    applied(clinic.plane, [old])
+    try:
+        until(lambda: clinic.plane.kubectl("create", "-f", "-", stdin=json.dumps(odd)).returncode == 0)
+        finding = clinic.finds("BudgetUnread")
+        assert finding.about == "Budget odd"
+        assert finding.what.startswith("Budget odd: cannot be read (names: got 'No_Namespace', want")
+    finally:
+        gone(clinic.plane, odd)
+        applied(clinic.plane, [kind])
+    assert "BudgetUnread" not in clinic.found()
+
+
 def test_a_namespace_without_its_service_account_is_found(clinic: Clinic) -> None:
     template = {"spec": {"containers": [{"name": "main", "image": "busybox"}]}}
     with clinic.having(space("unfurnished")[0], a_run("podless", "unfurnished", template=template)):

@@ -102,6 +102,9 @@ def test_a_time_is_read_into_utc(text: str) -> None:
         "2026-01-31 08:00:00Z",
         "٢026-01-31T08:00:00Z",
         "0001-01-01T00:00:00+10:00",
+        "0000-01-01T00:00:00Z",
+        "2026-01-31T08:00:00+24:30",
+        "2026-01-31T08:00:00-01:60",
     ],
 )
 def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
@@ -109,6 +112,11 @@ def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
         parse_time(text)
 
 
-@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_time_past_the_last_moment_by_its_offset_counts_as_that() -> None:
+    """The API server takes it."""
+    assert parse_time("9999-12-31T23:59:59-05:00") == datetime.max.replace(tzinfo=UTC)
+
+
+@given(st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - the timezone comes beside
 def test_a_time_reads_back_as_written(moment: datetime) -> None:
     assert parse_time(format_time(moment)) == moment

@@ -45,7 +45,8 @@ _QUANTITY = re.compile(
     r"(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:[eE](?P<exponent>[+-]?\d{1,3})|(?P<suffix>[numkMGTPE]|[KMGTPE]i)?)",
     re.ASCII,
 )
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TIME = re.compile(r"[1-9]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+_LAST = datetime.max.replace(tzinfo=UTC)
 LARGEST_DURATION = timedelta(hours=2_562_047)
 """Go's int64 nanoseconds end here; a longer duration could not be read back by Kubernetes' own tools."""
 
@@ -120,12 +121,14 @@ def parse_milli(text: str | float) -> int:
 
 
 def parse_time(text: str) -> datetime:
-    """RFC 3339 with an offset → UTC."""
+    """RFC 3339 with an offset → UTC. What is later than the last moment there is, by its offset, counts as that."""
     if _TIME.fullmatch(text) is None:
         raise ValueError(f"got {text!r}, want a time such as 2026-01-31T08:00:00Z")
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+    except OverflowError:
+        return _LAST
+    except ValueError as error:
         raise ValueError(f"got {text!r}, want a time such as 2026-01-31T08:00:00Z") from error
 
 

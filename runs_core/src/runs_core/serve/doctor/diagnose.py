@@ -29,6 +29,8 @@ CHECKS: tuple[Check, ...] = (
     fleet.set_aside,
     fleet.no_device_plugin,
     fleet.foreign_pods,
+    tenants.budget_unread,
+    tenants.budget_not_ready,
     tenants.without_budget,
     tenants.owner_ambiguous,
     tenants.no_account,

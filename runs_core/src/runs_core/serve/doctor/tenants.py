@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 
 from runs_core.cluster.kube.api import Object
+from runs_core.errors import InvalidInput
+from runs_core.schema.convert import from_object
 from runs_core.serve.doctor.evidence import Evidence
 from runs_core.serve.doctor.finding import Finding, some
 from runs_core.settings import Unbudgeted
@@ -13,6 +15,10 @@ from runs_core.settings import Unbudgeted
 RBAC = "runs manifests rbac | kubectl apply --server-side -f -"
 OVER = ("Succeeded", "Failed")
 REFUSED = "StartRefused"
+WRONG = {("Ready", "False"), ("FlavorMissing", "True")}
+"""Conditions of Budgets, of the budgets plugin."""
+ABSENT = "PluginMissing"
+"""Core's reason where there is no such plugin: no mistake in the Budget."""
 
 
 def rights_missing(evidence: Evidence) -> Iterator[Finding]:
@@ -42,6 +48,28 @@ def owner_ambiguous(evidence: Evidence) -> Iterator[Finding]:
             change = json.dumps({"spec": {"owner": min(owners[namespace])}})
             remedy = f"kubectl -n {namespace} patch run {min(unsaid)} --type merge -p '{change}'"
             yield Finding(check="OwnerAmbiguous", about=f"namespace {namespace}", what=what, remedy=remedy)
+
+
+def budget_unread(evidence: Evidence) -> Iterator[Finding]:
+    """It counts as it was last read, or for nothing, and the scheduler has no status for it."""
+    for budget in evidence.of("budgets"):
+        try:
+            from_object(budget, evidence.sections)
+        except InvalidInput as error:
+            name = budget["metadata"]["name"]
+            what = f"{error}: until then it counts as it was last read, or for nothing"
+            yield Finding(check="BudgetUnread", about=f"Budget {name}", what=what, remedy=f"kubectl edit budget {name}")
+
+
+def budget_not_ready(evidence: Evidence) -> Iterator[Finding]:
+    """What the scheduler says of it, where that is a mistake in it."""
+    for budget in evidence.of("budgets"):
+        name = budget["metadata"]["name"]
+        for one in (budget.get("status") or {}).get("conditions") or []:
+            if (one["type"], one["status"]) in WRONG and one["reason"] != ABSENT:
+                what = f"{one['reason']}: {one.get('message') or 'its status says no more'}"
+                remedy = f"kubectl edit budget {name}"
+                yield Finding(check="BudgetNotReady", about=f"Budget {name}", what=what, remedy=remedy)
 
 
 def no_account(evidence: Evidence) -> Iterator[Finding]:
