@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import Result
 
 from runs_cli.command import LazyGroup, command
 from runs_cli.options import Asked, asked, with_globals
@@ -102,3 +103,14 @@ def test_a_command_on_a_local_cluster_never_imports_the_client_of_a_live_one(tmp
         command = [sys.executable, "-c", code, "--local", path, *words]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.stderr == "0 False\n"
+
+
+@pytest.mark.parametrize("name", ["", "BAD_NS", "a b", "a/b", "a" * 64])
+@pytest.mark.parametrize("words", [["serve"], ["get"], ["submit", "a", "--gpus", "1"]])
+def test_a_name_that_no_namespace_can_have_is_refused_before_any_cluster_is_asked(
+    runs: Callable[..., Result], words: list[str], name: str
+) -> None:
+    done = runs(*words, "-n", name)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "invalid value for '-n' / '--namespace': got " in done.stderr
+    assert "want at most 63 lower-case letters, digits and - between them" in done.stderr

@@ -198,6 +198,8 @@ def test_demand_and_a_load_inside_change_what_is_simulated(
     ("options", "why"),
     [
         (("--load", "much"), "got 'much', want a number such as 0.95"),
+        (("--load", "1e99999999"), "got '1e99999999', want a number such as 0.95"),
+        (("--copies", "99999999999"), "--copies: asks for 1 node 99999999999 times over, want at most 1000000 times"),
         (("--load", "0"), "--load: got 0, want a number above 0"),
         (("--start", "monday"), "got 'monday', want a time such as 2026-01-31T08:00:00Z"),
         (("--start", "1970-01-01T00:00:00Z"), "got '1970-01-01T00:00:00Z', want a time from 2000 to 2199"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -13,6 +14,7 @@ _META = "runs_cli.options"
 _TYPED = "runs_cli.options.typed"
 _LIVE = frozenset({"context", "kubeconfig"})
 DEFAULT_NAMESPACE = "default"
+MOST_NAMESPACE = 63
 RUNNING = "running"
 FINISHED = "finished"
 """What `--wait` waits for."""
@@ -67,10 +69,22 @@ def _remember(context: click.Context, option: click.Parameter, value: object) ->
     if source is ParameterSource.COMMANDLINE:
         if value == "" and isinstance(option.type, click.Path):
             raise click.UsageError(f"{option.opts[0]} names no file", context)
+        if option.name == "namespace" and not context.resilient_parsing:
+            _check_namespace(context, option, str(value))
         said[str(option.name)] = value
         _one_cluster(context, said, str(option.name))
     elif source is ParameterSource.ENVIRONMENT and not (option.name == "local" and _LIVE & _typed(context)):
         said.setdefault(str(option.name), value)
+
+
+def _check_namespace(context: click.Context, option: click.Parameter, name: str) -> None:
+    """BadParameter: Kubernetes has no namespace of such a name, and its server answers that in other words."""
+    from runs_core.schema.say import got, spelling  # noqa: PLC0415 - most command lines name none
+    from runs_core.values.meta import DNS_LABEL  # noqa: PLC0415 - likewise
+
+    if re.fullmatch(DNS_LABEL, name) is None or len(name) > MOST_NAMESPACE:
+        wanted = f"at most {MOST_NAMESPACE} {spelling(DNS_LABEL)}"
+        raise click.BadParameter(f"got {got(name)}, want {wanted}", context, option)
 
 
 def _typed(context: click.Context) -> set[str]:

@@ -127,3 +127,18 @@ def test_a_copy_never_has_a_longer_name_than_a_run_may_have(read: Read) -> None:
 def test_fewer_than_one_copy_is_refused(trace: TraceInput) -> None:
     with pytest.raises(InvalidInput, match="got 0, want at least 1"):
         copied(trace, 0)
+
+
+@pytest.mark.parametrize(
+    ("copies", "demand", "said"),
+    [
+        (10**20, 1, f"--copies: asks for 2 nodes {10**20} times over, want at most 500000 times"),
+        (1, 10**20, f"--demand: asks for 2 runs {10**20} times over, want at most 5000000 times"),
+        (500_000, 11, "--copies: asks for 2 runs 5500000 times over, want at most 5000000 times"),
+    ],
+)
+def test_more_copies_than_a_memory_holds_are_refused_before_any_is_made(
+    trace: TraceInput, copies: int, demand: int, said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        copied(trace, copies, demand)

@@ -11,7 +11,12 @@ import attrs
 from runs_core.cluster.trace.input import MICROSECOND, Arrival, TraceInput, in_order, uid_of
 from runs_core.errors import InvalidInput, Problem
 from runs_core.values.node import Node
+from runs_core.values.quantity import counted
 from runs_core.values.run import MOST_NAME
+
+MOST_NODES = 1_000_000
+MOST_RUNS = 10_000_000
+"""More copies than this makes would fill the memory before anything is simulated: a run takes some 2 kB."""
 
 
 def load_of(trace: TraceInput) -> Fraction | None:
@@ -114,8 +119,8 @@ def _at(arrival: Arrival, at: datetime) -> Arrival:
 def copied(trace: TraceInput, copies: int, demand: int = 1) -> TraceInput:
     """N fleets' worth of nodes, and of runs so many times more; copies' names end in -2, -3, …. demand: times the runs.
 
-    They arrive with the original. What runs wait for (`after`) stays inside each copy. InvalidInput where a suffixed
-    name is too long, or taken.
+    They arrive with the original. What runs wait for (`after`) stays inside each copy. InvalidInput where they would be
+    too many, or a suffixed name is too long, or taken.
     """
     for option, number in (("--copies", copies), ("--demand", demand)):
         if number < 1:
@@ -123,6 +128,8 @@ def copied(trace: TraceInput, copies: int, demand: int = 1) -> TraceInput:
     if copies == demand == 1:
         return trace
     option, times = "--copies" if copies > 1 else "--demand", copies * demand
+    _refuse_too_many(option, counted(len(trace.nodes), "node"), copies, MOST_NODES // max(1, len(trace.nodes)))
+    _refuse_too_many(option, counted(len(trace.arrivals), "run"), times, MOST_RUNS // max(1, len(trace.arrivals)))
     nodes = sorted((node for n in range(1, copies + 1) for node in _nodes(trace, n)), key=lambda node: node.name)
     arrivals = in_order(arrival for n in range(1, times + 1) for arrival in _arrivals(trace, n))
     names = {node.name for node in nodes}
@@ -141,6 +148,11 @@ def copied(trace: TraceInput, copies: int, demand: int = 1) -> TraceInput:
         rounded=trace.rounded * times,
         skipped_nodes=trace.skipped_nodes * copies,
     )
+
+
+def _refuse_too_many(option: str, what: str, times: int, most: int) -> None:
+    if times > most:
+        raise InvalidInput([Problem(option, f"asks for {what} {times} times over, want at most {most} times")])
 
 
 def _nodes(trace: TraceInput, n: int) -> Iterator[Node]:
