@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import subprocess
 from collections.abc import Callable
@@ -56,3 +58,32 @@ def test_a_login_command_that_fails_is_said_at_once(program: Program, tmp_path: 
     done = program("serve", "--http-address", "none", "--kubeconfig", str(file))
     assert done.returncode == 3
     assert done.stderr == "Error: the login command of context here failed: exec: process returned 1\n"
+
+
+def test_an_archive_that_cannot_be_written_is_refused_before_anything_is_due(
+    program: Program, fleet: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    env = {**os.environ, "RUNS_RETENTION_ARCHIVE": str(file / "old")}
+    for words in ([], ["--local", fleet]):
+        done = program(*words, "serve", "--http-address", "none", env=env)
+        said = f"{file / 'old'} cannot be written: Not a directory; name another folder, or mend it"
+        assert (done.returncode, done.stderr) == (2, f"Error: retention.archive: {said}\n")
+
+
+def test_what_cannot_be_archived_as_the_clock_moves_is_told_and_stays(
+    program: Program, fleet: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    program("--local", fleet, "submit", "a", "--gpus", "1", "--simulated-duration", "1m")
+    program("--local", fleet, "cluster", "advance", "900h")
+    env = {**os.environ, "RUNS_RETENTION_ARCHIVE": str(file)}
+    done = program("--local", fleet, "submit", "b", "--gpus", "1", env=env)
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
+    assert f"retention.archive: {file} cannot be written: File exists" in done.stderr
+    env["RUNS_RETENTION_ARCHIVE"] = str(tmp_path / "old")
+    assert program("--local", fleet, "submit", "b", "--gpus", "1", env=env).returncode == 0
+    (line,) = (tmp_path / "old" / "leases.jsonl").read_text().splitlines()
+    assert json.loads(line)["status"]["closureReason"] == "Succeeded"

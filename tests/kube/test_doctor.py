@@ -35,6 +35,7 @@ from runs_cli.main import root
 from runs_core.cluster.kube.api import Api
 from runs_core.schema.crd import crds
 from runs_core.schema.names import API_VERSION
+from runs_core.serve.doctor.admission import RENEW
 from runs_core.serve.doctor.diagnose import CHECKS, diagnose
 from runs_core.serve.doctor.evidence import Evidence, gather
 from runs_core.serve.doctor.finding import Finding
@@ -42,6 +43,7 @@ from runs_core.serve.manifests.installation import NAMESPACE, Installation
 from runs_core.serve.manifests.policies import PolicyMode, policies
 from runs_core.serve.manifests.rbac import rbac
 from runs_core.serve.manifests.webhooks import ByService, ByUrl, webhooks
+from runs_core.serve.webhook import issue
 from runs_core.settings import FleetSettings, Settings, Unbudgeted
 
 HERE = Installation()
@@ -350,13 +352,28 @@ def test_a_certificate_that_ends_soon_or_has_ended_is_found(
 ) -> None:
     soon = certificate(tmp_path, days="3")
     with clinic.having(*webhooks(HERE, ByUrl(base=answering()), authority=soon)):
-        assert "ends in 71 hours" in clinic.finds("CertificateEnds").what
+        ends = clinic.finds("CertificateEnds")
+        assert "ends in 71 hours" in ends.what
+        assert ends.remedy == RENEW, "nobody signed it whom the scheduler made"
     signing = ["openssl", "x509", "-in", "tls.crt", "-signkey", "tls.key", "-days", "-1", "-out", "old.crt"]
     subprocess.run(signing, cwd=tmp_path, check=True, capture_output=True)
     (tmp_path / "old.crt").replace(tmp_path / "tls.crt")
     with clinic.having(*webhooks(HERE, ByUrl(base=answering()), authority=(tmp_path / "tls.crt").read_text())):
         finding = clinic.finds("WebhookExpired")
-        assert (finding.remedy.split()[-2], "has expired" in finding.what) == ("secret", True)
+        assert (finding.remedy, "has expired" in finding.what) == (RENEW, True)
+
+
+def test_a_certificate_of_the_schedulers_own_that_ends_is_made_anew_without_its_secret(
+    clinic: Clinic, tmp_path: Path, answering: Callable[[], str]
+) -> None:
+    now = datetime.now(UTC)
+    signer = issue.authority(now, timedelta(days=9))
+    shown = issue.serving(signer, ["127.0.0.1"], now, timedelta(days=3))
+    (tmp_path / "tls.crt").write_text(shown.certificate)
+    (tmp_path / "tls.key").write_text(shown.key)
+    with clinic.having(*webhooks(HERE, ByUrl(base=answering()), authority=signer.certificate)):
+        ends = clinic.finds("CertificateEnds")
+    assert ends.remedy == f"kubectl -n {HERE.namespace} delete secret runs-webhook-certificates"
 
 
 def test_policies_that_are_absent_or_only_warn_are_found(clinic: Clinic) -> None:

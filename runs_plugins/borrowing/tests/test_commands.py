@@ -67,7 +67,16 @@ def asks(runs: Runs) -> tuple[bool, list[str]]:
     return found["allowBorrow"], [sponsor["owner"] for sponsor in found["sponsors"]]
 
 
-def test_sponsors_are_added_in_order_and_removed(runs: Runs) -> None:
+def budgets(*owners: str) -> str:
+    """Of owners with nothing to spend in any namespace that there is."""
+    said = "apiVersion: runs.dev/v1alpha1\nkind: Budget\nmetadata: {{name: quota-of-{0}}}\n"
+    said += "spec: {{owner: {0}, namespaces: {{names: [{0}]}}, envelopes: [{{name: main, flavor: H100, gpus: 1}}]}}\n"
+    return "---\n".join(said.format(owner) for owner in owners)
+
+
+def test_sponsors_are_added_in_order_and_removed(runs: Runs, tmp_path: Path) -> None:
+    (tmp_path / "more.yaml").write_text(budgets("zoe", "abel", "carol"))
+    runs("cluster", "apply", "-f", str(tmp_path / "more.yaml"))
     assert asks(runs) == (False, [])
     runs("sponsors", "add", "train", "zoe", "abel")
     assert asks(runs) == (True, ["zoe", "abel"])
@@ -85,6 +94,22 @@ def test_a_sponsor_that_is_not_asked_cannot_be_removed(runs: Runs) -> None:
     done = runs("sponsors", "remove", "train", "vision", code=1)
     assert done.stderr == "Error: run train does not ask vision to lend; it asks bank\n"
     assert asks(runs) == (True, ["bank"])
+
+
+def test_an_owner_without_a_budget_is_no_sponsor(runs: Runs) -> None:
+    runs("sponsors", "add", "train", "guest")
+    done = runs("sponsors", "add", "train", "bnak", code=1)
+    assert done.stderr == "Error: no Budget is of bnak (did you mean bank?); those who could lend are bank, guest\n"
+    assert asks(runs) == (True, ["guest"])
+
+
+def test_a_sponsor_whose_budget_has_gone_stays_and_can_be_taken_out(runs: Runs) -> None:
+    runs("sponsors", "add", "train", "bank")
+    runs("cluster", "delete", "budget", "quota-of-bank")
+    runs("sponsors", "add", "train", "guest")
+    assert asks(runs) == (True, ["bank", "guest"])
+    runs("sponsors", "remove", "train", "bank")
+    assert asks(runs) == (True, ["guest"])
 
 
 def test_what_is_no_owner_is_refused_and_nothing_is_written(runs: Runs) -> None:
@@ -209,10 +234,10 @@ def test_a_loan_that_its_lender_cannot_pay_for_any_more_is_told_as_one_that_has_
 
 
 def test_a_list_of_sponsors_says_what_each_lends(runs: Runs) -> None:
-    runs("sponsors", "add", "train", "vision", "bank")
+    runs("sponsors", "add", "train", "guest", "bank")
     runs("cluster", "advance", "1m")
     assert told(runs, "sponsors", "list", "train")["sponsors"] == [
-        {"owner": "vision", "gpus": 0},
+        {"owner": "guest", "gpus": 0},
         {"owner": "bank", "gpus": 8},
     ]
 

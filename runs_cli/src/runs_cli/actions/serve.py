@@ -13,12 +13,14 @@ import click
 from runs_cli.enabled import known_plugins, loaded_settings
 from runs_cli.options import asked
 from runs_cli.session import embedded
+from runs_core.cluster.archive import refuse_unwritable
 from runs_core.serve import drive, log
 from runs_core.serve.health import Health, HealthServer, address
 from runs_core.serve.log import Level, LogFormat
 from runs_core.serve.manifests.installation import NAME
 from runs_core.serve.reload import Reload
 from runs_core.serve.signals import Stopping, stopping
+from runs_core.settings import Settings
 from runs_core.values.quantity import format_time
 
 
@@ -68,6 +70,7 @@ def _answering(wanted: Wanted, health: Health) -> Iterator[None]:
 
 def _local(stop: Stopping, health: Health) -> None:
     with embedded(asked()) as session:
+        refuse_unwritable(session.settings.retention)
         loop = session.loop
         loop.tell(lambda record: log.decided(loop.cycles, record))
         log.info("serving", file=session.asked.local, since=format_time(session.now))
@@ -102,8 +105,13 @@ def _live(stop: Stopping, health: Health, wanted: Wanted) -> None:
     said = asked()
     where = address(wanted.webhook_address, "--webhook-address")
     plugins = known_plugins(said).sound()
-    settings = loaded_settings(said, plugins)
-    reload = Reload(said.config, lambda: loaded_settings(said, plugins), settings)
+
+    def load() -> Settings:
+        settings = loaded_settings(said, plugins)
+        refuse_unwritable(settings.retention)
+        return settings
+
+    reload = Reload(said.config, load, load())
     made = parts(said, plugins, reload, identity=_identity(wanted.identity), stop=stop, health=health)
     with webhooks(made, where, wanted.webhook_cert_dir, _hosts(wanted, where, made.namespace)):
         Process(made.parts).run()

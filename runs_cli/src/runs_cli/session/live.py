@@ -62,10 +62,14 @@ def opened(asked: Asked, kinds: Sequence[str], names: Sequence[str] = ()) -> Ite
     except Refused as refusal:
         raise unavailable(api, refusal, context.name) from refusal
     except Unavailable as error:
-        raise Unavailable(f"{error}; see that it runs, or name another --context") from error
+        raise _away(error) from error
     finally:
         if session is not None and session.following is not None:
             session.following.stop()
+
+
+def _away(error: Unavailable) -> Unavailable:
+    return Unavailable(f"{error}; see that it runs, or name another --context")
 
 
 def connected(asked: Asked) -> tuple[Context, Api]:
@@ -112,6 +116,8 @@ def diagnosed(asked: Asked, installation: Installation) -> Diagnosis:
         return diagnose(gather(api, installation, settings, plugins.sections, plugins.permissions))
     except Refused as refusal:
         raise unavailable(api, refusal, context.name) from refusal
+    except Unavailable as error:
+        raise _away(error) from error
 
 
 def _session(asked: Asked, api: Api, context: Context, kinds: Sequence[str], names: Sequence[str]) -> Live:

@@ -165,7 +165,8 @@ class Process:
             while (missing := cluster.missing(0.0)) and not self._parts.stop.asked:
                 waited = self._parts.clock() - began
                 if not self.led and waited > FIRST_LISTS_SECONDS:
-                    raise Unavailable(f"cannot list {unlisted(missing)}")
+                    remedy = "see that the API server runs and lets this account list them"
+                    raise Unavailable(f"cannot list {unlisted(missing)}; {remedy}")
                 if waited > SLOW_LISTS_SECONDS:
                     log.warn(f"cannot list {unlisted(missing)}")
                 cluster.wait(STANDBY_SECONDS)

@@ -11,6 +11,8 @@ from runs_core.values.permission import Permission
 JOURNAL = "runs-journal"
 LEADER = "runs-scheduler"
 CERTIFICATES = "runs-webhook-certificates"
+AUTHORITY = "runs webhook authority"
+"""How the names of those begin that sign certificates of our own."""
 NONCE = "runs-nonce"
 WEBHOOKS = "runs"
 """Both webhook configurations."""

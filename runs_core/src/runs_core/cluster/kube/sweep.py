@@ -18,6 +18,7 @@ from runs_core.cluster.kube.evidence import joined
 from runs_core.cluster.kube.writer import Work, Writer
 from runs_core.cluster.kube.writes import Writes
 from runs_core.cluster.seen import Name, Value
+from runs_core.errors import Unavailable
 from runs_core.schema.convert import to_object
 from runs_core.settings import RetentionSettings
 from runs_core.values.lease import Lease
@@ -150,8 +151,8 @@ class Sweeper:
         try:
             with self._lock:
                 archive(folder, {KINDS[type(value)]: [body]})
-        except OSError as error:
-            raise Refused(HTTPStatus.FORBIDDEN, "NotArchived", f"retention.archive: {error}") from error
+        except Unavailable as error:
+            raise Refused(HTTPStatus.FORBIDDEN, "NotArchived", str(error)) from error
 
     def _whole(self, resolution: Resolution) -> Object:
         """With all of its evidence, wherever it is kept."""

@@ -8,11 +8,13 @@ from datetime import timedelta
 from runs_core.cluster.kube.rights import CERTIFICATES, WEBHOOKS
 from runs_core.serve.doctor.evidence import Evidence
 from runs_core.serve.doctor.finding import Finding, some
+from runs_core.serve.doctor.probe import Shown
 from runs_core.serve.manifests.policies import PolicyMode, policies
 
 SOON = timedelta(days=7)
 KINDS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 ASK = "runs manifests webhooks --webhook-url https://HOST:PORT | kubectl apply --server-side -f -"
+RENEW = "cp NEW/tls.crt NEW/tls.key FOLDER/  # that of `runs serve --webhook-cert-dir FOLDER`, which reads them again"
 DENY = "runs manifests policies --policy-mode deny | kubectl apply --server-side -f -"
 _WHY = {
     "Unreachable": "nothing answers there",
@@ -40,8 +42,7 @@ def webhooks_fail(evidence: Evidence) -> Iterator[Finding]:
             continue
         detail = f" ({shown.detail})" if shown.detail else ""
         what = f"{shown.where}: {_WHY[shown.problem]}{detail}; the API server goes on without it, or refuses all runs"
-        expired = f"kubectl -n {home} delete secret {CERTIFICATES}"
-        remedy = expired if shown.problem == "Expired" else ASK
+        remedy = _anew(shown, home) if shown.problem == "Expired" else ASK
         yield Finding(check=f"Webhook{shown.problem}", about=name, what=what, remedy=remedy)
 
 
@@ -50,8 +51,13 @@ def certificate_ends(evidence: Evidence) -> Iterator[Finding]:
         if shown.expires is not None and (left := shown.expires - evidence.now - evidence.skew) < SOON:
             hours = max(0, int(left.total_seconds() // 3600))
             what = f"the certificate that {shown.where} shows ends in {hours} hours, and should have been replaced"
-            remedy = f"kubectl -n {evidence.installation.namespace} delete secret {CERTIFICATES}"
+            remedy = _anew(shown, evidence.installation.namespace)
             yield Finding(check="CertificateEnds", about=name, what=what, remedy=remedy)
+
+
+def _anew(shown: Shown, home: str) -> str:
+    """What makes another certificate."""
+    return f"kubectl -n {home} delete secret {CERTIFICATES}" if shown.ours else RENEW
 
 
 def policies_absent(evidence: Evidence) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.rights import AUTHORITY
 
 SECONDS = 3.0
 HTTPS = 443
@@ -22,6 +23,7 @@ _NOT_FOUND = 404
 class Shown:
     """problem: why the API server cannot use it, in one of the words below; None: it can. expires: of its certificate.
 
+    ours: the scheduler makes the certificate itself, as far as its caBundle tells; else somebody keeps it in files.
     Words: Unreachable, Untrusted, Expired, NoService, NoEndpoints, NoAuthority, Forbidden.
     """
 
@@ -29,6 +31,7 @@ class Shown:
     problem: str | None = None
     detail: str = ""
     expires: datetime | None = None
+    ours: bool = True
 
 
 def probe(api: Api, client: Object) -> Shown:
@@ -56,18 +59,23 @@ def _knock(where: str, host: str, port: int, authority: str | None) -> Shown:
         context = ssl.create_default_context(cadata=authority)
     except ssl.SSLError as error:
         return Shown(where=where, problem="NoAuthority", detail=str(error))
+    ours = authority is not None and _ours(context)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # newer Pythons set it, and the API server does not
     try:
         with (
             socket.create_connection((host, port), timeout=SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=host) as safe,
         ):
-            return Shown(where=where, expires=_end(safe))
+            return Shown(where=where, expires=_end(safe), ours=ours)
     except ssl.SSLCertVerificationError as error:
         problem = "Expired" if "expired" in error.verify_message else "Untrusted" if authority else "NoAuthority"
-        return Shown(where=where, problem=problem, detail=error.verify_message)
+        return Shown(where=where, problem=problem, detail=error.verify_message, ours=ours)
     except OSError as error:
         return Shown(where=where, problem="Unreachable", detail=error.strerror or str(error))
+
+
+def _ours(trusting: ssl.SSLContext) -> bool:
+    return any(AUTHORITY in str(one.get("subject")) for one in trusting.get_ca_certs())
 
 
 def _end(safe: ssl.SSLSocket) -> datetime | None:

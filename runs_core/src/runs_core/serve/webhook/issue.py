@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from runs_core.cluster.kube.rights import AUTHORITY
+
 BACKDATED = timedelta(minutes=5)
 """A certificate is good since a little before it was made: clocks differ."""
 
@@ -91,7 +93,7 @@ def authority(now: datetime, life: timedelta) -> Pair:
     """A certificate that signs others, and is trusted because it is named as trusted."""
     key = ec.generate_private_key(ec.SECP256R1())
     word = x509.random_serial_number() % 16**12  # two of one name would be told apart by their keys alone
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"runs webhook authority {word:012x}")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{AUTHORITY} {word:012x}")])
     public = key.public_key()
     usage = x509.KeyUsage(
         key_cert_sign=True,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from runs_borrowing.actions.seen import everywhere, held
 from runs_borrowing.sections import NOTHING, Borrowing
 from runs_borrowing.views import loans
 from runs_cli.answer import Block, Column, Fields, Table, answer, listed
-from runs_cli.failures import Stop
+from runs_cli.failures import Stop, nearest
 from runs_cli.options import asked
 from runs_cli.session import opened
 from runs_cli.session.port import NOTHING as NO_LISTS
@@ -16,6 +16,7 @@ from runs_cli.session.port import PAID, Session
 from runs_core import Run, section
 
 Wish = tuple[str, ...]
+BUDGETS = ("Budget",)
 
 
 def list_(name: str) -> None:
@@ -82,7 +83,7 @@ def remove(name: str, owners: Wish) -> None:
 
 def _edit(name: str, change: Callable[[Wish], Wish], *, allow: bool) -> None:
     """allow: it may borrow from now on."""
-    with opened(asked(), NO_LISTS) as session:
+    with opened(asked(), BUDGETS if allow else NO_LISTS) as session:
         run = session.run_named(name)
         if run.status.phase.terminal:
             raise Stop(f"run {run.key} is over ({run.status.phase}): nothing of it can change any more")
@@ -90,6 +91,8 @@ def _edit(name: str, change: Callable[[Wish], Wish], *, allow: bool) -> None:
         funding = body["spec"].get("funding") or {}
         old = tuple(funding.get("sponsors") or ())
         new = change(old)
+        if allow:
+            _refuse_strangers(session, [owner for owner in new if owner not in old])
         wanted: dict[str, object] = {"sponsors": list(new) or None}
         if allow:
             wanted["allowBorrow"] = True
@@ -103,6 +106,14 @@ def _edit(name: str, change: Callable[[Wish], Wish], *, allow: bool) -> None:
             names=lambda: [str(run.key)],
             blocks=lambda: [Fields(pairs=[(str(run.key), _told(old, new, now))])],
         )
+
+
+def _refuse_strangers(session: Session, owners: Sequence[str]) -> None:
+    """Owners without a Budget can lend nothing. Where no Budget may be seen, nobody is refused."""
+    known = sorted({budget.spec.owner for budget in session.world.budgets()})
+    for owner in owners:
+        if owner and known and owner not in known:
+            raise Stop(f"no Budget is of {owner}{nearest(owner, known)}; those who could lend are {', '.join(known)}")
 
 
 def _told(old: Wish, new: Wish, run: Run) -> str:
