@@ -15,6 +15,7 @@ from runs_core.schema.changes import changes_refused
 from runs_core.schema.convert import Object, run_from_object
 from runs_core.schema.defaults import flavor_of
 from runs_core.schema.manifest import Document, read_manifests
+from runs_core.values.meta import Key
 from runs_core.values.run import Run
 
 STDIN = "-"
@@ -29,7 +30,14 @@ def read_runs(session: Session, filename: str) -> list[Document]:
 
 def runs_from(session: Session, text: str, source: str) -> list[Document]:
     """As `read_runs`."""
-    return [_completed(session, one) for one in read_manifests(text, source, session.plugins.sections, ("Run",))]
+    found = [_completed(session, one) for one in read_manifests(text, source, session.plugins.sections, ("Run",))]
+    first: dict[Key, Document] = {}
+    for one in found:
+        before = first.setdefault(key := key_in(one.body), one)
+        if before is not one:
+            what = f"got {key} a second time, after {before.where}; leave one of them out"
+            raise InvalidInput([Problem(f"{one.where} metadata.name", what)])
+    return found
 
 
 def read_fleet(session: Session, filename: str) -> list[Object]:

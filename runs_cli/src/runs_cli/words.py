@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from runs_core.errors import InvalidInput, Problem
-from runs_core.values.meta import Key
+from runs_core.schema.say import got
+from runs_core.values.meta import DNS_LABEL, Key
 from runs_core.values.node import Domain
 from runs_core.values.quantity import format_duration, format_time, parse_duration, parse_time
 
@@ -51,8 +53,10 @@ def place(domain: Domain) -> str:
 
 
 def key_of(text: str, home: str) -> Key:
-    """`name`, in the namespace `home`, or `namespace/name`."""
+    """`name`, in the namespace `home`, or `namespace/name`. InvalidInput: it is neither."""
     namespace, slash, name = text.rpartition("/")
+    if not name or (slash and re.fullmatch(DNS_LABEL, namespace) is None):
+        raise InvalidInput([Problem("RUN", f"got {got(text)}, want NAME or NAMESPACE/NAME")])
     return Key(namespace if slash else home, name)
 
 

@@ -9,6 +9,7 @@ import pytest
 from runs_core.cluster.kube import client as module
 from runs_core.cluster.kube.api import Refused
 from runs_core.cluster.kube.client import Client
+from runs_core.values.meta import Key
 
 RUN = {"apiVersion": "runs.dev/v1alpha1", "kind": "Run", "metadata": {"name": "train", "namespace": "default"}}
 DELAY = "Resource kind runs.dev/v1alpha1, Kind=Run not found. There can be a delay between when …"
@@ -54,3 +55,14 @@ def test_one_that_is_away_for_another_reason_is_asked_once() -> None:
     with pytest.raises(Refused, match="no endpoints"):
         Client(server).apply(RUN)  # type: ignore[arg-type]  # likewise
     assert server.asked == 1
+
+
+@pytest.mark.parametrize("key", [Key("default", ""), Key("default", ".."), Key("default", "a?b"), Key("a/b", "c")])
+def test_what_no_object_can_be_called_is_no_path_that_is_asked_for(key: Key) -> None:
+    """An empty name would be a list, and a slash or a question mark another request."""
+
+    class Unasked:
+        def call(self, verb: str, path: str) -> tuple[int, Any]:
+            raise AssertionError(path)
+
+    assert Client(Unasked()).get("Run", key) is None  # type: ignore[arg-type]  # likewise

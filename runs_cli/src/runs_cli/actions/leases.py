@@ -14,6 +14,7 @@ from runs_cli.session import opened
 from runs_cli.session.port import LEDGER, Session
 from runs_cli.words import NONE, instant, key_of, moment, numbers, span
 from runs_core.decide.paying import by_class
+from runs_core.errors import InvalidInput, Problem
 from runs_core.values.lease import Lease
 
 EXPORT = "export"
@@ -43,16 +44,19 @@ class Wanted:
 def leases(
     what: str | None, *, owner: str | None, node: str | None, since: str | None, until: str | None, only_open: bool
 ) -> None:
-    about = (what,) if what and what != EXPORT else ()
-    with opened(asked(), (*LEDGER, "Node") if node else LEDGER, about) as session:
+    about = () if what in (None, EXPORT) else (str(what),)
+    with opened(asked(), LEDGER if node is None else (*LEDGER, "Node"), about) as session:
         said = session.asked
         wanted = Wanted(
             owner=owner,
-            node=session.node_named(node) if node else None,
-            since=instant(since, "--since", session.now) if since else None,
-            until=instant(until, "--until", session.now) if until else None,
+            node=None if node is None else session.node_named(node),
+            since=None if since is None else instant(since, "--since", session.now),
+            until=None if until is None else instant(until, "--until", session.now),
             only_open=only_open,
         )
+        if wanted.since is not None and wanted.until is not None and wanted.until <= wanted.since:
+            late = f"got {until!r}, want it later than --since, which is {moment(wanted.since)}"
+            raise InvalidInput([Problem("--until", late)])
         found = _leases(session, said, None if what == EXPORT else what, wanted)
         if what == EXPORT:
             for lease in found:
@@ -68,7 +72,7 @@ def leases(
 
 def _leases(session: Session, said: Asked, run: str | None, wanted: Wanted) -> list[Lease]:
     """By start, then name. A run that is long gone still has its leases."""
-    key = key_of(run, said.home) if run else None
+    key = None if run is None else key_of(run, said.home)
     found = [
         lease
         for lease in session.leases()

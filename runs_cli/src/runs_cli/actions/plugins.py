@@ -89,12 +89,15 @@ def _table(found: list[Listed]) -> Table:
     return Table(columns=[*columns, Column("WHY")], rows=rows, empty="No plugin is installed: this is the bare core.")
 
 
+LIST = "`runs plugins list` names those that are"
+
+
 def show(name: str) -> None:
     said = asked()
     registry = known_plugins(said)
     plugin = next((one for one in registry.plugins if one.name == name), None)
     if plugin is None:
-        raise Stop(f"no plugin {name!r} is installed{nearest(name, [one.name for one in registry.plugins])}")
+        raise Stop(f"no plugin {name!r} is installed{nearest(name, [one.name for one in registry.plugins])}; {LIST}")
     settings = (
         loaded_settings(said, registry) if plugin.state is State.ENABLED and not registry.problems else Settings()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -120,6 +121,8 @@ def _check_usage(name: str | None, words: tuple[str, ...], filename: str | None,
         raise click.UsageError("name the run and its --gpus, or a file with -f", context)
     if words and given.image is None:
         raise click.UsageError("a command needs a container: name its --image", context)
+    if given.image is not None and (not given.image or re.search(r"\s", given.image)):
+        raise click.UsageError(f"--image: got {given.image!r}, want one such as ghcr.io/me/train:1", context)
 
 
 def manifest(name: str, words: tuple[str, ...], given: Flags) -> dict[str, object]:

@@ -30,10 +30,10 @@ def watch(name: str | None, timeout: str | None) -> None:
         raise click.UsageError(
             f"watch shows tables and lines, not {asked().output}: use get", click.get_current_context()
         )
-    limit = duration(timeout, "--timeout") if timeout else None
-    with opened(asked(), RUNS, (name,) if name else ()) as session:
+    limit = None if timeout is None else duration(timeout, "--timeout")
+    with opened(asked(), RUNS, () if name is None else (name,)) as session:
         said = session.asked
-        key = session.run_named(name).key if name else None
+        key = None if name is None else session.run_named(name).key
         session.follow([key.namespace] if key else [said.scope] if said.scope else None)
         looks = _looks(session, said, key, limit)
         if render.terminal(sys.stdout):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
@@ -12,7 +13,7 @@ from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import APPLY, MERGE, Api, Object, Refused
 from runs_core.cluster.kube.reflect import as_it_is, everything
 from runs_core.cluster.kube.snapshot import key_of, named
-from runs_core.values.meta import Key
+from runs_core.values.meta import DNS_LABEL, DNS_NAME, Key
 
 MANAGER = "runs-cli"
 NOT_FOUND, UNAVAILABLE = 404, 503
@@ -54,7 +55,11 @@ class Client:
         self.api = api
 
     def get(self, kind: str, key: Key) -> Object | None:
-        """None: it is not there."""
+        """None: it is not there, or could not be by its name, which then is asked of nobody: it would be a path."""
+        if re.fullmatch(DNS_NAME, key.name) is None or (
+            key.namespace and re.fullmatch(DNS_LABEL, key.namespace) is None
+        ):
+            return None
         try:
             return named(kind, self.api.call("GET", paths.one(kind, key))[1])
         except Refused as refusal:

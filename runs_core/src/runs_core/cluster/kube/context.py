@@ -49,6 +49,8 @@ def _why(error: Exception, kubeconfig: str | None) -> str:
     place = kubeconfig or "the kubeconfig"
     if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
         return f"{place} is no YAML; mend it, or name another with --kubeconfig"
+    if isinstance(error, OSError):
+        return f"{error.filename or place} cannot be read: {error.strerror}; name another with --kubeconfig"
     text = str(error)
     if "No configuration found" in text:
         if kubeconfig is not None:

@@ -95,13 +95,15 @@ class Store:
         """An existing one. Unavailable: not there, not one of ours, or of another version."""
         if not path.is_file():
             raise Unavailable(f"{path} does not exist; `runs --local {path} cluster init` makes a cluster there")
-        store = cls(path, _connect(path))
+        store = cls(path, _connect(path, ours=False))
         try:
             version = store.get_meta("version")
         except (sqlite3.DatabaseError, Unavailable) as error:
             raise Unavailable(f"{path} is not a cluster file of runs: {error}; {ANOTHER}") from error
         if version != VERSION:
             raise Unavailable(f"{path} is of version {version}, this release reads {VERSION}; make a new one")
+        with _opening(path):
+            _set_up(store._sql)
         return store
 
     def close(self) -> None:
@@ -256,16 +258,28 @@ class Store:
         self.set_meta("pruned", str(max(gone_up_to, int(self.get_meta("pruned")))))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
+def _connect(path: Path, *, ours: bool = True) -> sqlite3.Connection:
+    """ours: it is, or becomes, a file of a cluster; any other is not to be written to."""
+    with _opening(path):
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        if ours:
+            _set_up(connection)
+        return connection
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    try:
+        yield
     except sqlite3.OperationalError as error:
         raise Unavailable(f"{path} cannot be opened: {error}; name a file in a folder that can be written") from error
     except sqlite3.Error as error:
         raise Unavailable(f"{path} cannot be opened: {error}; {ANOTHER}") from error
-    return connection
 
 
 @contextmanager

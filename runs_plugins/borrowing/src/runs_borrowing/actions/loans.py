@@ -17,7 +17,7 @@ def loans(lender: str | None, borrower: str | None, since: str | None) -> None:
     with opened(everywhere(said), PAID) as session:
         owners = {budget.name: budget.spec.owner for budget in session.world.budgets()}
         leases = [lease for lease in session.leases() if said.namespace in (None, lease.run.namespace)]
-        after = instant(since, "--since", session.now) if since else None
+        after = None if since is None else instant(since, "--since", session.now)
         found = [
             loan
             for loan in known(held(session, leases), owners.get, after)
