@@ -74,6 +74,10 @@ ENDS = {
     "Deleted": "The object was deleted; it goes once nothing of it is held.",
 }
 ELSEWHERE = {
+    "RanksEnded": (
+        "history",
+        "Ranks that have ended before others are written down: they do not run again though their pods go.",
+    ),
     "Retried": ("history", "The pods of a retry were made."),
     "Repaid": (
         "history and event",

@@ -130,3 +130,51 @@ def test_a_drained_gang_that_finds_no_other_place_waits_at_its_old_one_in_line(p
     play.uncordon("a1")
     play.until(110)
     assert (play.at("x", "startedAt"), play.phase("y")) == (100, "Queued")
+
+
+def apart(play: Play, **said: object) -> None:
+    """Rank 1 is told to go at 50 and runs anew from 53 for 98 s. Rank 0 is done at 100, and that is noted at 120."""
+    fill(play, lasts="98s", **said)
+    play.until(50)
+    play.evict("x", 1)
+    play.until(110)
+    assert (play.phase("x"), play.status("x").get("endedRanks")) == ("Running", None)
+
+
+def test_a_rank_that_is_done_does_not_run_again_when_its_pod_is_removed(play: Play) -> None:
+    """A drain of a1 at 130 takes the pod of rank 0, which is done, and leaves rank 1: x goes on, and is done at 151."""
+    apart(play)
+    play.until(130)
+    assert play.status("x")["endedRanks"] == [0]
+    play.cordon("a1")
+    play.evict("x", 0)
+    play.until(140)
+    assert (play.phase("x"), play.pods("x")) == ("Running", ["x-1-1"])
+    play.until(160)
+    assert (play.ledger("x"), play.message("x")) == ([("Start", 0, "Succeeded", 151)], "all ranks succeeded")
+
+
+def test_nor_does_one_that_failed_where_that_is_ignored(play: Play) -> None:
+    """Rank 0 fails at 100, and its pod is removed at 130."""
+    apart(play, failing_ranks="0", onPodFailure={"policy": "Ignore"})
+    play.until(130)
+    play.evict("x", 0)
+    play.until(160)
+    assert (play.ledger("x"), play.message("x")) == ([("Start", 0, "Succeeded", 151)], "all ranks ended")
+
+
+def test_one_whose_pod_is_removed_before_that_is_noted_does(play: Play) -> None:
+    """At 110: made anew, it is done at 112 + 98."""
+    apart(play)
+    play.evict("x", 0)
+    play.until(220)
+    assert play.ledger("x") == [("Start", 0, "Succeeded", 210)]
+
+
+def test_a_rank_that_is_done_runs_again_with_a_retry_of_the_gang(play: Play) -> None:
+    """Rank 1 fails once, at 151: both are made anew, at 161, and nothing is noted of rank 0 any more."""
+    apart(play, failing_ranks="1", failures="1", onPodFailure={"policy": "Retry", "limit": 1, "backoff": "10s"})
+    play.until(130)
+    assert play.status("x")["endedRanks"] == [0]
+    play.until(170)
+    assert (play.status("x").get("endedRanks"), play.pods("x")[2:]) == (None, ["x-1r1-0", "x-1r1-1"])

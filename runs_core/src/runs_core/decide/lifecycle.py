@@ -8,6 +8,7 @@ from typing import assert_never
 
 import attrs
 
+from runs_core.decide.ended import missing_of, note_ended, ranks_of
 from runs_core.decide.pods import Seat, rank_pods, seats_of, selections
 from runs_core.decide.release import Cause, end_pods, is_lost, release, resume_release
 from runs_core.decide.standing import stand
@@ -108,15 +109,19 @@ def _gang(world: World, run: Run) -> Decision | None:
     seen = tally.seen
     if status.retried_at is not None and not seen:
         return _retry(world, run, status.retried_at)
-    ranks = _ranks(world, run) if tally.failed or seen < pods else ()
+    ranks = ranks_of(world, run) if tally.failed or seen < pods else ()
     failed = [pod for pod in ranks if pod.phase is PodPhase.FAILED and pod.deleting is None]
     if failed and run.spec.on_pod_failure.policy is not OnPodFailure.IGNORE:
         return _failed(world, run, failed)
+    gone = 0
     if seen < pods:
-        return _evicted(world, run, ranks)
-    ignores = tally.ended == pods and run.spec.on_pod_failure.policy is OnPodFailure.IGNORE
-    if tally.succeeded == pods or ignores:
-        told = "all ranks succeeded"
+        if missing := missing_of(world, run, ranks):
+            tally.due = None
+            return _evicted(world, run, missing)
+        gone = pods - seen
+    ignores = tally.ended + gone == pods and run.spec.on_pod_failure.policy is OnPodFailure.IGNORE
+    if tally.succeeded + gone == pods or ignores:
+        told = "all ranks ended" if gone and ignores else "all ranks succeeded"
         if tally.failed:
             were = "was" if tally.failed == 1 else "were"
             told = f"{tally.failed} of {counted(pods, 'rank')} failed and {were} ignored"
@@ -125,17 +130,9 @@ def _gang(world: World, run: Run) -> Decision | None:
         )
     if status.phase is Phase.STARTING:
         return _running(world, run) if not tally.pending else _timeout(world, run)
+    if tally.succeeded or tally.failed:
+        return note_ended(world, run, tally, gone)
     return None
-
-
-def _ranks(world: World, run: Run) -> Sequence[Pod]:
-    """The pods of the present try."""
-    this = (run.uid, run.status.attempt, run.status.retries)
-    return [
-        pod
-        for pod in world.pods_of(run.key)
-        if pod.rank is not None and (pod.rank.uid, pod.rank.attempt, pod.rank.retry) == this
-    ]
 
 
 def _running(world: World, run: Run) -> Decision:
@@ -157,7 +154,9 @@ def _timeout(world: World, run: Run) -> Decision | None:
     since = status.retried_at or status.started_at or world.now
     due = since + run.spec.start_timeout
     if world.now >= due:  # unless they were made later: after others had their grace to end, or for those evicted
-        made = [pod.created for pod in _ranks(world, run) if pod.phase is PodPhase.PENDING and pod.created is not None]
+        made = [
+            pod.created for pod in ranks_of(world, run) if pod.phase is PodPhase.PENDING and pod.created is not None
+        ]
         told = [at for at in made if at <= world.now]  # by the cluster's clock, which may be ahead
         due = max(due, min(told, default=since) + run.spec.start_timeout)
     if world.now < due:
@@ -217,6 +216,7 @@ def _begin_retry(world: World, run: Run, message: str) -> Decision:
         reason="Retrying",
         message=told,
         retries=status.retries + 1,
+        ended_ranks=(),
         retried_at=world.now + policy.backoff,
     )
     ended = end_pods(world, run, world.pods_of(run.key))
@@ -242,10 +242,8 @@ def _retry(world: World, run: Run, due: datetime) -> Decision | None:
     return _moves(run, "Retried", f"retry {retry} starts on the same slots", made)
 
 
-def _evicted(world: World, run: Run, ranks: Sequence[Pod]) -> Decision | None:
+def _evicted(world: World, run: Run, missing: Sequence[Seat]) -> Decision | None:
     """Pods went unasked: the same ranks again, or, where a node takes nothing new, the gang elsewhere."""
-    there = {pod.rank.rank for pod in ranks if pod.rank is not None}
-    missing = [seat for seat in seats_of(run, world.leases_of(run.key)) if seat.rank not in there]
     names = ", ".join(str(seat.rank) for seat in missing)
     told = f"rank {names} was evicted" if len(missing) == 1 else f"ranks {names} were evicted"
     closed = _closed_to(world, run, missing)

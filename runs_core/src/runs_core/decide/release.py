@@ -235,6 +235,7 @@ def _afterwards(run: Run, cause: Cause, now: datetime, wanted: int, attempt: int
         payers=(),
         pending_gpus=0 if over else wanted,
         retries=0,
+        ended_ranks=(),
         retried_at=None,
         admitted_at=None if held else status.admitted_at,
         queued_since=status.queued_since if over else None if held else now,

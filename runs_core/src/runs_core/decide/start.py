@@ -76,6 +76,7 @@ def started(
         started_at=now,
         attempt=attempt,
         retries=0,
+        ended_ranks=(),
         retried_at=None,
         not_before=None,
         width=width,

@@ -269,6 +269,9 @@ class RunStatus:
     finished_at: datetime | None = field(Fact(doc="When it succeeded or failed."), default=None)
     attempt: int = field(Fact(doc="Starts so far."), default=0)
     retries: int = field(Fact(doc="Restarts of the gang within this attempt."), default=0)
+    ended_ranks: tuple[int, ...] = field(
+        Fact(doc="Ranks of this try that have ended before others: they stay so though their pods go."), default=()
+    )
     retried_at: datetime | None = field(Fact(doc="When the pods of this retry may start."), default=None)
     start_timeouts: int = field(Fact(doc="Starts in a row that did not come up in time."), default=0)
     not_before: datetime | None = field(Fact(doc="Back-off after a start that did not come up."), default=None)

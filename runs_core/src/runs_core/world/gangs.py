@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from runs_core.values.meta import Key
 from runs_core.values.pod import Pod, PodPhase, RankOf
@@ -15,11 +16,15 @@ Try = tuple[str, int, int]
 
 
 class Tally:
-    """Ranks of one try by phase. A pod that is asked to go still counts where it is."""
+    """Ranks of one try by phase. A pod that is asked to go still counts where it is.
 
-    __slots__ = ("failed", "pending", "running", "succeeded")
+    due: when those that have ended before others are to be written down; None: that is not known yet.
+    """
+
+    __slots__ = ("due", "failed", "pending", "running", "succeeded")
 
     def __init__(self) -> None:
+        self.due: datetime | None = None
         self.pending = self.running = self.succeeded = self.failed = 0
 
     @property
