@@ -340,7 +340,10 @@ def test_a_certificate_that_nobody_vouches_for_is_found(
     certificate(tmp_path)
     url = answering()
     with clinic.having(*webhooks(HERE, ByUrl(base=url))):
-        assert "it has no caBundle" in clinic.finds("WebhookNoAuthority").what
+        finding = clinic.finds("WebhookNoAuthority")
+        assert "it has no caBundle" in finding.what
+        assert "a scheduler that makes its own writes it within a minute" in finding.what
+        assert "--ca-file FILE" in finding.remedy
     (tmp_path / "other").mkdir()
     other = certificate(tmp_path / "other")
     with clinic.having(*webhooks(HERE, ByUrl(base=url), authority=other)):

@@ -15,6 +15,7 @@ SOON = timedelta(days=7)
 KINDS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 ASK = "runs manifests webhooks --webhook-url https://HOST:PORT | kubectl apply --server-side -f -"
 RENEW = "cp NEW/tls.crt NEW/tls.key FOLDER/  # that of `runs serve --webhook-cert-dir FOLDER`, which reads them again"
+VOUCH = "runs manifests webhooks --webhook-url https://HOST:PORT --ca-file FILE | kubectl apply --server-side -f -"
 DENY = "runs manifests policies --policy-mode deny | kubectl apply --server-side -f -"
 _WHY = {
     "Unreachable": "nothing answers there",
@@ -22,7 +23,8 @@ _WHY = {
     "Expired": "the certificate that is shown there has expired",
     "NoService": "there is no such Service",
     "NoEndpoints": "no ready pod stands behind it",
-    "NoAuthority": "it has no caBundle, and nothing vouches for the certificate",
+    "NoAuthority": "it has no caBundle, and nothing vouches for the certificate: "
+    "a scheduler that makes its own writes it within a minute",
     "Forbidden": "it may not be looked at",
 }
 
@@ -42,7 +44,8 @@ def webhooks_fail(evidence: Evidence) -> Iterator[Finding]:
             continue
         detail = f" ({shown.detail})" if shown.detail else ""
         what = f"{shown.where}: {_WHY[shown.problem]}{detail}; the API server goes on without it, or refuses all runs"
-        remedy = _anew(shown, home) if shown.problem == "Expired" else ASK
+        remedies = {"Expired": _anew(shown, home), "NoAuthority": VOUCH}
+        remedy = remedies.get(shown.problem, ASK)
         yield Finding(check=f"Webhook{shown.problem}", about=name, what=what, remedy=remedy)
 
 
