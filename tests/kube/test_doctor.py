@@ -432,6 +432,27 @@ def test_gpu_pods_that_pass_runs_by_are_found_unless_their_namespace_may(clinic:
     clinic.plane.kubectl("label", "namespace", "team", "runs.dev/gpu-pods-")
 
 
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ({"runs.dev/run": "tpyo"}, "pod stray waits for runs to place it, and there is no run tpyo"),
+        ({}, "pod stray waits for runs to place it, and it has no label runs.dev/run"),
+    ],
+)
+def test_a_pod_that_waits_for_a_run_that_is_not_there_is_found(
+    clinic: Clinic, labels: dict[str, str], says: str
+) -> None:
+    meta = {"name": "stray", "namespace": "team", "labels": labels}
+    spec = {"schedulerName": "runs", "containers": [{"name": "main", "image": "busybox"}]}
+    assert "PodOfNoRun" not in clinic.found()
+    with clinic.having({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}):
+        finding = clinic.finds("PodOfNoRun")
+        assert (finding.about, finding.what) == ("namespace team", says)
+        done = clinic.plane.kubectl(*finding.remedy.split()[1:])
+        assert done.returncode == 0, done.stderr
+        assert "PodOfNoRun" not in clinic.found()
+
+
 # -- runs and who pays -------------------------------------------------------------------------------------------------
 
 

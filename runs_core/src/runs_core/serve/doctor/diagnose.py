@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     fleet.set_aside,
     fleet.no_device_plugin,
     fleet.foreign_pods,
+    fleet.pods_of_no_run,
     tenants.budget_unread,
     tenants.budget_not_ready,
     tenants.without_budget,

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from runs_core.cluster.kube.api import Object
 from runs_core.errors import InvalidInput
 from runs_core.schema.nodes import node_from_object
-from runs_core.schema.pods import SCHEDULER, pod_from_object
+from runs_core.schema.pods import RUN_LABEL, SCHEDULER, pod_from_object
 from runs_core.serve.doctor.evidence import Evidence
 from runs_core.serve.doctor.finding import Finding, some
 from runs_core.serve.manifests.validations import EXEMPT, EXEMPT_LABEL, SYSTEM
 from runs_core.values.node import MalformedNode, Node
+
+MOST_NAMED = 20
+"""Pods in one command."""
 
 
 def read(evidence: Evidence) -> Sequence[Node | MalformedNode]:
@@ -84,6 +87,26 @@ def foreign_pods(evidence: Evidence) -> Iterator[Finding]:
         what = f"{len(held)} pods hold {sum(held)} GPUs past runs: nobody accounts for them, and no run can have them"
         remedy = f"kubectl label namespace {namespace} {EXEMPT_LABEL}={EXEMPT}"
         yield Finding(check="ForeignGPUPods", about=f"namespace {namespace}", what=what, remedy=remedy)
+
+
+def pods_of_no_run(evidence: Evidence) -> Iterator[Finding]:
+    """They say that runs schedules them, and no run is there that they are of: they wait for ever. By namespace."""
+    if not evidence.knows("pods", "runs"):
+        return
+    runs = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in evidence.of("runs")}
+    lost: dict[str, dict[str, str]] = {}
+    for pod in evidence.of("pods"):
+        meta, spec = pod["metadata"], pod["spec"]
+        run = (meta.get("labels") or {}).get(RUN_LABEL, "")
+        if spec.get("schedulerName") == SCHEDULER and not spec.get("nodeName") and (meta["namespace"], run) not in runs:
+            lost.setdefault(meta["namespace"], {})[meta["name"]] = run
+    for namespace, named in sorted(lost.items()):
+        first = min(named)
+        run = f"there is no run {named[first]}" if named[first] else f"it has no label {RUN_LABEL}"
+        beside = f", and {len(named) - 1} more likewise" if len(named) > 1 else ""
+        what = f"pod {first} waits for runs to place it, and {run}{beside}"
+        remedy = f"kubectl -n {namespace} delete pod {' '.join(sorted(named)[:MOST_NAMED])}"
+        yield Finding(check="PodOfNoRun", about=f"namespace {namespace}", what=what, remedy=remedy)
 
 
 def _exempt(namespace: Object) -> bool:
