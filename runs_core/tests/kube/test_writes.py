@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import attrs
@@ -217,6 +218,15 @@ def test_a_pod_that_is_told_to_go_is_no_other_of_its_name(effect: Effect, basis:
     assert writes(server).write(effect, basis) is None
     ((method, _, options),) = server.sent
     assert (method, options["preconditions"]) == ("DELETE", {"uid": POD.uid})
+
+
+@pytest.mark.parametrize(("millis", "seconds"), [(0, 1), (500, 1), (1500, 2), (30_000, 30)])
+def test_a_pod_that_is_told_to_go_stays_until_its_kubelet_says_that_it_ended(millis: int, seconds: int) -> None:
+    """With no grace at all the API server takes its object away at once, whatever still runs on its GPUs."""
+    server = Server()
+    writes(server).write(EndPod(attrs.evolve(POD, grace=timedelta(milliseconds=millis))))
+    ((_, _, options),) = server.sent
+    assert options["gracePeriodSeconds"] == seconds
 
 
 def test_the_event_of_a_node_with_a_long_name_has_a_name_that_the_server_takes() -> None:

@@ -18,6 +18,7 @@ from runs_core.cluster.kube.write_pods import PodWrites
 from runs_core.cluster.kube.write_resolutions import ResolutionWrites
 from runs_core.schema.convert import to_object
 from runs_core.schema.names import API_VERSION
+from runs_core.schema.pods import seconds_of
 from runs_core.values import effect as e
 from runs_core.values.effect import Effect
 from runs_core.values.lease import Lease
@@ -74,7 +75,8 @@ class Writes:
             case e.BindPod(pod):
                 return self._pods.bind(pod)
             case e.EndPod(pod):
-                seconds = int(pod.grace.total_seconds()) if pod.grace is not None else None
+                # with none its object would go at once, and its places count as free while it still ran
+                seconds = None if pod.grace is None else max(1, seconds_of(pod.grace))
                 return self._delete("Pod", pod.key, seconds, pod.uid)
             case e.RemovePod(key):
                 return self._delete("Pod", key, 0, basis.value.uid if isinstance(basis.value, Pod) else "")
