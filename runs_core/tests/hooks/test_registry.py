@@ -144,7 +144,7 @@ def test_an_unknown_argument_is_refused() -> None:
     def runs_hold(rum: Any) -> None:
         return None
 
-    assert "Argument(s) {'rum'}" in broken(a_plugin(runs_hold))
+    assert "wants rum in runs_hold, which has no such argument" in broken(a_plugin(runs_hold))
 
 
 def test_an_order_among_plugins_cannot_be_asked_for() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import pluggy
@@ -13,10 +14,14 @@ import pluggy
 from runs_core.hooks import declared, specs
 from runs_core.hooks.contract import CONTRACTS
 from runs_core.hooks.permission import Permission
+from runs_core.hooks.watchdog import WATCHDOG, Overdue, TooSlow
 from runs_core.values.funding import Stage
 from runs_core.values.section import Section
 
+T = TypeVar("T")
 MOST_TOLD = 300
+LONGEST_START = 30.0
+"""Seconds that a plugin's import may take, and each of its declarations: its settings are not known then."""
 
 
 class Unusable(Exception):
@@ -52,35 +57,54 @@ class Loaded:
 def loaded(name: str, load: Callable[[], object]) -> Loaded:
     """Import it, check it, ask it what it declares. Raises Unusable."""
     plugin = _guarded("cannot be imported", load)
+    return _guarded("cannot be checked", lambda: _checked(name, plugin))
+
+
+def _checked(name: str, plugin: object) -> Loaded:
     api = _api(plugin)
     impls = _impls(name, plugin)
     by_hook = {impl.hook: impl.function for impl in impls}
+    sections = _declared(by_hook, "runs_sections", lambda answer: declared.sections(answer, name)) or ()
+    _concerned(impls, sections)
+    return Loaded(
+        api=api,
+        impls=impls,
+        settings=_declared(by_hook, "runs_settings", declared.settings_class),
+        sections=sections,
+        permissions=_declared(by_hook, "runs_permissions", declared.permissions) or (),
+        stages=_declared(by_hook, "runs_stages", declared.stages) or (),
+    )
+
+
+def _declared(by_hook: dict[str, Callable[..., Any]], hook: str, fit: Callable[[object], T]) -> T | None:
+    """What it declares, if it does. The answer is looked at under the same guard: it may be anything."""
+    function = by_hook.get(hook)
+    return _guarded(f"failed in {hook}", lambda: fit(function())) if function is not None else None
+
+
+def _guarded(what: str, function: Callable[[], T]) -> T:
     try:
-        sections = declared.sections(_ask(by_hook, "runs_sections"), name) if "runs_sections" in by_hook else ()
-        _concerned(impls, sections)
-        return Loaded(
-            api=api,
-            impls=impls,
-            settings=declared.settings_class(_ask(by_hook, "runs_settings")) if "runs_settings" in by_hook else None,
-            sections=sections,
-            permissions=declared.permissions(_ask(by_hook, "runs_permissions"))
-            if "runs_permissions" in by_hook
-            else (),
-            stages=declared.stages(_ask(by_hook, "runs_stages")) if "runs_stages" in by_hook else (),
-        )
+        return WATCHDOG.call(what, function, LONGEST_START)[0]
+    except Unusable:
+        raise
     except declared.Undeclarable as error:
         raise Unusable(str(error)) from error
-
-
-def _ask(by_hook: dict[str, Callable[..., Any]], hook: str) -> object:
-    return _guarded(f"failed in {hook}", by_hook[hook])
-
-
-def _guarded(what: str, function: Callable[[], object]) -> object:
-    try:
-        return function()
-    except (Exception, SystemExit) as error:  # whatever a plugin raises must not take the others with it
+    except TooSlow as slow:
+        raise Unusable(f"{what}: {slow}") from slow
+    except BaseException as error:  # whatever a plugin raises must not take the others with it
+        if not its_own(error):
+            raise
         raise Unusable(f"{what}: {told(error)}") from error
+
+
+def its_own(error: BaseException) -> bool:
+    """Whether a plugin is to blame for it: neither for what breaks its call, nor for a person's Ctrl-C.
+
+    Where SIGINT has a handler of its own, as in `runs serve`, no Ctrl-C raises anything.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    return not isinstance(error, Overdue)
 
 
 def told(error: BaseException) -> str:
@@ -110,6 +134,7 @@ def _api(plugin: object) -> tuple[int, int]:
 def _impls(name: str, plugin: object) -> tuple[Impl, ...]:
     if isinstance(plugin, type):
         raise Unusable(f"is the class {plugin.__name__}; let the entry point name an instance, or a module")
+    _named(plugin)
     manager = pluggy.PluginManager(specs.PROJECT)
     manager.add_hookspecs(specs)
     try:
@@ -127,6 +152,31 @@ def _impls(name: str, plugin: object) -> tuple[Impl, ...]:
     if not found:
         raise Unusable("implements no hook; mark its functions with @hookimpl")
     return tuple(found)
+
+
+_UNFILLED: dict[object, str] = {
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+    inspect.Parameter.KEYWORD_ONLY: "the keyword ",
+}
+"""Kinds of arguments that no hook fills, and how they are spelt."""
+
+
+def _named(plugin: object) -> None:
+    """An implementation gets the arguments that it names plainly, and no others."""
+    for hook, contract in CONTRACTS.items():
+        function = getattr(plugin, hook, None)
+        if not inspect.isroutine(function):
+            continue
+        takes = f"it may take {', '.join(contract.arguments)}" if contract.arguments else "it takes none"
+        for argument in inspect.signature(function).parameters.values():
+            name, bare = argument.name, argument.default is argument.empty
+            if (spelt := _UNFILLED.get(argument.kind)) is not None:
+                raise Unusable(f"has {spelt}{name} in {hook}, which would get nothing; name plain arguments: {takes}")
+            if name not in contract.arguments and bare:
+                raise Unusable(f"wants {name} in {hook}, which has no such argument; {takes}")
+            if name in contract.arguments and not bare:
+                raise Unusable(f"has a default for {name} in {hook}, and would get nothing else; take it away")
 
 
 def _impl(name: str, hook: str, impl: pluggy.HookImpl) -> Impl:

@@ -10,10 +10,10 @@ from typing import Protocol
 import attrs
 
 from runs_core.errors import PluginError
-from runs_core.hooks.declared import clashes
+from runs_core.hooks.declared import clashes, contested
 from runs_core.hooks.loading import Impl, Loaded, Unusable, loaded
 from runs_core.hooks.permission import Permission
-from runs_core.values.funding import LOTTERY, Stage
+from runs_core.values.funding import Stage
 from runs_core.values.section import Section
 
 GROUP = "runs.plugins"
@@ -95,18 +95,13 @@ class Registry:
 
     @property
     def stages(self) -> tuple[tuple[str, Stage], ...]:
-        """In their order, each with its plugin. PluginError: two of one name."""
-        found = sorted(
-            ((plugin.name, stage) for plugin in self._enabled for stage in plugin.stages),
-            key=lambda item: (item[1].order, item[1].name, item[0]),
+        """In their order, each with its plugin."""
+        return tuple(
+            sorted(
+                ((plugin.name, stage) for plugin in self._enabled for stage in plugin.stages),
+                key=lambda item: (item[1].order, item[1].name, item[0]),
+            )
         )
-        names: dict[str, str] = {}
-        for plugin, stage in found:
-            if stage.name == LOTTERY.name:
-                raise PluginError(f"plugin {plugin} declares the stage {stage.name}, which is core's; switch it off")
-            if (other := names.setdefault(stage.name, plugin)) != plugin:
-                raise PluginError(f"plugins {other} and {plugin} both declare the stage {stage.name}; switch one off")
-        return tuple(found)
 
     @property
     def settings_classes(self) -> Mapping[str, type]:
@@ -219,14 +214,15 @@ def _described(one: Found, state: State, part: Loaded | None = None, *, why: str
 
 
 def _without_clashes(plugins: Sequence[Plugin], impls: Sequence[Impl]) -> Registry:
-    """Plugins that declare the same field are all broken: nobody could say whose the field is."""
+    """Plugins that declare the same field or stage are all broken: nobody could say whose it is."""
     why: dict[str, str] = {}
-    for concerned, sentence in clashes([section for plugin in plugins for section in plugin.sections]):
+    fields = clashes([section for plugin in plugins for section in plugin.sections])
+    for concerned, sentence in [*fields, *contested([(one.name, stage) for one in plugins for stage in one.stages])]:
         for name in concerned:
             why.setdefault(name, f"contradicts another: {sentence}")
     return Registry(
         plugins=tuple(
-            attrs.evolve(plugin, state=State.BROKEN, why=why[plugin.name], sections=())
+            attrs.evolve(plugin, state=State.BROKEN, why=why[plugin.name], sections=(), stages=())
             if plugin.name in why
             else plugin
             for plugin in plugins
