@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
+from time import perf_counter
 from typing import Any
 
 import attrs
@@ -370,6 +371,25 @@ def test_calls_failures_hangs_and_time_are_counted_by_plugin_and_hook() -> None:
     [tally] = advice.tallies
     assert (tally.plugin, tally.hook, tally.asked, tally.failed, tally.hung) == ("a", "runs_hold", 3, 2, 1)
     assert 0.2 <= tally.slowest_seconds <= tally.seconds
+
+
+def test_who_hangs_three_times_in_a_row_is_let_be_for_a_while_and_then_asked_again() -> None:
+    turns: list[Callable[[], Any]] = [hangs, hangs, hangs, lambda: [BUSY]]
+
+    def runs_hold() -> Any:
+        return turns.pop(0)()
+
+    soon = Settings(hooks=HookSettings(timeout=timedelta(milliseconds=50), recheck=timedelta(seconds=1)))
+    advice = advice_of({"a": a_plugin(runs_hold)}, soon)
+    began = perf_counter()
+    answers = [holds(advice) for _ in range(50)]
+    assert perf_counter() - began < 1, "who is let be costs no time"
+    assert {hold.code for [(_, hold)] in answers} == {"PluginFailed"}
+    assert "no answer within 0.05 s, 3 times in a row; it is let be for 1 s" in answers[-1][0][1].message
+    [tally] = advice.tallies
+    assert (tally.failed, tally.hung, len(turns)) == (50, 3, 1)
+    while (found := holds(advice)) != [("a", BUSY)]:
+        assert perf_counter() - began < 60, found
 
 
 def test_a_registry_that_is_not_sound_gives_no_advice() -> None:

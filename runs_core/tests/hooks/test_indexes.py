@@ -130,7 +130,7 @@ def test_an_index_without_apply_is_a_start_up_error() -> None:
         return object()
 
     world = a_world()
-    with pytest.raises(PluginError, match=r"plugin a has an index without apply\(change\)"):
+    with pytest.raises(PluginError, match=r"the index of plugin a: got \w+, which has no apply\(change\)"):
         advice_of({"a": a_plugin(runs_index)}).attach(world, world)
 
 

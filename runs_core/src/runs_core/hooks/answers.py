@@ -148,10 +148,24 @@ def line(value: object) -> str:
 def keys(answer: object) -> Sequence[Told]:
     """Keys of runs: (namespace, name); and envelopes."""
     found: tuple[Any, ...] = answer if type(answer) is tuple and len(answer) <= MOST_KEYS else _listed(answer)
-    for key in found:
-        if not isinstance(key, (Key, Payer, Gives, Takes)):
-            raise Unfit(f"got {shown(key)}, want the Key of a run, a Payer, Gives, or Takes")
+    for one in found:
+        if not (is_key(one) or is_payer(one) or _is_move(one)):
+            raise Unfit(f"got {shown(one)}, want the Key of a run, a Payer, Gives, or Takes")
     return found
+
+
+def is_key(value: object) -> bool:
+    """Namespace and name, as texts: what else orders and is found as one."""
+    return isinstance(value, Key) and type(value[0]) is type(value[1]) is str
+
+
+def is_payer(value: object) -> bool:
+    """Likewise."""
+    return isinstance(value, Payer) and type(value.budget) is type(value.envelope) is str
+
+
+def _is_move(value: object) -> bool:
+    return isinstance(value, Gives | Takes) and is_payer(value.payer) and type(value.gpus) is int and value.gpus >= 0
 
 
 def _listed(answer: object) -> tuple[object, ...]:

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from runs_core.decide.advice import Rank
 from runs_core.errors import PluginError
 from runs_core.hooks import answers, funded
+from runs_core.hooks.answers import Unfit
 from runs_core.hooks.contract import CONTRACTS
-from runs_core.hooks.loading import Impl, told
+from runs_core.hooks.loading import LONGEST_START, Impl, its_own, told
 from runs_core.hooks.question import Failed, Question, Tally
 from runs_core.hooks.registry import Registry
 from runs_core.hooks.sight import Attachable, GuardedIndex, Sight, hears_of, parts_of, sight, taking_up
-from runs_core.hooks.watchdog import WATCHDOG, Late
+from runs_core.hooks.watchdog import WATCHDOG, Late, TooSlow
 from runs_core.settings import Settings
 from runs_core.values.budget import Budget
 from runs_core.values.classes import Class, Split
@@ -63,6 +64,7 @@ class PluginAdvice:
         self._protecting = self._resolve(registry.implementing("runs_protected"))
         self._proposing = self._resolve(registry.implementing("runs_remedies"))
         self._declared = frozenset(one.cls for one in registry.sections if one.within("Run", "spec"))
+        self._accountable = frozenset(one.cls for one in registry.sections if one.within("Budget", "status"))
         self.stages: Sequence[Stage] = tuple(stage for _, stage in registry.stages)
         self._explaining = self._resolve(registry.implementing("runs_explained"))
         ranking = registry.ranking(settings.rank)
@@ -184,17 +186,16 @@ class PluginAdvice:
     def meter(self, lease: Lease, view: View, now: datetime) -> Split | None:
         """None also where the plugin fails."""
         for question in self._metering:
-            answer = self._of_index(question, (lease, self._sight(view), now), funded.split)
+            fit = partial(funded.split, lease=lease, now=now)
+            answer = self._of_index(question, (lease, self._sight(view), now), fit)
             return None if isinstance(answer, Failed) else answer
         return None
 
     def account(self, budget: Budget, view: View, now: datetime) -> Account | None:
         """Of all plugins; where two say the same, the first by name counts."""
-        given = [
-            answer
-            for question in self._accounting
-            if isinstance(answer := self._of_index(question, (budget, self._sight(view), now), funded.account), Account)
-        ]
+        fit, asked = partial(funded.account, declared=self._accountable), (budget, self._sight(view), now)
+        said = [self._of_index(question, asked, fit) for question in self._accounting]
+        given = [answer for answer in said if isinstance(answer, Account)]
         if not given:
             return None
         conditions = {one.type: one for answer in reversed(given) for one in answer.conditions}
@@ -277,6 +278,7 @@ class PluginAdvice:
             picks=[0, 1] if function else [order.index(argument) for argument in impl.arguments],
             settings=self._settings_of(impl.plugin),
             timeout=self._settings.hooks.timeout.total_seconds(),
+            rest=self._recheck.total_seconds(),
         )
         self._questions.append(question)
         return question
@@ -287,19 +289,16 @@ class PluginAdvice:
     def _index(self, impl: Impl, view: View) -> Index:
         given = {"view": sight(view), "settings": self._settings_of(impl.plugin)}
         try:
-            index: Index = impl.function(**{name: given[name] for name in impl.arguments})
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"plugin {impl.plugin} failed in runs_index: {told(error)}; {_remedy(impl.plugin)}"
-            ) from error
-        if not callable(getattr(index, "apply", None)):
-            raise PluginError(f"plugin {impl.plugin} has an index without apply(change); {_remedy(impl.plugin)}")
-        try:
-            hears_of(index)
-            parts_of(index)
-        except TypeError as wrong:
+            return WATCHDOG.call(f"{impl.plugin}: runs_index", _made, LONGEST_START, impl, given)[0]
+        except Unfit as wrong:
             raise PluginError(f"the index of plugin {impl.plugin}: {wrong}; {_remedy(impl.plugin)}") from None
-        return index
+        except TooSlow as slow:
+            why = str(slow)
+        except BaseException as error:
+            if not its_own(error):
+                raise
+            why = told(error)
+        raise PluginError(f"plugin {impl.plugin} failed in runs_index: {why}; {_remedy(impl.plugin)}")
 
     def _sight(self, view: View) -> Sight:
         seen = self._seen
@@ -310,6 +309,18 @@ class PluginAdvice:
     def _failure(self, plugin: str, failure: Failed, now: datetime) -> Hold:
         message = f"plugin {plugin} failed to answer whether this run may start ({failure.why}); {_remedy(plugin)}"
         return Hold(FAILED, message, now + self._recheck)
+
+
+def _made(impl: Impl, given: dict[str, object]) -> Index:
+    index: Index = impl.function(**{name: given[name] for name in impl.arguments})
+    if not callable(getattr(index, "apply", None)):
+        raise Unfit(f"got {answers.kind_of(index)}, which has no apply(change)")
+    try:
+        hears_of(index)
+        parts_of(index)
+    except TypeError as wrong:
+        raise Unfit(str(wrong)) from None
+    return index
 
 
 def _remedy(plugin: str) -> str:

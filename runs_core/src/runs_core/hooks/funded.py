@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 import attrs
 
-from runs_core.hooks.answers import Unfit, few, kind_of, line, shown
-from runs_core.values.classes import Class, Split
-from runs_core.values.funding import Account, Offer, Offers, Proposal, Unit
-from runs_core.values.lease import Payer
+from runs_core.hooks.answers import Unfit, few, is_key, is_payer, kind_of, line, shown
+from runs_core.values.classes import Class, Split, Tier
+from runs_core.values.funding import Account, Cap, Offer, Offers, Proposal, Unit
+from runs_core.values.lease import Lease, Payer
 from runs_core.values.run import Condition
 
 MOST_OFFERS = 10_000
 MOST_UNITS = 1_000_000
 MOST_PROPOSALS = 100
+MOST_CONDITIONS = 50
+_TOLD_AND_IDLE = ((bool, int), (bool, type(None)))
 
 
 def offers(answer: object) -> Offers | None:
@@ -27,20 +29,59 @@ def offers(answer: object) -> Offers | None:
         raise Unfit(f"got {kind_of(answer)}, want Offers")
     found = few(answer.offers, MOST_OFFERS, "offers")
     seen: set[Payer] = set()
+    offered: list[Offer] = []
     for one in found:
         if not isinstance(one, Offer):
             raise Unfit(f"got {kind_of(one)} among the offers, want Offer")
+        _offer(one)
+        offered.append(one)
         if len(found) > 1:
             if one.payer in seen:
                 raise Unfit(f"got two offers of {one.payer.budget}/{one.payer.envelope}, want one")
             seen.add(one.payer)
-        whole = type(one.had) is type(one.gpus) is type(one.order) is int
-        if not whole or one.gpus < 0 or (one.caps and any(type(cap.left) is not int for cap in one.caps)):
-            raise Unfit(f"got {shown(one)}, want whole numbers of GPUs, none of them negative")
-        opens: object = one.opens
-        if opens is not None and (not isinstance(opens, datetime) or opens.tzinfo is None):
-            raise Unfit(f"got opens {shown(opens)}, want a time with its zone, or None")
-    return answer
+    if type(answer.unfunded) is not bool:
+        raise Unfit(f"got unfunded={shown(answer.unfunded)}, want True or False")
+    return answer if found is answer.offers else attrs.evolve(answer, offers=tuple(offered))
+
+
+def _offer(one: Offer) -> None:
+    """The good case first, and cheap: every envelope is looked at for every question."""
+    whole = type(one.had) is type(one.gpus) is type(one.order) is int
+    if not whole or one.gpus < 0 or one.had < 0:
+        raise Unfit(f"got {shown(one)}, want whole numbers of GPUs, none of them negative")
+    if one.gpus > one.had:
+        raise Unfit(f"got an offer of {one.gpus} GPUs by one who has {one.had}, want no more than it has")
+    if type(one.tier) is not Tier or not is_payer(one.payer):
+        raise Unfit(f"got {shown(one)}, want a Tier, and a Payer of two texts")
+    if one.why != "":
+        line(one.why)
+    if (type(one.told), type(one.idle)) not in _TOLD_AND_IDLE:
+        raise Unfit(f"got told={shown(one.told)} and idle={shown(one.idle)}, want True or False, and GPUs or None")
+    if one.selector != () and not _are_pairs(one.selector):
+        raise Unfit(f"got the selector {shown(one.selector)}, want pairs of texts")
+    if one.caps != ():
+        _caps(one.caps)
+    opens: object = one.opens
+    if opens is not None and (not isinstance(opens, datetime) or opens.utcoffset() is None):
+        raise Unfit(f"got opens {shown(opens)}, want a time with its zone, or None")
+
+
+def _are_pairs(given: object) -> bool:
+    return isinstance(given, tuple) and all(
+        isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(text, str) for text in pair)  # noqa: PLR2004
+        for pair in given
+    )
+
+
+def _caps(given: object) -> None:
+    if not isinstance(given, tuple) or not all(isinstance(cap, Cap) for cap in given):
+        raise Unfit(f"got the caps {shown(given)}, want a tuple of Cap")
+    for cap in given:
+        if type(cap.left) is not int:
+            raise Unfit(f"got {shown(cap)}, want whole numbers of GPUs")
+        line(cap.name)
+        if cap.why != "":
+            line(cap.why)
 
 
 def cls(answer: object) -> Class | None:
@@ -50,24 +91,47 @@ def cls(answer: object) -> Class | None:
     return answer
 
 
-def split(answer: object) -> Split | None:
-    """GPU-seconds, none of them negative: Split itself sees to that."""
-    if answer is not None and not isinstance(answer, Split):
-        raise Unfit(f"got {shown(answer)}, want a Split")
+def split(answer: object, lease: Lease, now: datetime) -> Split | None:
+    """Whole GPU-seconds, as many as the lease's GPUs were held; none of them negative: that much Split sees to."""
+    if answer is None:
+        return None
+    if not isinstance(answer, Split) or any(type(getattr(answer, cls)) is not int for cls in Class):
+        raise Unfit(f"got {shown(answer)}, want a Split of whole GPU-seconds")
+    held = lease.gpus * max((now - lease.spec.start) // timedelta(seconds=1), 0)
+    if answer.total != held:
+        raise Unfit(f"got {answer.total} GPU-seconds of {lease.gpus} GPUs since {lease.spec.start}, want {held}")
     return answer
 
 
-def account(answer: object) -> Account | None:
-    """Conditions, and sections by their classes."""
+def account(answer: object, declared: Collection[type]) -> Account | None:
+    """Conditions, and sections by their classes. declared: those that a Budget's status may have."""
     if answer is None:
         return None
     if not isinstance(answer, Account):
         raise Unfit(f"got {kind_of(answer)}, want an Account")
-    if any(not isinstance(one, Condition) for one in answer.conditions) or not isinstance(answer.sections, Mapping):
+    conditions = few(answer.conditions, MOST_CONDITIONS, "conditions")
+    if not all(isinstance(one, Condition) for one in conditions) or not isinstance(answer.sections, Mapping):
         raise Unfit(f"got {shown(answer)}, want conditions and sections by class")
+    if strange := [part for part in answer.sections if part not in declared]:
+        raise Unfit(f"got a section {shown(strange[0])}, want a class that runs_sections declared for Budget's status")
     if wrong := [part for part, value in answer.sections.items() if not isinstance(value, part)]:
         raise Unfit(f"got a section {wrong[0].__name__} that is not one")
-    return attrs.evolve(answer, sections=MappingProxyType(dict(answer.sections)))
+    return attrs.evolve(
+        answer,
+        conditions=tuple(_condition(one) for one in conditions if isinstance(one, Condition)),
+        sections=MappingProxyType(dict(answer.sections)),
+    )
+
+
+def _condition(one: Condition) -> Condition:
+    for word in (one.type, one.status, one.reason):
+        line(word)
+    if one.message != "":
+        line(one.message)
+    at: object = one.last_transition_time
+    if not isinstance(at, datetime) or at.utcoffset() is None:
+        raise Unfit(f"got the condition {one.type} as of {shown(at)}, want a time with its zone")
+    return one
 
 
 def units(answer: object) -> tuple[Unit, ...]:
@@ -76,8 +140,10 @@ def units(answer: object) -> tuple[Unit, ...]:
         return ()
     found = few(answer, MOST_UNITS, "units")
     for one in found:
-        if not isinstance(one, Unit):
-            raise Unfit(f"got {shown(one)}, want a Unit")
+        if not isinstance(one, Unit) or not is_key(one.run):
+            raise Unfit(f"got {shown(one)}, want a Unit with the Key of a run")
+        if one.group is not None and (type(one.group) is not int or one.group < 0):
+            raise Unfit(f"got the group {shown(one.group)} of {one.run}, want a whole number from 0, or None")
     return tuple(sorted({one for one in found if isinstance(one, Unit)}, key=order_of))
 
 
