@@ -151,3 +151,21 @@ def test_a_child_process_has_a_watchdog_of_its_own() -> None:
     os.waitpid(child, 0)
     assert os.read(reading, 6) == b"broken"
     os.close(reading)
+
+
+def prints_and_hangs() -> None:
+    print("aside")  # noqa: T201 - as a plugin might
+    spins()
+
+
+def test_what_a_call_prints_is_kept_out_of_the_answer_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    WATCHDOG.call("test", lambda: print("aside"), LATE)  # noqa: T201
+    broken_after(prints_and_hangs)
+    print("answer")  # noqa: T201
+    assert capsys.readouterr() == ("answer\n", "aside\naside\n")
+
+
+def test_a_call_in_another_thread_leaves_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(WATCHDOG.call, "test", lambda: print("answer"), LATE).result()  # noqa: T201
+    assert capsys.readouterr() == ("answer\n", "")

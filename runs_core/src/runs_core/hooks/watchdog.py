@@ -13,10 +13,11 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from time import perf_counter, sleep
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TextIO, TypeVar
 
 T = TypeVar("T")
 ROUSE = signal.SIGURG
@@ -84,6 +85,7 @@ class Watchdog:
             return function(*arguments), perf_counter() - started
         if seconds < self._least:
             self._watch(seconds)
+        out = _aside(me)
         try:
             calls[me] = call = _made(_Call, (name, started, started + seconds, seconds, False))
             try:
@@ -96,6 +98,9 @@ class Watchdog:
         except Overdue:
             self._calm(me)
             raise TooSlow(perf_counter() - started) from None
+        finally:
+            if out is not None:
+                sys.stdout = out
         if took > seconds:
             raise TooSlow(took)
         return answer, took
@@ -152,6 +157,17 @@ class Watchdog:
         self._throwing = None
         if call is not None and thread == threading.main_thread().ident and signal.getsignal(ROUSE) is _roused:
             signal.pthread_kill(thread, ROUSE)
+
+
+def _aside(thread: int) -> TextIO | None:
+    """What is printed goes to stderr from now on: stdout is the answer of a command, as JSON. Returns what it was.
+
+    In the main thread alone, where commands answer: stdout is one for all threads.
+    """
+    if thread != threading.main_thread().ident:
+        return None
+    out, sys.stdout = sys.stdout, sys.stderr
+    return out
 
 
 def _throw(thread: int, what: type[BaseException] | None) -> None:
