@@ -63,6 +63,18 @@ def test_a_plugin_that_fails_leaves_a_stub_that_says_why(plugin: Install, runs: 
     assert "Traceback" in runs("hello", "--debug").stderr
 
 
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [("import sys; sys.exit(0)", "SystemExit: 0"), ("def hello(): pass", "it is function, want a click command")],
+)
+def test_what_is_no_command_says_so_in_one_sentence(plugin: Install, runs: Runs, source: str, why: str) -> None:
+    plugin(source, "hello")
+    answer = runs("hello", "--loud", "now")
+    assert answer.exit_code == 1
+    assert f"'hello' of afterhours cannot be loaded ({why}); update or uninstall afterhours" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
 def test_the_others_work_beside_a_broken_one(plugin: Install, runs: Runs) -> None:
     plugin("import nosuchthing", "hello")
     assert runs("version").exit_code == 0

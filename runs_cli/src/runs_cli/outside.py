@@ -43,12 +43,13 @@ def does(point: EntryPoint) -> str:
 
 def load(point: EntryPoint) -> click.Command:
     """The plugin's command; a stub in its place if it cannot be imported."""
-    group = with_plugins([point])(click.Group())
-    command: click.Command = next(iter(group.commands.values()))
     try:
-        point.load()
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises must not take the other commands with it
+        found = point.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises must not take the other commands with it
         return _stub(point, why=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+    if not isinstance(found, click.Command):
+        return _stub(point, why=f"it is {type(found).__name__}, want a click command", trace="")
+    command: click.Command = next(iter(with_plugins([point])(click.Group()).commands.values()))
     command.name = point.name
     return command
 
