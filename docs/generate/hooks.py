@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runs_core.hooks.contract import CONTRACTS, Contract
+from runs_core.hooks.loading import LONGEST_START
 from runs_core.hooks.registry import GROUP
 from runs_core.hooks.specs import HOOK_API
 
@@ -21,8 +22,8 @@ A hook is a question that runs asks its plugins; this is HOOK_API {HOOK_API}. A 
 the group `{GROUP}` names, and implements the hooks that it has an answer to: see [how to write
 one](../explanation/plugins.md). An implementation names only the arguments that it wants. `settings` is the
 plugin's own, as the class that its `runs_settings` returned; None without one. A failure is an error, an answer
-that takes longer than the setting `hooks.timeout`, or one that the contract does not allow; once the scheduler
-runs, each is counted, by plugin and hook.
+that takes longer than the setting `hooks.timeout` ({LONGEST_START:g} s where it is asked once, at start), or one that
+the contract does not allow; once the scheduler runs, each is counted, by plugin and hook.
 
 | hook | answers merge | a failure |
 |---|---|---|

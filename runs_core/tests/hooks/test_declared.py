@@ -239,3 +239,11 @@ def with_a_clock() -> Any:
 )
 def test_an_argument_that_would_get_nothing_is_refused(implementation: Any, sentence: str) -> None:
     assert sentence in why(lambda: a_plugin(implementation))
+
+
+@pytest.mark.parametrize("hook", ["runs_demand", "runs_classify", "runs_meter"])
+def test_two_that_answer_what_has_one_answer_are_both_named_in_the_list(hook: str) -> None:
+    loads = {name: plugin(hook, None) for name in ("a", "b")}
+    found = registry(Every(), [Found(name=name, load=partial(loads.get, name)) for name in loads])
+    assert [one.state for one in found.plugins] == [State.BROKEN, State.BROKEN]
+    assert all(f"a and b would all answer {hook}, which has one answer" in problem for problem in found.problems)

@@ -14,6 +14,8 @@ from runs_core.testing.conformance import PluginConformance
 from runs_core.testing.plugins import a_plugin
 from runs_core.values.change import Change, LeaseSeen, RunGone, RunSeen, TimePassed
 from runs_core.values.decision import Hold
+from runs_core.values.funding import Stage
+from runs_core.values.lease import Closed
 from runs_core.values.meta import Key
 from runs_core.values.run import Run
 from runs_core.world.view import View
@@ -109,6 +111,18 @@ def test_an_answer_that_differs_when_asked_again_is_refused() -> None:
         return [f"asked {len(asked)} times"]
 
     assert "test_the_same_question_has_the_same_answer_in_any_order" in refused(a_plugin(runs_explained))
+
+
+@pytest.mark.parametrize("hook", ["runs_cover", "runs_protected", "runs_classify", "runs_victims"])
+def test_an_answer_about_payers_and_cuts_that_no_contract_allows_is_refused(hook: str) -> None:
+    def runs_stages() -> list[Stage]:
+        return [Stage(name="loans", order=1, closure=Closed.PREEMPTED)]
+
+    def answer() -> Any:
+        return [7]
+
+    answer.__name__ = hook
+    assert "test_it_answers_all_through_a_history" in refused(a_plugin(answer, runs_stages))
 
 
 def test_an_answer_that_depends_on_who_came_first_is_refused() -> None:

@@ -29,6 +29,10 @@ class Merge(Enum):
     TOLD = "nothing is returned"
 
 
+SOLE = frozenset({Merge.WIDTH, Merge.CLASSIFIER, Merge.METER})
+"""Of two plugins that answer, neither could count."""
+
+
 class Failure(Enum):
     """What it means that a plugin raised, took too long, or answered what it must not. Each one is counted."""
 

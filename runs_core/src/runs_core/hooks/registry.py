@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 import attrs
 
 from runs_core.errors import PluginError
+from runs_core.hooks.contract import CONTRACTS, SOLE
 from runs_core.hooks.declared import clashes, contested
 from runs_core.hooks.loading import Impl, Loaded, Unusable, loaded
 from runs_core.hooks.permission import Permission
@@ -112,14 +113,6 @@ class Registry:
         """By plugin name."""
         return tuple(impl for impl in self.impls if impl.hook == hook)
 
-    def sole(self, hook: str) -> tuple[Impl, ...]:
-        """The one who answers a question that has one answer. PluginError: several would."""
-        able = self.implementing(hook)
-        if len(able) > 1:
-            who = " and ".join(impl.plugin for impl in able)
-            raise PluginError(f"{who} would all answer {hook}, which has one answer; switch the others off")
-        return able
-
     def ranking(self, named: str | None) -> Impl | None:
         """Who orders the line; None: admission time does.
 
@@ -213,11 +206,20 @@ def _described(one: Found, state: State, part: Loaded | None = None, *, why: str
     )
 
 
+def _rivals(impls: Sequence[Impl]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for hook, contract in CONTRACTS.items():
+        who = tuple(impl.plugin for impl in impls if impl.hook == hook)
+        if contract.merge in SOLE and len(who) > 1:
+            yield who, f"{' and '.join(who)} would all answer {hook}, which has one answer"
+
+
 def _without_clashes(plugins: Sequence[Plugin], impls: Sequence[Impl]) -> Registry:
-    """Plugins that declare the same field or stage are all broken: nobody could say whose it is."""
+    """Plugins that declare one field or stage, or answer what has one answer, are all broken: neither counts."""
     why: dict[str, str] = {}
-    fields = clashes([section for plugin in plugins for section in plugin.sections])
-    for concerned, sentence in [*fields, *contested([(one.name, stage) for one in plugins for stage in one.stages])]:
+    found = clashes([section for plugin in plugins for section in plugin.sections])
+    found += contested([(one.name, stage) for one in plugins for stage in one.stages])
+    found += _rivals(impls)
+    for concerned, sentence in found:
         for name in concerned:
             why.setdefault(name, f"contradicts another: {sentence}")
     return Registry(

@@ -201,11 +201,11 @@ def runs_cover(ask: Ask, view: View, now: datetime, settings: object) -> Offers 
     of a run that holds GPUs without a payer. Runs that ask the same are asked for once. With `@concerning(…)`, only of
     runs whose spec has one of those sections.
     Returns: every envelope that you looked at as an Offer, those that give nothing too, each with the reason why it
-    gives no more; at most 10000, each payer once, GPUs as whole numbers. An offer displaces nobody. Offers that name
-    the same Cap share it. `unfunded`: whether the run may start without a payer. `opens`, of an offer that gives more
-    by time alone (a window opens): when. If nobody pays for the run now you are asked again as of that moment, in a
-    what-if in which time has passed until then; if all of it is paid for then, and there is room, it is promised a
-    start at that moment.
+    gives no more; at most 10000, each payer once, GPUs as whole numbers, and none gives more than it had. An offer
+    displaces nobody. Offers that name the same Cap share it. `unfunded`: whether the run may start without a payer.
+    `opens`, of an offer that gives more by time alone (a window opens): when. If nobody pays for the run now you are
+    asked again as of that moment, in a what-if in which time has passed until then; if all of it is paid for then, and
+    there is room, it is promised a start at that moment.
     Part of what you offer may be held for a run that stands before this one, and core takes that off. So look for
     `ask.held` GPUs more than it wants; and where `ask.empty` is set, answer as if nobody held anything of the own
     envelopes of its owner: that is what a run holds which nobody has paid for longer than patience. A Cap that is the

@@ -58,11 +58,17 @@ class Trial:
         world, advice, now = self.world, self.advice, self.world.now
         domains = sorted({node.domain for node in world.nodes()})
         said: dict[str, object] = {"the next moment": advice.moment(world, now)}
+        for stage in advice.stages:
+            for flavor in world.flavors():
+                said[f"the victims of {stage.name} among {flavor}"] = advice.victims(stage, flavor, world, now)
         for run in world.runs() if runs is None else runs:
             said[f"the holds of {run.key}"] = advice.holds(run, world, now)
             said[f"the demand of {run.key}"] = advice.demand(run, world)
             said[f"the rank of {run.key}"] = advice.rank(run, world)
             said[f"the scores for {run.key}"] = advice.scores(domains, a_need(run), world)
+            said[f"what is offered to {run.key}"] = advice.offers(world.ask(run), world, now)
+            said[f"what protects {run.key}"] = advice.protected(run, world, now)
+            said[f"the classes of {run.key}"] = [advice.classify(one, world, now) for one in world.leases_of(run.key)]
             said[f"what is proposed for {run.key}"] = advice.proposals(run, world.ask(run), run.gpus, world)
             said[f"what is explained of {run.key}"] = advice.explained(run, world, now)
         self.kept_up()
