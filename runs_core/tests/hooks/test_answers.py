@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from runs_core.errors import PluginError
@@ -18,10 +19,10 @@ from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY as NOW
 from runs_core.testing.builders import a_budget, a_lease, a_node, a_run, a_world, seen
 from runs_core.testing.plugins import a_plugin, advice_of
-from runs_core.values.classes import Split, Tier
+from runs_core.values.classes import Class, Split, Tier
 from runs_core.values.decision import Hold
 from runs_core.values.funding import Account, Ask, Cap, Gives, Offer, Offers, Stage, Unit
-from runs_core.values.lease import Closed, Payer
+from runs_core.values.lease import Closed, LeaseStatus, Payer
 from runs_core.values.meta import Key
 from runs_core.values.run import Condition
 
@@ -136,6 +137,18 @@ def test_a_meter_that_cannot_be_is_not_written_down(split: Split, sentence: str)
 def test_a_meter_that_counts_what_was_held_is_written_down() -> None:
     split = Split(owned=12, borrowed=8)
     assert advice_of({"honest": hook("runs_meter", split)}).meter(LEASE, WORLD, LATER) == split
+
+
+def test_a_meter_stays_what_was_written_down_where_a_clock_was_set_back() -> None:
+    # 15 seconds were metered already; by the clock there are 10 since the start.
+    status = LeaseStatus(
+        gpu_seconds=Split(owned=30), metered_as=Class.OWNED, metered_until=LATER + timedelta(seconds=5)
+    )
+    lease = attrs.evolve(LEASE, status=status)
+    honest, liar = (advice_of({"liar": hook("runs_meter", Split(owned=used))}) for used in (30, 20))
+    assert honest.meter(lease, WORLD, LATER) == Split(owned=30)
+    assert liar.meter(lease, WORLD, LATER) is None
+    assert "want 30" in why(liar)
 
 
 def a_condition(**other: Any) -> Any:

@@ -92,12 +92,16 @@ def cls(answer: object) -> Class | None:
 
 
 def split(answer: object, lease: Lease, now: datetime) -> Split | None:
-    """Whole GPU-seconds, as many as the lease's GPUs were held; none of them negative: that much Split sees to."""
+    """Whole GPU-seconds, as many as the lease's GPUs were held; none of them negative: that much Split sees to.
+
+    Where a clock was set back they stay what was written down before, until that much time has passed again.
+    """
     if answer is None:
         return None
     if not isinstance(answer, Split) or any(type(getattr(answer, cls)) is not int for cls in Class):
         raise Unfit(f"got {shown(answer)}, want a Split of whole GPU-seconds")
-    held = lease.gpus * max((now - lease.spec.start) // timedelta(seconds=1), 0)
+    before = lease.status.gpu_seconds
+    held = max(lease.gpus * ((now - lease.spec.start) // timedelta(seconds=1)), 0 if before is None else before.total)
     if answer.total != held:
         raise Unfit(f"got {answer.total} GPU-seconds of {lease.gpus} GPUs since {lease.spec.start}, want {held}")
     return answer
