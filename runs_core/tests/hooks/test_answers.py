@@ -61,6 +61,14 @@ def raises(error: BaseException) -> Callable[[], Any]:
     return fail
 
 
+@pytest.mark.parametrize(("given", "counts"), [(timedelta(microseconds=1), 1), (timedelta(seconds=90), 90)])
+def test_time_is_not_asked_for_again_before_a_second_has_passed(given: timedelta, counts: int) -> None:
+    soon = {"a": hook("runs_moments", [NOW + given]), "b": hook("runs_hold", [Hold("Soon", "wait", NOW + given)])}
+    advice = advice_of(soon)
+    assert advice.moment(WORLD, NOW) == NOW + timedelta(seconds=counts)
+    assert [hold.until for _, hold in advice.holds(RUN, WORLD, NOW)] == [NOW + timedelta(seconds=counts)]
+
+
 def an_offer(**other: Any) -> Any:
     return Offers(offers=(Offer(**{"tier": Tier.OWN, "payer": PAYER, "had": 8, "gpus": 8, **other}),))
 

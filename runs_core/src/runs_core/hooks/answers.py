@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from numbers import Real
 from typing import Any
@@ -30,6 +30,7 @@ MOST_RANKS = 8
 MOST_SCORE = 1e9
 MOST_SHOWN = 80
 MOST_KEYS = 1_000_000
+SHORTEST_WAIT = timedelta(seconds=1)
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
 
@@ -51,7 +52,7 @@ def _hold(hold: object, now: datetime) -> Hold:
     code: object = hold.code
     if not isinstance(code, str) or _CODE.fullmatch(code) is None:
         raise Unfit(f"got the code {shown(code)}, want one word such as OutsideOfficeHours")
-    until = None if hold.until is None else moment(hold.until, now)
+    until = None if hold.until is None else not_at_once(moment(hold.until, now), now)
     return Hold(str(code), line(hold.message), until)
 
 
@@ -113,7 +114,13 @@ def moments(answer: object, now: datetime) -> datetime | None:
     """The earliest."""
     if answer is None:
         return None
-    return min((moment(one, now) for one in few(answer, MOST_MOMENTS, "moments")), default=None)
+    soonest = min((moment(one, now) for one in few(answer, MOST_MOMENTS, "moments")), default=None)
+    return None if soonest is None else not_at_once(soonest, now)
+
+
+def not_at_once(moment: datetime, now: datetime) -> datetime:
+    """Who names the next instant each time it is asked is asked each SHORTEST_WAIT: nothing else would be decided."""
+    return max(moment, now + SHORTEST_WAIT)
 
 
 def moment(value: object, now: datetime) -> datetime:

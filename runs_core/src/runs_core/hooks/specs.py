@@ -138,7 +138,7 @@ def runs_hold(run: Run, view: View, now: datetime, settings: object) -> Sequence
     it, when the `until` of a reason has come. Never of a run that runs.
     Returns: at most 16 reasons; none, or None, lets it pass. `code` is one word, such as OutsideOfficeHours; `message`
     one line of at most 1000 characters that says what would help; `until` (with its zone, after now) when time alone
-    may lift it. Without `until` it is asked again after `hooks.recheck`.
+    may lift it; within a second counts as a second from now. Without `until` it is asked again after `hooks.recheck`.
     Answers merge: all reasons count; one is enough.
     A failure: the run is held with reason PluginFailed, and asked again after `hooks.recheck`.
     Since: HOOK_API 1.
@@ -317,7 +317,8 @@ def runs_moments(view: View, now: datetime, settings: object) -> Sequence[dateti
     """When will time alone change an answer of yours?
 
     Asked: at the end of each cycle. When the moment comes, every held run is asked again.
-    Returns: at most 1000 moments, with their zone, all after now. The `until` of a hold need not be repeated here.
+    Returns: at most 1000 moments, with their zone, all after now; one within a second counts as a second from now. The
+    `until` of a hold need not be repeated here.
     Answers merge: the earliest counts.
     A failure: as if the plugin had returned None.
     Since: HOOK_API 1.
