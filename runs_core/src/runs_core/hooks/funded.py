@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 
 import attrs
@@ -18,6 +19,10 @@ MOST_OFFERS = 10_000
 MOST_UNITS = 1_000_000
 MOST_PROPOSALS = 100
 MOST_CONDITIONS = 50
+REMEMBERED = 20_000
+_SOUND: dict[int, Offer] = {}
+"""Offers that were looked at, by identity: they are frozen, and most are made again and again as the same object."""
+_AS_DECLARED = (int, int, int, bool)
 _TOLD_AND_IDLE = ((bool, int), (bool, type(None)))
 
 
@@ -33,7 +38,11 @@ def offers(answer: object) -> Offers | None:
     for one in found:
         if not isinstance(one, Offer):
             raise Unfit(f"got {kind_of(one)} among the offers, want Offer")
-        _offer(one)
+        if _SOUND.get(id(one)) is not one:
+            _offer(one)
+            if len(_SOUND) >= REMEMBERED:
+                _SOUND.clear()
+            _SOUND[id(one)] = one
         offered.append(one)
         if len(found) > 1:
             if one.payer in seen:
@@ -46,6 +55,34 @@ def offers(answer: object) -> Offers | None:
 
 def _offer(one: Offer) -> None:
     """The good case first, and cheap: every envelope is looked at for every question."""
+    had, gpus, payer, idle, why = one.had, one.gpus, one.payer, one.idle, one.why
+    kinds: tuple[type, ...] = (type(gpus), type(had), type(one.order), type(one.told))
+    if not (
+        kinds == _AS_DECLARED
+        and 0 <= gpus <= had
+        and type(one.tier) is Tier
+        and type(payer) is Payer
+        and type(payer.budget) is type(payer.envelope) is type(why) is str
+        and (idle is None or type(idle) is int)
+    ):
+        _refuse(one)
+    if why:
+        _line(why)
+    if one.selector != () and not _are_pairs(one.selector):
+        raise Unfit(f"got the selector {shown(one.selector)}, want pairs of texts")
+    if one.caps != ():
+        _caps(one.caps)
+    opens: object = one.opens
+    if opens is not None and (not isinstance(opens, datetime) or opens.utcoffset() is None):
+        raise Unfit(f"got opens {shown(opens)}, want a time with its zone, or None")
+
+
+_line = lru_cache(1024)(line)
+"""Of the same few reasons."""
+
+
+def _refuse(one: Offer) -> None:
+    """Say what of it is not as it must be, if anything is."""
     whole = type(one.had) is type(one.gpus) is type(one.order) is int
     if not whole or one.gpus < 0 or one.had < 0:
         raise Unfit(f"got {shown(one)}, want whole numbers of GPUs, none of them negative")
@@ -57,13 +94,6 @@ def _offer(one: Offer) -> None:
         line(one.why)
     if (type(one.told), type(one.idle)) not in _TOLD_AND_IDLE:
         raise Unfit(f"got told={shown(one.told)} and idle={shown(one.idle)}, want True or False, and GPUs or None")
-    if one.selector != () and not _are_pairs(one.selector):
-        raise Unfit(f"got the selector {shown(one.selector)}, want pairs of texts")
-    if one.caps != ():
-        _caps(one.caps)
-    opens: object = one.opens
-    if opens is not None and (not isinstance(opens, datetime) or opens.utcoffset() is None):
-        raise Unfit(f"got opens {shown(opens)}, want a time with its zone, or None")
 
 
 def _are_pairs(given: object) -> bool:
@@ -98,7 +128,9 @@ def split(answer: object, lease: Lease, now: datetime) -> Split | None:
     """
     if answer is None:
         return None
-    if not isinstance(answer, Split) or any(type(getattr(answer, cls)) is not int for cls in Class):
+    if not isinstance(answer, Split) or not (
+        type(answer.owned) is type(answer.shared) is type(answer.borrowed) is type(answer.unfunded) is int
+    ):
         raise Unfit(f"got {shown(answer)}, want a Split of whole GPU-seconds")
     before = lease.status.gpu_seconds
     held = max(lease.gpus * ((now - lease.spec.start) // timedelta(seconds=1)), 0 if before is None else before.total)

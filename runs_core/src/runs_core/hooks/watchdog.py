@@ -65,6 +65,7 @@ class Watchdog:
     """
 
     def __init__(self) -> None:
+        self._main = threading.main_thread().ident
         self._calls: dict[int, _Call] = {}
         self._throwing: int | None = None
         self._least = math.inf
@@ -85,7 +86,9 @@ class Watchdog:
             return function(*arguments), perf_counter() - started
         if seconds < self._least:
             self._watch(seconds)
-        out = _aside(me)
+        out: TextIO | None = None
+        if me == self._main:  # what is printed goes to stderr: stdout, one for all threads, is the answer of a command
+            out, sys.stdout = sys.stdout, sys.stderr
         try:
             calls[me] = call = _made(_Call, (name, started, started + seconds, seconds, False))
             try:
@@ -157,17 +160,6 @@ class Watchdog:
         self._throwing = None
         if call is not None and thread == threading.main_thread().ident and signal.getsignal(ROUSE) is _roused:
             signal.pthread_kill(thread, ROUSE)
-
-
-def _aside(thread: int) -> TextIO | None:
-    """What is printed goes to stderr from now on: stdout is the answer of a command, as JSON. Returns what it was.
-
-    In the main thread alone, where commands answer: stdout is one for all threads.
-    """
-    if thread != threading.main_thread().ident:
-        return None
-    out, sys.stdout = sys.stdout, sys.stderr
-    return out
 
 
 def _throw(thread: int, what: type[BaseException] | None) -> None:
