@@ -42,7 +42,7 @@ def test_a_file_that_cannot_be_is_told_with_a_remedy(runs: Runs, tmp_path: Path)
     assert refused(runs("--local", str(other), "get"), 3).endswith("; name one that `cluster init` made\n")
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9000-01-01T00:00:01Z", "2562047h"])
+@pytest.mark.parametrize("at", ["1000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9000-01-01T00:00:01Z", "2562047h"])
 def test_a_clock_begins_where_all_that_follows_has_a_date(at: str, runs: Runs, tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     said = refused(runs("--local", str(path), "cluster", "init", "--at", at), 2)
