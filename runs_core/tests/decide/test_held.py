@@ -35,7 +35,7 @@ def knowing() -> SimpleNamespace:
         if not ask.empty:
             return found
         whole = {purse.name: purse.gpus for purse in view.index(Purses).purses}
-        full = [attrs.evolve(one, gpus=whole[one.payer.envelope]) for one in found.offers]
+        full = [attrs.evolve(one, had=gpus, gpus=gpus) for one in found.offers if (gpus := whole[one.payer.envelope])]
         return attrs.evolve(found, offers=tuple(full))
 
     plugin.runs_cover = hookimpl(runs_cover)
