@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -59,6 +60,18 @@ def kubeplane(
     folder = tmp_path_factory.mktemp("kubeplane")
     try:
         yield start(script, folder)
+    finally:
+        subprocess.run([script, "rm", folder], check=True, capture_output=True, timeout=60)
+
+
+@contextmanager
+def four_nodes(component: Callable[[str, Sequence[str]], Path], folder: Path) -> Iterator[Plane]:
+    """A plane in this folder with controllers, and four nodes of 8 GPUs in two domains, played by kwok."""
+    script = component("RUNS_TEST_KUBE", ("kubeplane", "kubenode")) / "kubeplane"
+    try:
+        made = start(script, folder, "--kcm", "--kwok")
+        subprocess.run([script, "nodes", folder, "4", "8", "2"], check=True, capture_output=True, timeout=60)
+        yield made
     finally:
         subprocess.run([script, "rm", folder], check=True, capture_output=True, timeout=60)
 

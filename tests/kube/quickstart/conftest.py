@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.kube.conftest import Plane, start
+from tests.kube.conftest import Plane, four_nodes
 
 HOWTO = Path(__file__).parents[3] / "docs" / "howto"
 FENCE = re.compile(r"^```(\w+)(?: ([\w.]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -22,14 +22,8 @@ def cluster(
     component: Callable[[str, Sequence[str]], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Plane]:
     """Four nodes of 8 GPUs in two domains, played by kwok."""
-    script = component("RUNS_TEST_KUBE", ("kubeplane", "kubenode")) / "kubeplane"
-    folder = tmp_path_factory.mktemp("quickstart")
-    try:
-        made = start(script, folder, "--kcm", "--kwok")
-        subprocess.run([script, "nodes", folder, "4", "8", "2"], check=True, capture_output=True, timeout=60)
+    with four_nodes(component, tmp_path_factory.mktemp("quickstart")) as made:
         yield made
-    finally:
-        subprocess.run([script, "rm", folder], check=True, capture_output=True, timeout=60)
 
 
 def shown(page: str, folder: Path) -> list[str]:

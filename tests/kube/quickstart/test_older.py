@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.kube.conftest import Plane, start
+from tests.kube.conftest import Plane, four_nodes
 from tests.kube.quickstart.conftest import HOWTO, played, shown
 
 KINDS = ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings")
@@ -19,16 +18,10 @@ FINALIZER = "kubectl get run train -o jsonpath='{.metadata.finalizers}'\n"
 @pytest.fixture(scope="module")
 def older(component: Callable[[str, Sequence[str]], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     """Without the kind, as one of Kubernetes 1.30 is; four nodes of 8 GPUs in two domains, played by kwok."""
-    script = component("RUNS_TEST_KUBE", ("kubeplane", "kubenode")) / "kubeplane"
-    folder = tmp_path_factory.mktemp("older")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KP_APISERVER_ARGS", f"--disable-admission-plugins=MutatingAdmissionPolicy --runtime-config={OFF}")
-        try:
-            made = start(script, folder, "--kcm", "--kwok")
-            subprocess.run([script, "nodes", folder, "4", "8", "2"], check=True, capture_output=True, timeout=60)
+        with four_nodes(component, tmp_path_factory.mktemp("older")) as made:
             yield made
-        finally:
-            subprocess.run([script, "rm", folder], check=True, capture_output=True, timeout=60)
 
 
 def test_without_the_option_kubectl_ends_with_an_error_and_applies_all_the_others(older: Plane, tmp_path: Path) -> None:

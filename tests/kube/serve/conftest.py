@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import pytest
 import yaml
-from tests.kube.conftest import Plane, start
+from tests.kube.conftest import Plane, four_nodes
 
 Object = dict[str, Any]
 HOME = "runs-system"
@@ -142,14 +142,8 @@ def _run(name: str, namespace: str, gpus: int, seconds: int) -> Object:
 
 @pytest.fixture(scope="module")
 def plane(component: Callable[[str, Sequence[str]], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
-    script = component("RUNS_TEST_KUBE", ("kubeplane", "kubenode")) / "kubeplane"
-    folder = tmp_path_factory.mktemp("serve")
-    try:
-        made = start(script, folder, "--kcm", "--kwok")
-        subprocess.run([script, "nodes", folder, "4", "8", "2"], check=True, capture_output=True, timeout=60)
+    with four_nodes(component, tmp_path_factory.mktemp("serve")) as made:
         yield made
-    finally:
-        subprocess.run([script, "rm", folder], check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -138,9 +138,8 @@ def look(
     said = cover.of(need.gpus) if cover is not None else None
     patient = patient_until(world, run, need, said, advice)
     grounds = patient is not None or entry.queue.opens or world.ends.known(flavor)
-    if known is None and not (
-        (grounds or recalled(world, run, need, said, advice)) and _has_room(world, key, flavor, first)
-    ):
+    recalls = recalled(world, run, need, said, advice) if known is None and not grounds else ()
+    if known is None and not ((grounds or recalls) and _has_room(world, key, flavor, first)):
         return
     if alone and not _is_its_turn(world, key, flavor, first):
         world.promises.stirred = True
@@ -159,7 +158,7 @@ def look(
         patient=patient,
         tried=is_due(world, key),
         before=known.status.earliest_start if known is not None and stands else None,
-        recalls=recalled(world, run, need, said, advice),
+        recalls=recalls or recalled(world, run, need, said, advice),
     )
     if said is not None and not said.fundable:
         opens = opening(world, entry.queue.ask, entry.order, said, advice) if entry.queue.ask is not None else None
