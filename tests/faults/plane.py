@@ -30,7 +30,7 @@ from runs_core.settings import FleetSettings
 Object = dict[str, Any]
 START_SECONDS = 180  # the first start on a machine unpacks the programs
 ARGUMENTS = "--storage-media-type=application/json --etcd-compaction-interval=0"  # history.py reads what etcd stores
-CONTROLLERS = "--node-monitor-grace-period=8s --terminated-pod-gc-threshold=12500"
+CONTROLLERS = "--node-monitor-grace-period=5m --terminated-pod-gc-threshold=12500"  # no node falls silent by itself
 NODES, GPUS_PER_NODE = 4, 4
 PATIENCE = 20.0
 PLUGINS = of(budgets=budgets, borrowing=borrowing)
