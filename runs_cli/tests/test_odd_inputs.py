@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -73,3 +74,39 @@ def test_a_kubeconfig_that_is_a_folder_is_told_with_a_remedy(program: Program, t
     done = program("get", env={**os.environ, "KUBECONFIG": str(tmp_path)})
     said = f"{tmp_path} cannot be read: Is a directory; name another with --kubeconfig"
     assert (done.returncode, done.stderr) == (3, f"Error: {said}\n")
+
+
+ENDLESS = "/dev/zero"
+WRITTEN = "got more than 67108864 characters; split the file, or name another"
+NO_TEXT = "is no text in UTF-8: unpack or convert it first; a pipe will do"
+MEMORY = 2 * 1024**3
+
+
+def _within_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["submit", "-f", ENDLESS], f"{ENDLESS}: {WRITTEN}"),
+        (["plan", "-f", "-"], f"stdin: {WRITTEN}"),
+        (["cluster", "apply", "-f", ENDLESS], f"{ENDLESS}: {WRITTEN}"),
+        (["--config", ENDLESS, "queue"], f"{ENDLESS}: {WRITTEN}"),
+        (
+            ["manifests", "webhooks", "--webhook-url", "https://a:1", "--ca-file", ENDLESS],
+            f"--ca-file {ENDLESS}: {WRITTEN}",
+        ),
+        *(
+            (["simulate", "--format", form, "--nodes", ENDLESS, "--runs", ENDLESS], f"{ENDLESS}:1: {NO_TEXT}")
+            for form in ("openb", "philly", "jsonl")
+        ),
+    ],
+)
+def test_what_has_no_end_is_not_read_until_the_memory_has(
+    program: Program, fleet: str, words: list[str], said: str
+) -> None:
+    with Path(ENDLESS).open("rb") as endless:
+        done = program("--local", fleet, *words, stdin=endless, preexec_fn=_within_memory)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert done.stderr.startswith(f"Error: {said}")

@@ -10,6 +10,7 @@ from runs_cli.options import Asked
 from runs_core.errors import InvalidInput, Problem
 from runs_core.hooks.registry import Registry, installed, registry
 from runs_core.schema.settings import PluginSwitches, load_settings, load_switches
+from runs_core.schema.text import bounded
 from runs_core.settings import Settings
 from runs_core.values.section import Section
 
@@ -41,7 +42,7 @@ def _file(asked: Asked) -> tuple[str | None, str]:
         return None, "settings"
     path = Path(asked.config)
     try:
-        return path.read_text(encoding="utf-8") if path.is_file() else _once(path), asked.config
+        return _read(path) if path.is_file() else _once(path), asked.config
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise InvalidInput([Problem(asked.config, f"cannot be read: {why}; name a settings file")]) from error
@@ -50,4 +51,9 @@ def _file(asked: Asked) -> tuple[str | None, str]:
 @cache
 def _once(path: Path) -> str:
     """A pipe, as `<(…)` of a shell or /dev/stdin, says what it says only once, and settings are read several times."""
-    return path.read_text(encoding="utf-8")
+    return _read(path)
+
+
+def _read(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return bounded(file, str(path))

@@ -15,6 +15,7 @@ from runs_core.schema.changes import changes_refused
 from runs_core.schema.convert import Object, run_from_object
 from runs_core.schema.defaults import flavor_of
 from runs_core.schema.manifest import Document, read_manifests
+from runs_core.schema.text import bounded
 from runs_core.values.meta import Key
 from runs_core.values.run import Run
 
@@ -93,9 +94,12 @@ def _source(filename: str) -> str:
 
 
 def text_of(filename: str) -> str:
-    """Of a file, or of stdin. InvalidInput: it cannot be read, or is no text."""
+    """Of a file, or of stdin. InvalidInput: it cannot be read, is no text, or has no end."""
     try:
-        return sys.stdin.read() if filename == STDIN else Path(filename).read_text(encoding="utf-8")
+        if filename == STDIN:
+            return bounded(sys.stdin, _source(filename))
+        with Path(filename).open(encoding="utf-8") as file:
+            return bounded(file, filename)
     except OSError as error:
         raise InvalidInput([Problem(filename, f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:

@@ -234,4 +234,4 @@ def test_what_is_no_manifest_is_refused_in_one_sentence(text: str, told: str) ->
 
 def test_a_file_beyond_all_sizes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runs_core.schema.text.MOST_CHARACTERS", 100)
-    assert refusals("#" * 101) == ["f.yaml: got 101 characters, want at most 100; split the file"]
+    assert refusals("#" * 101) == ["f.yaml: got more than 100 characters; split the file, or name another"]

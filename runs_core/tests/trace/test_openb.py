@@ -165,3 +165,9 @@ def test_the_order_of_rows_does_not_matter(read: Read) -> None:
     shuffled = read(*tasks, nodes=nodes[::-1])
     assert len(straight.arrivals) == 40
     assert shuffled == straight
+
+
+def test_a_line_without_an_end_is_refused_with_its_number(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runs_core.cluster.trace.lines.MOST_CHARACTERS", 200)
+    with pytest.raises(InvalidInput, match=r"tasks\.csv:2: has a line of more than 200 characters, want one row"):
+        read("t" * 201)

@@ -250,6 +250,14 @@ def test_a_compressed_file_is_refused_with_what_to_do(read: Read, reader: Reader
         reader(nodes, jobs)
 
 
+def test_a_log_that_is_one_array_without_an_end_is_refused(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [philly_job(number, DONE) for number in range(2)]
+    assert read(read_philly, MACHINES, jobs).arrivals
+    monkeypatch.setattr("runs_core.cluster.trace.philly.MOST_CHARACTERS", 100)
+    with pytest.raises(InvalidInput, match=r"jobs: got more than 100 characters, want the list of jobs"):
+        read(read_philly, MACHINES, jobs)
+
+
 def _empty(read: Read) -> tuple[Path, Path]:
     source = Path(read(read_helios, DAYS, [HELIOS, "1,u,vc"]).bad_rows[0].source)
     source.write_text("", encoding="utf-8")

@@ -18,6 +18,7 @@ from runs_core.hooks.registry import Registry
 from runs_core.schema.convert import Object
 from runs_core.schema.crd import crds as declared
 from runs_core.schema.say import spelling
+from runs_core.schema.text import bounded
 from runs_core.serve.manifests.installation import NAMESPACE, Installation
 from runs_core.serve.manifests.policies import OLDEST, PolicyMode, Version, known_to
 from runs_core.serve.manifests.policies import policies as judged
@@ -123,7 +124,8 @@ def _https(url: str) -> str:
 
 def _certificates(path: str) -> str:
     try:
-        text = Path(path).read_text(encoding="ascii")
+        with Path(path).open(encoding="ascii") as file:
+            text = bounded(file, f"--ca-file {path}")
     except OSError as error:
         raise InvalidInput([Problem("--ca-file", f"{path} cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError:

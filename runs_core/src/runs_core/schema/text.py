@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from math import isfinite
-from typing import Any
+from typing import Any, TextIO
 
 import attrs
 import yaml
@@ -55,10 +55,21 @@ class Parsed:
         return line
 
 
+def bounded(file: TextIO, source: str) -> str:
+    """All that it says. InvalidInput: it says more than anybody writes, as a device or a pipe without an end does."""
+    text = file.read(MOST_CHARACTERS + 1)
+    _refuse_long(text, source)
+    return text
+
+
+def _refuse_long(text: str, source: str) -> None:
+    if len(text) > MOST_CHARACTERS:
+        refuse(source, f"got more than {MOST_CHARACTERS} characters; split the file, or name another")
+
+
 def parse(text: str, source: str) -> tuple[Parsed, ...]:
     """All documents that hold anything. InvalidInput: it is neither YAML nor JSON, or hides what it says."""
-    if len(text) > MOST_CHARACTERS:
-        refuse(source, f"got {len(text)} characters, want at most {MOST_CHARACTERS}; split the file")
+    _refuse_long(text, source)
     if odd := _UNPRINTABLE.search(text):
         line = text.count("\n", 0, odd.start()) + 1
         refuse(f"{source}:{line}", f"got the character U+{ord(odd.group()):04X}, want text in UTF-8")

@@ -25,6 +25,7 @@ from runs_core.cluster.trace.input import (
     refuse_if_too_bad,
     uid_of,
 )
+from runs_core.cluster.trace.lines import lines
 from runs_core.errors import InvalidInput, Problem
 from runs_core.schema.convert import Object, budget_from_object, canonical, namespace_from_object, run_from_object
 from runs_core.schema.manifest import validate
@@ -107,7 +108,7 @@ def _unique(read: Sequence[_Read], bad: list[BadRow]) -> list[_Read]:
 def _read(path: Path, fleet: FleetSettings, sections: Sequence[Section], bad: list[BadRow]) -> Iterator[_Read]:
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
-            for line, text in enumerate(file, start=1):
+            for line, text in lines(file, path):
                 if not text.strip():
                     continue
                 try:

@@ -15,13 +15,17 @@ from typing import Any
 
 from runs_core.cluster.trace.input import BadRow, TraceInput
 from runs_core.cluster.trace.jobs import Job, Left, job, name_of, node, trace_of
-from runs_core.cluster.trace.rows import BadCell, Form, Named, Row, moment_of, no_text, read_rows, unique
+from runs_core.cluster.trace.lines import no_text
+from runs_core.cluster.trace.rows import BadCell, Form, Named, Row, moment_of, read_rows, unique
 from runs_core.errors import InvalidInput, Problem
 from runs_core.values.node import MOST_NODE_GPUS, Node
 
 _MACHINES = Form(columns=("machineId", "number of GPUs", "single GPU mem"))
 _BLANK = " \t\r\n,"
 _MOST_NODE_NAME = 253
+_BEGIN = 1000
+MOST_CHARACTERS = 1024 * 1024 * 1024
+"""Of a log, which is one array and held in memory as a whole: the published one has a tenth."""
 
 
 def read_philly(nodes: Path, jobs: Path, *, max_bad_rows: int = 100) -> TraceInput:
@@ -53,14 +57,7 @@ def _jobs(path: Path, bad: list[BadRow]) -> Iterator[Named[Job | Left]]:
 
 def _entries(path: Path) -> Iterator[tuple[int, Any]]:
     """Each element of the array, with the line that it begins on. InvalidInput: it is no array."""
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise InvalidInput([Problem(str(path), f"cannot be read: {error.strerror or error}")]) from error
-    at = _past(text, 0)
-    if text[at : at + 1] != "[":
-        what = no_text(text[:1000]) or "is no JSON array, want the list of jobs that cluster_job_log is"
-        raise InvalidInput([Problem(f"{path}:1", what)])
+    text, at = _array(path)
     decoder, line, told = json.JSONDecoder(), 1, 0
     at = _past(text, at + 1)
     while text[at : at + 1] != "]":
@@ -75,6 +72,24 @@ def _entries(path: Path) -> Iterator[tuple[int, Any]]:
     if text[at + 1 :].strip():
         line = text.count("\n", 0, at) + 1
         raise InvalidInput([Problem(f"{path}:{line}", "goes on after the list of jobs has ended; want one list")])
+
+
+def _array(path: Path) -> tuple[str, int]:
+    """The text, and where its array begins; what does not begin as one is not read on."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            text = file.read(_BEGIN)
+            at = _past(text, 0)
+            if text[at : at + 1] != "[":
+                what = no_text(text) or "is no JSON array, want the list of jobs that cluster_job_log is"
+                raise InvalidInput([Problem(f"{path}:1", what)])
+            text += file.read(MOST_CHARACTERS + 1)
+    except OSError as error:
+        raise InvalidInput([Problem(str(path), f"cannot be read: {error.strerror or error}")]) from error
+    if len(text) > MOST_CHARACTERS:
+        what = f"got more than {MOST_CHARACTERS} characters, want the list of jobs that cluster_job_log is"
+        raise InvalidInput([Problem(str(path), f"{what}; name another file")])
+    return text, at
 
 
 def _past(text: str, at: int) -> int:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TextIO, TypeVar
 
 import attrs
 
 from runs_core.cluster.trace.input import MICROSECOND, BadRow
+from runs_core.cluster.trace.lines import lines, no_text
 from runs_core.errors import InvalidInput, Problem
 
 T = TypeVar("T")
@@ -135,9 +136,9 @@ def read_rows(path: Path, form: Form, read: Callable[[Row], T], bad: list[BadRow
     """What `read` makes of each row; faults go to `bad`. InvalidInput: no such file, or the header lacks a column."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
-            lines = _lines(file, path, form.delimiter, bad)
-            header = _header(path, next(lines, (1, []))[1], form, bad)
-            for line, cells in lines:
+            rows = _lines(file, path, form.delimiter, bad)
+            header = _header(path, next(rows, (1, []))[1], form, bad)
+            for line, cells in rows:
                 try:
                     yield read(_row(line, header, cells))
                 except ValueError as error:
@@ -146,9 +147,9 @@ def read_rows(path: Path, form: Form, read: Callable[[Row], T], bad: list[BadRow
         raise InvalidInput([Problem(str(path), f"cannot be read: {error.strerror or error}")]) from error
 
 
-def _lines(file: Iterable[str], path: Path, delimiter: str, bad: list[BadRow]) -> Iterator[tuple[int, list[str]]]:
+def _lines(file: TextIO, path: Path, delimiter: str, bad: list[BadRow]) -> Iterator[tuple[int, list[str]]]:
     """Each line is a row: a quote that is left open spoils its own, and not all that follow."""
-    for line, text in enumerate(file, start=1):
+    for line, text in lines(file, path):
         if not text.strip():
             continue
         if delimiter != "," or '"' not in text:
@@ -172,15 +173,6 @@ def _header(path: Path, header: list[str], form: Form, bad: list[BadRow]) -> lis
         why = f"columns that are not known or named twice are not read: {', '.join(repr(name) for name in odd)}"
         bad.append(BadRow(source=str(path), line=1, why=why))
     return names
-
-
-def no_text(begin: str) -> str:
-    """What is wrong with a file that begins so, if it is no text at all; else nothing."""
-    if not {"\ufffd", "\0"} & set(begin):
-        return ""
-    return (
-        "is no text in UTF-8: unpack or convert it first; a pipe will do, such as `zcat FILE | runs simulate --runs -`"
-    )
 
 
 def _row(line: int, header: list[str], cells: list[str]) -> Row:
