@@ -277,3 +277,21 @@ def test_both_reports_are_kept(simulate: Simulate) -> None:
         "report/compared/report.json",
         "report/report.json",
     ]
+
+
+def test_nothing_of_an_earlier_simulation_stays_where_this_one_writes(simulate: Simulate) -> None:
+    pytest.importorskip("matplotlib")
+    Path("strict.yaml").write_text(STRICT, encoding="utf-8")
+    assert simulate("--compare", "strict.yaml", "--out", "report", rows=(*ROWS, BAD)) == 0
+    assert len([path for path in Path("report").rglob("*") if path.is_file()]) == 2 * (2 + len(PICTURES))
+    assert simulate("--out", "report", "--no-charts") == 0
+    assert [path.name for path in Path("report").rglob("*")] == ["report.json"]
+
+
+def test_what_somebody_else_keeps_in_the_folder_stays(simulate: Simulate) -> None:
+    Path("strict.yaml").write_text(STRICT, encoding="utf-8")
+    assert simulate("--compare", "strict.yaml", "--out", "report", "--no-charts") == 0
+    Path("report", "compared", "notes.txt").write_text("mine", encoding="utf-8")
+    assert simulate("--out", "report", "--no-charts") == 0
+    kept = sorted(str(path) for path in Path("report").rglob("*") if path.is_file())
+    assert kept == ["report/compared/notes.txt", "report/report.json"]

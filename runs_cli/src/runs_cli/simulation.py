@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +28,9 @@ from runs_core.values.quantity import counted
 
 SHOWN_BAD_ROWS = 20
 _SHOWN_NAMES = 5
-_BAD_ROWS = "bad-rows.txt"
+_REPORT, _BAD_ROWS, _COMPARED = "report.json", "bad-rows.txt", "compared"
+_OURS = (_REPORT, _BAD_ROWS, *(f"{name}.png" for name in ("utilisation", "fragmentation", "queue", "waits")))
+"""All that this command ever writes to a folder."""
 T = TypeVar("T")
 
 
@@ -47,8 +51,10 @@ def simulated(said: Asked, wanted: Wanted) -> None:
     other = rest[0] if rest else None
     _name_bad_rows(list(dict.fromkeys(row for case in (this, *rest) for row in case.trace.bad_rows)))
     write = _writer(wanted.out, charts=wanted.charts)
-    beside = None if other is None else _writer(wanted.out and wanted.out / "compared", charts=wanted.charts)
+    beside = None if other is None else _writer(wanted.out and wanted.out / _COMPARED, charts=wanted.charts)
     found = _simulated(this, wanted.check)
+    if wanted.out is not None:
+        _clear(wanted.out, compared=other is not None)
     written = [*write(found.summary, this.trace.bad_rows)]
     compared = None if other is None else _simulated(other, wanted.check)
     if other is not None and compared is not None and beside is not None:
@@ -129,12 +135,21 @@ def _writer(out: Path | None, *, charts: bool) -> Callable[[Summary, Sequence[Ba
     return lambda summary, bad: _refusing(out, lambda: [*_texts(out, summary, bad), *draw(summary, out)])
 
 
+def _clear(out: Path, *, compared: bool) -> None:
+    """What an earlier simulation wrote goes: it would be taken for a part of this. What is not ours stays."""
+    beside = out / _COMPARED
+    for folder in (out, beside):
+        for name in _OURS if folder.is_dir() else ():
+            _refusing(out, partial((folder / name).unlink, missing_ok=True))
+    if not compared:
+        with suppress(OSError):  # it is not there, or somebody's files are in it
+            beside.rmdir()
+
+
 def _texts(out: Path, summary: Summary, bad: Sequence[BadRow]) -> list[Path]:
-    texts = {"report.json": as_json(_as_plain(summary, None))}
+    texts = {_REPORT: as_json(_as_plain(summary, None))}
     if bad:
         texts[_BAD_ROWS] = "\n".join(map(str, bad))
-    else:
-        (out / _BAD_ROWS).unlink(missing_ok=True)  # of an earlier simulation, it would be taken for one of this
     for name, text in texts.items():
         (out / name).write_text(text + "\n", encoding="utf-8")
     return [out / name for name in texts]
