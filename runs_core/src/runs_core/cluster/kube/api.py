@@ -16,6 +16,7 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 
+from runs_core.cluster.kube.certificate import ClientCertificate
 from runs_core.cluster.kube.decode import Decode, Malformed, whole
 from runs_core.cluster.kube.token import Token, token_file
 from runs_core.cluster.kube.wire import in_one_write
@@ -67,6 +68,8 @@ class Api:
         configuration.connection_pool_maxsize = POOL
         configuration.retries = False
         self._token = Token(configuration, token_file)
+        shown = configuration.cert_file
+        self._certificate = ClientCertificate(shown, configuration.key_file) if shown else None
         self._pool = in_one_write(client.ApiClient(configuration).rest_client.pool_manager)
         self.host = configuration.host.rstrip("/")
 
@@ -98,6 +101,10 @@ class Api:
         except ImportError as error:
             told = f"the kubeconfig's proxy-url is a SOCKS proxy, which needs PySocks ({error}): pip install PySocks"
             raise Unavailable(told) from error
+
+    def close(self) -> None:
+        """Leave the connections that nobody uses at present."""
+        self._pool.clear()
 
     def call(
         self,
@@ -169,6 +176,8 @@ class Api:
         return f"{self.host}{path}?{urlencode(query)}" if query else f"{self.host}{path}"
 
     def _headers(self, content: str) -> dict[str, str]:
+        if self._certificate is not None and self._certificate.changed():
+            self.close()
         headers = {"Accept": JSON, "Content-Type": content, "User-Agent": "runs"}
         token = self._token.header()
         if token is not None:
