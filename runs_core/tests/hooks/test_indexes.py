@@ -14,6 +14,7 @@ from runs_core.hooks.ask import PluginAdvice
 from runs_core.settings import HookSettings, Settings
 from runs_core.testing.builders import A_MONDAY as NOW
 from runs_core.testing.builders import a_node, a_run, a_world, seen
+from runs_core.testing.harness import Harness
 from runs_core.testing.plugins import a_plugin, advice_of
 from runs_core.values.change import Change, NodeSeen, RunSeen, TimePassed
 from runs_core.values.meta import Key
@@ -460,3 +461,63 @@ def test_an_index_that_names_no_moment_to_come_is_broken(moment: Any, why: str) 
     world.apply_all(nodes("n1"), [])
     [(_, hold)] = advice.holds(RUN, world, world.now)
     assert why in hold.message
+
+
+class Hurried:
+    """Always names a moment so long after the last of which it was told."""
+
+    hears: Any = (TimePassed, RunSeen)
+
+    def __init__(self, after: timedelta) -> None:
+        self.now, self.after = NOW, after
+        self.asked = 0
+
+    def apply(self, change: Change) -> Iterable[Key]:
+        self.now = max(self.now, getattr(change, "now", NOW))
+        return ()
+
+    def apply_all(self, changes: Iterable[Change]) -> Iterable[Key]:
+        for change in changes:
+            self.apply(change)
+        return ()
+
+    def next_moment(self) -> Any:
+        self.asked += 1
+        assert self.asked < 1000, "time stands still"
+        return self.now + self.after
+
+
+class Deaf(Hurried):
+    """Never hears that its moment has come."""
+
+    hears = (RunSeen,)
+
+
+def hurried(index: Hurried) -> Harness:
+    def runs_index() -> Hurried:
+        return index
+
+    stage = Harness(a_run("train"), plugins={"clock": a_plugin(runs_index)})
+    stage.settle()
+    return stage
+
+
+def test_an_index_that_always_names_the_next_instant_is_asked_once_a_second_after_a_while() -> None:
+    index = Hurried(timedelta(microseconds=1))
+    stage = hurried(index)
+    stage.advance(seconds=30)
+    assert index.asked == pytest.approx(100 + 30, abs=5)
+
+
+def test_an_index_may_name_moments_that_are_close_to_each_other() -> None:
+    index = Hurried(timedelta(milliseconds=20))
+    hurried(index).advance(seconds=1)
+    assert index.asked == pytest.approx(1 / 0.02, abs=5)
+
+
+def test_a_moment_that_an_index_does_not_hear_of_comes_once_a_second() -> None:
+    index = Deaf(timedelta(seconds=5))
+    stage = hurried(index)
+    assert stage.loop.next_moment() == stage.now + timedelta(seconds=5)
+    stage.advance(seconds=5)
+    assert stage.loop.next_moment() == stage.now + timedelta(seconds=1)

@@ -117,10 +117,10 @@ def runs_index(view: View, settings: object) -> Index:
     `apply_all(changes)`, that is called in place of `apply` with what comes together, as what is seen in a turn or
     follows from a decision: in its order, at most 100 in one call, and once the world has taken it up. `apply_all` must
     come to the same as one `apply` after the other. If such an index also has `next_moment()`, it says when time alone
-    will next change it, have it tell of anything, or change a hold of yours; None: never. Of time that passes until
-    then it is told with what comes next, so that your other hooks go by their `now`; and that moment need not be among
-    `runs_moments`. `view.index(YourClass)` hands it to your other hooks; one class,
-    one index.
+    will next change it, have it tell of anything, or change a hold of yours; None: never. It is after now; when a
+    hundred have come, each within two seconds of the one before, those that follow so count as a second apart. Of time
+    that passes until then it is told with what comes next, so that your other hooks go by their `now`; and that moment
+    need not be among `runs_moments`. `view.index(YourClass)` hands it to your other hooks; one class, one index.
     Answers merge: each plugin's stands; two that contradict each other refuse to start.
     A failure: the scheduler does not start until the plugin is mended or switched off. If `apply`, or another of these
     calls, fails later, the index is broken until the next start, and with it each answer of yours that would need it:

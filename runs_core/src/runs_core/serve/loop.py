@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from runs_core.cluster.port import Cluster
@@ -25,6 +25,9 @@ from runs_core.world.world import World
 
 Told = Callable[[Record], None]
 MOST_CONFLICTS = 100
+MOST_IN_A_ROW, IN_A_ROW, SHORTEST_WAIT = 100, timedelta(seconds=2), timedelta(seconds=1)
+"""So many moments of plugins may come, each so soon after the one before, until they have to wait: a plugin that always
+names the next instant would have time stand still."""
 
 
 def _untold(_: Record) -> None:
@@ -55,6 +58,8 @@ class Loop:
         self._clock = clock
         self._accounts = Accounts(outlives=cluster.outlives)
         self._moment: datetime | None = None
+        self._came: datetime | None = None
+        self._row = 0
         self._settled = False
 
     def cycle(self) -> int:
@@ -66,7 +71,9 @@ class Loop:
         self._settled = False
         # time first: a run that was never admitted stands in line from when it is seen
         world.apply_all((TimePassed(now), *changes), [], seen=True)
+        hurried = False
         if self._moment is not None and self._moment <= now:
+            hurried = self._hurried(now)
             world.touch(*(run.key for run in world.runs() if run.status.phase is Phase.HELD))
         batch = cycle(world, self.advice, self._clock)
         effects = [effect for decision in batch.decisions for effect in decision.effects]
@@ -80,9 +87,17 @@ class Loop:
         if effects:
             self.cycles += 1
             self._commit(batch, effects)
-        self._moment = self.advice.moment(world, now)
+        moment = self._moment = self.advice.moment(world, now)
+        if moment is not None and (hurried or moment <= now):
+            self._moment = max(moment, now + SHORTEST_WAIT)
         self._settled = True
         return len(batch.decisions)
+
+    def _hurried(self, now: datetime) -> bool:
+        """Whether moments of plugins come too fast; one has come."""
+        soon = self._came is not None and now - self._came <= IN_A_ROW
+        self._came, self._row = now, self._row + 1 if soon else 0
+        return self._row >= MOST_IN_A_ROW
 
     def settle(self) -> int:
         """Cycles until nothing is left to do at the present time; how many decisions that took."""
