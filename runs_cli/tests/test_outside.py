@@ -163,3 +163,63 @@ def test_a_broken_plugin_is_listed_as_such_and_nothing_starts_with_it(
     assert refused.exit_code == 2
     assert "no licence" in refused.stderr
     assert "plugins: {afterhours: {enabled: false}}" in refused.stderr
+
+
+RANKS = """
+from runs_core import hookimpl
+RUNS_HOOK_API = (1, 1)
+@hookimpl
+def runs_rank(run):
+    return (run.gpus,)
+"""
+
+
+@pytest.fixture
+def rankers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two installed plugins that would both order the line; no other is on."""
+    site = tmp_path / "site"
+    for name in ("largest", "smallest"):
+        meta = site / f"{name}-1.0.dist-info"
+        meta.mkdir(parents=True)
+        (meta / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+        (meta / "entry_points.txt").write_text(f"[runs.plugins]\n{name} = {name}_ranks\n", encoding="utf-8")
+        (site / f"{name}_ranks.py").write_text(RANKS, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, f"{name}_ranks", raising=False)
+    monkeypatch.syspath_prepend(str(site))
+
+
+UNDECIDED = (
+    "is not asked about the line "
+    "(rank: largest and smallest would all order the line; name one, or switch the others off)"
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "said"),
+    [
+        ({"PLUGINS": "largest,smallest"}, 1, {"largest": UNDECIDED, "smallest": UNDECIDED}),
+        (
+            {"PLUGINS": "largest,smallest", "RANK": "smallest"},
+            0,
+            {
+                "largest": "does not order the line: the setting rank names smallest",
+                "smallest": "orders the line: the setting rank names smallest",
+            },
+        ),
+        (
+            {"PLUGINS": "largest"},
+            0,
+            {"largest": "does not order the line: admission time does, unless `rank: largest` is set"},
+        ),
+    ],
+)
+@pytest.mark.usefixtures("rankers")
+def test_it_is_said_which_plugin_orders_the_line(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], code: int, said: dict[str, str]
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"RUNS_{name}", value)
+    listed = runs("plugins", "list", "-o", "json")
+    assert listed.exit_code == code
+    assert {one["name"]: one["why"] for one in json.loads(listed.stdout)["items"] if one["why"]} == said
+    assert json.loads(runs("plugins", "show", "largest", "-o", "json").stdout)["why"] == said["largest"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from runs_cli.answer import Block, Column, Fields, Notes, Table, answer
@@ -9,7 +11,8 @@ from runs_cli.enabled import known_plugins, loaded_settings
 from runs_cli.failures import Stop, nearest
 from runs_cli.options import asked
 from runs_cli.words import NONE, shown
-from runs_core.hooks.registry import Plugin, State
+from runs_core.errors import PluginError
+from runs_core.hooks.registry import Plugin, Registry, State
 from runs_core.schema.convert import Object, converter
 from runs_core.schema.settings import Row, describe_settings
 from runs_core.serve.views.plain import plain
@@ -18,7 +21,7 @@ from runs_core.settings import Settings
 
 @attrs.frozen(kw_only=True)
 class Listed:
-    """One plugin in the list. why: what is wrong with a broken one."""
+    """One plugin in the list. why: what is wrong with a broken one, or what one that is on is, or is not, asked."""
 
     name: str
     version: str
@@ -45,25 +48,49 @@ class Shown(Listed):
     permissions: tuple[str, ...]
 
 
+@attrs.frozen(kw_only=True)
+class Ranking:
+    """Who orders the line. said: of each plugin that could, whether it does. undecided: nothing starts."""
+
+    said: Mapping[str, str]
+    undecided: bool = False
+
+
 def list_() -> int:
-    found = [_listed(plugin) for plugin in known_plugins(asked()).plugins]
+    registry = known_plugins(asked())
+    ranking = _ranking(registry)
+    found = [_listed(plugin, ranking) for plugin in registry.plugins]
     answer(
         asked(),
         plain=lambda: {"items": plain(found)},
         names=lambda: [plugin.name for plugin in found],
         blocks=lambda: [_table(found)],
     )
-    return int(any(plugin.state is State.BROKEN for plugin in found))
+    return int(ranking.undecided or any(plugin.state is State.BROKEN for plugin in found))
 
 
-def _listed(plugin: Plugin) -> Listed:
+def _ranking(registry: Registry) -> Ranking:
+    able = [impl.plugin for impl in registry.implementing("runs_rank")]
+    if not able or registry.problems:  # nothing is read for those that cannot
+        return Ranking(said={})
+    named = loaded_settings(asked(), registry).rank
+    try:
+        registry.ranking(named)
+    except PluginError as error:
+        return Ranking(said=dict.fromkeys(able, f"is not asked about the line ({error})"), undecided=True)
+    why = f"the setting rank names {named}" if named else f"admission time does, unless `rank: {able[0]}` is set"
+    does = {name: "orders" if name == named else "does not order" for name in able}
+    return Ranking(said={name: f"{word} the line: {why}" for name, word in does.items()})
+
+
+def _listed(plugin: Plugin, ranking: Ranking) -> Listed:
     return Listed(
         name=plugin.name,
         version=plugin.version,
         distribution=plugin.distribution,
         state=plugin.state,
         hooks=plugin.hooks,
-        why=plugin.why or None,
+        why=plugin.why or ranking.said.get(plugin.name),
     )
 
 
@@ -102,7 +129,7 @@ def show(name: str) -> None:
         loaded_settings(said, registry) if plugin.state is State.ENABLED and not registry.problems else Settings()
     )
     found = Shown(
-        **attrs.asdict(_listed(plugin), recurse=False),
+        **attrs.asdict(_listed(plugin, _ranking(registry)), recurse=False),
         api=plugin.api,
         settings=_settings(plugin, settings),
         sections=tuple(f"{part.kind}.spec.{part.name}".rstrip(".") for part in plugin.sections),

@@ -9,7 +9,7 @@ from runs_cli.command import LazyGroup, Place, declare
 
 @declare("list", examples=(("What is installed?", "runs plugins list"),))
 def list_() -> None:
-    """Installed plugins. Exit code 1 if one that is on is broken: nothing starts with it."""
+    """Installed plugins. Exit code 1 if nothing starts with them: one is broken, or two would order the line."""
 
 
 @declare("show", examples=(("What does it do, and what can be set?", "runs plugins show NAME"),))
