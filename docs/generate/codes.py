@@ -145,7 +145,8 @@ CLOSED = {
     Closed.DELETED: "The run was deleted.",
     Closed.SUSPENDED: "The run was suspended.",
     Closed.NODE_LOST: "A node of the run was lost.",
-    Closed.EVICTED: "A pod was ended by somebody else, and its node takes nothing new.",
+    Closed.EVICTED: "A pod was ended by somebody else, and its node takes nothing new; or the audit found the run in a "
+    "place that another had before it, or leases of it missing.",
     Closed.REPAID: "The run got a payer for these places: another lease holds them from now on.",
     Closed.UNFUNDED_RECLAIMED: "Nobody paid for the run, and somebody who pays needed its GPUs.",
     Closed.PREEMPTED: "Somebody was paid for by right, had waited long enough, and the lot fell on the run.",

@@ -8,7 +8,7 @@ from runs_core.serve.audit import Auditor, Finding, ServiceOf, findings
 from runs_core.settings import AuditSettings
 from runs_core.testing.builders import A_MONDAY, NAMESPACE, a_lease, a_node, a_pod, a_run, a_world
 from runs_core.values.effect import CloseLease, EndPod, RemoveRun, SetRunStatus
-from runs_core.values.lease import Closed, LeaseStatus
+from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.meta import Key
 from runs_core.values.pod import PodPhase
 from runs_core.values.run import Phase, Run
@@ -90,6 +90,42 @@ def test_a_run_whose_leases_were_taken_away_goes_back_to_the_line() -> None:
     (after,) = [effect.run.status for effect in found.effects if isinstance(effect, SetRunStatus)]
     assert (after.phase, after.reason) == (Phase.QUEUED, "Evicted")
     assert "0 of its 2 GPUs" in after.message
+
+
+def in_places(name: str, at: int, slots: dict[str, tuple[int, ...]]) -> tuple[Run, Lease]:
+    """A running run and its lease, which was written so many seconds after noon; it was decided at noon."""
+    gpus = sum(len(places) for places in slots.values())
+    run = a_run(name, gpus=gpus, phase=Phase.RUNNING)
+    run = attrs.evolve(run, status=attrs.evolve(run.status, attempt=1))
+    lease = a_lease(run, slots)
+    return run, attrs.evolve(lease, meta=attrs.evolve(lease.meta, created=A_MONDAY + timedelta(seconds=at)))
+
+
+def test_of_two_runs_in_one_place_the_one_that_came_later_goes_back_to_the_line() -> None:
+    was, came = in_places("was", 0, {"n1": (0, 1)}), in_places("a", 5, {"n1": (1,), "n2": (0,)})
+    (found,) = findings(a_world(a_node("n1"), a_node("n2"), *was, *came))
+    assert found.run == came[0].key
+    *_, status = [effect.run.status for effect in found.effects if isinstance(effect, SetRunStatus)]
+    told = f"run {was[0].key} was there first: lease {came[1].key.name} names a place that it had"
+    assert (status.phase, status.reason, status.message) == (Phase.QUEUED, "Evicted", told)
+    (closed,) = [effect.lease for effect in found.effects if isinstance(effect, CloseLease)]
+    assert (closed.key, closed.status.closure_reason) == (came[1].key, Closed.EVICTED)
+    assert closed.status.closure_detail == told
+
+
+def test_who_is_in_the_way_of_nobody_who_stays_is_left_alone() -> None:
+    """The second goes for the first, and the third was in the way of the second alone."""
+    gangs = [in_places(f"run-{at}", at, {"n1": (at, at + 1)}) for at in range(3)]
+    found = findings(a_world(a_node("n1"), *(thing for gang in gangs for thing in gang)))
+    assert [one.run.name for one in found] == ["run-1"]
+
+
+def test_who_came_second_is_asked_to_end_before_its_places_are_free() -> None:
+    was, came = in_places("was", 0, {"n1": (0,)}), in_places("late", 5, {"n1": (0,)})
+    pods = [a_pod(run, node="n1") for run in (was[0], came[0])]
+    (found,) = findings(a_world(a_node("n1"), *was, *came, *pods))
+    assert [effect.pod.name for effect in found.effects if isinstance(effect, EndPod)] == ["late-1-0"]
+    assert not [effect for effect in found.effects if isinstance(effect, CloseLease)]
 
 
 def test_closed_leases_that_are_still_held_and_services_of_gone_runs_are_let_go() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import pytest
-from tests.kube.serve.conftest import HOME, eventually, overlaps
+from tests.kube.serve.conftest import HOME, _run, eventually, overlaps
 
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.write_pods import PodWrites
@@ -49,6 +49,44 @@ def test_a_journal_that_somebody_spoils_is_told_of_and_no_lease_is_lost(site: Si
     for where in (namespace, more):
         assert {run["status"]["attempt"] for run in site.all("runs.runs.dev", where)} == {1}
         site.kubectl("delete", "runs.runs.dev", "--all", "-n", where)
+
+
+def _written_late(site: Site, namespace: str, late: str, first: Object) -> None:
+    """A lease of that run in the places of another, as a leader writes it that was paused after it had decided so."""
+    run = json.loads(site.kubectl("get", "runs.runs.dev", late, "-n", namespace, "-o", "json"))
+    uid, spec = run["metadata"]["uid"], first["spec"]
+    body = {
+        **{name: first[name] for name in ("apiVersion", "kind")},
+        "metadata": {"name": f"{late}-{uid[-8:]}-1-0-active-0", "namespace": namespace},
+        "spec": {**spec, "runRef": {"name": late, "uid": uid}},
+    }
+    body["metadata"]["finalizers"] = first["metadata"]["finalizers"]
+    site.as_scheduler("create", "-f", "-", stdin=json.dumps(body))
+
+
+def test_of_two_runs_in_one_place_the_one_that_came_later_goes_back_to_the_line(site: Site) -> None:
+    one = site.serve("one")
+    one.leads()
+    namespace = site.namespace("doubled")
+    site.submit(namespace, [8, 8, 8, 8], seconds=120)
+    _running(site, namespace, 4)
+    first = site.all("gpuleases.runs.dev", namespace)[0]
+    site.kubectl("create", "-f", "-", stdin=json.dumps(_run("late", namespace, 8, 120)))
+    eventually("it waits", lambda: site.phases(namespace) == {"Running": 4, "Queued": 1})
+    _written_late(site, namespace, "late", first)
+    told, *_ = eventually("it is told of", lambda: one.told("invariant 1 is broken"))
+    assert first["metadata"]["name"] in told["message"]
+    (mended,) = eventually("it is mended", lambda: one.told("mended"))
+    assert (mended["run"], mended["what"].split(":")[0]) == (
+        f"{namespace}/late",
+        f"run {namespace}/{first['spec']['runRef']['name']} was there first",
+    )
+    eventually("it is in line again", lambda: site.phases(namespace) == {"Running": 4, "Queued": 1})
+    (closed,) = [lease for lease in site.all("gpuleases.runs.dev", namespace) if lease["status"]["closed"]]
+    assert (closed["spec"]["runRef"]["name"], closed["status"]["closureReason"]) == ("late", "Evicted")
+    (same,) = [one for one in site.all("gpuleases.runs.dev", namespace) if one["spec"] == first["spec"]]
+    assert not same["status"].get("closed")
+    site.kubectl("delete", "runs.runs.dev", "--all", "-n", namespace)
 
 
 def _pod(site: Site, namespace: str) -> str:

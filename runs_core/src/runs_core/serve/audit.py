@@ -14,6 +14,7 @@ from typing import NamedTuple
 import attrs
 
 from runs_core.decide.release import Cause, end_pods, orphaned, release
+from runs_core.serve.doubled import late_comers
 from runs_core.settings import AuditSettings
 from runs_core.values.effect import CloseLease, Effect, RemoveRun
 from runs_core.values.lease import Closed, Lease, LeaseStatus, Role
@@ -66,6 +67,7 @@ def findings(
         *_stale(world),
         *_leaked(world),
         *_bereft(world),
+        *_doubled(world),
         *(
             Finding(run=lease.run, what=f"lease {lease.key.name} is closed and was not let go", lease=lease)
             for lease in sorted(lingering, key=lambda lease: lease.key)
@@ -153,6 +155,23 @@ def _bereft(world: World) -> Iterator[Finding]:
         message = f"leases are missing: {width} of its {run.status.width} GPUs are leased"
         cause = Cause(closure=Closed.EVICTED, reason="Evicted", message=message, then=Phase.QUEUED)
         yield Finding(run=run.key, what="leases are missing", effects=release(world, run, cause).effects)
+
+
+def _doubled(world: World) -> Iterator[Finding]:
+    """Runs in places that another had before them: a leader that was paused may start them late."""
+    for lease, first in late_comers([lease for lease in world.ledger.open.values() if _stays(world, lease)]):
+        run = world.run(lease.run)
+        if run is None or run.status.ending is not None or run.status.phase not in (Phase.STARTING, Phase.RUNNING):
+            continue
+        message = f"run {first.run} was there first: lease {lease.key.name} names a place that it had"
+        cause = Cause(closure=Closed.EVICTED, reason="Evicted", message=message, then=Phase.QUEUED)
+        yield Finding(run=run.key, what=message, effects=release(world, run, cause).effects)
+
+
+def _stays(world: World, lease: Lease) -> bool:
+    """Whether nothing of the above ends it."""
+    run = world.run(lease.run)
+    return run is not None and run.uid == lease.spec.run_ref.uid and not _over(run, lease)
 
 
 def _left_services(world: World, services: Iterable[ServiceOf]) -> Iterator[Finding]:
