@@ -270,6 +270,16 @@ def test_two_that_both_think_they_lead_are_found(clinic: Clinic) -> None:
     assert "TwoSchedulers" not in clinic.found()
 
 
+def test_a_journal_that_could_not_be_read_is_told_of_until_it_is_deleted(clinic: Clinic) -> None:
+    assert "JournalUnread" not in clinic.found()
+    meta = {"name": "runs-journal-unread", "namespace": NAMESPACE}
+    applied(clinic.plane, [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"term": "x"}}])
+    finding = clinic.finds("JournalUnread")
+    assert "it is kept for 720h" in finding.what
+    assert clinic.plane.kubectl(*finding.remedy.split()[1:]).returncode == 0
+    assert "JournalUnread" not in clinic.found()
+
+
 def test_a_right_that_the_account_lacks_is_found_by_name_until_roles_are_applied(clinic: Clinic) -> None:
     role = next(copy.deepcopy(one) for one in rbac(HERE) if one["metadata"]["name"] == "runs-scheduler")
     role["rules"] = [rule for rule in role["rules"] if "pods/binding" not in rule["resources"]]

@@ -100,11 +100,14 @@ class RetentionSettings:
 
     runs: timedelta = field(Fact(doc="Finished runs."), default=timedelta(days=7))
     leases: timedelta = field(
-        Fact(doc="Closed leases, what is over of reservations and resolutions, records of decisions."),
+        Fact(
+            doc="Closed leases, what is over of reservations and resolutions, records of decisions, a journal that "
+            "could not be read."
+        ),
         default=timedelta(days=30),
     )
     archive: str | None = field(
-        Fact(doc="Folder that these are appended to, as JSON lines, before they go; not the records.", pattern=".+"),
+        Fact(doc="Folder that these are appended to, as JSON lines, before they go; not the last two.", pattern=".+"),
         default=None,
     )
 

@@ -8,7 +8,7 @@ import pytest
 from runs_core.cluster.kube.api import Api, Refused
 from runs_core.cluster.kube.entry import MOST_PLAIN_BYTES, Intent
 from runs_core.cluster.kube.journal import MOST_TRIES, Journal
-from runs_core.cluster.kube.rights import JOURNAL
+from runs_core.cluster.kube.rights import JOURNAL, UNREAD
 from runs_core.errors import Deposed, Unavailable
 from runs_core.testing.builders import a_lease, a_run
 from runs_core.values.nonces import Chain
@@ -41,8 +41,14 @@ class Server:
                 return 201, self._store(body)
             if self.forbidden:
                 raise Refused(403, "Forbidden", "no more")
+            if body["metadata"]["name"] in self.others:
+                raise Refused(409, "AlreadyExists", "it is there")
             self.others[body["metadata"]["name"]] = body["data"]
             return 201, body
+        if method == "DELETE":
+            if self.others.pop(path.rsplit("/", 1)[1], None) is None:
+                raise Refused(404, "NotFound", "it is not there")
+            return 200, {}
         if self.stored is None:
             raise Refused(404, "NotFound", "no journal")
         return 200, self.stored
@@ -206,19 +212,25 @@ def test_what_somebody_made_of_the_journal_is_kept_aside_and_told_and_the_rest_c
 ) -> None:
     edited(server, **data)
     assert server.stored is not None
-    changed, version = server.stored["data"], server.version
+    changed = server.stored["data"]
     heir = journal(server)
     before = heir.take_over("b", "bound")
     (told,) = heir.unread
-    name = f"runs-journal-unread-{version}"
     assert told.startswith(f"the journal, ConfigMap runs-system/runs-journal, cannot be read: {said}")
-    assert told.endswith(f"; ConfigMap {name} keeps it, and that part counts as never written")
-    assert server.others == {name: changed}
+    assert told.endswith(f"; ConfigMap {UNREAD} keeps it, and that part counts as never written")
+    assert server.others == {UNREAD: changed}
     assert (before.head, before.holder) == (0 if "head" in data else 255, "a")
     assert bool(before.opening()) is not any(key.startswith("intents") for key in data)
     again = journal(server)
     again.take_over("c")
     assert again.unread == ()
+
+
+def test_of_journals_that_cannot_be_read_the_last_is_kept(server: Server) -> None:
+    for term in ("x", "y"):
+        edited(server, term=term)
+        journal(server).take_over("b")
+    assert [data["term"] for data in server.others.values()] == ["y"]
 
 
 def test_of_what_was_in_flight_only_that_is_set_aside_which_cannot_be_read(server: Server) -> None:

@@ -38,7 +38,7 @@ def test_a_journal_that_somebody_spoils_is_told_of_and_no_lease_is_lost(site: Si
     assert one.told("leads no more, and stands by: somebody changed the ConfigMap runs-system/runs-journal")
     (told,) = one.told("the journal, ConfigMap runs-system/runs-journal, cannot be read")
     assert "intents is '{'; term is 'x'; head is 'no hex'" in told["message"]
-    (kept,) = [one for one in site.all("configmap", HOME) if one["metadata"]["name"].startswith("runs-journal-unread-")]
+    (kept,) = [one for one in site.all("configmap", HOME) if one["metadata"]["name"] == "runs-journal-unread"]
     assert kept["data"]["head"] == "no hex"
     (event,) = [one for one in site.all("events", HOME) if one["reason"] == "JournalUnread"]
     assert event["involvedObject"]["name"] == "runs-journal"

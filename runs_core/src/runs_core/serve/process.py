@@ -267,12 +267,13 @@ class Process:
         cluster.tidy([one.lease for one in ripe if one.lease], [one.service for one in ripe if one.service])
         self._tell(ripe)
         swept = cluster.sweep()
-        if swept.leases or swept.reservations or swept.resolutions:
+        if swept.leases or swept.reservations or swept.resolutions or swept.journals:
             log.info(
                 "removed what was kept long enough",
                 leases=swept.leases,
                 reservations=swept.reservations,
                 resolutions=swept.resolutions,
+                journals=swept.journals,
             )
         if swept.refusal is not None:
             log.warn(f"what was kept long enough cannot be removed: {swept.refusal}")

@@ -16,6 +16,7 @@ from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.entry import Entry, read, written
 from runs_core.cluster.kube.rights import JOURNAL
+from runs_core.cluster.kube.unread import Unread
 from runs_core.errors import Conflict, Deposed, Unavailable
 from runs_core.values.meta import Key
 from runs_core.values.nonces import Chain
@@ -24,8 +25,6 @@ ANSWER_SECONDS = 5.0
 """Nothing is decided while the journal is being written; whether an unanswered write arrived is found out."""
 MOST_TRIES = 5
 MOST_TOLD = 3
-UNREAD = f"{JOURNAL}-unread"
-"""What begins the names of ConfigMaps with journals of which something could not be read."""
 
 
 class Journal:
@@ -110,28 +109,19 @@ class Journal:
         except Refused as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            stored = self._made(self._key.name, {})
+            stored = self._made()
         self._version = stored["metadata"]["resourceVersion"]
         found: Mapping[str, str] = stored.get("data") or {}
         return found
 
-    def _made(self, name: str, data: Mapping[str, str]) -> Object:
-        metadata = {"name": name, "namespace": self._key.namespace}
+    def _made(self) -> Object:
+        metadata = {"name": self._key.name, "namespace": self._key.namespace}
         body: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
-        body |= {"data": dict(data)} if data else {}
         return self._api.call("POST", paths.collection("ConfigMap", self._key.namespace), body)[1]
 
     def _set_aside(self, stored: Mapping[str, str], wrong: Sequence[str]) -> None:
-        """The whole of it, before it is replaced; that version may be there already, from a try before."""
-        name = f"{UNREAD}-{self._version}"
-        kept = f"ConfigMap {name} keeps it"
-        try:
-            self._made(name, stored)
-        except Refused as error:
-            if error.passing:
-                raise
-            if error.reason != "AlreadyExists":
-                kept = f"it could not be kept: {error.message}"
+        """The whole of it, before it is replaced."""
+        kept = Unread(self._api, self._key.namespace).keep(stored)
         more = f"; {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
         what = f"the journal, ConfigMap {self._key}, cannot be read: {'; '.join(wrong[:MOST_TOLD])}{more}"
         told = f"{what}; {kept}, and that part counts as never written"

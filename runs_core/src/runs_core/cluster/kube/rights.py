@@ -9,6 +9,8 @@ from runs_core.schema.names import BUDGET, GROUP, LEASE, RESERVATION, RESOLUTION
 from runs_core.values.permission import Permission
 
 JOURNAL = "runs-journal"
+UNREAD = "runs-journal-unread"
+"""What was made of it that cannot be read."""
 LEADER = "runs-scheduler"
 CERTIFICATES = "runs-webhook-certificates"
 AUTHORITY = "runs webhook authority"
@@ -61,6 +63,7 @@ HOME = (
     # a creation has no name yet that it could be bound to; evidence too long for its resolution has that one's number
     Permission(api_group="", resource="configmaps", verbs=("create", "patch")),
     Permission(api_group="", resource="configmaps", verbs=("get", "update"), names=(JOURNAL,)),
+    Permission(api_group="", resource="configmaps", verbs=("get", "delete"), names=(UNREAD,)),
     Permission(api_group="coordination.k8s.io", resource="leases", verbs=("create",)),
     Permission(api_group="coordination.k8s.io", resource="leases", verbs=("get", "update"), names=(LEADER,)),
     Permission(api_group="", resource="secrets", verbs=("create",)),

@@ -38,6 +38,7 @@ class Swept:
     leases: int = 0
     reservations: int = 0
     resolutions: int = 0
+    journals: int = 0
     refusal: str | None = None
 
 

@@ -17,6 +17,7 @@ CHECKS: tuple[Check, ...] = (
     leader.not_running,
     leader.holder_ahead,
     leader.two_holders,
+    leader.journal_unread,
     tenants.rights_missing,
     admission.webhooks_absent,
     admission.webhooks_fail,

@@ -93,6 +93,7 @@ def singles(installation: Installation) -> dict[str, tuple[str, ...]]:
         "crds": tuple(f"{crds}/{kind.plural}.{GROUP}" for kind in KINDS.values()),
         "leader": (f"/apis/coordination.k8s.io/v1/namespaces/{home}/leases/{rights.LEADER}",),
         "journal": (f"/api/v1/namespaces/{home}/configmaps/{rights.JOURNAL}",),
+        "unread": (f"/api/v1/namespaces/{home}/configmaps/{rights.UNREAD}",),
         "webhooks": tuple(
             f"{ADMISSION}/{kind}webhookconfigurations/{rights.WEBHOOKS}" for kind in ("mutating", "validating")
         ),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from runs_core.cluster.kube.rights import JOURNAL, LEADER
+from runs_core.cluster.kube.rights import JOURNAL, LEADER, UNREAD
 from runs_core.serve.doctor.evidence import Evidence
 from runs_core.serve.doctor.finding import Finding
 from runs_core.serve.doctor.kinds import MOST_SKEW_SECONDS
-from runs_core.values.quantity import parse_time
+from runs_core.values.quantity import format_duration, parse_time
 
 SETTLED = timedelta(minutes=1)
 """So long after a take-over the journal must have been taken over, too."""
@@ -65,6 +65,17 @@ def two_holders(evidence: Evidence) -> Iterator[Finding]:
         home = evidence.installation.namespace
         remedy = f"kubectl -n {home} get lease/{LEADER} configmap/{JOURNAL} -o yaml"
         yield Finding(check="TwoSchedulers", about=f"ConfigMap {home}/{JOURNAL}", what=what, remedy=remedy)
+
+
+def journal_unread(evidence: Evidence) -> Iterator[Finding]:
+    home, kept = evidence.installation.namespace, format_duration(evidence.settings.retention.leases)
+    for one in evidence.of("unread"):
+        what = (
+            "somebody made of the journal what cannot be read: this is what it was, to be looked at; it is kept for "
+            f"{kept} from {one['metadata']['creationTimestamp']} on"
+        )
+        remedy = f"kubectl -n {home} delete configmap/{UNREAD}"
+        yield Finding(check="JournalUnread", about=f"ConfigMap {home}/{UNREAD}", what=what, remedy=remedy)
 
 
 def _there(evidence: Evidence) -> datetime:
