@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(settings): what the scenario's cluster is set to")
     config.addinivalue_line("markers", "plugins(**plugins): which plugins are on, by name")
     config.addinivalue_line("markers", "fractions: of seconds, which pods on a real API server do not tell")
+    config.addinivalue_line("markers", "unbroken: of what is seen by who goes on, and by nobody who begins after it")
     config.addinivalue_line("markers", "live: with plugins on, always played on a real API server as well")
 
 
@@ -53,9 +54,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "play" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker
         chosen, bare, fractions = mark("live") is not None, mark("plugins") is None, mark("fractions") is not None
+        restarts = mark("unbroken") is None
         played = {
             "kube": (ALL or bare or chosen) and not fractions,
-            "kube-restarted": (ALL or chosen) and not fractions,
+            "kube-restarted": (ALL or chosen) and not fractions and restarts,
+            "restarted": restarts,
         }
         metafunc.parametrize("play", [stage for stage in sorted(STAGES) if played.get(stage, True)], indirect=True)
 

@@ -9,13 +9,13 @@ from runs_core.decide.advice import Silent
 from runs_core.decide.cycle import cycle
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run, a_world, lasting
 from runs_core.testing.harness import Harness
-from runs_core.values.change import NodeGone, NodeSeen, StorageSeen
+from runs_core.values.change import NodeGone, NodeSeen, PodSeen, StorageSeen
 from runs_core.values.decision import Ends, Released, Removed, Starts
 from runs_core.values.effect import EndPod, SelectNode
 from runs_core.values.lease import Closed
 from runs_core.values.meta import SIMULATED, pairs
 from runs_core.values.node import Taint
-from runs_core.values.pod import PodPhase
+from runs_core.values.pod import Pod, PodPhase
 from runs_core.values.run import OnLoss, OnPodFailure, Phase, PodFailure, Run
 from runs_core.values.storage import StorageClass, VolumeClaim
 from runs_core.values.template import PodTemplate
@@ -208,6 +208,61 @@ def test_while_an_evicted_rank_comes_up_its_gang_does_not_say_that_all_pods_run(
     assert (status.started_at, status.width) == (A_MONDAY, 2)
     stage.advance(2)
     assert stage.phase("train") is Phase.RUNNING
+
+
+def of_two(policy: OnPodFailure = OnPodFailure.FAIL) -> tuple[Harness, Pod]:
+    """A gang that runs, and the pod of its first rank."""
+    run = lasting(a_run("train", gpus=2), HOUR)
+    spec = attrs.evolve(run.spec, on_pod_failure=PodFailure(policy=policy))
+    stage = Harness(a_node("n1"), attrs.evolve(run, spec=spec), oracles=True)
+    stage.advance(10)
+    return stage, stage.pods("train")[0]
+
+
+def test_a_rank_that_is_done_and_whose_pod_is_removed_in_the_same_minute_is_noted_then_and_does_not_run_again() -> None:
+    stage, first = of_two()
+    stage.add(attrs.evolve(first, phase=PodPhase.SUCCEEDED))
+    stage.settle()
+    assert stage.run("train").status.ended_ranks == ()
+    stage.evict(first, at_once=True)
+    stage.settle()
+    assert (stage.run("train").status.ended_ranks, len(stage.pods("train"))) == ((0,), 1)
+    stage.advance_until_quiet()
+    assert closures(stage) == [(Closed.SUCCEEDED, "all ranks succeeded")]
+
+
+def test_one_whose_pod_is_removed_while_nobody_sees_it_runs_again() -> None:
+    stage, first = of_two()
+    stage.add(attrs.evolve(first, phase=PodPhase.SUCCEEDED))
+    stage.settle()
+    stage.restart(lambda known: [one for one in known if not (isinstance(one, PodSeen) and one.pod.key == first.key)])
+    stage.settle()
+    assert stage.run("train").status.message == "rank 0 was evicted and starts again"
+
+
+@pytest.mark.parametrize(
+    ("policy", "noted"), [(OnPodFailure.FAIL, ()), (OnPodFailure.RETRY, ()), (OnPodFailure.IGNORE, (0,))]
+)
+def test_a_rank_that_failed_and_is_gone_at_once_is_done_only_where_that_is_ignored(
+    policy: OnPodFailure, noted: tuple[int, ...]
+) -> None:
+    stage, first = of_two(policy)
+    stage.add(attrs.evolve(first, phase=PodPhase.FAILED))
+    stage.evict(first, at_once=True)
+    stage.settle()
+    assert stage.run("train").status.ended_ranks == noted
+    assert len(stage.pods("train")) == 2 - len(noted)
+
+
+def test_a_rank_that_ends_well_because_it_was_asked_to_go_runs_again() -> None:
+    stage, first = of_two()
+    going = attrs.evolve(first, deleting=stage.now, grace=30 * SECOND)
+    stage.add(going)
+    stage.settle()
+    stage.add(attrs.evolve(going, phase=PodPhase.SUCCEEDED))
+    stage.evict(first, at_once=True)
+    stage.settle()
+    assert (stage.run("train").status.ended_ranks, stage.run("train").status.reason) == ((), "Evicted")
 
 
 def test_a_gang_whose_evicted_rank_does_not_come_up_again_is_undone_and_stands_in_line() -> None:

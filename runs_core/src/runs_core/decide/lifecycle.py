@@ -115,7 +115,7 @@ def _gang(world: World, run: Run) -> Decision | None:
         return _failed(world, run, failed)
     gone = 0
     if seen < pods:
-        if missing := missing_of(world, run, ranks):
+        if missing := missing_of(world, run, ranks, tally):
             tally.due = None
             return _evicted(world, run, missing)
         gone = pods - seen
@@ -130,7 +130,7 @@ def _gang(world: World, run: Run) -> Decision | None:
         )
     if status.phase is Phase.STARTING:
         return _running(world, run) if not tally.pending else _timeout(world, run)
-    if tally.succeeded or tally.failed:
+    if tally.succeeded or tally.failed or gone:
         return note_ended(world, run, tally, gone)
     return None
 

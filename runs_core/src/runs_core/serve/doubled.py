@@ -19,10 +19,10 @@ def late_comers(leases: Sequence[Lease]) -> Iterator[tuple[Lease, Lease]]:
     held: dict[tuple[str, int], Lease] = {}
     late: set[Key] = set()
     for lease in sorted(ours, key=_came) if _overlap(ours) else ():
-        places = [(slots.node, place) for slots in lease.spec.slots for place in slots.ordinals]
-        first = next((held[place] for place in places if place in held and held[place].run not in late), None)
         if lease.run in late:
             continue
+        places = [(slots.node, place) for slots in lease.spec.slots for place in slots.ordinals]
+        first = next((held[place] for place in places if place in held and held[place].run not in late), None)
         if first is not None:
             late.add(lease.run)
             yield lease, first

@@ -13,18 +13,22 @@ RUNNING, SUCCEEDED, FAILED = PodPhase.RUNNING, PodPhase.SUCCEEDED, PodPhase.FAIL
 
 Try = tuple[str, int, int]
 """Run uid, attempt, retry."""
+NOTHING: dict[int, PodPhase] = {}
+"""Never written to."""
 
 
 class Tally:
     """Ranks of one try by phase. A pod that is asked to go still counts where it is.
 
-    due: when those that have ended before others are to be written down; None: that is not known yet.
+    due: when those that have ended before others are to be written down; None: that is not known yet. gone: how ranks
+    had ended whose pods were then asked to go, or removed while others' are there: whoever begins later cannot know it.
     """
 
-    __slots__ = ("due", "failed", "pending", "running", "succeeded")
+    __slots__ = ("due", "failed", "gone", "pending", "running", "succeeded")
 
     def __init__(self) -> None:
         self.due: datetime | None = None
+        self.gone = NOTHING
         self.pending = self.running = self.succeeded = self.failed = 0
 
     @property
@@ -94,6 +98,8 @@ class Gangs:
             return
         if old is not None and old.rank is not None:
             self._count(old, old.rank, -1)
+            if new is None and old.phase.ended and old.deleting is None:
+                self._remember(old.rank, old.phase)
         if new is not None and rank is not None:
             self._count(new, rank, 1)
 
@@ -109,12 +115,22 @@ class Gangs:
         """The same rank of the same try: only its phase can have changed what is counted."""
         self.by_run[rank.run][new.key] = new
         if old.phase is new.phase:
+            if new.deleting is not None and old.deleting is None and new.phase.ended:
+                self._remember(rank, new.phase)
             return
         if old.phase.ended is not new.phase.ended:
             self._live(rank.run, -1 if new.phase.ended else 1)
         tally = self.tallies[rank.uid, rank.attempt, rank.retry]
         tally.add(old.phase, -1)
         tally.add(new.phase, 1)
+
+    def _remember(self, rank: RankOf, phase: PodPhase) -> None:
+        tally = self.tallies.get((rank.uid, rank.attempt, rank.retry))
+        if tally is None:
+            return
+        if tally.gone is NOTHING:
+            tally.gone = {}
+        tally.gone[rank.rank] = phase
 
     def _live(self, run: Key, sign: int) -> None:
         live = self.live
