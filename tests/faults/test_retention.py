@@ -7,6 +7,7 @@ from tests.faults.by_hand import AT_ONCE, asked, taken_back, verified
 from tests.faults.plane import Object, until
 from tests.faults.stage import SOON, Stage
 
+from runs_core.cluster.kube.api import MERGE
 from runs_core.serve.manifests.installation import NAMESPACE
 from runs_core.settings import Settings
 
@@ -132,3 +133,25 @@ def test_evidence_that_the_journal_forgets_stays_and_is_found(stage: Stage) -> N
 def test_a_scheduler_that_removes_too_much_is_found_out(stage: Stage, variant: str, found: str) -> None:
     with pytest.raises(AssertionError, match=found):
         a_month_later(stage, variant)
+
+
+def kept(stage: Stage) -> bool:
+    """Whether a journal is there of which something could not be read."""
+    items = stage.plane.admin.call("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps")[1]["items"]
+    return "runs-journal-unread" in [one["metadata"]["name"] for one in items]
+
+
+def test_a_journal_that_could_not_be_read_is_kept_for_its_time(stage: Stage) -> None:
+    stage.settings = {"election": SOON, **OFTEN}
+    first = stage.scheduler("now")
+    stage.reach_leader("now")
+    spoilt = {"data": {"term": "x"}}
+    stage.plane.admin.call("PATCH", f"/api/v1/namespaces/{NAMESPACE}/configmaps/runs-journal", spoilt, content=MERGE)
+    stage.submit("stays", 4, None)
+    stage.reach("stays", "Running")
+    assert kept(stage)
+    first.stop()
+    stage.scheduler("later", skew=LATER)
+    stage.reach_leader("later")
+    until(lambda: not kept(stage), 30, "what could not be read is still there")
+    assert stage.verdict().wrong() == []

@@ -127,6 +127,7 @@ REFUSED = [
     ("GET", f"{CORE}/secrets", "to read its namespace's secrets"),
     ("GET", f"{CORE}/secrets/other", "to read another secret"),
     ("GET", f"{CORE}/configmaps/other", "to read another map"),
+    ("DELETE", f"{CORE}/configmaps/{JOURNAL}", "to remove its journal"),
     ("POST", f"/api/v1/namespaces/{TEAM}/configmaps", "to write elsewhere"),
     ("PATCH", "/api/v1/nodes/node-1", "to change a node"),
     ("GET", f"{ADMISSION}/validatingwebhookconfigurations/others", "to read others' webhooks"),
