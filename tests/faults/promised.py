@@ -73,9 +73,15 @@ class Life:
         self.submit("long", 12, None, "org", runtime={"expectedDuration": "3h"})
         self.submit("guest", 4, None, "guest", runtime={"minRuntime": "12m", "checkpointGrace": "30s"})
 
-    def crowd(self) -> None:
-        """Two that wait for those 12, one after the other, and one for the guest, who may not be cut yet."""
+    def press(self) -> None:
+        """The first of two that wait for those 12."""
         self.submit("wide", 12, 0.5, "org", runtime={"expectedDuration": "10m"})
+
+    def crowd(self) -> None:
+        """The second of them, and one that waits for the guest, who may not be cut yet.
+
+        Of several that come at once a dead scheduler may have admitted the last only: it would be the first in line.
+        """
         self.submit("yields", 12, 0.5, "org")
         self.submit("pusher", 4, 0.5, "org")
 
@@ -83,7 +89,8 @@ class Life:
         """When what is done, one after the other."""
         edit = self.stage.edit
         return (
-            (lambda: self.phases("long", "guest") == ["Running", "Running"], self.crowd),
+            (lambda: self.phases("long", "guest") == ["Running", "Running"], self.press),
+            (lambda: self.is_admitted("wide"), self.crowd),
             (
                 lambda: self.counts("wide", "yields", "pusher") == [1, 1, 1],
                 lambda: edit(self.name("long"), runtime={"expectedDuration": "2h"}),
@@ -113,6 +120,9 @@ class Life:
 
     def phases(self, *names: str) -> list[str]:
         return [self.stage.phase(self.name(name)) for name in names]
+
+    def is_admitted(self, what: str) -> bool:
+        return "admittedAt" in self.stage.runs().get(self.name(what), {}).get("status", {})
 
     def reservations(self, what: str = "") -> list[Object]:
         mine = (one for one in self.stage.items("Reservation") if one["metadata"]["namespace"] == self.stage.namespace)

@@ -59,7 +59,8 @@ def a_month_later(stage: Stage, variant: str = "") -> None:
     after = leases(stage)
     assert set(after) == set(before) - closed
     assert [name for name, one in after.items() if "deletionTimestamp" in one["metadata"]] == [], "an open lease goes"
-    assert resolutions(stage) == names[-1:], "the last resolution went"
+    mine = [name for name in resolutions(stage) if name in names]  # many may have been taken back before on this plane
+    assert mine == names[-1:], "the last resolution went"
     assert journal(stage)["head"] == head
     code, told = verified(stage, names[-1])
     assert code == 0, told
