@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pytest
@@ -169,6 +170,19 @@ def test_to_ask_everybody_in_vain_changes_no_record(monkeypatch: pytest.MonkeyPa
     assert sum(spared) > 50
     monkeypatch.setattr(waiting.Turn, "_in_vain", lambda *_: False)
     assert records() == found
+
+
+def test_room_is_counted_once_from_one_decision_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, counted = waiting.Turn._reach, defaultdict[tuple[waiting.Turn, int], list[Reach]](list)
+
+    def noted(turn: waiting.Turn) -> Reach:
+        counted[turn, len(turn.batch.decisions)].append(found := real(turn))
+        return found
+
+    monkeypatch.setattr(waiting.Turn, "_reach", noted)
+    assert records()
+    assert sum(len(found) > 1 for found in counted.values()) > 20
+    assert all(found[0] is one for found in counted.values() for one in found)
 
 
 def test_a_reach_that_is_too_short_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
+import attrs
 import pytest
 
 from runs_budgets import offers, plugin
@@ -15,10 +17,13 @@ from runs_budgets.offers import Asked, available
 from runs_budgets.sections import AggregateCap, Envelope, Lending, Quota, Terms
 from runs_core import Ask, Gives, Key, Offer, Payer, Takes, Tier
 from runs_core.decide.cover import cover
+from runs_core.decide.reach import Reach
+from runs_core.decide.waiting import Turn
 from runs_core.hooks.sight import sight
 from runs_core.testing.builders import a_budget, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
-from runs_core.world.queues import FUNDABLE, Queue
+from runs_core.values.template import PodTemplate, Requests
+from runs_core.world.queues import FUNDABLE, Entry, Queue
 
 
 def envelope(name: str, gpus: int, **more: object) -> Envelope:
@@ -183,3 +188,48 @@ def test_what_time_alone_takes_is_not_told() -> None:
         offer.payer.budget: offer.told for offer in stage.loop.advice.offers(ask, stage.world, stage.world.now).offers
     }
     assert told == {"speech": False, "org": True, "vision": True}
+
+
+# -- who is not paid for, among work that is not either ---------------------------------------------------------------
+
+
+def a_crowd(nodes: int, waiting: int) -> Harness:
+    """So many nodes full of work that nobody pays for, past its least runtime; who waits wants the CPUs of one of them.
+
+    Each of those wants other CPUs, so that none speaks for another.
+    """
+    stage = Harness(
+        *(a_node(f"n{at}", gpus=8) for at in range(nodes)),
+        attrs.evolve(a_node("a-wide", gpus=8), cpu_milli=1_000_000),
+        plugins={"budgets": plugin},
+    )
+    stage.submit(a_run("for-long", gpus=8, gpus_per_pod=8))
+    stage.settle()
+    for at in range(nodes):
+        stage.submit(lasting(a_run(f"r{at}", gpus=8, gpus_per_pod=8), timedelta(minutes=60 + at)))
+    stage.settle()
+    for at in range(waiting):
+        run = a_run(f"w{at}", gpus=8, gpus_per_pod=8)
+        template = PodTemplate(requests=Requests(cpu_milli=200_000 + at))
+        stage.submit(attrs.evolve(run, spec=attrs.evolve(run.spec, template=template)))
+    stage.advance(minutes=50)
+    return stage
+
+
+def test_for_whom_nothing_is_taken_back_what_may_be_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, looked, asked = a_crowd(20, 5), list[str](), list[Key]()
+    more, in_vain = Reach._more, Turn._in_vain
+
+    def noted(reach: Reach, node: str, *rest: Any) -> int:  # noqa: ANN401 - handed on as they came
+        looked.append(node)
+        return more(reach, node, *rest)
+
+    def asks(turn: Turn, key: Key, entry: Entry) -> bool:
+        asked.append(key)
+        return in_vain(turn, key, entry)
+
+    monkeypatch.setattr(Reach, "_more", noted)
+    monkeypatch.setattr(Turn, "_in_vain", asks)
+    stage.advance(minutes=20)
+    assert len(asked) > 25
+    assert not looked

@@ -16,7 +16,6 @@ from runs_core.world.world import World
 
 ByNode = Mapping[str, int]
 """GPUs."""
-NOBODY: frozenset[str] = frozenset()
 ANY = 1 << 60
 """Pods, where nobody can tell how many."""
 
@@ -86,8 +85,8 @@ class Reach(dict[At, int]):
         self._node: dict[str, tuple[int, int]] = {}
         self._promised: set[str] = {name for name in world.promises.masks if self._on(name)[1]}
 
-    def holds(self, need: Need, displacing: frozenset[str] = NOBODY) -> bool:
-        """Whether so many pods might fit. displacing: Budgets whose family may lose by its claim."""
+    def holds(self, need: Need, displacing: frozenset[str] | None) -> bool:
+        """Whether so many pods might fit. displacing: Budgets whose family may lose by its claim; None: nobody may."""
         return self[need.flavor, need.gpus_per_pod, displacing] >= need.pods
 
     def __missing__(self, at: At) -> int:
@@ -97,11 +96,11 @@ class Reach(dict[At, int]):
         most = self[at] = ANY if name is None or fleet is None else self._seats(name, fleet, displacing, gpus_per_pod)
         return most
 
-    def _seats(self, name: str, fleet: FlavorFleet, displacing: frozenset[str], gpus_per_pod: int) -> int:
-        known = gains(self._world, name)
-        if not (displacing or known.unpaid or self._promised):
-            return fleet.pods(gpus_per_pod)
-        those = [known.unpaid, *map(known.of, displacing)]
+    def _seats(self, name: str, fleet: FlavorFleet, displacing: frozenset[str] | None, gpus_per_pod: int) -> int:
+        those: list[ByNode] = []
+        if displacing is not None:
+            known = gains(self._world, name)
+            those = [known.unpaid, *map(known.of, displacing)]
         return fleet.pods(gpus_per_pod) + sum(self._more(node, those, gpus_per_pod) for node in self._nodes(those))
 
     def _nodes(self, those: Iterable[ByNode]) -> Iterable[str]:

@@ -13,7 +13,7 @@ from runs_core.decide.hold import holds
 from runs_core.decide.keep import unfundable, waits_for_quota
 from runs_core.decide.paying import cover_held, repay, stamped
 from runs_core.decide.promise import promise
-from runs_core.decide.reach import NOBODY, Reach
+from runs_core.decide.reach import Reach
 from runs_core.decide.settle import Asked, is_unheard_of, settle
 from runs_core.decide.slices import is_due
 from runs_core.decide.told import is_answered, judged_anew, says_otherwise
@@ -65,6 +65,7 @@ class Turn:
         self.rested = (-1, -1)
         self.at: tuple[int, Order] = (-1, ())
         self.reach: Reach | None = None
+        self.reached = -1
 
     def take(self, fresh: dict[Key, float]) -> None:
         """Ask whoever has something to hear."""
@@ -243,7 +244,6 @@ class Turn:
             world.step_aside(key, held.until)
         else:
             self.batch.take(stamped(world, repay(world, run, found), self.advice), {})
-            self.reach = None
             world.touched.discard(key)
             world.stand_unpaid()
         if (following := world.unpaid.first(queue)) is not None and following[1] not in self.asked:
@@ -281,12 +281,13 @@ class Turn:
         queue, need = entry.queue, entry.shape.need
         if need.demand is not None:
             return True
-        return self._reach().holds(need, queue.displacing if queue.band == FUNDABLE else NOBODY)
+        return self._reach().holds(need, queue.displacing if queue.band == FUNDABLE else None)
 
     def _reach(self) -> Reach:
         """As it is since the last decision."""
-        if self.reach is None:
-            self.reach = Reach(self.world)
+        decided = len(self.batch.decisions)
+        if self.reach is None or self.reached != decided:
+            self.reach, self.reached = Reach(self.world), decided
         return self.reach
 
     def _waiting(self, key: Key, entry: Entry, band: int) -> None:
@@ -318,7 +319,6 @@ class Turn:
             return
         asked = Asked(key, entry, self.fresh.get(key, 0.0), explain, lambda: self._reclaims(key, entry))
         decision = settle(self.batch, asked, self.advice, self.clock)
-        self.reach = None
         if decision is None:
             return
         if isinstance(decision.outcome, Starts) and (run := world.run(key)) is not None:
@@ -344,7 +344,6 @@ class Turn:
         known = self.world.promises.by_run.get(key)
         if known is not None and not waits_for_quota(self.world, known):
             self.batch.take(unfundable(self.world, known), {})
-            self.reach = None
         band = band_of(said)
         if key in self.fresh or band == UNFUNDABLE or says_otherwise(self.world, key, band):
             self.asked.discard(key)

@@ -83,7 +83,7 @@ class Hearing:
     def calm(self, queue: Queue, key: Key, first: Entry) -> None:
         """Of room alone is that to hear, until something else of it changes. first: its first run's place."""
         need, paid = first.shape.need, queue.band == FUNDABLE
-        queue.calm, queue.at = first, (need.flavor, need.gpus_per_pod, queue.displacing if paid else frozenset())
+        queue.calm, queue.at = first, (need.flavor, need.gpus_per_pod, queue.displacing if paid else None)
         if paid:
             self.calms.add(queue, key, first)
         for payer, limit in queue.limits or ():

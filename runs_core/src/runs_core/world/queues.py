@@ -17,8 +17,8 @@ Order = tuple[float | str, ...]
 FUNDABLE, UNFUNDABLE, UNPAYABLE = 0, 1, 2
 """Bands of the line: who would be paid for goes first. Who must not start without a payer waits for quota alone."""
 Head = tuple[Order, Key]
-At = tuple[str, int, frozenset[str]]
-"""What room is counted by: flavor, GPUs of a pod, and Budgets whose families may lose by a claim."""
+At = tuple[str, int, frozenset[str] | None]
+"""What room is counted by: flavor, GPUs of a pod, and Budgets whose families may lose by a claim; None: nobody."""
 
 
 class Shape:
