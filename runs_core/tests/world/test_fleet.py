@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import attrs
 
 from runs_core.testing.builders import a_lease, a_node, a_run, a_world
 from runs_core.testing.harness import Harness
 from runs_core.values.change import HeadSeen, LeaseGone, LeaseSeen, NodeGone, NodeSeen
-from runs_core.values.lease import Role
+from runs_core.values.lease import NodeSlots, Role
 from runs_core.values.node import MalformedNode
 from runs_core.world.invariants import breaches, shrunken
 from runs_core.world.oracle import differences, snapshot
@@ -112,3 +113,29 @@ def test_taking_back_a_lease_on_a_shared_place_leaves_no_trace() -> None:
     world.revert(head)
     assert snapshot(world) == before
     assert world.free_gpus("h100") == 13
+
+
+class Looked(tuple[NodeSlots, ...]):
+    """A lease's slots, that count how often they are gone through."""
+
+    __slots__ = ()
+    times = 0
+
+    def __iter__(self) -> Iterator[NodeSlots]:
+        Looked.times += 1
+        return super().__iter__()
+
+
+def looked_at(number: int) -> int:
+    """How often a check goes through the slots of so many leases, all of which have just been opened."""
+    nodes = [f"n{at:03}" for at in range(number)]
+    leases = [a_lease(a_run(f"on-{node}"), {node: tuple(range(8))}) for node in nodes]
+    counted = [attrs.evolve(one, spec=attrs.evolve(one.spec, slots=Looked(one.spec.slots))) for one in leases]
+    world = a_world(*(a_node(node) for node in nodes), *counted)
+    Looked.times = 0
+    assert breaches(world) == []
+    return Looked.times
+
+
+def test_a_check_of_four_times_the_leases_looks_four_times_as_often() -> None:
+    assert 40 < looked_at(40) <= looked_at(160) <= 4 * looked_at(40)

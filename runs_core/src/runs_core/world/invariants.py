@@ -6,7 +6,7 @@ Slow and obvious: each check reads the plain facts and none of the indexes that 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from runs_core.values.demand import Demand
@@ -44,12 +44,17 @@ def breaches(world: World, opened: Collection[Key] | None = None) -> list[Breach
 
 def shrunken(world: World) -> list[str]:
     """Nodes that offer fewer GPUs than their open leases hold, by name: they shrank, nobody decided it."""
-    open_ = list(world.ledger.open.values())
-    return [node.name for node in world.nodes() if any(place >= node.gpus for place in _places(open_, node.name))]
+    held = _places(world.ledger.open.values())
+    return [node.name for node in world.nodes() if any(place >= node.gpus for place in held[node.name])]
 
 
-def _places(leases: Sequence[Lease], node: str) -> set[int]:
-    return {place for lease in leases for slots in lease.spec.slots if slots.node == node for place in slots.ordinals}
+def _places(leases: Iterable[Lease]) -> defaultdict[str, set[int]]:
+    """By node."""
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    for lease in leases:
+        for slots in lease.spec.slots:
+            found[slots.node].update(slots.ordinals)
+    return found
 
 
 def _shared_slots(leases: Sequence[Lease]) -> Iterator[str]:
@@ -70,10 +75,11 @@ def _shared_slots(leases: Sequence[Lease]) -> Iterator[str]:
 
 def _overfull(world: World, leases: Sequence[Lease], fresh: Sequence[Lease]) -> Iterator[str]:
     """Invariant 2, as far as it is decided: a node may shrink under its leases (`shrunken`), but takes nothing then."""
+    held = _places(leases)
     for lease in fresh:
         for slots in lease.spec.slots:
             node = world.node(slots.node)
-            beyond = sorted(at for at in _places(leases, slots.node) if isinstance(node, Node) and at >= node.gpus)
+            beyond = sorted(at for at in held[slots.node] if isinstance(node, Node) and at >= node.gpus)
             if isinstance(node, Node) and beyond:
                 yield f"lease {lease.key} opened on node {node.name} of {node.gpus} GPUs, of which {beyond} are leased"
 
