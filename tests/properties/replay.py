@@ -7,16 +7,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from runs_core.decide.advice import Advice
+from runs_core.decide.held import own_cover
 from runs_core.decide.paid import place_paid
-from runs_core.decide.recalled import claim_of
+from runs_core.decide.recalled import NOBODY, Claim, Recall, Recalls, claim_of
 from runs_core.decide.search import Found, Question
-from runs_core.decide.slices import guests, left, met, standing
+from runs_core.decide.slices import Rank, guests, left, met, others, rank_of, span, standing
 from runs_core.decide.victims import is_of_an_earlier_run, protected_until
 from runs_core.values.change import PledgeSeen
 from runs_core.values.classes import Class
+from runs_core.values.funding import Cover
 from runs_core.values.meta import Key
+from runs_core.values.need import Need
 from runs_core.values.placement import Placement
 from runs_core.values.reservation import Basis
+from runs_core.values.run import Run
 from runs_core.world.ends import End
 from runs_core.world.supposed import Before, empty, keeping, refill
 from runs_core.world.world import World
@@ -100,35 +104,20 @@ class Replay:
         ends = ((end.at, end) for end in world.ends.soonest(asked.need.flavor, most=most) if end.run != asked.run.key)
         over = sorted(one.end for one in self.those if one.end is not None and one.end > world.now)
         guests, idle = self._sent_away(), self._staying_on(most=most)
-        recalled = ((until, End(until, key, Basis.ENDS)) for key, until in self._recalls() if until > world.now)
+        recalls = asked.recalls.runs
+        recalled = ((one.since, End(one.since, one.run, one.basis)) for one in recalls if one.since > world.now)
         return heapq.merge(
             ends, taken, guests, sorted(recalled, key=_when), idle, ((at, None) for at in over), key=_when
         )
 
     def _staying_on(self, *, most: bool) -> Iterator[Upcoming]:
         ends, asked, now = self.world.ends, self.asked, self.world.now
-        first, recalls = next(ends.soonest(asked.need.flavor, most=most), None), self._recalls()
-        times = [*([first.at] if first is not None else []), *(until for _, until in recalls if until > now)]
-        ripe = [key for key, until in recalls if until <= now]
+        first, recalls = next(ends.soonest(asked.need.flavor, most=most), None), asked.recalls.runs
+        times = [*([first.at] if first is not None else []), *(one.since for one in recalls if one.since > now)]
+        ripe = [one.run for one in recalls if one.since <= now]
         for key in (*ends.staying_on(asked.need.flavor), *ripe) if times else ():
             if key != asked.run.key and not (first is not None and key == first.run and first.at == min(times)):
                 yield min(times), End(min(times), key, Basis.ENDS)
-
-    def _recalls(self) -> Sequence[tuple[Key, datetime]]:
-        """Who is paid for by the family, and would be unpaid once the run had its quota: by looking at every lease."""
-        world, said = self.world, self.asked.said
-        if said is None or not said.fundable or not any(stage.at_once for stage in self.advice.stages):
-            return ()
-        before = self._unpaid()
-        with world.supposing([PledgeSeen(claim_of(world, self.asked.run, said))]):
-            then = self._unpaid()
-        spared = [(key, protected_until(world, run)) for key in sorted(then - before) if (run := world.run(key))]
-        return [(key, until) for key, until in spared if until is not None]
-
-    def _unpaid(self) -> set[Key]:
-        world = self.world
-        leases = (lease for key in world.ledger.by_run for lease in world.leases_of(key))
-        return {lease.run for lease in leases if self.advice.classify(lease, world, world.now) is Class.UNFUNDED}
 
     def _taken(self, patient: datetime) -> Iterator[Upcoming]:
         world, run = self.world, self.asked.run
@@ -153,3 +142,43 @@ class Replay:
                 at = at if least is None else max(at, least)
                 if at > world.now:
                     yield at, End(at, guest, status.basis)
+
+
+def recalled(world: World, run: Run, need: Need, said: Cover | None, advice: Advice, *, behind: bool) -> Recalls:
+    """Whom the family pays for, and nobody would once claims are made: one after another, by looking at every lease."""
+    if said is None or not said.fundable or not any(stage.at_once for stage in advice.stages):
+        return NOBODY
+    theirs = sorted(_claims(world, run, need.flavor, advice, behind=behind), key=lambda one: one[0])
+    mine = Claim(at=world.now, pledge=claim_of(world, run, said))
+    before, found = _unpaid(world, advice), dict[Key, Recall]()
+    for number, claim in enumerate((mine, *(claim for _, claim in theirs))):
+        made = [PledgeSeen(one.pledge) for one in (mine, *(other for _, other in theirs[:number]))]
+        with world.supposing(made):
+            then = _unpaid(world, advice)
+        for key in then - before - found.keys() - {run.key}:
+            other = world.run(key)
+            until = protected_until(world, other) if other is not None else None
+            if until is not None:
+                since = max(until, claim.at) if number else until
+                found[key] = Recall(run=key, since=since, basis=claim.basis)
+    claims = tuple(claim for _, claim in theirs)
+    return Recalls(mine=mine, claims=claims, runs=tuple(found[key] for key in sorted(found)))
+
+
+def _claims(
+    world: World, run: Run, flavor: str, advice: Advice, *, behind: bool
+) -> Iterator[tuple[tuple[datetime, Rank], Claim]]:
+    """Of all who are promised a start that is to come, with when that is and where they stand."""
+    for known in others(world, run.key, behind=behind):
+        entry, other, at = world.line.entries.get(known.run), world.run(known.run), known.status.earliest_start
+        said = own_cover(world, entry, advice) if entry is not None else None
+        if other is None or said is None or not said.fundable or known.spec.flavor != flavor:
+            continue
+        if at is not None and at > world.now and known.status.basis is not None:
+            pledge, (start, end) = claim_of(world, other, said.of(other.gpus)), span(world, known)
+            yield (start, rank_of(world, known.run)), Claim(at=start, end=end, basis=known.status.basis, pledge=pledge)
+
+
+def _unpaid(world: World, advice: Advice) -> set[Key]:
+    leases = (lease for key in world.ledger.by_run for lease in world.leases_of(key))
+    return {lease.run for lease in leases if advice.classify(lease, world, world.now) is Class.UNFUNDED}

@@ -14,15 +14,15 @@ import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.properties import replay
 from tests.properties.replay import Replay
 
 from runs_budgets import plugin as budgets
 from runs_budgets.sections import Envelope, Quota
-from runs_core.decide import ahead, early, forecast, search, then
+from runs_core.decide import ahead, early, forecast, recalled, search, then
 from runs_core.decide.advice import Advice
 from runs_core.decide.cover import cover
 from runs_core.decide.paid import parts
-from runs_core.decide.recalled import recalled
 from runs_core.settings import PatienceSettings, ReclaimSettings, ReservationSettings, ResolverSettings, Settings
 from runs_core.testing.builders import a_budget, a_node, a_run, lasting
 from runs_core.testing.harness import Harness
@@ -48,6 +48,7 @@ FORECAST = forecast.forecast
 KINDS = (
     "Ends", "History", "Patience", "beside others' promises", "a promise of its own", "groups", "one domain", "labels",
     "CPUs", "several end first", "parts of it for several payers", "recalled from its family",
+    "recalled by others first",
 )  # fmt: skip
 
 
@@ -174,6 +175,7 @@ def told(world: World, run: Run, advice: Advice) -> tuple[Told, Told]:
     fast = forecast.foresee(world, run, advice)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forecast, "Search", Replay)
+        patch.setattr(forecast, "recalled", replay.recalled)
         return fast, forecast.foresee(world, run, advice)
 
 
@@ -219,10 +221,13 @@ def kinds(stage: Harness, run: Run, found: forecast.Forecast) -> list[str]:
     said = cover(world, advice, world.ask(run), world.order(run)).of(run.gpus) if advice.funding else None
     split = parts(world.need(run).as_wide(run.gpus), said.shares) if said is not None and said.fundable else ()
     others, spec = [key for key in world.promises.by_run if key != run.key], run.spec
-    recalls = recalled(world, run, world.need(run), said, advice)
+    recalls = recalled.recalled(world, run, world.need(run), said, advice, behind=True)
+    alone = recalled.displaced_at(world, attrs.evolve(recalls, claims=()), "h100", advice, world.now)
+    blocking = {one.run for one in recalls.runs if str(one.run) in set(map(str, found.blocked_by))}
     return [
         str(found.basis),
-        *(["recalled from its family"] if {str(key) for key, _ in recalls} & set(map(str, found.blocked_by)) else []),
+        *(["recalled from its family"] if blocking else []),
+        *(["recalled by others first"] if blocking.difference(alone) else []),
         *(["beside others' promises"] if others else []),
         *(["a promise of its own"] if run.key in world.promises.by_run else []),
         *(["groups"] if spec.topology.group_gpus is not None else []),
@@ -280,7 +285,8 @@ BROKEN: dict[str, tuple[Any, str, Any]] = {
     "nor those of a node that is theirs as a whole": (ahead, "but_between", lambda *_: ()),
     "a part is not beside those before": (then.Then, "beside", lambda self, _: self),
     "nothing sooner is looked for": (search.Search, "_may_be", lambda search: search.before is None),
-    "nobody's quota is recalled": (forecast, "recalled", lambda *_: ()),
+    "nobody's quota is recalled": (forecast, "recalled", lambda *_, **__: recalled.NOBODY),
+    "others recall nobody": (recalled, "others", lambda *_, **__: ()),
     "nobody is drawn": (early, "lots_for", lambda *_: None),
     "it fits when there is enough, or never": (search.Search, "_later", lambda *_: None),
 }

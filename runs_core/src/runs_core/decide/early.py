@@ -140,10 +140,10 @@ class Early:
                 yield key, Sooner(until.timestamp(), basis, (1, number, key))
 
     def _recalled(self, asked: Question) -> Iterator[tuple[Key, Sooner]]:
-        """Whom its claim leaves without a payer goes with its least runtime, as other work that nobody pays for."""
-        for number, (key, until) in enumerate(asked.recalls):
-            if until > self.world.now:
-                yield key, Sooner(until.timestamp(), Basis.ENDS, (2, number, key))
+        """Who is left without a payer goes with its least runtime, as other work that nobody pays for."""
+        for number, one in enumerate(asked.recalls.runs):
+            if one.since > self.world.now:
+                yield one.run, Sooner(one.since.timestamp(), one.basis, (2, number, one.run))
 
     def _staying_on(self, asked: Question) -> Iterator[tuple[Key, Sooner]]:
         """Who may be sent away at any time is gone with the first that ends by itself, or is recalled.
@@ -154,11 +154,12 @@ class Early:
         first = next(ends.soonest(flavor, most=self.most), None)
         gone = ends.leaving(first.run, flavor, most=self.most) if first is not None else None
         at = min(
-            [until.timestamp() for _, until in asked.recalls if until > now] + ([] if gone is None else [gone.at]),
+            [one.since.timestamp() for one in asked.recalls.runs if one.since > now]
+            + ([] if gone is None else [gone.at]),
             default=None,
         )
         if at is not None:
-            ripe = (key for key, until in asked.recalls if until <= now)
+            ripe = (one.run for one in asked.recalls.runs if one.since <= now)
             but = {self.key, *([first.run] if first is not None and gone is not None and gone.at == at else [])}
             for number, key in enumerate((*ends.staying_on(flavor), *ripe)):
                 if key not in but:

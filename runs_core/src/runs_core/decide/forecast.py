@@ -15,9 +15,10 @@ from runs_core.decide.cover import cover
 from runs_core.decide.opening import opening
 from runs_core.decide.patience import patient_until
 from runs_core.decide.place import fits_when_empty
-from runs_core.decide.recalled import recalled
-from runs_core.decide.search import Question, Search
-from runs_core.decide.slices import is_due, left, met, others, standing, why_not
+from runs_core.decide.recalled import Recalls, displaced_at, recalled
+from runs_core.decide.search import Found, Question, Search
+from runs_core.decide.slices import is_due, left, met, others, standing
+from runs_core.decide.why_not import why_not
 from runs_core.values.meta import Key
 from runs_core.values.placement import Placement
 from runs_core.values.reservation import MOST_BLOCKERS, Basis, ShortOf
@@ -42,12 +43,11 @@ class Forecast:
 
 def forecast(world: World, asked: Question, advice: Advice) -> Forecast | None:
     """None: nothing says when it will fit. Cost: the domains that moved since somebody asked last, and its width."""
-    search = Search(world, asked, advice, most=False, before=asked.before)
-    found = search.first()
+    search, found = _first(world, asked, advice, before=asked.before)
     basis: Basis | None = None
     before = found.at if found is not None else asked.before
     if asked.patient is not None and (before is None or asked.patient < before):
-        sooner = Search(world, asked, advice, most=False, patient=asked.patient, before=before).first()
+        _, sooner = _first(world, asked, advice, patient=asked.patient, before=before)
         if sooner is not None:
             found, basis = sooner, Basis.PATIENCE
     if found is None:
@@ -65,6 +65,29 @@ def forecast(world: World, asked: Question, advice: Advice) -> Forecast | None:
         blocked_by=tuple(end.run for end in blockers[:MOST_BLOCKERS]),
         placement=placement,
     )
+
+
+def _first(
+    world: World, asked: Question, advice: Advice, *, patient: datetime | None = None, before: datetime | None = None
+) -> tuple[Search, Found | None]:
+    """By whom it was searched. Who is recalled has to be so at the moment that is found, or stays to its end."""
+    while True:
+        search = Search(world, asked, advice, most=False, patient=patient, before=before)
+        found = search.first()
+        recalls = _still_recalled(world, asked, found, advice) if found is not None else asked.recalls
+        if found is None or recalls == asked.recalls:
+            return search, found
+        asked = attrs.evolve(asked, recalls=recalls)
+
+
+def _still_recalled(world: World, asked: Question, found: Found, advice: Advice) -> Recalls:
+    """Without those that had its places, and whom somebody would pay for again by then."""
+    recalls = asked.recalls
+    gone = {one.run for one in recalls.runs if one.since <= found.at}.intersection(end.run for end in found.blockers)
+    if not (gone and recalls.claims):
+        return recalls
+    paid = gone.difference(displaced_at(world, recalls, asked.need.flavor, advice, found.at))
+    return attrs.evolve(recalls, runs=tuple(one for one in recalls.runs if one.run not in paid))
 
 
 def at_opening(world: World, asked: Question, at: datetime, unpaid: int, advice: Advice) -> Forecast | None:
@@ -105,7 +128,7 @@ def foresee(world: World, run: Run, advice: Advice) -> Forecast | None:
     kept = known is None or not why_not(world, known, advice)
     patient = patient_until(world, run, need, said, advice)
     tried = is_due(world, run.key)
-    recalls = recalled(world, run, need, said, advice)
+    recalls = recalled(world, run, need, said, advice, behind=kept)
     asked = Question(
         run=run, need=need, fleet=fleet, said=said, behind=kept, patient=patient, tried=tried, recalls=recalls
     )

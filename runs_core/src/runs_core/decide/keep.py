@@ -10,8 +10,8 @@ from datetime import datetime
 import attrs
 
 from runs_core.decide.match import NEVER_CODES, NEVER_FITS, WAIT_CODES
-from runs_core.decide.slices import leaves
 from runs_core.decide.standing import stand
+from runs_core.decide.why_not import leaves
 from runs_core.values.decision import Decision, Moves, Outcome
 from runs_core.values.effect import Effect, Emit, SetReservationStatus, SetRunStatus
 from runs_core.values.meta import Key

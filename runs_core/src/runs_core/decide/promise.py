@@ -18,9 +18,10 @@ from runs_core.decide.keep import as_reserved, decided, never_fits, unfundable, 
 from runs_core.decide.opening import opening
 from runs_core.decide.patience import patient_until
 from runs_core.decide.place import fits_when_empty
-from runs_core.decide.recalled import recalled
+from runs_core.decide.recalled import NOBODY, recalled
 from runs_core.decide.search import Question
-from runs_core.decide.slices import is_due, rank_of, why_not
+from runs_core.decide.slices import is_due, rank_of
+from runs_core.decide.why_not import why_not
 from runs_core.values.decision import Decision, Moves, Reserves
 from runs_core.values.effect import Emit, Promised, PutReservation, SetReservationStatus, SetRunStatus
 from runs_core.values.lease import RunRef
@@ -138,8 +139,8 @@ def look(
     said = cover.of(need.gpus) if cover is not None else None
     patient = patient_until(world, run, need, said, advice)
     grounds = patient is not None or entry.queue.opens or world.ends.known(flavor)
-    recalls = recalled(world, run, need, said, advice) if known is None and not grounds else ()
-    if known is None and not ((grounds or recalls) and _has_room(world, key, flavor, first)):
+    recalls = recalled(world, run, need, said, advice, behind=True) if known is None and not grounds else NOBODY
+    if known is None and not ((grounds or recalls.runs) and _has_room(world, key, flavor, first)):
         return
     if alone and not _is_its_turn(world, key, flavor, first):
         world.promises.stirred = True
@@ -149,16 +150,19 @@ def look(
             _take(world, batch, never_fits(world, known))
         return
     stands = known is not None and not _is_unsaid(world, key) and not why_not(world, known, advice)
+    behind = stands or _is_unsaid(world, key)
+    if not recalls.runs:
+        recalls = recalled(world, run, need, said, advice, behind=behind)
     asked = Question(
         run=run,
         need=need,
         fleet=fleet,
         said=said,
-        behind=stands or _is_unsaid(world, key),
+        behind=behind,
         patient=patient,
         tried=is_due(world, key),
         before=known.status.earliest_start if known is not None and stands else None,
-        recalls=recalls or recalled(world, run, need, said, advice),
+        recalls=recalls,
     )
     if said is not None and not said.fundable:
         opens = opening(world, entry.queue.ask, entry.order, said, advice) if entry.queue.ask is not None else None

@@ -20,7 +20,7 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.ahead import Ahead, enough
 from runs_core.decide.early import Early
 from runs_core.decide.paid import parts, place_paid
-from runs_core.decide.recalled import Recalls
+from runs_core.decide.recalled import NOBODY, Recalls
 from runs_core.decide.slices import standing
 from runs_core.decide.then import Moment
 from runs_core.values.funding import Cover, Share
@@ -42,8 +42,8 @@ class Question:
 
     behind: whether it leaves those behind it in line what they were promised, as well as those before it.
     patient: when its patience is over; None: no lots are drawn for it. tried: they were to be drawn for it by now, and
-    that came to nothing. before: only something sooner is of interest; None: anything. recalls: whom its claim leaves
-    without a payer.
+    that came to nothing. before: only something sooner is of interest; None: anything. recalls: who is left without
+    a payer by its claim, and those of others.
     """
 
     run: Run
@@ -54,7 +54,7 @@ class Question:
     patient: datetime | None = None
     tried: bool = False
     before: datetime | None = None
-    recalls: Recalls = ()
+    recalls: Recalls = NOBODY
 
 
 class Found(NamedTuple):
