@@ -9,7 +9,7 @@ from datetime import datetime
 from runs_core.decide.advice import Advice
 from runs_core.decide.held import own_cover
 from runs_core.decide.paid import place_paid
-from runs_core.decide.recalled import NOBODY, Claim, Recall, Recalls, claim_of
+from runs_core.decide.recalled import NOBODY, Claim, Recall, Recalls, claim_of, least_certain
 from runs_core.decide.search import Found, Question
 from runs_core.decide.slices import Rank, guests, left, met, others, rank_of, span, standing
 from runs_core.decide.victims import is_of_an_earlier_run, protected_until
@@ -151,9 +151,10 @@ def recalled(world: World, run: Run, need: Need, said: Cover | None, advice: Adv
     theirs = sorted(_claims(world, run, need.flavor, advice, behind=behind), key=lambda one: one[0])
     mine = Claim(at=world.now, pledge=claim_of(world, run, said))
     before, found = _unpaid(world, advice), dict[Key, Recall]()
-    for number, claim in enumerate((mine, *(claim for _, claim in theirs))):
-        made = [PledgeSeen(one.pledge) for one in (mine, *(other for _, other in theirs[:number]))]
-        with world.supposing(made):
+    claims = tuple(claim for _, claim in theirs)
+    for number, at in enumerate([world.now, *sorted({claim.at for claim in claims})]):
+        claim = least_certain([one for one in claims if one.at == at]) if number else mine
+        with world.supposing([PledgeSeen(one.pledge) for one in (mine, *claims) if one.at <= at]):
             then = _unpaid(world, advice)
         for key in then - before - found.keys() - {run.key}:
             other = world.run(key)
@@ -161,7 +162,6 @@ def recalled(world: World, run: Run, need: Need, said: Cover | None, advice: Adv
             if until is not None:
                 since = max(until, claim.at) if number else until
                 found[key] = Recall(run=key, since=since, basis=claim.basis)
-    claims = tuple(claim for _, claim in theirs)
     return Recalls(mine=mine, claims=claims, runs=tuple(found[key] for key in sorted(found)))
 
 

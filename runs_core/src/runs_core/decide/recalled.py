@@ -7,10 +7,11 @@ of others from the time on at which they are promised to start.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 
 import attrs
 
@@ -59,6 +60,8 @@ class Recalls:
 
 
 NOBODY = Recalls()
+_CERTAINTY = (Basis.PATIENCE, Basis.HISTORY, Basis.ENDS, Basis.WINDOW)
+"""The least certain first."""
 
 
 def claim_of(world: World, run: Run, said: Cover) -> Pledge:
@@ -70,12 +73,17 @@ def claim_of(world: World, run: Run, said: Cover) -> Pledge:
     )
 
 
+def least_certain(claims: Sequence[Claim]) -> Claim:
+    """Of those that are to be made at one moment."""
+    return min(claims, key=lambda one: _CERTAINTY.index(one.basis))
+
+
 def recalled(world: World, run: Run, need: Need, said: Cover | None, advice: Advice, *, behind: bool) -> Recalls:
     """Whom the family pays for now, and nobody would. need: with its flavor named. said: who pays for all of the run.
 
     behind: as of `others`, whose claims count. Cost: a look at each run that the family pays for; where that is out of
-    a Budget from which one of them claims its own, as to look for victims, and once more for each claim by which more
-    are recalled.
+    a Budget which pays for it or for one of them, as to look for victims, and once more for each moment at which claims
+    are to be made by which more are recalled.
     """
     made = _claims(world, run, need, said, advice, behind=behind)
     if made.mine is None:
@@ -84,11 +92,12 @@ def recalled(world: World, run: Run, need: Need, said: Cover | None, advice: Adv
     every = _displaced(world, need.flavor, [made.mine, *made.claims], advice) if made.claims else ()
     with ExitStack() as stack:
         stack.enter_context(world.supposing([PledgeSeen(made.mine.pledge)]))
-        for claim in made.claims:
+        for _, some in groupby(made.claims, key=attrgetter("at")):
             if first.keys() >= set(every):
                 break
-            stack.enter_context(world.supposing([PledgeSeen(claim.pledge)]))
-            first = dict.fromkeys(_named(world, need.flavor, advice), claim) | first
+            claims = list(some)
+            stack.enter_context(world.supposing([PledgeSeen(one.pledge) for one in claims]))
+            first = dict.fromkeys(_named(world, need.flavor, advice), least_certain(claims)) | first
     found = []
     for key, claim in sorted(first.items(), key=itemgetter(0)):
         if (until := _protected(world, run, key, advice)) is not None:
