@@ -13,7 +13,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,9 @@ def double_starts(path: Path) -> list[str]:
     """Slots with two open leases, straight from the file."""
     seen: set[tuple[str, int]] = set()
     found: list[str] = []
-    for lease in Store.open(path).find("GPULease"):
+    with closing(Store.open(path)) as store:
+        leases = list(store.find("GPULease"))
+    for lease in leases:
         if not lease.get("status", {}).get("closed"):
             for name, ordinals in lease["spec"]["slots"].items():
                 found += [f"{name}/{ordinal}" for ordinal in ordinals if (name, ordinal) in seen]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from runs_core.cluster.local import LocalCluster, Store
@@ -92,7 +93,8 @@ def test_commands_killed_at_random_lose_nothing_and_start_nothing_twice(tmp_path
         assert sound(state, closed) == []
     done(state, "cluster", "restore", "node-000")
     done(state, "cluster", "advance", "48h")
-    phases = {body["metadata"]["name"]: body["status"]["phase"] for body in Store.open(state).find("Run")}
+    with closing(Store.open(state)) as store:
+        phases = {body["metadata"]["name"]: body["status"]["phase"] for body in store.find("Run")}
     assert kills >= 3
     assert {f"run-{number}" for number in range(14)} <= set(phases)
     assert set(phases.values()) == {"Succeeded"}
@@ -112,6 +114,7 @@ def test_serve_killed_at_random_loses_nothing_and_starts_nothing_twice(tmp_path:
         serving.wait(10)
         assert sound(state, closed) == []
     done(state, "cluster", "advance", "24h")
-    phases = [body["status"]["phase"] for body in Store.open(state).find("Run")]
-    assert phases == ["Succeeded"] * 8
+    with closing(Store.open(state)) as store:
+        ended = [body["status"]["phase"] for body in store.find("Run")]
+    assert ended == ["Succeeded"] * 8
     assert all(lease.status.closed for lease in leases(state))

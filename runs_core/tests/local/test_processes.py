@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,10 +40,11 @@ class Process:
 
 
 @pytest.fixture
-def opens(tmp_path: Path) -> Opens:
+def opens(tmp_path: Path) -> Iterator[Opens]:
     path = tmp_path / "cluster.db"
     Store.create(path, format_time(A_MONDAY)).close()
-    return lambda: Process(Store.open(path))
+    with ExitStack() as opened:
+        yield lambda: Process(opened.enter_context(closing(Store.open(path))))
 
 
 def test_what_another_opened_and_closed_meanwhile_is_in_the_ledgers_head(opens: Opens) -> None:

@@ -69,7 +69,7 @@ class Store:
         if path.exists() and path.stat().st_size:
             raise Unavailable(f"{path} exists already; choose another name, or remove it")
         store = cls(path, _connect(path))
-        with store.writing():
+        with store._or_closed(), store.writing():
             try:
                 for statement in _SCHEMA.split(";\n"):
                     store.execute(statement)
@@ -96,18 +96,28 @@ class Store:
         if not path.is_file():
             raise Unavailable(f"{path} does not exist; `runs --local {path} cluster init` makes a cluster there")
         store = cls(path, _connect(path, ours=False))
-        try:
-            version = store.get_meta("version")
-        except (sqlite3.DatabaseError, Unavailable) as error:
-            raise Unavailable(f"{path} is not a cluster file of runs: {error}; {ANOTHER}") from error
-        if version != VERSION:
-            raise Unavailable(f"{path} is of version {version}, this release reads {VERSION}; make a new one")
-        with _opening(path):
-            _set_up(store._sql)
+        with store._or_closed():
+            try:
+                version = store.get_meta("version")
+            except (sqlite3.DatabaseError, Unavailable) as error:
+                raise Unavailable(f"{path} is not a cluster file of runs: {error}; {ANOTHER}") from error
+            if version != VERSION:
+                raise Unavailable(f"{path} is of version {version}, this release reads {VERSION}; make a new one")
+            with _opening(path):
+                _set_up(store._sql)
         return store
 
     def close(self) -> None:
         self._sql.close()
+
+    @contextmanager
+    def _or_closed(self) -> Iterator[None]:
+        """What is refused is not left open."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -262,8 +272,12 @@ def _connect(path: Path, *, ours: bool = True) -> sqlite3.Connection:
     """ours: it is, or becomes, a file of a cluster; any other is not to be written to."""
     with _opening(path):
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        if ours:
-            _set_up(connection)
+        try:
+            if ours:
+                _set_up(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 
