@@ -7,6 +7,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -94,16 +95,25 @@ def why(load: Callable[[], object]) -> str:
     return sentence
 
 
+@contextmanager
+def sigint(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def served() -> Iterator[None]:
     """SIGINT has a handler, as in `runs serve`."""
+    with sigint(lambda _, __: None):
+        yield
 
-    def ignore(_: int, __: FrameType | None) -> None:
-        pass
 
-    before = signal.signal(signal.SIGINT, ignore)
-    yield
-    signal.signal(signal.SIGINT, before)
+@pytest.fixture
+def at_hand() -> Iterator[None]:
+    """A person may press Ctrl-C, also where the tests were started in the background, which ignores it."""
+    with sigint(signal.default_int_handler):
+        yield
 
 
 @pytest.mark.parametrize("error", [Aborted("no"), asyncio.CancelledError("no"), SystemExit("no")])
@@ -120,7 +130,7 @@ def test_a_keyboard_interrupt_is_the_plugins_own_where_no_person_could_cause_it(
     assert "cannot be imported: KeyboardInterrupt" in why(raises(KeyboardInterrupt()))
 
 
-def test_a_persons_ctrl_c_is_not_the_plugins_fault() -> None:
+def test_a_persons_ctrl_c_is_not_the_plugins_fault(at_hand: None) -> None:
     with pytest.raises(KeyboardInterrupt):
         beside_a_sound_one(raises(KeyboardInterrupt()))
 
