@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.figure import Figure
 
+from runs_cli.simulation import CHARTS
 from runs_core.serve.summary import Series, Summary, Waited
 from runs_core.values.quantity import counted
 
@@ -38,13 +39,8 @@ class Unit(NamedTuple):
 
 def draw(summary: Summary, folder: Path) -> tuple[Path, ...]:
     """Writes utilisation, fragmentation, queue and waits as PNG; the same bytes for the same summary and matplotlib."""
-    charts: tuple[tuple[str, Callable[[Axes, Summary], None]], ...] = (
-        ("utilisation", _utilisation),
-        ("fragmentation", _fragmentation),
-        ("queue", _queue),
-        ("waits", _waits),
-    )
-    return tuple(_drawn(folder / f"{name}.png", chart, summary) for name, chart in charts)
+    charts: tuple[Callable[[Axes, Summary], None], ...] = (_utilisation, _fragmentation, _queue, _waits)
+    return tuple(_drawn(folder / name, chart, summary) for name, chart in zip(CHARTS, charts, strict=True))
 
 
 def _drawn(path: Path, chart: Callable[[Axes, Summary], None], summary: Summary) -> Path:

@@ -29,7 +29,8 @@ from runs_core.values.quantity import counted
 SHOWN_BAD_ROWS = 20
 _SHOWN_NAMES = 5
 _REPORT, _BAD_ROWS, _COMPARED = "report.json", "bad-rows.txt", "compared"
-_OURS = (_REPORT, _BAD_ROWS, *(f"{name}.png" for name in ("utilisation", "fragmentation", "queue", "waits")))
+CHARTS = ("utilisation.png", "fragmentation.png", "queue.png", "waits.png")
+_OURS = (_REPORT, _BAD_ROWS, *CHARTS)
 """All that this command ever writes to a folder."""
 T = TypeVar("T")
 

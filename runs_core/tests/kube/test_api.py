@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import http.server
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from kubernetes import client
 
 from runs_core.cluster.kube import token
 from runs_core.cluster.kube.api import Api
 from runs_core.cluster.kube.context import current
 from runs_core.errors import Unavailable
+
+Kubeconfig = Callable[[dict[str, str], dict[str, str]], str]
 
 
 class Server(http.server.HTTPServer):
@@ -46,14 +46,10 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(serve: Callable[[Server], None]) -> Server:
     made = Server()
-    thread = threading.Thread(target=made.serve_forever, args=(0.05,))
-    thread.start()
-    yield made
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    serve(made)
+    return made
 
 
 def connected(host: str) -> Api:
@@ -98,27 +94,15 @@ def test_a_new_token_is_found_soon(server: Server, monkeypatch: pytest.MonkeyPat
     assert server.tokens == ["Bearer 0", "Bearer 1"]
 
 
-def kubeconfig(folder: Path, cluster: dict[str, str], user: dict[str, str]) -> str:
-    whole = {
-        "current-context": "here",
-        "clusters": [{"name": "one", "cluster": {"server": "https://127.0.0.1:1", **cluster}}],
-        "users": [{"name": "me", "user": user}],
-        "contexts": [{"name": "here", "context": {"cluster": "one", "user": "me"}}],
-    }
-    file = folder / "kubeconfig"
-    file.write_text(yaml.safe_dump(whole))
-    return str(file)
-
-
 @pytest.mark.parametrize("beside", [{}, {"token": "older"}])
 def test_a_kubeconfigs_token_file_is_read_again_and_while_it_is_replaced_the_last_token_counts(
-    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, beside: dict[str, str]
+    server: Server, kubeconfig: Kubeconfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, beside: dict[str, str]
 ) -> None:
     """A service account's token is good for an hour, and whoever keeps the file writes another one into it."""
     monkeypatch.setattr(token, "TOKEN_SECONDS", 0.0)
     file = tmp_path / "token"
     file.write_text("first\n")
-    asked = Api.connect(kubeconfig(tmp_path, {"server": server.address}, {"tokenFile": "token", **beside}))
+    asked = Api.connect(kubeconfig({"server": server.address}, {"tokenFile": "token", **beside}))
     asked.call("GET", "/")
     file.write_text("second\n")
     asked.call("GET", "/")
@@ -131,9 +115,9 @@ def test_a_kubeconfigs_token_file_is_read_again_and_while_it_is_replaced_the_las
 
 @pytest.mark.parametrize(("said", "sent"), [("one\n", "Bearer one"), ("o\nne", None), ("\u00e9", None)])
 def test_a_token_is_sent_without_what_a_header_cannot_have(
-    server: Server, tmp_path: Path, said: str, sent: str | None
+    server: Server, kubeconfig: Kubeconfig, said: str, sent: str | None
 ) -> None:
-    asked = Api.connect(kubeconfig(tmp_path, {"server": server.address}, {"token": said}))
+    asked = Api.connect(kubeconfig({"server": server.address}, {"token": said}))
     if sent is None:
         with pytest.raises(Unavailable, match="cannot be read: it has a character that no token has"):
             asked.call("GET", "/")
@@ -158,8 +142,8 @@ def test_a_token_is_sent_without_what_a_header_cannot_have(
     ],
 )
 def test_a_kubeconfig_that_cannot_be_used_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: dict[str, str], user: dict[str, str], told: str
+    kubeconfig: Kubeconfig, monkeypatch: pytest.MonkeyPatch, cluster: dict[str, str], user: dict[str, str], told: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "socks", None)  # as where PySocks is not installed
     with pytest.raises(Unavailable, match=told):
-        Api.connect(kubeconfig(tmp_path, cluster, user))
+        Api.connect(kubeconfig(cluster, user))

@@ -6,12 +6,10 @@ import datetime as dt
 import http.server
 import ipaddress
 import ssl
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -89,34 +87,24 @@ def write(at: Path, key: Path, what: Pair) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(serve: Callable[[Server], None], tmp_path: Path) -> Server:
     made = Server(tmp_path)
-    thread = threading.Thread(target=made.serve_forever, args=(0.05,))
-    thread.start()
-    yield made
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    serve(made)
+    return made
 
 
 @pytest.fixture
-def asked(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+def asked(
+    server: Server,
+    kubeconfig: Callable[[dict[str, str], dict[str, str]], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Api]:
     """Connected by a kubeconfig that names two files, which hold the first certificate."""
     monkeypatch.setattr(certificate, "LOOK_SECONDS", 0.0)
     write(tmp_path / "me.crt", tmp_path / "me.key", FIRST)
-    whole = {
-        "current-context": "here",
-        "clusters": [
-            {
-                "name": "one",
-                "cluster": {"server": f"https://127.0.0.1:{server.server_port}", "certificate-authority": "server.crt"},
-            }
-        ],
-        "users": [{"name": "me", "user": {"client-certificate": "me.crt", "client-key": "me.key"}}],
-        "contexts": [{"name": "here", "context": {"cluster": "one", "user": "me"}}],
-    }
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(whole))
-    api = Api.connect(str(tmp_path / "kubeconfig"))
+    cluster = {"server": f"https://127.0.0.1:{server.server_port}", "certificate-authority": "server.crt"}
+    api = Api.connect(kubeconfig(cluster, {"client-certificate": "me.crt", "client-key": "me.key"}))
     yield api
     api.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -42,15 +42,11 @@ class QuietServer(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def server() -> Iterator[QuietServer]:
+def server(serve: Callable[[QuietServer], None]) -> Iterator[QuietServer]:
     made = QuietServer()
-    thread = threading.Thread(target=made.serve_forever, args=(0.05,))
-    thread.start()
+    serve(made)
     yield made
     made.over.set()
-    made.shutdown()
-    made.server_close()
-    thread.join()
 
 
 def test_a_watch_ends_when_it_is_stopped_and_not_only_with_the_next_event(server: QuietServer) -> None:
