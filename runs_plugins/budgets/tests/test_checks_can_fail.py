@@ -11,7 +11,7 @@ from runs_plugins.budgets.tests import test_properties as properties
 
 from runs_budgets import claims, fill, layout, places
 from runs_budgets.books import Books
-from runs_budgets.claims import Claim
+from runs_budgets.claims import UNFUNDED, Claim
 from runs_budgets.clock import NEVER
 from runs_budgets.envelopes import Purse
 from runs_budgets.fill import BOUNDLESS, Fill
@@ -19,6 +19,7 @@ from runs_budgets.meter import Holding
 from runs_budgets.places import Places
 from runs_budgets.quotas import Quotas
 from runs_budgets.registry import Registry
+from runs_core import Key
 
 Patch = pytest.MonkeyPatch
 Property = Callable[..., None]
@@ -204,6 +205,26 @@ def test_a_meter_that_is_lost_with_what_is_taken_back_is_found(monkeypatch: Patc
 
 def test_a_what_if_that_leaves_its_meters_is_found(monkeypatch: Patch) -> None:
     monkeypatch.setattr(Books, "restore", lambda self: self._kept.pop())
+    assert found_by(properties.test_a_what_if_leaves_no_trace_though_time_goes_on_in_it)
+
+
+def test_a_run_that_stays_unpaid_though_its_payer_is_back_is_found(monkeypatch: Patch) -> None:
+    def for_good(self: Books, holding: Holding, run: Key) -> None:
+        if holding.cls == UNFUNDED:
+            self.unfunded[holding] = run
+
+    monkeypatch.setattr(Books, "note", for_good)
+    assert found_by(properties.test_what_is_kept_in_step_is_what_a_full_evaluation_finds)
+
+
+def test_a_what_if_after_which_runs_count_as_paid_for_is_found(monkeypatch: Patch) -> None:
+    note = Books.note
+
+    def only_meanwhile(self: Books, holding: Holding, run: Key) -> None:
+        if not self.supposing or holding.cls != UNFUNDED:
+            note(self, holding, run)
+
+    monkeypatch.setattr(Books, "note", only_meanwhile)
     assert found_by(properties.test_a_what_if_leaves_no_trace_though_time_goes_on_in_it)
 
 

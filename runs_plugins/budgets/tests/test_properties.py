@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs_plugins.budgets.tests.histories import OWNERS, Stage, least_of, play
 
-from runs_budgets.claims import BORROWED, CLASSES
+from runs_budgets.claims import BORROWED, CLASSES, UNFUNDED
 from runs_budgets.clock import HOUR, SECOND, micros
 from runs_budgets.funding import Funding
 from runs_budgets.offers import Asked, family_offers
@@ -25,6 +25,7 @@ dice = st.integers(0, 2**32 - 1).map(random.Random)
 def answers(funding: Funding, stage: Stage) -> dict[str, object]:
     """Everything that it says about what stands."""
     said: dict[str, object] = {"now": funding.now, "the next moments": funding.next_moment()}
+    said["runs that nobody pays for"] = sorted(funding.unfunded())
     for key in sorted(stage.chronicle.leases):
         lease = stage.chronicle.leases[key]
         said[f"the class of {key}"] = funding.classify(lease)
@@ -70,6 +71,8 @@ def as_the_oracle_says(stage: Stage) -> None:
         assert split is not None
         spent = stage.chronicle.lease_seconds.get(key, [0, 0, 0, 0])
         assert [split.owned, split.shared, split.borrowed, split.unfunded] == spent, key
+    leases = stage.chronicle.leases
+    assert stage.funding.unfunded() == {leases[key].run for key, cls in found.classes.items() if cls == UNFUNDED}
     for (budget, name), funded in found.funded.items():
         purse = stage.funding.books.purses[budget][name]
         assert purse.funded == list(funded), (budget, name)

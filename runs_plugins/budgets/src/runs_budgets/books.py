@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from runs_budgets.claims import BORROWED, SHARED, Claim
+from runs_budgets.claims import BORROWED, SHARED, UNFUNDED, Claim
 from runs_budgets.clock import NEVER
 from runs_budgets.envelopes import Purse, Shared
 from runs_budgets.fill import Changed
@@ -20,6 +20,7 @@ class Books:
     """now: microseconds. purses: by budget and envelope. dues: when hours will end, soonest first.
 
     late: leases that became known at this moment and began before it, each with from when on nobody has metered it.
+    unfunded: leases that nobody pays for, each with its run.
 
     Within one change, what stood before it is kept, so that in the end it can be told what became different.
     """
@@ -39,6 +40,7 @@ class Books:
         self.late: dict[Holding, int] = {}
         self.recent: list[Holding] = []
         self._late_kept: list[dict[Holding, int]] = []
+        self.unfunded: dict[Holding, Key] = {}
 
     def purse(self, payer: Payer) -> Purse:
         """That envelope, whether there is a Budget with it or not."""
@@ -112,7 +114,15 @@ class Books:
                 holding.cls = cls
             else:
                 holding.turn(cls, self.now)
+            self.note(holding, claim.run)
             self.meter(claim, holding, holding.gpus)
+
+    def note(self, holding: Holding, run: Key) -> None:
+        """Whether nobody pays for it now."""
+        if holding.cls == UNFUNDED:
+            self.unfunded[holding] = run
+        else:
+            self.unfunded.pop(holding, None)
 
     def _take_up(self, claim: Claim, holding: Holding, cls: int) -> None:
         """A lease that became known just now was metered up to here by others, or it began just now.
@@ -130,6 +140,7 @@ class Books:
                 self.catch_up(purse, claim.owner, holding.mark, holding.gpus * (until - since))
                 since = until
         holding.cls = cls
+        self.note(holding, claim.run)
         self.meter(claim, holding, holding.gpus)
         if holding.start < self.now:
             self.recent.append(holding)
@@ -148,6 +159,7 @@ class Books:
         self.meter(claim, holding, -holding.gpus)
         self.late.pop(holding, None)
         holding.begin()
+        self.note(holding, claim.run)
 
     def count_late(self, *holdings: Holding) -> None:
         """What nobody had metered of leases before they became known: time goes on, so their class is found."""
@@ -294,6 +306,8 @@ class Books:
             thing.restore(was)
             if isinstance(thing, Purse):
                 self.redue(thing)
+            elif thing.claim is not None:
+                self.note(thing, thing.claim.run)
         if not self._kept:
             self._aside.clear()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -149,9 +149,9 @@ class Funding:
         purse = self.books.purses.get(payer.budget, {}).get(payer.envelope)
         return purse if purse is not None and purse.spec is not None else None
 
-    def holdings(self) -> Iterator[tuple[Key, Holding]]:
-        """All open leases, in no order."""
-        return iter(self._holdings.items())
+    def unfunded(self) -> Collection[Key]:
+        """Runs with a lease that nobody pays for, in no order."""
+        return set(self.books.unfunded.values())
 
     # -- leases and pledges -------------------------------------------------------------------------------------------
 
@@ -180,6 +180,8 @@ class Funding:
         payer = spec.payer
         if payer is None:
             holding.cls = UNFUNDED
+        books.note(holding, lease.run)
+        if payer is None:
             return
         claim, changed = self.registry.take_up(lease.run, spec.run_ref.uid, spec.owner, payer)
         holding.claim = claim
@@ -197,6 +199,7 @@ class Funding:
         books, claim = self.books, holding.claim
         del self._holdings[key]
         books.set_aside(holding, *key)
+        books.unfunded.pop(holding, None)
         if claim is None:
             return
         changed = self.registry.withdraw(claim)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runs_budgets.claims import UNFUNDED
 from runs_budgets.funding import Funding
 from runs_core import Class, Closed, Key, Lease, Run, Split, Stage, Unit, View
 
@@ -12,15 +11,13 @@ UNFUNDED_WORK = Stage(name="unfunded", order=1, closure=Closed.UNFUNDED_RECLAIME
 
 
 def unfunded_work(funding: Funding, view: View, flavor: str) -> Sequence[Unit]:
-    """Runs any part of which is unfunded: each would stop as a whole. O(open leases).
+    """Runs any part of which is unfunded: each would stop as a whole. Cost: those, and their leases.
 
     One that can do with less keeps what is paid for, and so stops only where nothing of it is.
     """
-    unfunded = ((key, holding) for key, holding in funding.holdings() if holding.cls == UNFUNDED)
-    runs = {Key(key.namespace, holding.spec.run_ref.name) for key, holding in unfunded}
     return [
         Unit(key)
-        for key in sorted(runs)
+        for key in sorted(funding.unfunded())
         if any(_lies_in(view, lease, flavor) for lease in view.leases_of(key)) and not _keeps_some(funding, view, key)
     ]
 
