@@ -91,6 +91,10 @@ ELSEWHERE = {
     ),
     "Freed": ("status of a Resolution", "All that was taken back by hand has gone."),
     "Reserved": ("history and event", "It was told when it will start, and places are kept for it from then on."),
+    "PromiseOverdue": (
+        "history and event",
+        "Its time is past by more than patience and nothing says another: no places are kept for it any more.",
+    ),
     "PromiseMoved": ("history and event", "It is to start earlier or later than it was told; the message says why."),
     "RemediesFound": ("history", "What would start it is written in its Reservation."),
     "PlacesMoved": ("history", "Other places are kept for it; its time stays."),

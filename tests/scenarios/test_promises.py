@@ -88,6 +88,33 @@ def test_who_runs_on_keeps_the_next_waiting_and_is_told_so_when_it_starts(play: 
     assert (play.at("y", "startedAt"), play.promises("y")) == (1200, [(600, "", 600), (660, why, 540)])
 
 
+def test_what_is_long_overdue_keeps_nobody_out_for_ever(play: Play) -> None:
+    """x has a1, says 10 minutes and takes 3 hours; y wants a1 and a2. z, 2 hours on a2, must leave it to y until 660.
+
+    An hour, the patience, after that nothing says any more when x ends: z starts. Once x has ended, y waits for z.
+    """
+    play.fleet(a1=8, a2=8)
+    submit(play, "x", 8, "10m", "10798s")
+    play.until(10)
+    play.submit("y", gpus=16, pods=2, lasts="598s", runtime={"expectedDuration": "10m"})
+    play.until(20)
+    submit(play, "z", 8, "2h", "7198s")
+    play.until(660 + 3600 - 70)
+    assert (play.promised("y"), play.at("z", "startedAt")) == (("Pending", 660, "Ends"), None)
+    play.until(660 + 3600 + 70)
+    said = play.status("y")["message"]
+    assert "was to start about 2026-01-05T12:11:00Z" in said
+    assert "no places are kept for it" in said
+    assert (play.phase("y"), play.reservation("y").get("places")) == ("Reserved", None)
+    assert play.at("z", "startedAt") == 4260
+    play.until(10870)
+    assert (play.promised("y"), play.phase("y")) == (("Pending", 11460, "Ends"), "Reserved")
+    assert "was to start" not in play.status("y")["message"]
+    play.until(11500)
+    late = [(600, 10860), (660, 10800), (11460, 0)]
+    assert (play.at("y", "startedAt"), [(start, error) for start, _, error in play.promises("y")]) == (11460, late)
+
+
 def test_who_is_a_little_late_moves_nobody_behind_a_run_that_ends_much_later(play: Play) -> None:
     """u (4) says a day, x (4) 10 minutes and takes 20 s more: y (4) is told 600, then 660, and starts at 620."""
     play.fleet(a1=8)

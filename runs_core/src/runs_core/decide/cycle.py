@@ -39,11 +39,17 @@ def cycle(world: World, advice: Advice, clock: Clock) -> Batch:
         made = len(batch.decisions)
         fresh = _attend(world, advice, batch, clock)
         ask_line(world, advice, batch, fresh, clock)
-        if not world.touched and not (world.funded and len(batch.decisions) > made and world.unheard()):
+        if not world.touched and not (len(batch.decisions) > made and _is_news(world)):
             if batch.promised:
                 tell(world, advice, batch)
             return batch
     raise RunsError(f"decisions do not settle after {MOST_PASSES} passes: {sorted(map(str, world.touched))[:3]}")
+
+
+def _is_news(world: World) -> bool:
+    """Whether those who wait have not heard yet of what was decided: that places or quota are free for them."""
+    line = world.line
+    return bool(line.shapes and line.asked != world.fleet.freed) or (world.funded and world.unheard())
 
 
 def _attend(world: World, advice: Advice, batch: Batch, clock: Clock) -> dict[Key, float]:

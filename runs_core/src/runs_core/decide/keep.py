@@ -54,6 +54,8 @@ def _standing_still(world: World, run: Run, known: Reservation) -> Decision | No
         world.promises.stirred = True
     if (wake := lapse or start) is not None and wake > world.now:
         world.wake_at(wake, run.key)  # also where it may be promised something else: that may be found to stand
+    elif (until := overdue_until(world, known)) is not None and until > world.now:
+        world.wake_at(until, run.key)
     elif known.status.short_of is ShortOf.QUOTA and run.key in world.line.entries:
         world.line.hear(run.key)  # who pays is asked again, whether or not an index tells of it
     answered = run.status.admitted_at is not None  # else it is to be told first why it waits, and stands in line
@@ -72,6 +74,30 @@ def _lapse(world: World, known: Reservation) -> datetime | None:
         if other is not None and other.status.phase.begun and not other.status.phase.terminal:
             times.append(leaves(world, known, other) or world.now)
     return min(times) if min(times) > world.now else None
+
+
+def overdue_until(world: World, known: Reservation) -> datetime | None:
+    """How long places are kept for it once its time has come, while nothing says another; None: it keeps none."""
+    status, run = known.status, world.run(known.run)
+    if not status.places or status.earliest_start is None or run is None:
+        return None
+    return status.earliest_start + world.settings.patience.holds_after(world.owner(run))
+
+
+def let_go(world: World, run: Run, known: Reservation) -> Decision | None:
+    """Its time is long past and nothing says another: what is free of its places is anybody's. None: not yet.
+
+    It stands, so that it is held against the start, and may be promised a time and places again.
+    """
+    until = overdue_until(world, known)
+    if until is None or until > world.now or known.status.phase is not ReservationPhase.PENDING:
+        return None
+    start = format_time(known.status.earliest_start or world.now)
+    message = f"was to start about {start}; nothing says any more when it does, and no places are kept for it"
+    stands = attrs.evolve(known, status=attrs.evolve(known.status, places=(), message=message))
+    emit = Emit("Run", run.key, "PromiseOverdue", f"{known.meta.name}: {message}", world.now)
+    effects = (SetReservationStatus(stands), SetRunStatus(as_reserved(world, run, stands)), emit)
+    return decided(run, Moves(reason="PromiseOverdue", message=message), *effects)
 
 
 def unkept(world: World, run: Run) -> Decision:
@@ -134,14 +160,20 @@ def waits_for_quota(world: World, known: Reservation) -> bool:
 
 def _as_queued(world: World, run: Run) -> Run:
     status = run.status
-    message = status.message.partition("; starts about ")[0]
-    return stand(run, world.now, phase=Phase.QUEUED, reason=status.reason, message=message)
+    return stand(run, world.now, phase=Phase.QUEUED, reason=status.reason, message=_without_promise(status.message))
+
+
+def _without_promise(message: str) -> str:
+    """Why it waits, of what its status says."""
+    for told in ("; starts about ", "; was to start about "):
+        message = message.partition(told)[0]
+    return message
 
 
 def as_reserved(world: World, run: Run, reservation: Reservation) -> Run:
     """Its reason stays why it waits."""
     status = run.status
-    why = status.message.partition("; starts about ")[0]
+    why = _without_promise(status.message)
     reason = status.reason if status.reason in WAIT_CODES - NEVER_CODES else "NotEnoughGPUs"
     message = f"{why}; {reservation.status.message}" if why else reservation.status.message
     return stand(

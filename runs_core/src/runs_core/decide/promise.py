@@ -14,7 +14,7 @@ from runs_core.decide.advice import Advice
 from runs_core.decide.batch import Batch
 from runs_core.decide.forecast import Forecast, at_opening, forecast
 from runs_core.decide.held import hold_quota, own_cover, renew_cover
-from runs_core.decide.keep import as_reserved, decided, never_fits, unfundable, waits_for_quota
+from runs_core.decide.keep import as_reserved, decided, let_go, never_fits, unfundable, waits_for_quota
 from runs_core.decide.opening import opening
 from runs_core.decide.patience import patient_until
 from runs_core.decide.place import fits_when_empty
@@ -174,10 +174,19 @@ def look(
         found = at_opening(world, asked, opens.at, said.left, advice)
     else:
         found = forecast(world, asked, advice)
-    if found is not None:
-        _tell(world, run, flavor, found, batch, advice=advice)
-        if world.funded:
-            hold_quota(world, advice)
+    if found is None:
+        _let_go(world, run, None if stands else known, batch)
+        return
+    _tell(world, run, flavor, found, batch, advice=advice)
+    if world.funded:
+        hold_quota(world, advice)
+
+
+def _let_go(world: World, run: Run, known: Reservation | None, batch: Batch) -> None:
+    """Nothing says when it starts. known: what it was promised, and cannot be kept."""
+    over = let_go(world, run, known) if known is not None else None
+    if over is not None:
+        _take(world, batch, over)
 
 
 def _tell(world: World, run: Run, flavor: str, found: Forecast, batch: Batch, *, advice: Advice) -> None:
