@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -135,6 +136,41 @@ def test_slots_are_written_as_a_map_of_nodes() -> None:
     lease = lease_from_object({"kind": "GPULease", "metadata": {"name": "x"}, "spec": spec})
     assert lease.spec.slots == (NodeSlots(node="a", ordinals=(3,)), NodeSlots(node="b", ordinals=(0, 1)))
     assert to_object(lease)["spec"]["slots"] == {"a": [3], "b": [0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "told"),
+    [
+        ({"slots": {"a": ["0"]}}, {}, "spec.slots: want whole numbers, each once"),
+        ({"slots": {"a": [True]}}, {}, "spec.slots: want whole numbers, each once"),
+        ({"slots": {"a": [0, 0]}}, {}, "spec.slots: want whole numbers, each once"),
+        ({"slots": {"a": []}}, {}, "spec.slots: want whole numbers, each once"),
+        ({"slots": {"a": [-1, 0]}}, {}, "spec.slots: want numbers from 0 to 1023"),
+        ({"slots": {"a": [1024]}}, {}, "spec.slots: want numbers from 0 to 1023"),
+        ({"ranks": [1, 1]}, {}, "spec.ranks: want each rank once, from 0"),
+        ({"ranks": [-1]}, {}, "spec.ranks: want each rank once, from 0"),
+        ({}, {"closed": True, "closureReason": "Succeeded"}, "status.end: want it set where closed is true"),
+        (
+            {},
+            {"closed": True, "closureReason": "Succeeded", "end": "2026-01-31T07:59:59Z"},
+            "status.end: want no earlier than spec.start",
+        ),
+    ],
+)
+def test_a_lease_is_judged_as_it_is_read_since_the_api_server_does_not(
+    spec: dict[str, Any], status: dict[str, Any], told: str
+) -> None:
+    good = {
+        "runRef": {"name": "train", "uid": "1"},
+        "group": 0,
+        "slots": {"a": [0]},
+        "attempt": 1,
+        "start": "2026-01-31T08:00:00Z",
+        "reason": "Start",
+    }
+    lease = {"kind": "GPULease", "metadata": {"name": "x"}, "spec": {**good, **spec}, "status": status}
+    with pytest.raises(InvalidInput, match=rf"^GPULease x: cannot be read \({re.escape(told)}"):
+        lease_from_object(lease)
 
 
 def test_a_template_is_kept_whole_and_read_in_part() -> None:

@@ -121,10 +121,48 @@ def test_of_a_status_columns_are_filled_in_and_no_more() -> None:
         (version,) = crd["spec"]["versions"]
         status = version["schema"]["openAPIV3Schema"]["properties"]["status"]
         columns = {column["jsonPath"].rpartition(".")[2] for column in version["additionalPrinterColumns"]}
-        found[crd["spec"]["names"]["kind"]] = filled(status)
-        assert filled(status) <= columns
+        found[crd["spec"]["names"]["kind"]] = set(status["default"]) | filled(status)
+        assert found[crd["spec"]["names"]["kind"]] <= columns
         assert sum("default" in part for part in everything(status)) == len(filled(status)) + 1, "none is deeper"
     assert found["Run"] == {"phase", "reason", "width"}
+    assert found["GPULease"] == {"closed"}
+
+
+OPEN = "x-kubernetes-preserve-unknown-fields"
+
+
+def part_of(kind: str, part: str) -> dict[str, Any]:
+    crd = next(crd for crd in crds() if crd["spec"]["names"]["kind"] == kind)
+    found: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][part]
+    return found
+
+
+def test_what_the_scheduler_alone_writes_and_often_is_kept_as_it_comes_and_described_in_words() -> None:
+    kept = {
+        (kind, part): set(part_of(kind, part).get("properties", ()))
+        for kind in KINDS
+        for part in ("spec", "status")
+        if part_of(kind, part).get(OPEN)
+    }
+    known: dict[tuple[str, str], set[str]] = {
+        ("Run", "status"): {"admittedAt"},
+        ("GPULease", "spec"): set(),
+        ("GPULease", "status"): {"closed", "meteredUntil"},
+    }
+    assert kept == known, "what a rule compares with what was before is known, and nothing else"
+    for kind, part in kept:
+        told = part_of(kind, part)["description"]
+        names = json_schema(kind)["properties"][part]["properties"]
+        assert names
+        assert [name for name in names if f"\n- {name}: " not in told] == []
+
+
+def test_of_what_is_kept_as_it_comes_what_was_stays_so() -> None:
+    crd = next(crd for crd in crds() if crd["spec"]["names"]["kind"] == "GPULease")
+    rules = [part["rule"] for part in everything(crd) if "rule" in part]
+    assert {"self.spec == oldSelf.spec", "!oldSelf.closed || self == oldSelf"} < set(rules)
+    assert len(rules) == 3
+    assert all("oldSelf" in rule for rule in rules), "what is right by itself is for readers to say"
 
 
 def test_rules_that_share_when_they_do_not_apply_are_one_and_name_their_fields() -> None:

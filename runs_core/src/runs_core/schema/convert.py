@@ -19,6 +19,7 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from runs_core.errors import InvalidInput, Problem
+from runs_core.schema.judged import judge, slots_from
 from runs_core.schema.metadata import meta_from, meta_to
 from runs_core.schema.names import API_VERSION, BUDGET, KINDS, LEASE, RESERVATION, RESOLUTION, RUN, Kind, manifest_name
 from runs_core.schema.podread import template_of
@@ -27,7 +28,7 @@ from runs_core.schema.say import got
 from runs_core.schema.shape import Slots
 from runs_core.values.budget import Budget, BudgetSpec, BudgetStatus, Namespace
 from runs_core.values.fields import fact_of
-from runs_core.values.lease import Lease, NodeSlots
+from runs_core.values.lease import Lease
 from runs_core.values.meta import Pairs, pairs
 from runs_core.values.quantity import format_duration, format_time, parse_duration, parse_time
 from runs_core.values.reservation import Reservation
@@ -148,13 +149,15 @@ def again(known: Run | Lease, obj: Mapping[str, Any], sections: Sequence[Section
 def _read(kind: Kind, obj: Mapping[str, Any], sections: Sequence[Section], spec: object = None) -> Any:
     read = converter(tuple(sections))
     try:
-        return kind.value(
+        found = kind.value(
             meta=meta_from(obj["metadata"]),
             spec=read.structure(obj["spec"], kind.spec) if spec is None else spec,
             status=read.structure(obj.get("status") or {}, kind.status),
         )
+        judge(kind, found)
     except UNREADABLE as error:
         raise unreadable(kind.name, obj, error) from error
+    return found
 
 
 @lru_cache(maxsize=64)
@@ -172,7 +175,7 @@ def converter(sections: tuple[Section, ...] = ()) -> Converter:
     made.register_structure_hook_func(lambda hint: hint == Amounts, lambda amounts, _: dict(amounts))
     made.register_structure_hook_func(lambda hint: hint == Pairs, _pairs_from)
     made.register_unstructure_hook_func(lambda hint: hint == Pairs, dict)
-    made.register_structure_hook_func(lambda hint: hint == Slots, _slots_from)
+    made.register_structure_hook_func(lambda hint: hint == Slots, slots_from)
     made.register_unstructure_hook_func(lambda hint: hint == Slots, _slots_to)
     made.register_structure_hook_factory(attrs.has, lambda cls: _structure(made, cls, sections))
     made.register_unstructure_hook_factory(attrs.has, lambda cls: _unstructure(made, cls, sections))
@@ -280,10 +283,6 @@ def _real(value: Any, _: object) -> float:
 
 def _pairs_from(mapping: Any, _: object) -> Pairs:
     return pairs({_exactly(key, str): _exactly(value, str) for key, value in mapping.items()})
-
-
-def _slots_from(slots: Any, _: object) -> Slots:
-    return tuple(NodeSlots(node=node, ordinals=tuple(sorted(ordinals))) for node, ordinals in sorted(slots.items()))
 
 
 def _slots_to(slots: Slots) -> Object:

@@ -13,9 +13,11 @@ from typing import Any, assert_never
 
 import attrs
 
-from runs_core.schema.authors import RULES, WHOLE, in_parts
+from runs_core.schema.asked import asked
+from runs_core.schema.authors import WHOLE, in_parts
 from runs_core.schema.check import MOST_CHARACTERS
 from runs_core.schema.convert import Object
+from runs_core.schema.kept import OPEN, as_it_comes, rules_beside, unfilled
 from runs_core.schema.names import GROUP, KINDS, VERSION, Kind, manifest_name
 from runs_core.schema.say import spelling
 from runs_core.schema.shape import (
@@ -35,7 +37,7 @@ from runs_core.schema.shape import (
     Whole,
     record,
 )
-from runs_core.values.fields import Rule, fact_of, rules_of
+from runs_core.values.fields import Rule, fact_of
 from runs_core.values.quantity import LARGEST_DURATION, format_duration
 from runs_core.values.section import Section
 
@@ -44,7 +46,6 @@ _DAY, _CLOCK = r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}:[0-9]{2}(
 _MOMENT = rf"^{_DAY}[Tt]{_CLOCK}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 _AMOUNT = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?$"
 _LONGEST = f"{LARGEST_DURATION // timedelta(hours=1)}h"
-_OPEN = "x-kubernetes-preserve-unknown-fields"
 _LIST = "x-kubernetes-list-type"
 
 
@@ -86,7 +87,8 @@ def _crd(kind: Kind, sections: Sequence[Section]) -> Object:
 def _root(kind: Kind, sections: Sequence[Section]) -> Object:
     """The status has a default, so that its columns are filled before anybody has written it."""
     mine, told = (tuple(one for one in sections if one.within(kind.name, part)) for part in ("spec", "status"))
-    wanted = schema(record(kind.spec, mine))
+    wanted, status = record(kind.spec, mine), record(kind.status, told)
+    spec = as_it_comes(kind, "spec", wanted, schema(wanted)) if "spec" in kind.as_it_comes else schema(wanted)
     found: Object = {
         "type": "object",
         "description": kind.doc,
@@ -95,34 +97,26 @@ def _root(kind: Kind, sections: Sequence[Section]) -> Object:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": in_parts(wanted) if kind.status_apart else {**wanted, **WHOLE},
-            "status": {**_told(kind, told), "default": {}, **WHOLE},
+            "spec": in_parts(spec) if kind.status_apart else {**spec, **WHOLE},
+            "status": {**_told(kind, status), **WHOLE},
         },
     }
-    return found | _rules(rules_of(kind.value))
+    return found | asked(rules_beside(kind))
 
 
-def _told(kind: Kind, sections: tuple[Section, ...]) -> Object:
+def _told(kind: Kind, shape: Record) -> Object:
     """The API server fills in what is always written, and no more: with each write it handles each field that is there.
 
     What is left out of a status is zero, or empty, as in those of Kubernetes' own kinds.
     """
-    found = schema(record(kind.status, sections))
+    found = schema(shape)
     facts = [(attribute.name, fact_of(attribute)) for attribute in attrs.fields(kind.status)]
     always = {manifest_name(name, fact) for name, fact in facts if fact is not None and fact.always}
-    parts = {name: part if name in always else _unfilled(part) for name, part in found["properties"].items()}
-    return {**found, "properties": parts}
-
-
-def _unfilled(found: Object) -> Object:
-    """Without defaults, at any depth."""
-    kept = {key: value for key, value in found.items() if key != "default"}
-    for inside in ("items", "additionalProperties"):
-        if inside in kept:
-            kept[inside] = _unfilled(kept[inside])
-    if "properties" in kept:
-        kept["properties"] = {name: _unfilled(part) for name, part in kept["properties"].items()}
-    return kept
+    if "status" in kind.as_it_comes:
+        filled = {name: found["properties"][name]["default"] for name in sorted(always)}
+        return {**as_it_comes(kind, "status", shape, found), "default": filled}
+    parts = {name: part if name in always else unfilled(part) for name, part in found["properties"].items()}
+    return {**found, "properties": parts, "default": {}}
 
 
 def schema(shape: Shape) -> Object:
@@ -146,7 +140,7 @@ def schema(shape: Shape) -> Object:
             return {"type": "string", "enum": list(options)}
         case Span():
             within = Rule(cel=f"duration(self) <= duration('{_LONGEST}')", message=f"want at most {_LONGEST}")
-            return {"type": "string", "pattern": _SPAN, "maxLength": MOST_CHARACTERS, **_rules([within])}
+            return {"type": "string", "pattern": _SPAN, "maxLength": MOST_CHARACTERS, **asked([within])}
         case Moment():
             return {"type": "string", "format": "date-time", "pattern": _MOMENT, "maxLength": MOST_CHARACTERS}
         case Quantity():
@@ -160,8 +154,8 @@ def _record(shape: Record) -> Object:
     if required := sorted(member.name for member in shape.members if member.required):
         found["required"] = required
     if shape.open:
-        found[_OPEN] = True
-    return found | _rules(shape.rules)
+        found[OPEN] = True
+    return found | asked(shape.rules)
 
 
 def _member(member: Member) -> Object:
@@ -197,7 +191,7 @@ def _table(shape: Table) -> Object:
         found["minProperties"] = shape.minimum
     if shape.keys is not None:
         matches = f"self.all(key, key.matches(r'^(?:{shape.keys})$'))"
-        found |= _rules([Rule(cel=matches, message=f"want as keys {spelling(shape.keys)}")])
+        found |= asked([Rule(cel=matches, message=f"want as keys {spelling(shape.keys)}")])
     return found
 
 
@@ -226,25 +220,3 @@ def _bounds(shape: Whole | Real) -> Object:
     if shape.maximum is not None and shape.maximum < MOST_WHOLE:
         found["maximum"] = shape.maximum
     return found
-
-
-def _rules(rules: Sequence[Rule]) -> Object:
-    alone = [_rule(rule) for rule in rules if rule.cel and not rule.unless]
-    shared = dict.fromkeys(rule.unless for rule in rules if rule.unless)
-    found = alone + [_joined(unless, [rule for rule in rules if rule.unless == unless]) for unless in shared]
-    return {RULES: found} if found else {}
-
-
-def _rule(rule: Rule) -> Object:
-    found = {"rule": rule.cel, "message": rule.message}
-    named = rule.field and not rule.field.startswith("metadata")  # the API server's own, and no field of the schema
-    return found | ({"fieldPath": f".{rule.field}"} if named else {})
-
-
-def _joined(unless: str, rules: Sequence[Rule]) -> Object:
-    """One for all: each look at a field of a wide object costs the API server as much as the object is wide."""
-    (message,) = {rule.message for rule in rules}
-    (within,) = {rule.field.rpartition(".")[0] for rule in rules}
-    fields = ", ".join(rule.field.rpartition(".")[2] for rule in rules)
-    all_hold = " && ".join(f"({rule.cel})" for rule in rules)
-    return {"rule": f"{unless} || ({all_hold})", "message": f"{fields}: {message}", "fieldPath": f".{within}"}

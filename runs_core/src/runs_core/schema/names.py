@@ -22,6 +22,8 @@ class Kind:
     """A kind of ours. columns: name, type and JSONPath of what `kubectl get` prints, each filled in every phase.
 
     status_apart: the status is written by itself. Else one write may change the status together with all else.
+    as_it_comes: the parts that the scheduler alone writes, and often, which the API server does not hold against a
+    schema.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Kind:
     status: type
     columns: tuple[tuple[str, str, str], ...]
     status_apart: bool = True
+    as_it_comes: tuple[str, ...] = ()
 
 
 _AGE = ("Age", "date", ".metadata.creationTimestamp")
@@ -54,6 +57,7 @@ RUN = Kind(
         ("Width", "integer", ".status.width"),
         _AGE,
     ),
+    as_it_comes=("status",),
 )
 BUDGET = Kind(
     name="Budget",
@@ -87,6 +91,7 @@ LEASE = Kind(
         _AGE,
     ),
     status_apart=False,  # nobody but the scheduler writes a lease, and it closes one and lets it go in one write
+    as_it_comes=("spec", "status"),
 )
 RESERVATION = Kind(
     name="Reservation",

@@ -92,14 +92,14 @@ class LeaseSpec:
     owner: str | None = field(Fact(doc="The run's owner when it started."), default=None)
     group: int = field(Fact(doc="The placement group, from 0.", minimum=0))
     part: int = field(Fact(doc="Counts the leases of one group and role.", minimum=0), default=0)
-    role: Role = field(Fact(doc="Active: runs a rank. Spare: waits to replace one."), default=Role.ACTIVE)
+    role: Role = field(Fact(doc="Active: runs a rank. Spare: waits to replace one.", always=True), default=Role.ACTIVE)
     slots: tuple[NodeSlots, ...] = field(Fact(doc="The places held, by node.", min_items=1))
     ranks: tuple[int, ...] = field(
         Fact(doc="The ranks that run there, ascending.", minimum=0, max_items=100_000, unique=True), default=()
     )
     attempt: int = field(Fact(doc="The run's attempt.", minimum=1))
     payer: Payer | None = field(Fact(doc="Whose quota pays; none: unfunded."), default=None)
-    loan: bool = field(Fact(doc="Whether the payer lends it, beyond its family."), default=False)
+    loan: bool = field(Fact(doc="Whether the payer lends it, beyond its family.", always=True), default=False)
     start: datetime = field(Fact(doc="Held from then on."))
     reason: Opened = field(Fact(doc="Why it was minted."))
 
