@@ -284,6 +284,22 @@ def test_what_the_api_server_stores_reads_back_as_the_same_value(server: Server)
         assert back.spec == value.spec
 
 
+def test_of_a_run_no_more_is_stored_than_was_said_and_what_rules_look_at(server: Server) -> None:
+    said = {"resources": {"gpus": 8}, "onPodFailure": {"policy": "Retry"}}
+    body = made("Run", {"metadata": {"name": "terse"}, "spec": said})
+    stored = server.write("POST", server.path("Run"), body)
+    assert stored["spec"] == {
+        "resources": {"gpus": 8, "gpusPerPod": 1},
+        "onPodFailure": {"policy": "Retry", "limit": 3, "backoff": "10s"},
+        "topology": {"spread": "Allowed"},
+        "canceled": False,
+    }
+    back, meant = from_object(stored), from_object(body)
+    assert isinstance(back, Run)
+    assert isinstance(meant, Run)
+    assert back.spec == meant.spec
+
+
 def test_the_status_of_a_stored_object_cannot_be_forged_with_an_edit(server: Server) -> None:
     body = made("Run", {"metadata": {"name": "forged"}})
     stored = server.write("POST", server.path("Run"), {**body, "status": {"phase": "Running", "reason": "Forged"}})

@@ -128,6 +128,17 @@ def test_of_a_status_columns_are_filled_in_and_no_more() -> None:
     assert found["GPULease"] == {"closed"}
 
 
+def test_what_nobody_says_is_left_out_of_a_spec_unless_a_rule_looks_at_it() -> None:
+    spec = spec_of("Run")
+    assert filled(spec) == {"canceled", "topology"}
+    assert filled(spec["properties"]["topology"]) == {"spread"}
+    assert filled(spec["properties"]["resources"]) == {"gpusPerPod"}
+    assert filled(spec["properties"]["onPodFailure"]) == {"policy", "limit", "backoff"}, "what is said in part"
+    wide = Section(plugin="colors", kind="Run", name="", cls=Color, rules=(MATCHED,))
+    assert filled(spec_of("Run", wide)) == {"canceled", "color", "topology"}
+    assert filled(spec_of("Run", COLOR)) == {"canceled", "topology"}
+
+
 OPEN = "x-kubernetes-preserve-unknown-fields"
 
 

@@ -17,7 +17,7 @@ from runs_core.schema.asked import asked
 from runs_core.schema.authors import WHOLE, in_parts
 from runs_core.schema.check import MOST_CHARACTERS
 from runs_core.schema.convert import Object
-from runs_core.schema.kept import OPEN, as_it_comes, rules_beside, unfilled
+from runs_core.schema.kept import OPEN, as_it_comes, looked_at, rules_beside, unfilled
 from runs_core.schema.names import GROUP, KINDS, VERSION, Kind, manifest_name
 from runs_core.schema.say import spelling
 from runs_core.schema.shape import (
@@ -88,7 +88,7 @@ def _root(kind: Kind, sections: Sequence[Section]) -> Object:
     """The status has a default, so that its columns are filled before anybody has written it."""
     mine, told = (tuple(one for one in sections if one.within(kind.name, part)) for part in ("spec", "status"))
     wanted, status = record(kind.spec, mine), record(kind.status, told)
-    spec = as_it_comes(kind, "spec", wanted, schema(wanted)) if "spec" in kind.as_it_comes else schema(wanted)
+    spec = as_it_comes(kind, "spec", wanted, schema(wanted)) if "spec" in kind.as_it_comes else _said(kind, wanted)
     found: Object = {
         "type": "object",
         "description": kind.doc,
@@ -102,6 +102,19 @@ def _root(kind: Kind, sections: Sequence[Section]) -> Object:
         },
     }
     return found | asked(rules_beside(kind))
+
+
+def _said(kind: Kind, shape: Record) -> Object:
+    """What nobody says is left out of a spec, as the local cluster does, unless a rule or a column looks at it.
+
+    Of what is said in part the rest is filled in.
+    """
+    found = schema(shape)
+    columns = {path.split(".")[2] for _, _, path in kind.columns if path.startswith(".spec.")}
+    seen = columns | looked_at(shape.rules) | looked_at(rules_beside(kind), "spec.")
+    parts = found["properties"].items()
+    silent = {name: {key: value for key, value in part.items() if key != "default"} for name, part in parts}
+    return {**found, "properties": {name: part if name in seen else silent[name] for name, part in parts}}
 
 
 def _told(kind: Kind, shape: Record) -> Object:
