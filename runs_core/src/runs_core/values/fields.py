@@ -47,10 +47,10 @@ class Rule:
     """A relation between fields of one object, twice: as CEL for the API server and as Python for everybody else.
 
     cel: a boolean over `self`, and over `oldSelf` in a transition rule. What it names and has a default is there: the
-    API server has filled it in. unless: where this is so, the rule does not apply; rules that share it are one to the API server,
-    which then looks once. field: the manifest path, relative to the object, that a message points at. message: what is
-    wanted, with the remedy. A rule has `check`, true when the object is good, or, as a transition rule, `change`, true
-    when the new object (second) may follow the old one.
+    API server has filled it in. unless: where this is so, the rule does not apply; rules that share it are one to the
+    API server, which then looks once. field: the manifest path, relative to the object, that a message points at.
+    message: what is wanted, with the remedy. A rule has `check`, true when the object is good, or, as a transition
+    rule, `change`, true when the new object (second) may follow the old one.
     """
 
     cel: str
