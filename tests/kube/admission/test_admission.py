@@ -147,6 +147,47 @@ def test_whoever_has_the_rights_still_may_not_open_close_or_mark_a_lease(guarded
     assert note["spec"] == stored["spec"]
 
 
+def test_what_a_lease_says_stays_so_for_the_scheduler_as_well(guarded: Guarded) -> None:
+    path = ours("gpuleases", "fact")
+    spec = {**a_lease(), "payer": {"budget": "vision", "envelope": "h100"}}
+    body = {"apiVersion": API_VERSION, "kind": "GPULease", "metadata": {"name": "fact"}, "spec": spec}
+    opened = guarded.scheduler.call("POST", ours("gpuleases"), body)[1]
+    assert opened["status"] == {"closed": False}
+
+    def refused(*changes: dict[str, object]) -> None:
+        for change in changes:
+            with pytest.raises(Refused, match="want no"):
+                merge(guarded.scheduler, path, change)
+
+    edits: tuple[dict[str, object], ...] = (
+        {"slots": {"node-1": [0]}},
+        {"slots": {"node-2": [0]}},
+        {"payer": {"envelope": "other"}},
+        {"payer": None},
+        {"ranks": [0]},
+        {"owner": "vision"},
+        {"start": "2026-01-31T08:00:01Z"},
+        {"another": "field"},
+    )
+    refused(*({"spec": edit} for edit in edits))
+    merge(guarded.scheduler, path, {"status": {"meteredUntil": "2026-01-31T09:00:00Z", "meteredAs": "owned"}})
+    refused({"status": {"meteredUntil": "2026-01-31T08:59:59Z"}})
+    shut = {"closed": True, "end": "2026-01-31T10:00:00Z", "closureReason": "NodeLost", "gpuSeconds": {"owned": 2}}
+    closed = merge(guarded.scheduler, path, {"status": shut})
+    statuses: tuple[dict[str, object] | None, ...] = (
+        {"closed": False},
+        {"end": "2026-01-31T11:00:00Z"},
+        {"closureReason": "Succeeded"},
+        {"gpuSeconds": {"owned": 3}},
+        {"closureDetail": "by hand"},
+        {"closed": None, "end": None},
+        None,
+    )
+    refused(*({"status": status} for status in statuses), {"spec": {"slots": {"node-1": [0]}}})
+    now = guarded.scheduler.call("GET", path)[1]
+    assert (now["spec"], now["status"]) == (opened["spec"], closed["status"])
+
+
 @pytest.mark.parametrize("label", ["run-uid", "attempt", "retry", "rank", "group"])
 def test_a_pod_cannot_pass_for_a_rank(guarded: Guarded, label: str) -> None:
     message = refusal(guarded.meddler, pods(), a_pod(labels={f"runs.dev/{label}": "1"})) or ""

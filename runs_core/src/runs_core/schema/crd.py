@@ -17,7 +17,7 @@ from runs_core.schema.asked import asked
 from runs_core.schema.authors import WHOLE, in_parts
 from runs_core.schema.check import MOST_CHARACTERS
 from runs_core.schema.convert import Object
-from runs_core.schema.kept import OPEN, as_it_comes, looked_at, rules_beside, unfilled
+from runs_core.schema.kept import OPEN, as_it_comes, looked_at, rules_beside
 from runs_core.schema.names import GROUP, KINDS, VERSION, Kind, manifest_name
 from runs_core.schema.say import spelling
 from runs_core.schema.shape import (
@@ -128,8 +128,19 @@ def _told(kind: Kind, shape: Record) -> Object:
     if "status" in kind.as_it_comes:
         filled = {name: found["properties"][name]["default"] for name in sorted(always)}
         return {**as_it_comes(kind, "status", shape, found), "default": filled}
-    parts = {name: part if name in always else unfilled(part) for name, part in found["properties"].items()}
+    parts = {name: part if name in always else _unfilled(part) for name, part in found["properties"].items()}
     return {**found, "properties": parts, "default": {}}
+
+
+def _unfilled(found: Object) -> Object:
+    """Without defaults, at any depth."""
+    kept = {key: value for key, value in found.items() if key != "default"}
+    for inside in ("items", "additionalProperties"):
+        if inside in kept:
+            kept[inside] = _unfilled(kept[inside])
+    if "properties" in kept:
+        kept["properties"] = {name: _unfilled(part) for name, part in kept["properties"].items()}
+    return kept
 
 
 def schema(shape: Shape) -> Object:

@@ -23,7 +23,7 @@ def as_it_comes(kind: Kind, part: str, shape: Record, found: Object) -> Object:
     """A part's schema. found: with all of its fields, which are described in words now."""
     held = [rule for rule in shape.rules if rule.change is not None]
     seen = looked_at(held) | looked_at(rules_beside(kind), f"{part}.")
-    known = {name: unfilled(field) for name, field in found["properties"].items() if name in seen}
+    known = {name: field for name, field in found["properties"].items() if name in seen}
     told = "\n".join(("Written by the scheduler only, and kept as it comes. Its fields:", *_fields(shape)))
     return {
         "type": "object",
@@ -44,17 +44,6 @@ def looked_at(rules: Sequence[Rule], inside: str = "") -> set[str]:
     """The fields below `inside` that these rules name."""
     named = re.compile(rf"\b(?:self|oldSelf)\.{re.escape(inside)}(\w+)")
     return {name for rule in rules for text in (rule.cel, rule.unless) for name in named.findall(text)}
-
-
-def unfilled(found: Object) -> Object:
-    """Without defaults, at any depth."""
-    kept = {key: value for key, value in found.items() if key != "default"}
-    for inside in ("items", "additionalProperties"):
-        if inside in kept:
-            kept[inside] = unfilled(kept[inside])
-    if "properties" in kept:
-        kept["properties"] = {name: unfilled(part) for name, part in kept["properties"].items()}
-    return kept
 
 
 def _fields(shape: Shape, path: str = "") -> Iterator[str]:
