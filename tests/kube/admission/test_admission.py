@@ -168,6 +168,8 @@ def test_what_a_lease_says_stays_so_for_the_scheduler_as_well(guarded: Guarded) 
         {"owner": "vision"},
         {"start": "2026-01-31T08:00:01Z"},
         {"another": "field"},
+        {"payer": None, "owner": "vision"},
+        {"start": None, "another": "field"},
     )
     refused(*({"spec": edit} for edit in edits))
     merge(guarded.scheduler, path, {"status": {"meteredUntil": "2026-01-31T09:00:00Z", "meteredAs": "owned"}})
@@ -181,6 +183,8 @@ def test_what_a_lease_says_stays_so_for_the_scheduler_as_well(guarded: Guarded) 
         {"gpuSeconds": {"owned": 3}},
         {"closureDetail": "by hand"},
         {"closed": None, "end": None},
+        {"gpuSeconds": None, "closureDetail": "by hand"},
+        {"end": None, "another": "field"},
         None,
     )
     refused(*({"status": status} for status in statuses), {"spec": {"slots": {"node-1": [0]}}})

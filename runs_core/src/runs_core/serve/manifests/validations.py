@@ -171,6 +171,27 @@ def kept_out(installation: Installation) -> Object:
     }
 
 
+def facts() -> Object:
+    """What a lease says stays so, whoever asks.
+
+    So says its CRD as well, which does not see that a field it does not know has made room for another one.
+    """
+    was, now = (f"{one}.?status.closed.orValue(false)" for one in ("oldObject", "object"))
+    return {
+        "matchConstraints": {"resourceRules": [rule(GROUP, VERSION, [LEASE.plural], ["UPDATE"])]},
+        "validations": [
+            {
+                "expression": "object.spec == oldObject.spec",
+                "message": "spec: want no change: what a lease says was so; make a new one",
+            },
+            {
+                "expression": f"!{was} || ({now} && object.status == oldObject.status)",
+                "message": "status: want no change: a closed lease stays as it is",
+            },
+        ],
+    }
+
+
 def ledger(installation: Installation) -> Object:
     """Deleting is not named: the API server's own controllers empty namespaces, and a finalizer keeps what is open.
 
