@@ -13,7 +13,7 @@ from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.schema.names import API_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.kube.admission.conftest import Guarded, Object
 
@@ -154,10 +154,10 @@ def test_what_a_lease_says_stays_so_for_the_scheduler_as_well(guarded: Guarded) 
     opened = guarded.scheduler.call("POST", ours("gpuleases"), body)[1]
     assert opened["status"] == {"closed": False}
 
-    def refused(*changes: dict[str, object]) -> None:
+    def refused(*changes: Mapping[str, object]) -> None:
         for change in changes:
             with pytest.raises(Refused, match="want no"):
-                merge(guarded.scheduler, path, change)
+                merge(guarded.scheduler, path, dict(change))
 
     edits: tuple[dict[str, object], ...] = (
         {"slots": {"node-1": [0]}},
