@@ -27,6 +27,7 @@ from runs_budgets.oracle import Facts, evaluate_all
 from runs_budgets.sections import AggregateCap, Envelope, Lending, Quota
 from runs_core.values.budget import Budget, BudgetSpec
 from runs_core.values.change import BudgetSeen, LeaseSeen, TimePassed
+from runs_core.values.classes import Class
 from runs_core.values.lease import Closed, Lease, LeaseSpec, LeaseStatus, NodeSlots, Opened, Payer, RunRef
 from runs_core.values.meta import Key, Meta
 
@@ -119,9 +120,10 @@ class Market:
     def facts(self) -> Facts:
         return Facts(self.budgets, {}, self.leases, (), micros(self.now), {})
 
-    def classes(self) -> dict[Key, int]:
+    def classes(self) -> dict[Key, Class]:
         """What every open lease counts as."""
-        return {key: holding.cls for key, holding in self.funding.holdings()}
+        found = ((lease.key, self.funding.classify(lease)) for lease in self.leases)
+        return {key: cls for key, cls in found if cls is not None}
 
 
 def cost(market: Market, count: int) -> tuple[float, float]:

@@ -390,7 +390,7 @@ def test_a_certificate_of_the_schedulers_own_that_ends_is_made_anew_without_its_
 
 
 def test_policies_that_are_absent_or_only_warn_are_found(clinic: Clinic) -> None:
-    everything = "runs-facts, runs-gpu-pods, runs-kept-out, runs-ledger, runs-namespace-labels and 1 more"
+    everything = "runs-facts, runs-gpu-pods, runs-kept-out, runs-ledger, runs-namespace-labels and 2 more"
     assert clinic.finds("PolicyAbsent").what.startswith(f"{everything} is not there or not bound")
     with clinic.having(*policies(HERE, FleetSettings(), PolicyMode.WARN)):
         found = clinic.found()

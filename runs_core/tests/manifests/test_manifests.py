@@ -146,7 +146,7 @@ def actions(mode: PolicyMode) -> dict[str, list[str]]:
 def test_the_mode_is_that_of_gpu_pods_alone(mode: PolicyMode, said: list[str] | None) -> None:
     found = actions(mode)
     assert found.pop("runs-gpu-pods", None) == said
-    others = ("runs-facts", "runs-kept-out", "runs-ledger", "runs-namespace-labels", "runs-pod-labels")
+    others = ("runs-facts", "runs-kept-out", "runs-ledger", "runs-namespace-labels", "runs-pod-labels", "runs-shape")
     assert found == {name: ["Deny"] for name in others}
 
 

@@ -98,6 +98,30 @@ def test_an_edit_that_must_not_be_is_refused_and_another_is_not(guarded: Guarded
     assert hint["spec"]["runtime"]["expectedDuration"] == "2h"
 
 
+def test_one_field_of_an_admitted_template_makes_no_room_for_another_while_no_webhook_answers(guarded: Guarded) -> None:
+    body = a_run("shaped", flavor="H100")
+    body["spec"]["template"] = {
+        "spec": {"priorityClassName": "low", "containers": [{"name": "main", "image": "trainer:1"}]}
+    }
+    run = guarded.alice.call("POST", ours("runs"), body)[1]
+    swapped = {"spec": {"template": {"spec": {"priorityClassName": None, "hostNetwork": True}}}}
+    assert guarded.server is not None
+    port = guarded.server.port
+    guarded.down()
+    try:
+        before = merge(guarded.alice, ours("runs", "shaped"), swapped)
+        assert before["spec"]["template"]["spec"]["hostNetwork"]
+        status = {"admittedAt": "2026-01-31T08:00:00Z"}
+        guarded.scheduler.swap(ours("runs", "shaped", "status"), {**before, "status": status})
+        back = {"spec": {"template": {"spec": {"priorityClassName": "low", "hostNetwork": None}}}}
+        with pytest.raises(Refused, match=r"spec\.template: want no change once the run is admitted"):
+            merge(guarded.alice, ours("runs", "shaped"), back)
+        merge(guarded.alice, ours("runs", "shaped"), {"spec": {"canceled": True}})
+    finally:
+        guarded.serve(port)
+    assert guarded.alice.call("GET", ours("runs", "shaped"))[1]["metadata"]["uid"] == run["metadata"]["uid"]
+
+
 def test_a_budget_is_judged_too(guarded: Guarded) -> None:
     body = {"apiVersion": API_VERSION, "kind": "Budget", "metadata": {"name": "a"}, "spec": {"owner": ""}}
     message = refusal(guarded.meddler, ours("budgets", namespace=None), body) or ""

@@ -15,7 +15,7 @@ from runs_core.schema.convert import Object
 from runs_core.schema.names import GROUP, RUN, VERSION
 from runs_core.serve.manifests.expressions import ours, rule
 from runs_core.serve.manifests.installation import Installation
-from runs_core.serve.manifests.validations import facts, gpu_pods, kept_out, ledger, namespace_labels, pod_labels
+from runs_core.serve.manifests.validations import facts, gpu_pods, kept_out, ledger, namespace_labels, pod_labels, shape
 from runs_core.settings import FleetSettings
 
 _VERSION = "admissionregistration.k8s.io/v1"
@@ -39,6 +39,7 @@ def policies(installation: Installation, fleet: FleetSettings, mode: PolicyMode)
     found = [*_pair(installation, "runs-pod-labels", pod_labels(installation), ["Deny"])]
     found += _pair(installation, "runs-ledger", ledger(installation), ["Deny"])
     found += _pair(installation, "runs-facts", facts(), ["Deny"])
+    found += _pair(installation, "runs-shape", shape(), ["Deny"])
     found += _pair(installation, "runs-namespace-labels", namespace_labels(), ["Deny"])
     found += _pair(installation, "runs-kept-out", kept_out(installation), ["Deny"])
     found += [*_as_created(installation), *_unnoted(installation)]

@@ -192,6 +192,21 @@ def facts() -> Object:
     }
 
 
+def shape() -> Object:
+    """The template of an admitted run stays as it is: so says its CRD as well, which misses the same as of a lease."""
+    admitted = "oldObject.?status.admittedAt.hasValue()"
+    same = "object.spec.?template.orValue({}) == oldObject.spec.?template.orValue({})"
+    return {
+        "matchConstraints": {"resourceRules": [rule(GROUP, VERSION, [RUN.plural], ["UPDATE"])]},
+        "validations": [
+            {
+                "expression": f"!{admitted} || {same}",
+                "message": "spec.template: want no change once the run is admitted; submit a new run",
+            },
+        ],
+    }
+
+
 def ledger(installation: Installation) -> Object:
     """Deleting is not named: the API server's own controllers empty namespaces, and a finalizer keeps what is open.
 
