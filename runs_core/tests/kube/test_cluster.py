@@ -17,7 +17,8 @@ from runs_core.cluster.kube.news import Everything, Written
 from runs_core.cluster.kube.pace import BURST
 from runs_core.cluster.kube.podmake import FINALIZER
 from runs_core.cluster.kube.reflect import Event
-from runs_core.cluster.kube.writer import MOST_CONFLICTS, Work, Write, Writer
+from runs_core.cluster.kube.tries import MOST_CONFLICTS
+from runs_core.cluster.kube.writer import Work, Write, Writer
 from runs_core.errors import Unavailable
 from runs_core.schema.convert import to_object
 from runs_core.settings import Settings

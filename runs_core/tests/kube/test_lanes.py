@@ -171,3 +171,29 @@ def test_nothing_is_begun_after_a_stop() -> None:
     stopping.join(WAIT)
     order.add("late", Lane.TAKES)
     assert "late" not in order.done
+
+
+def test_what_pauses_is_gone_on_with_by_somebody_idle_though_whoever_began_it_is_busy() -> None:
+    lanes, paused, go_on, again = Lanes(2), threading.Event(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        lanes.submit(idle.set, Lane.TAKES, OTHER)
+        assert idle.wait(WAIT)
+        lanes.later(again.set, 2 * GLANCE_SECONDS, frees=False)
+        paused.set()
+        go_on.wait(WAIT)
+
+    idle = threading.Event()
+    lanes.submit(first, Lane.TAKES, RUN)
+    assert paused.wait(WAIT)
+    assert again.wait(WAIT / 2)
+    go_on.set()
+    lanes.stop()
+
+
+def test_what_pauses_is_not_begun_before_its_time() -> None:
+    clock = Clock()
+    order = Order(Lanes(1, clock))
+    order.lanes.later(lambda: order.done.append("again"), 5.0, frees=True)
+    order.add("fresh", Lane.TAKES)
+    assert order.rest() == ["fresh"]

@@ -5,11 +5,13 @@ In a rush, what only tells is held back for a while: often the next status of th
 
 from __future__ import annotations
 
+import heapq
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from enum import Enum, auto
+from itertools import count
 from typing import assert_never
 
 import attrs
@@ -59,6 +61,8 @@ class Lanes:
         self._takes: deque[Task] = deque()
         self._later: OrderedDict[Key, Later] = OrderedDict()
         self._why: OrderedDict[Key, Later] = OrderedDict()
+        self._paused: list[tuple[float, int, Task, bool]] = []
+        self._number = count()
         self._pace = Pace(clock, burst=WHY_BURST, per_second=WHY_PER_SECOND)
         self._pressing: deque[float] = deque(maxlen=RUSH)
         self._idle = 0
@@ -91,6 +95,13 @@ class Lanes:
                 self._threads.append(thread)
                 thread.start()
 
+    def later(self, task: Task, seconds: float, *, frees: bool) -> None:
+        """After so long. frees: whether it is then one that frees, or else takes; a thread is busy with neither."""
+        with self._changed:
+            if not self._stopped:
+                heapq.heappush(self._paused, (self._clock() + seconds, next(self._number), task, frees))
+                self._changed.notify_all()  # whoever is idle wakes in time
+
     @property
     def pressing(self) -> int:
         """How many wait that are more than telling."""
@@ -117,6 +128,7 @@ class Lanes:
             self._takes.clear()
             self._later.clear()
             self._why.clear()
+            self._paused.clear()
             self._changed.notify_all()
         for thread in self._threads:
             if thread is not threading.current_thread():
@@ -129,6 +141,8 @@ class Lanes:
     def _next(self, *, patient: bool) -> Task | None:
         with self._changed:
             while not self._stopped:
+                if self._paused:
+                    self._go_on()
                 pressed = bool(self._frees or self._takes)
                 if (patient or not pressed) and (task := self._held()) is not None:
                     return task
@@ -137,9 +151,25 @@ class Lanes:
                 if self._takes:
                     return self._takes.popleft()
                 self._idle += 1
-                self._changed.wait(GLANCE_SECONDS if self._later or self._why else None)
+                self._changed.wait(self._glance())
                 self._idle -= 1
             return None
+
+    def _glance(self) -> float | None:
+        """How long somebody idle may wait to be told of something."""
+        glance = GLANCE_SECONDS if self._later or self._why else None
+        if not self._paused:
+            return glance
+        left = max(0.0, self._paused[0][0] - self._clock())
+        return left if glance is None else min(left, glance)
+
+    def _go_on(self) -> None:
+        """With what has paused for long enough."""
+        now = self._clock()
+        while self._paused and self._paused[0][0] <= now:
+            _, _, task, frees = heapq.heappop(self._paused)
+            (self._frees if frees else self._takes).append(task)
+            self._changed.notify()
 
     def _held(self) -> Task | None:
         """The next that only tells, if it may go."""

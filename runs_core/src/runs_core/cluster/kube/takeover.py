@@ -15,11 +15,14 @@ from runs_core.cluster.kube.decode import news
 from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.kube.reading import Reader, Seen
 from runs_core.cluster.kube.reflect import Listed, everything
+from runs_core.cluster.kube.tries import Tries
 from runs_core.cluster.kube.writer import THREADS, Writer
 from runs_core.values.lease import Lease, mask_of
 
 WRITTEN = ("Run", "GPULease", "Reservation", "Resolution", "Pod")
 """Kinds whose objects a leader writes as it decides."""
+ADOPT_SECONDS = 15.0
+"""How long a lease is tried to be opened; then whoever takes over comes round, and begins anew."""
 
 
 @attrs.frozen(kw_only=True)
@@ -73,14 +76,17 @@ def adopt(leases: Sequence[Lease], writer: Writer, opened: Callable[[Lease], Non
     """Open what the leader before may still be opening: its own late writes then change nothing.
 
     It has sent none before whoever was there had left. What is refused now would be to it as well. Runs that have
-    all of their leases go on, others are undone.
+    all of their leases go on, others are undone. Refused: one cannot be opened now.
     """
     if not leases:
         return
-    with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="adopt") as pool:
-        for refusal in pool.map(lambda lease: writer.attempt(partial(opened, lease)), leases):
+    pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="adopt")
+    try:
+        for refusal in pool.map(lambda lease: writer.attempt(partial(opened, lease), Tries(ADOPT_SECONDS)), leases):
             if refusal is not None and refusal.passing:
                 raise refusal
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _masks(lease: Lease) -> dict[str, int]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,20 +13,16 @@ import attrs
 from runs_core.cluster.kube.api import Refused
 from runs_core.cluster.kube.gates import Gate, after
 from runs_core.cluster.kube.lanes import Lane, Lanes
+from runs_core.cluster.kube.tries import Pause, Tries
 from runs_core.errors import Unavailable
 from runs_core.values.meta import Key
 
 THREADS = 8
 """More would not be answered sooner by a busy server, and what waits with us may be overtaken and never be sent."""
-LONGEST_PAUSE_SECONDS = 5.0
-GIVES_UP_SECONDS = 300.0
-"""A write that the server cannot take for so long counts as refused: what it belonged to is decided anew."""
 Write = Callable[[], None]
-
-
-MOST_CONFLICTS = 5
 PREMISE = "PremiseFailed"
 """Reason of a refusal that is nobody's but ours: what was to be written before was refused."""
+STOPPED = Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Stopped", "the scheduler stopped before this was written")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -145,37 +139,35 @@ class Writer:
                 lane = Lane.FREES if work.frees else Lane.TAKES
             self._lanes.submit(task, lane, work.key)
 
-    def attempt(self, write: Write) -> Refused | None:
-        """Until it is written or refused. A server that is busy or away is asked again, later and later.
+    def later(self, task: Callable[[], None], seconds: float, work: Work) -> None:
+        """After so long, in which no thread waits for it."""
+        self.retried += 1
+        self._lanes.later(task, seconds, frees=work.frees)
 
-        So is one that has a conflict, for a while: who wrote at the same time is seldom still writing. Never sooner
-        than it says itself.
-        """
-        deadline = time.monotonic() + GIVES_UP_SECONDS
-        pause = 0.05
-        conflicts = 0
-        while True:
-            if not self.allowed():
-                return Refused(503, "Deposed", "another scheduler leads now")
-            try:
-                write()
-            except Refused as error:
-                conflict = error.reason == "Conflict"
-                conflicts += conflict
-                again = error.passing or (conflict and conflicts <= MOST_CONFLICTS)
-                if not again or time.monotonic() > deadline:
-                    return error
-                least = error.retry_after or 0.0
-            except Unavailable as error:
-                if time.monotonic() > deadline:
-                    return Refused(503, "Unavailable", str(error))
-                least = 0.0
-            else:
-                return None
-            if self._stopped.wait(max(least, pause * random.uniform(0.5, 1.5))):  # jitter, not a secret
-                return Refused(503, "Stopped", "the scheduler stopped before this was written")
-            self.retried += 1
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    def once(self, write: Write, tries: Tries) -> Refused | Pause | None:
+        """Send it. None: it is written; Pause: it is to be sent again."""
+        if not self.allowed():
+            return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Deposed", "another scheduler leads now")
+        try:
+            write()
+        except (Refused, Unavailable) as error:
+            return tries.after(error)
+        return None
+
+    def attempt(self, write: Write, tries: Tries | None = None) -> Refused | None:
+        """Until it is written or refused, in this thread."""
+        tries = tries or Tries()
+        while isinstance(told := self.once(write, tries), Pause):
+            if not self.rest(told):
+                return STOPPED
+        return told
+
+    def rest(self, pause: Pause) -> bool:
+        """In this thread. False: nothing more is begun."""
+        if self._stopped.wait(pause.seconds):
+            return False
+        self.retried += 1
+        return True
 
 
 class Progress:
@@ -209,10 +201,13 @@ class Progress:
         writes = stages[stage]
         self._left = len(writes)
         for write in writes:
-            self._writer.submit(partial(self._one, write), self._work, stage)
+            self._writer.submit(partial(self._one, write, Tries()), self._work, stage)
 
-    def _one(self, write: Write) -> None:
-        refusal = self._tried(write) if self._refusal is None else None
+    def _one(self, write: Write, tries: Tries) -> None:
+        refusal = self._tried(write, tries) if self._refusal is None else None
+        if isinstance(refusal, Pause):
+            self._writer.later(partial(self._one, write, tries), refusal.seconds, self._work)
+            return
         with self._lock:
             self._refusal = self._refusal or refusal
             self._left -= 1
@@ -220,8 +215,12 @@ class Progress:
         if over:
             self.next_stage()
 
-    def _tried(self, write: Write) -> Refused | None:
+    def _tried(self, write: Write, tries: Tries) -> Refused | Pause | None:
+        """A server that has too much to do is given less: then this thread waits as well."""
         try:
-            return self._writer.attempt(write)
+            while isinstance(told := self._writer.once(write, tries), Pause) and told.crowded:
+                if not self._writer.rest(told):
+                    return STOPPED
         except Exception as defect:  # noqa: BLE001  # in a pool nobody would hear of it, and the run would wait for ever
             return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Defect", f"{type(defect).__name__}: {defect}")
+        return told
