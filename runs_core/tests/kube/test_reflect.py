@@ -1,17 +1,19 @@
-"""A watch that nobody tells anything."""
+"""Watches that nobody tells anything, that end at once, or that tell what nobody understands."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from kubernetes import client
 
-from runs_core.cluster.kube.api import Api
-from runs_core.cluster.kube.reflect import Inbox, Reflector
+from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.decode import Decode
+from runs_core.cluster.kube.reflect import PAUSE_SECONDS, Inbox, Reflector
 
 
 class Quiet(BaseHTTPRequestHandler):
@@ -58,3 +60,65 @@ def test_a_watch_ends_when_it_is_stopped_and_not_only_with_the_next_event(server
     reflector.stop()
     reflector.join(5)
     assert not reflector.is_alive()
+
+
+class Ends(Api):
+    """Has nothing to list. says: each watch, before it ends at once; None: that its version is too old.
+
+    watched: when each began. enough: set once there were three.
+    """
+
+    def __init__(self, says: list[bytes] | None) -> None:
+        self.says = says
+        self.lists = 0
+        self.watched: list[float] = []
+        self.enough = threading.Event()
+
+    def call(self, *_: object, decode: Decode | None = None, **__: object) -> tuple[int, Object]:
+        self.lists += 1
+        return 200, {"items": [{"metadata": {"name": "one"}}], "metadata": {"resourceVersion": "1"}}
+
+    def text(self, path: str, query: Mapping[str, str] | None = None, **_: object) -> Iterator[bytes]:
+        self.watched.append(time.monotonic())
+        if len(self.watched) == 3:
+            self.enough.set()
+        if self.says is None:
+            raise Refused(410, "Expired", "too old resource version")
+        yield from self.says
+
+
+@pytest.mark.parametrize("says", [[], None])
+def test_a_watch_that_ends_again_and_again_is_not_begun_again_without_a_pause(says: list[bytes] | None) -> None:
+    server = Ends(says)
+    reflector = Reflector(server, "Run", "/runs", Inbox())
+    reflector.start()
+    assert server.enough.wait(10)
+    reflector.stop()
+    reflector.join(10)
+    assert server.watched[2] - server.watched[0] >= PAUSE_SECONDS[0] / 2
+
+
+def test_a_list_that_cannot_be_understood_is_read_again() -> None:
+    """Nobody would hear of a thread that ends, and whoever decides would go on without it."""
+    wrong = [KeyError("spec")]
+
+    def read(item: Object) -> Object:
+        if wrong:
+            raise wrong.pop()
+        return item
+
+    reflector = Reflector(Ends([]), "Run", "/runs", Inbox(), read)
+    reflector.start()
+    assert reflector.listed.wait(10)
+    reflector.stop()
+
+
+def test_after_an_event_that_is_none_everything_is_listed_anew() -> None:
+    server = Ends([b'{"kind":"Status"}'])
+    reflector = Reflector(server, "Run", "/runs", Inbox())
+    reflector.start()
+    assert server.enough.wait(10)
+    assert reflector.failing is not None
+    assert "KeyError" in reflector.failing
+    reflector.stop()
+    assert server.lists >= 3

@@ -314,6 +314,16 @@ def test_a_busy_api_server_has_the_pause_that_it_asks_for(process: Process, room
     assert (second - first >= 5.0, third - second >= 12.0, process.led) == (True, True, 1)
 
 
+def test_who_sees_nothing_new_of_a_kind_says_so(
+    process: Process, room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A watch that is refused stops nobody who leads, and `/readyz` may be asked by nobody."""
+    monkeypatch.setattr(FakeCluster, "stale", lambda *_: ["Pod: nothing heard for over 180 s (Forbidden: no)"])
+    process.run()
+    told = "nothing new is seen of a part of the cluster: Pod: nothing heard for over 180 s (Forbidden: no)"
+    assert told in caplog.messages
+
+
 def test_an_api_server_that_is_away_for_a_moment_deposes_nobody(process: Process, room: Room) -> None:
     room.at[5] = lambda: setattr(room, "down", True)
     room.at[6] = lambda: setattr(room, "down", False)

@@ -292,6 +292,8 @@ class Process:
         self._reload_at = self._parts.clock() + LOOK_SECONDS
         if left_out := cluster.untold():
             log.info("there were too many events to write them all", left_out=left_out)
+        for blind in cluster.stale(STALE_SECONDS):
+            log.warn(f"nothing new is seen of a part of the cluster: {blind}")
         settings = self._parts.reload.changed()
         if settings is not None:
             cluster.take(settings)

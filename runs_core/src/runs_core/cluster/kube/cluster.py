@@ -168,7 +168,7 @@ class KubeCluster:
         """The kinds that nothing was heard of for so long, with what keeps it."""
         now = time.monotonic()
         return [
-            f"{reflector.resource}: nothing heard for {now - reflector.heard:.0f} s ({reflector.failing or 'silence'})"
+            f"{reflector.resource}: nothing heard for over {seconds:.0f} s ({reflector.failing or 'silence'})"
             for reflector in self.reflectors
             if now - reflector.heard > seconds
         ]

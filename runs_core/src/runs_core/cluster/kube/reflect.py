@@ -21,6 +21,8 @@ PAGE = "500"
 WATCH_SECONDS = 240
 SILENT_SECONDS = 150
 """A server sends a bookmark every minute or so; one that says nothing for so long has gone without a word."""
+SHORT_SECONDS = 1.0
+"""A watch that ends sooner, and has told nothing, is begun again after a pause."""
 PAUSE_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 GONE = 410
 
@@ -117,6 +119,7 @@ class Reflector(threading.Thread):
         self._inbox = inbox
         self._read = read
         self._version: str | None = None
+        self._failures = 0
         self._stopped = threading.Event()
         self._close: Close | None = None
 
@@ -134,22 +137,30 @@ class Reflector(threading.Thread):
 
     def run(self) -> None:
         """For ever: a watch that ends is taken up where it was, one that cannot be begins with a list anew."""
-        failures = 0
         while not self._stopped.is_set():
             try:
                 if self._version is None:
                     self._version = self._list()
                 self._watch(self._version)
-                self._hear()
-                failures = 0
             except (Unavailable, Refused, Malformed, ValueError) as error:
-                self.failing = str(error)
-                if isinstance(error, Refused) and error.status == GONE and self._version is not None:
-                    self._version, failures = None, 0  # the server is well, and a new list is all it asks for
-                    continue
-                failures += 1
-                self._stopped.wait(_pause(failures, error))
+                self._fail(error, str(error))
+            except Exception as defect:  # noqa: BLE001 - nobody would hear of it, nor of anything of this kind
+                self._version = None
+                self._fail(defect, f"{type(defect).__name__}: {defect}")
             self.restarts += 1
+
+    def _fail(self, error: Exception, why: str) -> None:
+        """A server whose past is over is well, and a new list is all it asks for: the first time that is made at once.
+
+        Else there is a pause, which grows until something is told.
+        """
+        self.failing = why
+        self._failures += 1
+        gone = isinstance(error, Refused) and error.status == GONE and self._version is not None
+        if gone:
+            self._version = None
+        if not gone or self._failures > 1:
+            self._stopped.wait(_pause(self._failures, error))
 
     def _hear(self) -> None:
         self.failing, self.heard = None, time.monotonic()
@@ -169,6 +180,7 @@ class Reflector(threading.Thread):
             "resourceVersion": version,
             "timeoutSeconds": str(WATCH_SECONDS),
         }
+        began = time.monotonic()
         for line in self._api.text(self._path, query, seconds=SILENT_SECONDS, opened=self._opened):
             self._hear()
             if self._stopped.is_set():
@@ -181,6 +193,11 @@ class Reflector(threading.Thread):
             if told != "BOOKMARK":
                 self._inbox.put(Event(resource=self.resource, deleted=told == "DELETED", item=item))
             self._version = item["metadata"]["resourceVersion"]
+            self._failures = 0
+        self._hear()
+        if self._version == version and time.monotonic() - began < SHORT_SECONDS:
+            raise Unavailable("the API server ends each watch at once")
+        self._failures = 0
 
 
 def _pause(failures: int, error: Exception) -> float:
