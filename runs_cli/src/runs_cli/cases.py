@@ -14,7 +14,7 @@ from runs_cli.intake import text_of
 from runs_cli.options import Asked
 from runs_core.cluster.trace.acme import read_acme
 from runs_core.cluster.trace.helios import helios_nodes, read_helios
-from runs_core.cluster.trace.input import BadRow, TraceInput, refuse_if_too_bad
+from runs_core.cluster.trace.input import BadRow, BadRows, TraceInput, refuse_if_too_bad
 from runs_core.cluster.trace.jsonl import read_jsonl
 from runs_core.cluster.trace.openb import openb_nodes, read_openb
 from runs_core.cluster.trace.philly import philly_nodes, read_philly
@@ -128,7 +128,7 @@ def _on(trace: TraceInput, path: Path, work: Work, fleet: FleetSettings, section
     if work.form == "jsonl":
         read = read_jsonl(path, path, max_bad_rows=work.max_bad_rows, fleet=fleet, sections=sections)
     else:
-        bad: list[BadRow] = []
+        bad = BadRows(work.max_bad_rows)
         nodes = _READERS[work.form][1](path, bad)
         refuse_if_too_bad(bad, work.max_bad_rows)
         read = TraceInput.of_fleet(nodes, bad)

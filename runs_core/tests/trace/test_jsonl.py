@@ -116,6 +116,15 @@ def test_more_bad_lines_than_allowed_are_refused(read: Read) -> None:
         read("{", "{", max_bad_rows=1)
 
 
+def test_a_file_of_nothing_but_bad_lines_is_not_read_to_its_end(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have none. Who wants to leave out more than are counted else can do so."""
+    monkeypatch.setattr("runs_core.cluster.trace.input.MOST_COUNTED", 10)
+    with pytest.raises(InvalidInput, match=r"more than 10 bad rows .* at most 1 are left out"):
+        read(*["{"] * 1000, max_bad_rows=1)
+    with pytest.raises(InvalidInput, match=r"more than 99 bad rows .* at most 99 are left out"):
+        read(*["{"] * 1000, max_bad_rows=99)
+
+
 def test_a_node_is_ready_unless_its_conditions_say_otherwise(read: Read) -> None:
     silent, sick = a_node("n-1"), a_node("n-2")
     del silent["status"]["conditions"]

@@ -143,6 +143,15 @@ def test_more_bad_rows_than_allowed_are_refused_with_the_first_few_named(read: R
     assert "tasks.csv:9" not in said
 
 
+def test_a_file_of_nothing_but_bad_rows_is_not_read_to_its_end(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have none."""
+    monkeypatch.setattr("runs_core.cluster.trace.input.MOST_COUNTED", 10)
+    with pytest.raises(InvalidInput) as refused:
+        read(*["bad"] * 1000, max_bad_rows=7)
+    assert "more than 10 bad rows" in str(refused.value)
+    assert "at most 7 are left out" in str(refused.value)
+
+
 def test_a_file_that_is_not_there_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"absent\.csv: cannot be read: No such file"):
         read_openb(tmp_path / "absent.csv", tmp_path / "absent.csv")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runs_core.cluster.trace.helios import slurm_job
-from runs_core.cluster.trace.input import BadRow, TraceInput
+from runs_core.cluster.trace.input import BadRows, TraceInput
 from runs_core.cluster.trace.jobs import Job, Left, trace_of
 from runs_core.cluster.trace.openb import openb_nodes
 from runs_core.cluster.trace.rows import Form, Named, Row, read_rows
@@ -24,7 +24,7 @@ _LOG = Form(
 
 def read_acme(nodes: Path, jobs: Path, *, max_bad_rows: int = 100) -> TraceInput:
     """Both files. InvalidInput: one cannot be read, or more than `max_bad_rows` rows are bad."""
-    bad: list[BadRow] = []
+    bad = BadRows(max_bad_rows)
     return trace_of(openb_nodes(nodes, bad), read_rows(jobs, _LOG, _job, bad), jobs, bad, max_bad_rows)
 
 

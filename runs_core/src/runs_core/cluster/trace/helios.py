@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runs_core.cluster.trace.input import BadRow, TraceInput
+from runs_core.cluster.trace.input import BadRow, BadRows, TraceInput
 from runs_core.cluster.trace.jobs import MOST_GPUS, NODE_GPUS, Job, Left, job, name_of, node, trace_of
 from runs_core.cluster.trace.rows import BadCell, Form, Named, Row, read_rows
 from runs_core.values.node import Node
@@ -23,7 +23,7 @@ _MOST_NODES = 100_000
 
 def read_helios(nodes: Path, jobs: Path, *, max_bad_rows: int = 100) -> TraceInput:
     """Both files. InvalidInput: one cannot be read, or more than `max_bad_rows` rows are bad."""
-    bad: list[BadRow] = []
+    bad = BadRows(max_bad_rows)
     return trace_of(helios_nodes(nodes, bad), read_rows(jobs, _LOG, _job, bad), jobs, bad, max_bad_rows)
 
 

@@ -28,6 +28,8 @@ DURATION = f"{SIMULATED}duration"
 START = f"{SIMULATED}start"
 MICROSECOND = timedelta(microseconds=1)
 _SHOWN = 5
+MOST_COUNTED = 10_000
+"""So many bad rows are counted, so that whoever may leave some out knows how many; then the file is another one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -123,10 +125,27 @@ def uid_of(kind: str, namespace: str, name: str) -> str:
     return str(UUID(bytes=digest[:16], version=5))
 
 
+class BadRows(list[BadRow]):
+    """Of one reading. most: how many may be left out."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def append(self, row: BadRow) -> None:
+        """InvalidInput: there are too many to be counted, and nothing more is to be read."""
+        super().append(row)
+        if len(self) > max(self._most, MOST_COUNTED):
+            raise _too_bad(self, self._most, f"more than {len(self) - 1} bad rows (the rest was not read)")
+
+
 def refuse_if_too_bad(bad_rows: Sequence[BadRow], most: int) -> None:
     """InvalidInput that names the first few bad rows, when there are more than `most`."""
-    if len(bad_rows) <= most:
-        return
+    if len(bad_rows) > most:
+        raise _too_bad(bad_rows, most, f"{len(bad_rows)} bad rows")
+
+
+def _too_bad(bad_rows: Sequence[BadRow], most: int, many: str) -> InvalidInput:
     first = [Problem(f"{row.source}:{row.line}", row.why) for row in bad_rows[:_SHOWN]]
-    summary = f"{len(bad_rows)} bad rows, and at most {most} are left out; mend them or raise --max-bad-rows"
-    raise InvalidInput([*first, Problem("", summary)])
+    summary = f"{many}, and at most {most} are left out; mend them or raise --max-bad-rows"
+    return InvalidInput([*first, Problem("", summary)])

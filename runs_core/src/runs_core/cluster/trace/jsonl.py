@@ -20,6 +20,7 @@ from runs_core.cluster.trace.input import (
     EPOCH,
     Arrival,
     BadRow,
+    BadRows,
     TraceInput,
     in_order,
     refuse_if_too_bad,
@@ -73,7 +74,7 @@ def read_jsonl(
 
     InvalidInput: a file cannot be read, or more than `max_bad_rows` lines are bad.
     """
-    bad: list[BadRow] = []
+    bad = BadRows(max_bad_rows)
     files = dict.fromkeys((nodes, runs))
     read = [row for path in files for row in _read(path, fleet or FleetSettings(), sections, bad)]
     kept = _unique(read, bad)

@@ -20,6 +20,7 @@ from runs_core.cluster.trace.input import (
     PODS_PER_NODE,
     Arrival,
     BadRow,
+    BadRows,
     TraceInput,
     in_order,
     refuse_if_too_bad,
@@ -60,7 +61,7 @@ def read_openb(nodes: Path, tasks: Path, *, max_bad_rows: int = 100) -> TraceInp
 
     InvalidInput: a file cannot be read, its header lacks a column, or more than `max_bad_rows` rows are bad.
     """
-    bad: list[BadRow] = []
+    bad = BadRows(max_bad_rows)
     machines = openb_nodes(nodes, bad)
     read = [n.value for n in unique(tasks, read_rows(tasks, _TASKS, _task, bad), bad)]
     refuse_if_too_bad(bad, max_bad_rows)

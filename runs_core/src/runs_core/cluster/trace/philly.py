@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runs_core.cluster.trace.input import BadRow, TraceInput
+from runs_core.cluster.trace.input import BadRow, BadRows, TraceInput
 from runs_core.cluster.trace.jobs import Job, Left, job, name_of, node, trace_of
 from runs_core.cluster.trace.lines import no_text
 from runs_core.cluster.trace.rows import BadCell, Form, Named, Row, moment_of, read_rows, unique
@@ -30,7 +30,7 @@ MOST_CHARACTERS = 1024 * 1024 * 1024
 
 def read_philly(nodes: Path, jobs: Path, *, max_bad_rows: int = 100) -> TraceInput:
     """The list of machines and the log. InvalidInput: one cannot be read, or more than `max_bad_rows` rows are bad."""
-    bad: list[BadRow] = []
+    bad = BadRows(max_bad_rows)
     return trace_of(philly_nodes(nodes, bad), _jobs(jobs, bad), jobs, bad, max_bad_rows)
 
 

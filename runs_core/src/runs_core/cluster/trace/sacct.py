@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from runs_core.cluster.trace.input import BadRow, TraceInput
+from runs_core.cluster.trace.input import BadRow, BadRows, TraceInput
 from runs_core.cluster.trace.jobs import MOST_GPUS, Job, Left, job, name_of, node, trace_of
 from runs_core.cluster.trace.rows import BadCell, Form, Named, Row, read_rows, unique
 from runs_core.values.node import MOST_NODE_GPUS, Node
@@ -27,7 +27,7 @@ _MOST_NODE_NAME = 253
 
 def read_sacct(nodes: Path, jobs: Path, *, max_bad_rows: int = 100) -> TraceInput:
     """Both files. InvalidInput: one cannot be read, or more than `max_bad_rows` rows are bad."""
-    bad: list[BadRow] = []
+    bad = BadRows(max_bad_rows)
     machines = sacct_nodes(nodes, bad)
     read = (row for row in read_rows(jobs, _JOBS, _job, bad) if row is not None)
     return trace_of(machines, read, jobs, bad, max_bad_rows)
