@@ -33,7 +33,7 @@ class Server:
         self.forbidden = False
 
     def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, seconds: float = 0.0
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, seconds: float = 0.0, content: str = ""
     ) -> tuple[int, dict[str, Any]]:
         if method == "POST":
             assert body is not None
@@ -45,10 +45,10 @@ class Server:
                 raise Refused(409, "AlreadyExists", "it is there")
             self.others[body["metadata"]["name"]] = body["data"]
             return 201, body
-        if method == "DELETE":
-            if self.others.pop(path.rsplit("/", 1)[1], None) is None:
-                raise Refused(404, "NotFound", "it is not there")
-            return 200, {}
+        if path.endswith(UNREAD):
+            if method == "PATCH" and body is not None:
+                self.others[UNREAD] = body["data"]
+            return 200, {"metadata": {"uid": "uid-1"}, "data": self.others[UNREAD]}
         if self.stored is None:
             raise Refused(404, "NotFound", "no journal")
         return 200, self.stored
@@ -119,6 +119,17 @@ def test_a_write_whose_answer_was_lost_is_known_as_ones_own(server: Server) -> N
     server.deaf = False
     first.write(attrs.evolve(first.entry, head=2))
     assert journal(server).take_over("b").head == 2
+
+
+def test_who_was_replaced_is_refused_again_and_again(server: Server) -> None:
+    """On its way out it would say that nothing of its own is in flight, in place of what is of the other's."""
+    first = leading(server, "a")
+    second = leading(server, "b")
+    second.write(attrs.evolve(second.entry, intents=CLOSING))
+    for _ in range(2):
+        with pytest.raises(Deposed, match="b has taken over"):
+            first.write(attrs.evolve(first.entry, intents={}))
+    assert journal(server).take_over("c").intents == CLOSING
 
 
 def test_a_journal_that_somebody_deleted_deposes(server: Server) -> None:

@@ -47,7 +47,7 @@ class Journal:
         resolution, where there was none yet. What somebody made of it that cannot be read is kept aside, and counts as
         never written.
         """
-        stored = self._stored()
+        stored, self._version = self._stored()
         before, wrong = read(stored)
         if wrong:
             self._set_aside(stored, wrong)
@@ -67,9 +67,10 @@ class Journal:
             try:
                 self._replace(entry)
             except Conflict as error:
-                stored = self._stored()
+                stored, version = self._stored()
                 if not self._mine(stored):
-                    raise Deposed(self._whose(stored)) from error
+                    raise Deposed(self._whose(stored)) from error  # and with what was seen before, the next is as well
+                self._version = version
                 continue  # our own last write arrived after all, and only its answer did not
             return
         raise Unavailable("the journal is refused again and again, though nobody else has written it")
@@ -102,17 +103,15 @@ class Journal:
         self._version = stored["metadata"]["resourceVersion"]
         self.entry = entry
 
-    def _stored(self) -> Mapping[str, str]:
-        """Its data; made, without any, where it is not there."""
+    def _stored(self) -> tuple[Mapping[str, str], str]:
+        """Its data, and its version; made, without any, where it is not there."""
         try:
             _, stored = self._api.call("GET", paths.one("ConfigMap", self._key), seconds=ANSWER_SECONDS)
         except Refused as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             stored = self._made()
-        self._version = stored["metadata"]["resourceVersion"]
-        found: Mapping[str, str] = stored.get("data") or {}
-        return found
+        return stored.get("data") or {}, stored["metadata"]["resourceVersion"]
 
     def _made(self) -> Object:
         metadata = {"name": self._key.name, "namespace": self._key.namespace}
