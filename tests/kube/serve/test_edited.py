@@ -51,6 +51,25 @@ def test_a_journal_that_somebody_spoils_is_told_of_and_no_lease_is_lost(site: Si
         site.kubectl("delete", "runs.runs.dev", "--all", "-n", where)
 
 
+def test_the_next_journal_that_somebody_spoils_is_kept_in_place_of_the_one_before(site: Site) -> None:
+    site.serve("one").leads()
+    for term in ("x", "y"):
+        data = json.dumps({"data": {"term": term, **({"head": "no hex"} if term == "x" else {})}})
+        site.kubectl("patch", "configmap", "runs-journal", "-n", HOME, "--type=merge", "-p", data)
+        namespace = site.namespace(f"after-{term}")
+        site.submit(namespace, [4], seconds=60)
+        _running(site, namespace, 1)
+        assert _kept(site)["data"]["term"] == term
+        site.kubectl("delete", "runs.runs.dev", "--all", "-n", namespace)
+    assert _kept(site)["data"]["head"] != "no hex"
+    assert "runs.dev/kept-since" in _kept(site)["metadata"]["annotations"]
+
+
+def _kept(site: Site) -> Object:
+    found = [one for one in site.all("configmap", HOME) if one["metadata"]["name"] == "runs-journal-unread"]
+    return found[0] if found else {}
+
+
 def _written_late(site: Site, namespace: str, late: str, first: Object) -> None:
     """A lease of that run in the places of another, as a leader writes it that was paused after it had decided so."""
     run = json.loads(site.kubectl("get", "runs.runs.dev", late, "-n", namespace, "-o", "json"))

@@ -11,7 +11,7 @@ from functools import partial
 import attrs
 
 from runs_core.cluster.kube import paths, takeover
-from runs_core.cluster.kube.api import Api, Refused
+from runs_core.cluster.kube.api import Api
 from runs_core.cluster.kube.binding import Binding
 from runs_core.cluster.kube.gather import Gathering
 from runs_core.cluster.kube.incoming import Incoming
@@ -22,7 +22,6 @@ from runs_core.cluster.kube.nonce import standing
 from runs_core.cluster.kube.outgoing import Outgoing
 from runs_core.cluster.kube.reading import Reader
 from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector
-from runs_core.cluster.kube.rights import UNREAD
 from runs_core.cluster.kube.snapshot import key_of
 from runs_core.cluster.kube.steps import steps
 from runs_core.cluster.kube.sweep import Sweeper, Swept
@@ -30,7 +29,7 @@ from runs_core.cluster.kube.takeover import Held
 from runs_core.cluster.kube.unread import Unread
 from runs_core.cluster.kube.writer import Writer
 from runs_core.cluster.kube.writes import Writes
-from runs_core.errors import RunsError, Unavailable
+from runs_core.errors import RunsError
 from runs_core.schema.pods import UID_LABEL
 from runs_core.settings import Settings
 from runs_core.values import change as c
@@ -88,8 +87,7 @@ class KubeCluster:
         self.flavors: tuple[str, ...] = ()
         self._gathering = Gathering(lambda: self.writer.pressing)
         self._writes = Writes(api, self.mirror.run, self.mirror.node, sections, namespace)
-        self._sweeper = Sweeper(api, self._writes, self.writer)
-        self._unread = Unread(api, namespace)
+        self._sweeper = Sweeper(api, self._writes, self.writer, Unread(api, namespace))
         self._out = Outgoing(self._writes, self.writer, self.mirror, self.inbox)
         self._binding = Binding(self.journal, self.mirror, self._out, namespace)
         self._in = Incoming(self.mirror, self._out, self._sweeper, reader=self._reader, settings=settings, clock=clock)
@@ -208,11 +206,7 @@ class KubeCluster:
     def sweep(self) -> Swept:
         """Remove more of what was kept long enough, when there is time; what came of it since the last call."""
         retention, made = self._settings.retention, self.journal.entry.evidence
-        swept = self._sweeper.begin(self._clock(), retention, self._in.chain.number, made)
-        try:
-            return attrs.evolve(swept, journals=int(self._unread.sweep(self._clock(), retention.leases)))
-        except (Refused, Unavailable) as error:
-            return attrs.evolve(swept, refusal=swept.refusal or f"ConfigMap {UNREAD}: {error}")
+        return self._sweeper.begin(self._clock(), retention, self._in.chain.number, made)
 
     def stop(self, seconds: float) -> bool:
         """Finish what is in flight; False: something was left for the next leader, who finds it in the journal.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -15,6 +15,7 @@ import attrs
 from runs_core.cluster.archive import archive
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.evidence import joined
+from runs_core.cluster.kube.unread import Unread
 from runs_core.cluster.kube.writer import Work, Writer
 from runs_core.cluster.kube.writes import Writes
 from runs_core.cluster.seen import Name, Value
@@ -58,10 +59,12 @@ def ended(value: Value | None) -> datetime | None:
 class Sweeper:
     """`saw` and `begin` are for the thread that decides. Cost: of what ended, and of what goes."""
 
-    def __init__(self, api: Api, writes: Writes, writer: Writer) -> None:
+    def __init__(self, api: Api, writes: Writes, writer: Writer, unread: Unread) -> None:
         self._api = api
         self._writes = writes
         self._writer = writer
+        self._unread = unread
+        self._unread_refused = ""
         self._over: dict[Name, Over] = {}
         self._standing: set[Name] = set()
         self._by_end: list[tuple[datetime, Name]] = []
@@ -96,7 +99,27 @@ class Sweeper:
                 self._going.add(name)
             evidence = made.get(name[1].name, ()) if name[0] == "Resolution" else ()
             self._writer.add(self._work(name, self._over[name], retention.archive, evidence))
+        if self._unread.due(now):
+            self._writer.add(self._journal(now, retention.leases))
         return swept
+
+    def _journal(self, now: datetime, kept: timedelta) -> Work:
+        """The look for one of which something could not be read. What refuses it again and again is told once."""
+
+        def look() -> None:
+            if self._unread.sweep(now, kept):
+                with self._lock:
+                    self._swept = attrs.evolve(self._swept, journals=self._swept.journals + 1)
+
+        def failed(refusal: Refused) -> None:
+            self._unread.again()
+            if str(refusal) != self._unread_refused:
+                with self._lock:
+                    self._swept = attrs.evolve(self._swept, refusal=f"ConfigMap {self._unread.key.name}: {refusal}")
+            self._unread_refused = str(refusal)
+
+        key = Key(f"ConfigMap of {self._unread.key.namespace}", self._unread.key.name)
+        return Work(key=key, stages=[[look]], failed=failed, done=_nothing, last_can_wait=True)
 
     def _due(self, before: datetime, last: int) -> list[Name]:
         found: list[Name] = []
@@ -160,3 +183,7 @@ class Sweeper:
         body = to_object(resolution)
         body["spec"]["evidence"]["data"] = joined(self._api, resolution)
         return body
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from runs_core.cluster.kube.rights import JOURNAL, LEADER, UNREAD
+from runs_core.cluster.kube.unread import kept_since
 from runs_core.serve.doctor.evidence import Evidence
 from runs_core.serve.doctor.finding import Finding
 from runs_core.serve.doctor.kinds import MOST_SKEW_SECONDS
-from runs_core.values.quantity import format_duration, parse_time
+from runs_core.values.quantity import format_duration, format_time, parse_time
 
 SETTLED = timedelta(minutes=1)
 """So long after a take-over the journal must have been taken over, too."""
@@ -72,7 +73,7 @@ def journal_unread(evidence: Evidence) -> Iterator[Finding]:
     for one in evidence.of("unread"):
         what = (
             "somebody made of the journal what cannot be read: this is what it was, to be looked at; it is kept for "
-            f"{kept} from {one['metadata']['creationTimestamp']} on"
+            f"{kept} from {format_time(kept_since(one))} on"
         )
         remedy = f"kubectl -n {home} delete configmap/{UNREAD}"
         yield Finding(check="JournalUnread", about=f"ConfigMap {home}/{UNREAD}", what=what, remedy=remedy)
