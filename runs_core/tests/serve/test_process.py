@@ -13,7 +13,15 @@ from runs_core.cluster.kube.sweep import Swept
 from runs_core.errors import Conflict, Deposed, Unavailable
 from runs_core.serve.health import Health
 from runs_core.serve.loop import Loop
-from runs_core.serve.process import FIRST_LISTS_SECONDS, STANDBY_SECONDS, LiveCluster, Parts, Process, unlisted
+from runs_core.serve.process import (
+    FIRST_LISTS_SECONDS,
+    RETRY_SECONDS,
+    STANDBY_SECONDS,
+    LiveCluster,
+    Parts,
+    Process,
+    unlisted,
+)
 from runs_core.serve.reload import Reload
 from runs_core.serve.signals import Stopping
 from runs_core.settings import ElectionSettings, Settings
@@ -312,6 +320,27 @@ def test_a_busy_api_server_has_the_pause_that_it_asks_for(process: Process, room
     process.run()
     first, second, third = room.asked
     assert (second - first >= 5.0, third - second >= 12.0, process.led) == (True, True, 1)
+
+
+def test_an_api_server_that_takes_nothing_is_not_asked_again_with_each_event(
+    process: Process, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_over = FakeCluster.lead
+
+    def lead(cluster: FakeCluster, holder: str) -> int:
+        if len(room.asked) == 4:
+            cluster.wait = wait[0]
+            return take_over(cluster, holder)
+        room.asked.append(room.seconds)
+        wait.append(cluster.wait)
+        cluster.wait = lambda _: None  # there is always something new
+        raise Unavailable("down")
+
+    wait: list[Callable[[float], None]] = []
+    monkeypatch.setattr(FakeCluster, "lead", lead)
+    process.run()
+    assert process.led == 1
+    assert room.asked[3] - room.asked[0] >= sum(RETRY_SECONDS[:3])
 
 
 def test_who_sees_nothing_new_of_a_kind_says_so(

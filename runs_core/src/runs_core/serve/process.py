@@ -187,10 +187,10 @@ class Process:
         election = self._parts.election
         cluster.allow(lambda: election.holds(term))
         began = self._parts.clock()
-        number = self._insist(term, lambda: cluster.lead(election.identity), cluster)
+        number = self._insist(term, lambda: cluster.lead(election.identity))
         loop = self._parts.loop(cluster)
-        self._insist(term, loop.cycle, cluster)
-        self._insist(term, lambda: self._tell_unread(loop, cluster), cluster)
+        self._insist(term, loop.cycle)
+        self._insist(term, lambda: self._tell_unread(loop, cluster))
         if self._parts.stop.asked:
             return  # perhaps before it took over
         self.led += 1
@@ -207,9 +207,9 @@ class Process:
         settle_memory()
         self._auditor = Auditor(self._parts.reload.settings.audit)
         while not self._parts.stop.asked:
-            made = self._insist(term, loop.cycle, cluster)
+            made = self._insist(term, loop.cycle)
             self._turned(loop, cluster)
-            self._insist(term, lambda: self._audit(loop, cluster), cluster)
+            self._insist(term, lambda: self._audit(loop, cluster))
             if not made:
                 cluster.wait(_pause(loop, cluster))
 
@@ -223,7 +223,7 @@ class Process:
             log.warn(what)
         return len(told)
 
-    def _insist(self, term: int, act: Callable[[], int], cluster: LiveCluster) -> int:
+    def _insist(self, term: int, act: Callable[[], int]) -> int:
         """Do it, as long as the term holds, until the API server takes it. Deposed: the term is over."""
         tries = 0
         while not self._parts.stop.asked:
@@ -233,14 +233,13 @@ class Process:
                 return act()
             except (Unavailable, Refused) as error:
                 log.warn(f"the API server does not take it: {error}")
-                self._rest(term, (error.retry_after or 0.0) if isinstance(error, Refused) else 0.0)
-            cluster.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
-            self._parts.health.turned()
+                asked = (error.retry_after or 0.0) if isinstance(error, Refused) else 0.0
+                self._rest(term, max(asked, RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]))
             tries += 1
         return 0
 
     def _rest(self, term: int, seconds: float) -> None:
-        """As long as a busy server asks for, whatever comes in meanwhile."""
+        """As long as a busy server asks for, or a moment, whatever comes in meanwhile."""
         until = self._parts.clock() + seconds
         while (left := until - self._parts.clock()) > 0 and self._parts.election.holds(term):
             if self._parts.stop.asked:
