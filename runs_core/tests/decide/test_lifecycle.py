@@ -6,13 +6,13 @@ import attrs
 import pytest
 
 from runs_core.decide.advice import Silent
-from runs_core.decide.cycle import cycle
+from runs_core.decide.cycle import attend, cycle
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run, a_world, lasting
 from runs_core.testing.harness import Harness
 from runs_core.values.change import NodeGone, NodeSeen, PodSeen, StorageSeen
 from runs_core.values.decision import Ends, Released, Removed, Starts
 from runs_core.values.effect import EndPod, SelectNode
-from runs_core.values.lease import Closed
+from runs_core.values.lease import Closed, Lease
 from runs_core.values.meta import SIMULATED, pairs
 from runs_core.values.node import Taint
 from runs_core.values.pod import Pod, PodPhase
@@ -238,6 +238,20 @@ def test_one_whose_pod_is_removed_while_nobody_sees_it_runs_again() -> None:
     stage.restart(lambda known: [one for one in known if not (isinstance(one, PodSeen) and one.pod.key == first.key)])
     stage.settle()
     assert stage.run("train").status.message == "rank 0 was evicted and starts again"
+
+
+@pytest.mark.parametrize("policy", [OnPodFailure.FAIL, OnPodFailure.IGNORE])
+@pytest.mark.parametrize("gone", [2, 1])
+def test_a_gang_of_which_leases_and_pods_were_taken_away_has_not_succeeded(gone: int, policy: OnPodFailure) -> None:
+    """Nothing says that those ranks have ended; the audit sends a run with too few leases back into line."""
+    run = a_run("train", gpus=2, phase=Phase.RUNNING)
+    spec = attrs.evolve(run.spec, on_pod_failure=PodFailure(policy=policy))
+    run = attrs.evolve(run, spec=spec, status=attrs.evolve(run.status, attempt=1, width=2))
+    leases = [a_lease(run, {"n1": (rank,)}, group=rank) for rank in range(gone, 2)]
+    parts: list[Lease | Pod] = [attrs.evolve(one, spec=attrs.evolve(one.spec, ranks=(1,))) for one in leases]
+    parts += [attrs.evolve(a_pod(run, 1, node="n1"), phase=PodPhase.SUCCEEDED) for _ in leases]
+    decision = attend(a_world(a_node("n1"), run, *parts), run.key, Silent())
+    assert decision is None or not isinstance(decision.outcome, Released)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import attrs
 from runs_core.serve.audit import Auditor, Finding, ServiceOf, findings
 from runs_core.settings import AuditSettings
 from runs_core.testing.builders import A_MONDAY, NAMESPACE, a_lease, a_node, a_pod, a_run, a_world
+from runs_core.values.change import RunUnread
 from runs_core.values.effect import CloseLease, EndPod, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.meta import Key
@@ -60,6 +61,17 @@ def test_leases_of_a_run_that_is_gone_close() -> None:
     found = findings(a_world(a_node("n1"), a_lease(run, {"n1": (0, 1)})))
     (closed,) = [effect.lease.status for one in found for effect in one.effects if isinstance(effect, CloseLease)]
     assert closed.closure_reason is Closed.DELETED
+
+
+def test_nothing_is_taken_from_a_run_that_cannot_be_read() -> None:
+    """It is there, such as after a new release that reads runs otherwise; what it holds was not left by anybody."""
+    run = running()
+    pods = [a_pod(run, rank, node="n1") for rank in range(2)]
+    world = a_world(a_node("n1"), a_lease(run, {"n1": (0, 1)}), *pods)
+    services = [ServiceOf(Key(NAMESPACE, f"train-{run.uid}"), run.uid)]
+    assert [one.what.split()[0] for one in findings(world, services=services)] == ["leases", "Service"]
+    world.apply(RunUnread(run.key, "spec.resources: got 'many', want a map"))
+    assert findings(world, services=services) == []
 
 
 def test_a_lease_of_an_attempt_that_is_over_closes_once_its_pods_are_gone() -> None:

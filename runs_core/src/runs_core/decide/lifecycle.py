@@ -8,7 +8,7 @@ from typing import assert_never
 
 import attrs
 
-from runs_core.decide.ended import missing_of, note_ended, ranks_of
+from runs_core.decide.ended import missing_of, note_ended, over_of, ranks_of
 from runs_core.decide.pods import Seat, rank_pods, seats_of, selections
 from runs_core.decide.release import Cause, end_pods, is_lost, release, resume_release
 from runs_core.decide.standing import stand
@@ -119,6 +119,8 @@ def _gang(world: World, run: Run) -> Decision | None:
             tally.due = None
             return _evicted(world, run, missing)
         gone = pods - seen
+        if gone > len(over_of(run, tally) - {pod.rank.rank for pod in ranks if pod.rank is not None}):
+            return None  # of some nothing is left, no lease either: that is no success, and the audit's matter
     ignores = tally.ended + gone == pods and run.spec.on_pod_failure.policy is OnPodFailure.IGNORE
     if tally.succeeded + gone == pods or ignores:
         told = "all ranks ended" if gone and ignores else "all ranks succeeded"

@@ -59,6 +59,8 @@ def findings(
 ) -> list[Finding]:
     """All of them, by kind and run.
 
+    Nothing is said of what belongs to a run that cannot be read: it is there.
+
     lingering: closed leases that still have the ledger's finalizer. doomed: runs that cannot be read and are asked to
     go, with their uids. O(open leases, pods of ours, runs).
     """
@@ -83,6 +85,8 @@ def _orphans(world: World) -> Iterator[Finding]:
     for key in sorted(world.ledger.open):
         lease = world.ledger.open[key]
         run = world.run(lease.run)
+        if run is None and world.unread(lease.run) is not None:
+            continue  # it is there
         if run is None or run.uid != lease.spec.run_ref.uid:
             by_uid.setdefault((lease.run, lease.spec.run_ref.uid), []).append(lease)
     for (run_key, uid), leases in by_uid.items():
@@ -124,6 +128,8 @@ def _closed(lease: Lease, run: Run, now: datetime) -> Lease:
 def _leaked(world: World) -> Iterator[Finding]:
     """Live pods of ours without an open lease of their rank on their node."""
     for key in sorted(world.gangs.by_run):
+        if world.unread(key) is not None:
+            continue
         held = {
             (lease.spec.run_ref.uid, lease.spec.attempt, rank, slots.node)
             for lease in world.leases_of(key)
@@ -176,8 +182,9 @@ def _stays(world: World, lease: Lease) -> bool:
 
 def _left_services(world: World, services: Iterable[ServiceOf]) -> Iterator[Finding]:
     uids = {run.uid for run in world.runs()}
+    unclear = {key.namespace for key in world.unread_runs()}
     for service in sorted(services):
-        if service.uid not in uids:
+        if service.uid not in uids and service.key.namespace not in unclear:
             what = f"Service {service.key.name} of the run {service.uid}, which is gone"
             yield Finding(run=service.key, what=what, service=service.key)
 

@@ -136,6 +136,10 @@ class Known:
         """Why the run of that name cannot be read; None: it can, or there is none."""
         return self._unread.get(key)
 
+    def unread_runs(self) -> Sequence[Key]:
+        """Those that cannot be read, sorted."""
+        return sorted(self._unread)
+
     def pledge(self, key: Key) -> Pledge | None:
         """What is bound to this run until whoever is there has gone."""
         return self._pledges.get(key)
