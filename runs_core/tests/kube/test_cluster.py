@@ -224,6 +224,57 @@ def test_who_takes_over_opens_nothing_that_is_being_closed_again(server: Server,
     assert path(HELD) not in server.objects
 
 
+@pytest.mark.parametrize("shape", [{"role": "Another"}, {"slots": {"n1": ["first"]}}, {"slots": None}, {"runRef": {}}])
+def test_while_a_lease_cannot_be_read_its_run_is_not_judged(
+    server: Server, cluster: KubeCluster, shape: Object
+) -> None:
+    """Such as one of a newer release: to the audit the run would have lost what it holds."""
+    body = stored(server, HELD)
+    body["metadata"]["labels"] = {"runs.dev/run": RUN.key.name}
+    body["spec"] = {**body["spec"], **shape}
+    left(server, [OpenLease(a_lease(NEXT, {"n2": (0, 1)}))])
+    cluster.lead("me")
+    observed(cluster)
+    assert cluster.busy(RUN.key)
+    assert not cluster.busy(NEXT.key)
+    (told,) = cluster.hidden
+    assert told.startswith(f"GPULease {HELD.key} cannot be read: ")
+    stored(server, HELD)
+    cluster.inbox.put(Event(resource="GPULease", deleted=False, item=server.objects[path(HELD)]))
+    observed(cluster)
+    assert (cluster.busy(RUN.key), cluster.hidden) == (False, [])
+
+
+def test_one_that_is_closed_and_cannot_be_read_hides_nothing(server: Server, cluster: KubeCluster) -> None:
+    body = stored(server, closed(HELD))
+    body["metadata"]["labels"] = {"runs.dev/run": RUN.key.name}
+    body["spec"] = {**body["spec"], "role": "Another"}
+    cluster.lead("me")
+    observed(cluster)
+    assert (cluster.busy(RUN.key), cluster.hidden) == (False, [])
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_lease_that_could_not_be_read_and_is_gone_keeps_nobody_from_being_judged(
+    server: Server, cluster: KubeCluster, listed: bool
+) -> None:
+    body = stored(server, HELD)
+    body["metadata"]["labels"] = {"runs.dev/run": RUN.key.name}
+    body["spec"] = {**body["spec"], "role": "Another"}
+    cluster.lead("me")
+    observed(cluster)
+    assert cluster.busy(RUN.key)
+    del server.objects[path(HELD)]
+    if listed:
+        server.version += 1
+        cluster.lead("me")
+    else:
+        body["metadata"]["resourceVersion"] = str(server.version + 1)
+        cluster.inbox.put(Event(resource="GPULease", deleted=True, item=body))
+    observed(cluster)
+    assert not cluster.busy(RUN.key)
+
+
 def test_an_attempt_whose_lease_is_there_and_closed_is_spent_and_nobody_is_blamed(
     server: Server, cluster: KubeCluster
 ) -> None:

@@ -49,6 +49,7 @@ class Room:
         self.term = 0
         self.down = False
         self.unread_journal: list[str] = []
+        self.hidden: list[str] = []
         self.busy: list[float] = []
         self.asked: list[float] = []
         self.at: dict[int, Callable[[], None]] = {}
@@ -86,6 +87,7 @@ class FakeCluster:
         self.lingering: dict[Key, Lease] = {}
         self.doomed: dict[Key, str] = {}
         self.unread_journal = room.unread_journal
+        self.hidden = room.hidden
         self.stopped: list[float] = []
         self.tidied: list[Key] = []
         self.swept = 0
@@ -313,6 +315,14 @@ def test_who_takes_over_a_journal_that_is_not_whole_says_so_and_leads(
     assert (event.kind, event.key, event.warning) == ("ConfigMap", Key("runs-system", "runs-journal"), True)
     assert caplog.messages.count(event.message) == 1
     assert (process.led, opened(room)) == (1, [1])
+
+
+def test_who_leads_says_which_leases_cannot_be_read(
+    process: Process, room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    room.hidden = ["GPULease research/train-1-0 cannot be read: role"]
+    process.run()
+    assert "GPULease research/train-1-0 cannot be read: role; its run is left as it is" in caplog.text
 
 
 def test_a_busy_api_server_has_the_pause_that_it_asks_for(process: Process, room: Room) -> None:

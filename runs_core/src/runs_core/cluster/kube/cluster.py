@@ -184,8 +184,13 @@ class KubeCluster:
         self.inbox.wake()
 
     def busy(self, run: Key) -> bool:
-        """Whether something is still to be written for this run."""
-        return self.writer.busy(run)
+        """Whether something is still to be written for this run, or not all that it holds can be read."""
+        return self.writer.busy(run) or any(run == known for known, _ in self._in.hidden.values())
+
+    @property
+    def hidden(self) -> list[str]:
+        """Which leases cannot be read, a sentence each."""
+        return [f"GPULease {key} cannot be read: {why}" for key, (_, why) in sorted(self._in.hidden.items())]
 
     def services(self, seconds: float) -> list[tuple[Key, str]]:
         """The Services of runs, each with its run's uid. Refused, Unavailable: not now."""

@@ -23,6 +23,7 @@ from runs_core.cluster.kube.write_leases import SPENT
 from runs_core.cluster.kube.writer import PREMISE
 from runs_core.cluster.seen import Name, Value
 from runs_core.decide.carry_out import too_late
+from runs_core.schema.pods import RUN_LABEL
 from runs_core.settings import Settings
 from runs_core.values import change as c
 from runs_core.values import effect as e
@@ -39,8 +40,9 @@ class Incoming:
     """Used by the thread that decides.
 
     doomed: runs that cannot be read and are on their way out, with their uids; unread: those that stay, with the
-    reason. lingering: closed leases that were not let go yet. chain: the last resolution that was seen. led_at: the
-    version of the resolutions as they were when this process took over; None: it has not.
+    reason. hidden: open leases that cannot be read, each with its run and the reason. lingering: closed leases that
+    were not let go yet. chain: the last resolution that was seen. led_at: the version of the resolutions as they were
+    when this process took over; None: it has not.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Incoming:
         self.refusals = Refusals(settings)
         self.doomed: dict[Key, str] = {}
         self.unread: dict[Key, str] = {}
+        self.hidden: dict[Key, tuple[Key, str]] = {}
         self.lingering: dict[Key, Lease] = {}
         self.chain = Chain()
         self.led_at: int | None = None
@@ -75,6 +78,8 @@ class Incoming:
         if news.resource == "Run":
             for key in sorted(self.unread.keys() - here):
                 yield from self._unread_no_more(key)
+        elif news.resource == "GPULease":
+            self.hidden = {key: known for key, known in self.hidden.items() if key in here}
         for key in self._mirror.names(news.resource):
             if key not in here:
                 self._sweeper.saw((news.resource, key), None)
@@ -137,6 +142,15 @@ class Incoming:
                 self.doomed.pop(seen.key, None)
                 self.unread[seen.key] = seen.why
                 yield c.RunUnread(seen.key, seen.why)
+            elif kind == "GPULease":
+                self._hide(seen.key, seen.unread, seen.why)
+
+    def _hide(self, key: Key, lease: Object, why: str) -> None:
+        """Unless it is closed, as far as that can be told."""
+        run, status = (lease["metadata"].get("labels") or {}).get(RUN_LABEL, ""), lease.get("status")
+        self.hidden.pop(key, None)
+        if not (isinstance(status, dict) and status.get("closed") is True):
+            self.hidden[key] = (Key(key.namespace, run), why)
 
     def _unread_no_more(self, key: Key) -> Iterator[c.Change]:
         """It can be read now, or is gone."""
@@ -153,6 +167,7 @@ class Incoming:
         if self._mirror.passed(name, seen.version):
             return
         if kind == "GPULease":
+            self.hidden.pop(seen.key, None)
             self._watch_lingering(seen.key, value, held=seen.held)
         if kind == "Run":
             self.doomed.pop(seen.key, None)

@@ -10,13 +10,14 @@ from functools import partial
 import attrs
 
 from runs_core.cluster.kube import paths
-from runs_core.cluster.kube.api import Api
+from runs_core.cluster.kube.api import Api, Object
 from runs_core.cluster.kube.decode import news
 from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.kube.reading import Reader, Seen
 from runs_core.cluster.kube.reflect import Listed, everything
 from runs_core.cluster.kube.tries import Tries
 from runs_core.cluster.kube.writer import THREADS, Writer
+from runs_core.schema.convert import UNREADABLE
 from runs_core.values.lease import Lease, mask_of
 
 WRITTEN = ("Run", "GPULease", "Reservation", "Resolution", "Pod")
@@ -40,9 +41,9 @@ class Held:
         for seen in leases:
             known = seen.value or mirror.last(("GPULease", seen.key))
             if seen.unread is not None:
-                spec, closed = seen.unread["spec"], (seen.unread.get("status") or {}).get("closed")
-                uid, attempt = spec["runRef"]["uid"], spec["attempt"]
-                masks = {node: mask_of(tuple(found)) for node, found in spec["slots"].items()}
+                if (said := _said(seen.unread)) is None:
+                    continue
+                closed, uid, attempt, masks = said
             elif isinstance(known, Lease):
                 closed, uid, attempt = known.status.closed, known.spec.run_ref.uid, known.spec.attempt
                 masks = _masks(known)
@@ -87,6 +88,16 @@ def adopt(leases: Sequence[Lease], writer: Writer, opened: Callable[[Lease], Non
                 raise refusal
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _said(unread: Object) -> tuple[bool, str, int, dict[str, int]] | None:
+    """Of a lease that cannot be read: whether it is closed, its run, attempt, and places. None: not even that."""
+    try:
+        spec, closed = unread["spec"], bool((unread.get("status") or {}).get("closed"))
+        masks = {node: mask_of(tuple(found)) for node, found in spec["slots"].items()}
+        return closed, str(spec["runRef"]["uid"]), int(spec["attempt"]), masks
+    except UNREADABLE:
+        return None
 
 
 def _masks(lease: Lease) -> dict[str, int]:
