@@ -26,6 +26,7 @@ _CONFIGURATIONS = {
     "ValidatingWebhookConfiguration": f"{_ADMISSION}/validatingwebhookconfigurations/{WEBHOOKS}",
 }
 _TRIES = 3
+_TROUBLE = "the webhooks' certificates cannot be kept up"
 _CONFLICT, _NOT_FOUND = 409, 404
 
 
@@ -69,7 +70,7 @@ class CertificateKeeper:
     def look(self) -> None:
         """Renew what is due, take what another replica renewed, and see to it that the API server trusts it.
 
-        Refused, Unavailable: it could not be done; what was shown before is shown on.
+        Refused, Unavailable: it could not be done, whatever the reason; what was shown before is shown on.
         """
         try:
             found = self._configurations()
@@ -78,8 +79,11 @@ class CertificateKeeper:
                 self._context, self._held = held.serving.context(), held
             self._make_known(held.bundle, found)
         except RunsError as error:
-            self.problem = f"the webhooks' certificates cannot be kept up: {error}"
+            self.problem = f"{_TROUBLE}: {error}"
             raise
+        except Exception as error:
+            self.problem = f"{_TROUBLE}: {type(error).__name__}: {error}"
+            raise Unavailable(self.problem) from error
         self.problem = None
 
     def _renewed(self, trusted: frozenset[str] | None) -> Held:
