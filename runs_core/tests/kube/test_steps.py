@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import attrs
 
 from runs_core.cluster.kube.api import Refused
-from runs_core.cluster.kube.gates import Gate, Places, after
+from runs_core.cluster.kube.gates import Audits, Gate, Places, after
 from runs_core.cluster.kube.steps import steps
 from runs_core.cluster.kube.writer import PREMISE, Work, Write, Writer
 from runs_core.testing.builders import A_MONDAY, a_lease, a_pod, a_run
+from runs_core.testing.resolutions import numbered
 from runs_core.values.effect import (
     CloseLease,
     Effect,
@@ -128,6 +130,20 @@ def test_a_gate_tells_those_who_come_early_and_those_who_come_late() -> None:
     first.tell(came=False)
     after([first], heard.append)
     assert heard == [True, True]
+
+
+def test_a_resolution_that_is_kept_is_remembered_by_nobody_who_waits_for_others() -> None:
+    """A leader lives for months, and beneficiaries are promised nothing once they have started."""
+    audits, kept = Audits(), Gate()
+    audits.hold(numbered(1), kept)
+    kept.tell(came=True)
+    forgotten = weakref.ref(kept)
+    del kept
+    other = numbered(2)
+    assert other.spec.beneficiary is not None
+    beneficiary = attrs.evolve(other.spec.beneficiary, name="another")
+    audits.hold(attrs.evolve(other, spec=attrs.evolve(other.spec, beneficiary=beneficiary)), Gate())
+    assert forgotten() is None
 
 
 def test_work_whose_gate_stays_shut_writes_nothing_and_is_told_why() -> None:

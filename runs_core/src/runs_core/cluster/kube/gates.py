@@ -89,7 +89,8 @@ class Audits:
         self._giving: dict[Key, list[Gate]] = {}
 
     def hold(self, resolution: Resolution, gate: Gate) -> None:
-        """It is kept once the gate says so."""
+        """It is kept once the gate says so. O(what is being kept), since what was is forgotten."""
+        self._cutting, self._giving = _standing(self._cutting), _standing(self._giving)
         for run in {cut.run for cut in resolution.spec.cuts}:
             self._cutting.setdefault(run, []).append(gate)
         if resolution.spec.beneficiary is not None:
@@ -107,3 +108,8 @@ def _left(waiting: dict[Key, list[Gate]], run: Key) -> list[Gate]:
     if left:
         waiting[run] = left
     return left
+
+
+def _standing(waiting: dict[Key, list[Gate]]) -> dict[Key, list[Gate]]:
+    """Those runs of which something has not come about."""
+    return {run: gates for run in list(waiting) if (gates := _left(waiting, run))}
