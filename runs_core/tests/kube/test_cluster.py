@@ -348,6 +348,24 @@ def test_nor_does_an_answer_that_comes_after_a_list_which_lacks_it(server: Serve
     assert [change.lease.key for change in observed(cluster) if isinstance(change, LeaseSeen)] == [HELD.key]
 
 
+def test_a_refused_start_of_a_run_that_is_gone_is_held_against_none_that_comes_after(
+    server: Server, cluster: KubeCluster
+) -> None:
+    gone = stored(server, RUN)
+    cluster.lead("me")
+    observed(cluster)
+    leases = path(HELD).rsplit("/", 1)[0]
+    server.refuse[leases] = [Refused(403, "Forbidden", "no")]
+    version = str(server.version + 1)
+    gone = {**gone, "metadata": {**gone["metadata"], "resourceVersion": version}}
+    cluster.inbox.put(Event(resource="Run", deleted=True, item=gone))
+    cluster.commit([OpenLease(HELD)], ())
+    assert cluster.writer.drain(5)
+    told = observed(cluster)
+    assert RunGone(RUN.key) in told
+    assert not any(isinstance(change, StartRefused) for change in told)
+
+
 @pytest.mark.parametrize(("times", "refused"), [(MOST_CONFLICTS, False), (MOST_CONFLICTS + 1, True)])
 def test_a_conflict_is_tried_again_for_a_while(times: int, refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     left = [Refused(409, "Conflict", "somebody wrote at the same time")] * times

@@ -8,7 +8,7 @@ from datetime import datetime
 import attrs
 
 from runs_core.cluster.kube import paths
-from runs_core.cluster.kube.api import Object
+from runs_core.cluster.kube.api import Object, Refused
 from runs_core.cluster.kube.mirror import Mirror
 from runs_core.cluster.kube.news import Failed, Skipped, Written
 from runs_core.cluster.kube.outgoing import Outgoing
@@ -123,10 +123,15 @@ class Incoming:
             stored = news.refusal.stored
             yield from self._item(stored["kind"], stored)
         elif made and news.refusal.reason not in (PREMISE, SPENT):
-            yield self.refusals.add(news.key, news.refusal, self._clock())
+            yield from self._refused(news.key, news.refusal)
         for effect in news.effects:
             if isinstance(effect, e.PutResolution) and (to := effect.resolution.spec.beneficiary) is not None:
-                yield self.refusals.add(to.run, news.refusal, self._clock())
+                yield from self._refused(to.run, news.refusal)
+
+    def _refused(self, run: Key, refusal: Refused) -> Iterator[c.Change]:
+        """Held against that run, unless it is gone: the next of its name has nothing to do with it."""
+        if self._mirror.run(run) is not None or not self._mirror.version(("Run", run)):
+            yield self.refusals.add(run, refusal, self._clock())
 
     def _item(self, kind: str, item: Object) -> Iterator[c.Change]:
         yield from self._seen(kind, self._reader.seen(kind, item))
