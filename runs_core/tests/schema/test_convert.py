@@ -260,7 +260,7 @@ GOOD = {"kind": "Run", "metadata": {"name": "odd", "namespace": "team"}, "spec":
                 "name": "odd",
                 "namespace": "team",
                 "deletionTimestamp": "2026-01-31T08:00:30Z",
-                "deletionGracePeriodSeconds": 10**18,
+                "deletionGracePeriodSeconds": "30",
             }
         },
     ],

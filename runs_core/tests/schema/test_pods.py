@@ -107,6 +107,18 @@ def test_gpus_are_those_of_every_resource_that_the_settings_name() -> None:
     assert read(containers=containers).gpus == 6
 
 
+@pytest.mark.parametrize("seconds", [2**31, 2**63 - 1])
+def test_a_pod_that_has_all_the_time_in_the_world_holds_its_gpus_as_any(seconds: int) -> None:
+    """An API server takes what no date can be made of."""
+    body = pod_to_object(RANK)
+    body["spec"]["terminationGracePeriodSeconds"] = body["metadata"]["deletionGracePeriodSeconds"] = seconds
+    pod = pod_from_object(body, FLEET)
+    century = timedelta(days=36_500)
+    assert pod.gpus == RANK.gpus
+    assert timedelta(days=365) < (pod.own_grace or timedelta()) < century
+    assert timedelta(days=365) < (pod.grace or timedelta()) < century
+
+
 def test_a_phase_that_nobody_knows_counts_as_still_there() -> None:
     body = {**pod_to_object(RANK), "status": {"phase": "Dreaming"}}
     assert pod_from_object(body, FLEET).phase is PodPhase.UNKNOWN

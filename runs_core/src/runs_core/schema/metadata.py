@@ -13,6 +13,8 @@ from runs_core.values.fields import Fact, Rule, field, rules
 from runs_core.values.meta import DNS_LABEL, DNS_NAME, LABEL_KEY, LABEL_VALUE, Meta, Pairs, pairs
 from runs_core.values.quantity import format_time, parse_time
 
+MOST_GRACE_SECONDS = 2**31 - 1
+"""A grace of more is one without an end, and no date could be made of some that an API server takes."""
 UNREAD = ("finalizers", "generateName", "managedFields", "ownerReferences", "selfLink")
 """What else Kubernetes keeps there; runs does not look at it."""
 _MOST_ANNOTATIONS = 256 * 1024
@@ -89,7 +91,7 @@ def moment(metadata: Mapping[str, Any], name: str) -> datetime | None:
 def asked_to_go(metadata: Mapping[str, Any]) -> datetime | None:
     """Kubernetes says when the grace ends; a person asked for it that much earlier."""
     end = moment(metadata, "deletionTimestamp")
-    return end and end - timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0)
+    return end and end - timedelta(seconds=min(metadata.get("deletionGracePeriodSeconds") or 0, MOST_GRACE_SECONDS))
 
 
 def text(value: Any) -> str:

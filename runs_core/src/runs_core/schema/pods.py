@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from runs_core.schema.convert import UNREADABLE, Object, converter, unreadable
-from runs_core.schema.metadata import meta_from, text
+from runs_core.schema.metadata import MOST_GRACE_SECONDS, meta_from, text
 from runs_core.schema.podread import gpus_of, requests_of, rules_of
 from runs_core.schema.podspec import PodSpec
 from runs_core.settings import FleetSettings
@@ -84,7 +84,7 @@ def _asks(said: bytes, resources: tuple[str, ...]) -> tuple[Requests, int]:
 
 
 def _span(seconds: object) -> timedelta | None:
-    return timedelta(seconds=seconds) if isinstance(seconds, int) else None
+    return timedelta(seconds=min(seconds, MOST_GRACE_SECONDS)) if isinstance(seconds, int) else None
 
 
 def _rank(namespace: str, labels: Mapping[str, str]) -> RankOf | None:
