@@ -16,10 +16,10 @@ from runs_core.cluster.kube.cluster import KubeCluster
 from runs_core.cluster.kube.news import Everything, Written
 from runs_core.cluster.kube.pace import BURST
 from runs_core.cluster.kube.podmake import FINALIZER
-from runs_core.cluster.kube.reflect import Event
+from runs_core.cluster.kube.reflect import Event, Restored
 from runs_core.cluster.kube.tries import MOST_CONFLICTS
 from runs_core.cluster.kube.writer import Work, Write, Writer
-from runs_core.errors import Unavailable
+from runs_core.errors import Deposed, Unavailable
 from runs_core.schema.convert import to_object
 from runs_core.settings import Settings
 from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
@@ -346,6 +346,12 @@ def test_nor_does_an_answer_that_comes_after_a_list_which_lacks_it(server: Serve
     late = {**gone, "metadata": {**gone["metadata"], "resourceVersion": "99"}}
     cluster.inbox.put(Written(effect=OpenLease(HELD), answer=late))
     assert [change.lease.key for change in observed(cluster) if isinstance(change, LeaseSeen)] == [HELD.key]
+
+
+def test_who_sees_that_the_api_server_was_set_back_begins_anew(cluster: KubeCluster) -> None:
+    cluster.inbox.put(Restored(resource="Run"))
+    with pytest.raises(Deposed, match="the API server shows Runs as they were before"):
+        cluster.observe()
 
 
 def test_a_refused_start_of_a_run_that_is_gone_is_held_against_none_that_comes_after(

@@ -11,9 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from kubernetes import client
 
-from runs_core.cluster.kube.api import Api, Object, Refused
+from runs_core.cluster.kube.api import Api, Close, Object, Refused
 from runs_core.cluster.kube.decode import Decode
-from runs_core.cluster.kube.reflect import PAUSE_SECONDS, Inbox, Reflector
+from runs_core.cluster.kube.reflect import PAUSE_SECONDS, Inbox, Listed, Reflector, Restored
+from runs_core.errors import Unavailable
 
 
 class Quiet(BaseHTTPRequestHandler):
@@ -122,3 +123,42 @@ def test_after_an_event_that_is_none_everything_is_listed_anew() -> None:
     assert "KeyError" in reflector.failing
     reflector.stop()
     assert server.lists >= 3
+
+
+class SetBack(Api):
+    """Its first list is of version 9, all that follow of version 5; each watch is open, and silent."""
+
+    def __init__(self) -> None:
+        self.lists = 0
+
+    def call(self, *_: object, **__: object) -> tuple[int, Object]:
+        self.lists += 1
+        return 200, {"items": [], "metadata": {"resourceVersion": "9" if self.lists == 1 else "5"}}
+
+    def text(
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        seconds: float | None = None,
+        opened: Callable[[Close], None] | None = None,
+    ) -> Iterator[bytes]:
+        assert opened is not None
+        opened(lambda: None)
+        raise Unavailable("Read timed out.")
+        yield b""
+
+
+def test_a_server_that_was_set_back_is_noticed_though_its_watches_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch from a version that is still to come tells nothing, and what was seen seems newer than what there is."""
+    monkeypatch.setattr("runs_core.cluster.kube.reflect.SILENT_SECONDS", 0.0)
+    inbox = Inbox()
+    reflector = Reflector(SetBack(), "Run", "/runs", inbox)
+    reflector.start()
+    told: list[object] = []
+    while len(told) < 2:
+        assert inbox.wait(10)
+        told += inbox.take()
+    reflector.stop()
+    assert told[0] == Listed(resource="Run", items=[], version=9)
+    assert told[1] == Restored(resource="Run")

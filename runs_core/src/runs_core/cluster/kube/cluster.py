@@ -21,7 +21,7 @@ from runs_core.cluster.kube.news import Everything, Failed, Skipped, Written
 from runs_core.cluster.kube.nonce import standing
 from runs_core.cluster.kube.outgoing import Outgoing
 from runs_core.cluster.kube.reading import Reader
-from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector
+from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, Restored
 from runs_core.cluster.kube.snapshot import key_of
 from runs_core.cluster.kube.steps import steps
 from runs_core.cluster.kube.sweep import Sweeper, Swept
@@ -29,7 +29,7 @@ from runs_core.cluster.kube.takeover import Held
 from runs_core.cluster.kube.unread import Unread
 from runs_core.cluster.kube.writer import Writer
 from runs_core.cluster.kube.writes import Writes
-from runs_core.errors import RunsError
+from runs_core.errors import Deposed, RunsError
 from runs_core.schema.pods import UID_LABEL
 from runs_core.settings import Settings
 from runs_core.values import change as c
@@ -230,7 +230,7 @@ class KubeCluster:
     # -- the port ---------------------------------------------------------------------------------------------------
 
     def observe(self) -> tuple[datetime, Sequence[c.Change]]:
-        """What came in since the last call."""
+        """What came in since the last call. Deposed: what was known is worth nothing any more."""
         self._binding.go_on(self._in.chain)
         changes: list[c.Change] = []
         for news in self.inbox.take():
@@ -247,6 +247,8 @@ class KubeCluster:
                     changes += self._in.failed(news)
                 case Everything():
                     changes += [*self.mirror.known(), *self._in.still_unread()]
+                case Restored():
+                    raise Deposed(f"the API server shows {news.resource}s as they were before; all is looked at anew")
                 case c.HeadSeen() | c.ChainSeen() | c.NoncesSeen():
                     changes.append(news)
                 case _:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from runs_core.cluster.kube import paths
 from runs_core.cluster.kube.api import Api, Object
 from runs_core.cluster.kube.mirror import Mirror
-from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector
+from runs_core.cluster.kube.reflect import Event, Inbox, Listed, Reflector, Restored
 from runs_core.cluster.kube.snapshot import Looking, key_of
 from runs_core.errors import InvalidInput, Unavailable
 from runs_core.values import change as c
@@ -59,6 +59,8 @@ class Following:
                     yield from self._listed(news)
                 case Event():
                     yield from self._item(news.resource, news.item, deleted=news.deleted)
+                case Restored():
+                    raise Unavailable(f"the API server shows {self._kind}s as they were before; look anew")
                 case _:
                     raise AssertionError(f"unknown news {news!r}")
         self._check()

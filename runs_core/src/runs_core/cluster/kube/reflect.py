@@ -45,6 +45,13 @@ class Event:
     item: Object
 
 
+@attrs.frozen(kw_only=True)
+class Restored:
+    """There is less than there was: versions count on, unless what the server stores was put back from a copy."""
+
+    resource: str
+
+
 class Inbox:
     """What reflectors and writers have to tell and nobody has read yet."""
 
@@ -119,6 +126,7 @@ class Reflector(threading.Thread):
         self._inbox = inbox
         self._read = read
         self._version: str | None = None
+        self._newest = 0
         self._failures = 0
         self._stopped = threading.Event()
         self._close: Close | None = None
@@ -167,7 +175,8 @@ class Reflector(threading.Thread):
 
     def _list(self) -> str:
         found = everything(self._api, self.resource, self._path, self._read, decode=page)
-        self._inbox.put(found)
+        restored, self._newest = found.version < self._newest, found.version
+        self._inbox.put(Restored(resource=self.resource) if restored else found)
         self.listed.set()
         self._hear()
         return str(found.version)
@@ -180,23 +189,31 @@ class Reflector(threading.Thread):
             "resourceVersion": version,
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        began = time.monotonic()
-        for line in self._api.text(self._path, query, seconds=SILENT_SECONDS, opened=self._opened):
-            self._hear()
-            if self._stopped.is_set():
-                break
-            if not line:
-                continue
-            told, item = event(line)
-            if told == "ERROR":
-                raise Refused(item.get("code", 500), item.get("reason", ""), item.get("message", ""))
-            if told != "BOOKMARK":
-                self._inbox.put(Event(resource=self.resource, deleted=told == "DELETED", item=item))
-            self._version = item["metadata"]["resourceVersion"]
-            self._failures = 0
+        began, self._close = time.monotonic(), None
+        try:
+            for line in self._api.text(self._path, query, seconds=SILENT_SECONDS, opened=self._opened):
+                self._hear()
+                if self._stopped.is_set():
+                    break
+                if line:
+                    self._tell(line)
+        except Unavailable:
+            if self._close is not None and time.monotonic() - self.heard >= SILENT_SECONDS:
+                self._version = None  # it stood, and said nothing: there may be nothing that it would ever tell
+            raise
         self._hear()
         if self._version == version and time.monotonic() - began < SHORT_SECONDS:
             raise Unavailable("the API server ends each watch at once")
+        self._failures = 0
+
+    def _tell(self, line: bytes) -> None:
+        told, item = event(line)
+        if told == "ERROR":
+            raise Refused(item.get("code", 500), item.get("reason", ""), item.get("message", ""))
+        if told != "BOOKMARK":
+            self._inbox.put(Event(resource=self.resource, deleted=told == "DELETED", item=item))
+        self._version = item["metadata"]["resourceVersion"]
+        self._newest = int(item["metadata"]["resourceVersion"])
         self._failures = 0
 
 
