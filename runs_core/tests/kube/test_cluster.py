@@ -348,6 +348,38 @@ def test_nor_does_an_answer_that_comes_after_a_list_which_lacks_it(server: Serve
     assert [change.lease.key for change in observed(cluster) if isinstance(change, LeaseSeen)] == [HELD.key]
 
 
+def test_a_status_that_may_not_be_written_is_decided_anew_after_a_pause_that_grows(
+    server: Server, cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as under a Role that lacks it: else all runs would be decided on, and refused, as fast as can be."""
+    monkeypatch.setattr("random.uniform", lambda *_: 1.0)
+    stored(server, RUN)["metadata"]["finalizers"] = [FINALIZER]
+    cluster.lead("me")
+    observed(cluster)
+    pauses: list[float] = []
+    for _ in range(3):
+        began = time.monotonic()
+        server.refuse[path(RUN)] = [Refused(403, "Forbidden", "no")]
+        cluster.commit([SetRunStatus(phased(RUN, Phase.HELD))], ())
+        told: list[Change] = []
+        while not told:
+            assert cluster.inbox.wait(10)
+            told = observed(cluster)
+        assert [change.run.status.phase for change in told if isinstance(change, RunSeen)] == [Phase.QUEUED]
+        pauses.append(time.monotonic() - began)
+    assert pauses[0] >= 0.5
+    assert pauses[2] >= 2.0
+    cluster.commit([SetRunStatus(phased(RUN, Phase.HELD))], ())
+    assert cluster.writer.drain(5)
+    observed(cluster)
+    assert server.objects[path(RUN)]["status"]["phase"] == "Held"
+    server.refuse[path(RUN)] = [Refused(403, "Forbidden", "no")]
+    cluster.commit([SetRunStatus(phased(RUN, Phase.QUEUED))], ())
+    assert cluster.inbox.wait(10)
+    while not observed(cluster):
+        assert cluster.inbox.wait(1.5), "it has been written since, and waits no longer than at first"
+
+
 def test_who_sees_that_the_api_server_was_set_back_begins_anew(cluster: KubeCluster) -> None:
     cluster.inbox.put(Restored(resource="Run"))
     with pytest.raises(Deposed, match="the API server shows Runs as they were before"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from http import HTTPStatus
 
 from runs_core.cluster.kube.api import Refused
 from runs_core.cluster.kube.gates import Audits, Gate, Places
@@ -24,6 +25,9 @@ from runs_core.values.lease import Lease
 from runs_core.values.meta import Key
 from runs_core.values.run import Run
 
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 60.0
+"""Until it is decided anew what a status says that may not be written."""
+
 
 class Outgoing:
     """Used by the thread that decides; threads of the pool carry it out. bare: runs that lack our finalizer."""
@@ -37,6 +41,7 @@ class Outgoing:
         self._audits = Audits()
         self._skipping = Skipping()
         self._pace = Pace()
+        self._refused: dict[Key, int] = {}
         self.bare: set[Key] = set()
 
     def begin(self, step: Step, bound: Gate | None = None) -> None:
@@ -75,7 +80,7 @@ class Outgoing:
                 bound.tell(came=False)
             telling.clear()
             left = [effect for effect in step.effects if id(effect) not in written]
-            self._inbox.put(Failed(key=step.key, effects=left, refusal=refusal, freed=freed))
+            self._fail(step, Failed(key=step.key, effects=left, refusal=refusal, freed=freed))
 
         def done() -> None:
             self._tell(telling)
@@ -101,6 +106,16 @@ class Outgoing:
             last_can_wait=step.says_last,
             why=why,
         )
+
+    def _fail(self, step: Step, news: Failed) -> None:
+        """What only tells, and may not be written, is not known at once: it would be decided, and refused, again."""
+        final = news.refusal.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
+        if not (final and step.only_says):
+            self._inbox.put(news)
+            return
+        count = self._refused[step.key] = self._refused.get(step.key, 0) + 1
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(count - 1, 10), LONGEST_PAUSE_SECONDS)
+        self._writer.tell_later(partial(self._inbox.put, news), pause)
 
     def _known(self, key: Key) -> Run | Budget | None:
         kind = "Run" if key.namespace else "Budget"
@@ -128,7 +143,7 @@ class Outgoing:
         if step.opens and run is not None and several and run.spec.template is not None:
             yield [lambda: self._writes.make_service(run)]
         for effects in step.stages():
-            yield [self._task(effect, written, unsent) for effect in effects]
+            yield [self._task(step.key, effect, written, unsent) for effect in effects]
             if isinstance(effects[0], (e.CloseLease, e.PutResolution)):
                 yield [lambda: freed.tell(came=True)]
 
@@ -143,7 +158,7 @@ class Outgoing:
             if starts or error.passing:
                 raise
 
-    def _task(self, effect: Effect, written: set[int], unsent: Unsent | None) -> Write:
+    def _task(self, key: Key, effect: Effect, written: set[int], unsent: Unsent | None) -> Write:
         basis = self._basis(effect)
 
         def write() -> None:
@@ -153,6 +168,8 @@ class Outgoing:
                 return
             answer = self._writes.write(effect, basis)
             written.add(id(effect))
+            if self._refused and isinstance(effect, e.SetRunStatus | e.SetBudgetStatus):
+                self._refused.pop(key, None)
             self._inbox.put(Written(effect=effect, answer=answer))
 
         return write

@@ -130,6 +130,7 @@ class Reflector(threading.Thread):
         self._failures = 0
         self._stopped = threading.Event()
         self._close: Close | None = None
+        self._open = False
 
     def stop(self) -> None:
         """Also in the middle of a watch that nobody tells anything."""
@@ -139,7 +140,7 @@ class Reflector(threading.Thread):
             close()
 
     def _opened(self, close: Close) -> None:
-        self._close = close
+        self._close, self._open = close, True
         if self._stopped.is_set():
             close()
 
@@ -189,7 +190,7 @@ class Reflector(threading.Thread):
             "resourceVersion": version,
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        began, self._close = time.monotonic(), None
+        began, self._open = time.monotonic(), False
         try:
             for line in self._api.text(self._path, query, seconds=SILENT_SECONDS, opened=self._opened):
                 self._hear()
@@ -198,7 +199,7 @@ class Reflector(threading.Thread):
                 if line:
                     self._tell(line)
         except Unavailable:
-            if self._close is not None and time.monotonic() - self.heard >= SILENT_SECONDS:
+            if self._open and time.monotonic() - self.heard >= SILENT_SECONDS:
                 self._version = None  # it stood, and said nothing: there may be nothing that it would ever tell
             raise
         self._hear()

@@ -43,6 +43,11 @@ class Step:
         return bool(self.writes) and not self.says_first and rank(self.writes[-1]) == STATUS
 
     @property
+    def only_says(self) -> bool:
+        """Whether there is nothing in it but the status of a run or a budget, and events."""
+        return all(isinstance(effect, e.SetRunStatus | e.SetBudgetStatus | e.Emit) for effect in self.effects)
+
+    @property
     def resolutions(self) -> list[Resolution]:
         return [effect.resolution for effect in self.effects if isinstance(effect, e.PutResolution)]
 

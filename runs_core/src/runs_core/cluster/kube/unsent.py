@@ -73,7 +73,7 @@ class Skipping:
         if status is None:
             return None
         ends = last is not None and _succeeds(step) and last.began()
-        if last is not None and (_says_only(step) or (_starts(step) and last.waits()) or ends) and last.skip():
+        if last is not None and (step.only_says or (_starts(step) and last.waits()) or ends) and last.skip():
             made = Unsent(status, last.before, first=ends)
         else:
             made = Unsent(status, before)
@@ -85,10 +85,6 @@ class Skipping:
         key = status.run.key if isinstance(status, e.SetRunStatus) else Key("", status.budget.name)
         if (last := self._last.get(key)) is not None and last.status is status:
             del self._last[key]
-
-
-def _says_only(step: Step) -> bool:
-    return all(isinstance(effect, e.SetRunStatus | e.SetBudgetStatus | e.Emit) for effect in step.effects)
 
 
 def _starts(step: Step) -> bool:

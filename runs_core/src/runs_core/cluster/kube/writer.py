@@ -144,6 +144,10 @@ class Writer:
         self.retried += 1
         self._lanes.later(task, seconds, frees=work.frees)
 
+    def tell_later(self, task: Callable[[], None], seconds: float) -> None:
+        """After so long, by any thread; never, if nothing more is begun by then."""
+        self._lanes.later(task, seconds, frees=True)
+
     def once(self, write: Write, tries: Tries) -> Refused | Pause | None:
         """Send it. None: it is written; Pause: it is to be sent again."""
         if not self.allowed():
