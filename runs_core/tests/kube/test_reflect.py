@@ -126,9 +126,10 @@ def test_after_an_event_that_is_none_everything_is_listed_anew() -> None:
 
 
 class SetBack(Api):
-    """Its first list is of version 9, all that follow of version 5; each watch is open, and silent."""
+    """Its first list is of version 9, all that follow of version 5. Each watch is silent; opens: and stands."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, opens: bool) -> None:
+        self.opens = opens
         self.lists = 0
 
     def call(self, *_: object, **__: object) -> tuple[int, Object]:
@@ -143,24 +144,24 @@ class SetBack(Api):
         seconds: float | None = None,
         opened: Callable[[Close], None] | None = None,
     ) -> Iterator[bytes]:
-        assert opened is not None
-        opened(lambda: None)
+        if opened is not None and self.opens:
+            opened(lambda: None)
         yield from self.silence()
 
     def silence(self) -> Iterator[bytes]:
         raise Unavailable("Read timed out.")
 
 
-def test_a_server_that_was_set_back_is_noticed_though_its_watches_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_server_that_was_set_back_is_noticed_once_it_answers(opens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A watch from a version that is still to come tells nothing, and what was seen seems newer than what there is."""
     monkeypatch.setattr("runs_core.cluster.kube.reflect.SILENT_SECONDS", 0.0)
     inbox = Inbox()
-    reflector = Reflector(SetBack(), "Run", "/runs", inbox)
+    reflector = Reflector(SetBack(opens=opens), "Run", "/runs", inbox)
     reflector.start()
     told: list[object] = []
     while len(told) < 2:
         assert inbox.wait(10)
         told += inbox.take()
     reflector.stop()
-    assert told[0] == Listed(resource="Run", items=[], version=9)
-    assert told[1] == Restored(resource="Run")
+    assert told[:2] == [Listed(resource="Run", items=[], version=9), Restored(resource="Run")]

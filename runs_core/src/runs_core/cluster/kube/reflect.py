@@ -150,6 +150,8 @@ class Reflector(threading.Thread):
             try:
                 if self._version is None:
                     self._version = self._list()
+                elif self._failures:
+                    self._compare()
                 self._watch(self._version)
             except (Unavailable, Refused, Malformed, ValueError) as error:
                 self._fail(error, str(error))
@@ -181,6 +183,12 @@ class Reflector(threading.Thread):
         self.listed.set()
         self._hear()
         return str(found.version)
+
+    def _compare(self) -> None:
+        """After trouble: a watch from a version that is still to come would tell nothing until then."""
+        _, answer = self._api.call("GET", self._path, query={"limit": "1"}, decode=page)
+        if int(answer["metadata"]["resourceVersion"]) < self._newest:
+            self._inbox.put(Restored(resource=self.resource))
 
     def _watch(self, version: str) -> None:
         """Until the server ends it. Where it was is kept event by event. Refused 410: only a new list helps."""
