@@ -88,6 +88,22 @@ def test_who_runs_on_keeps_the_next_waiting_and_is_told_so_when_it_starts(play: 
     assert (play.at("y", "startedAt"), play.promises("y")) == (1200, [(600, "", 600), (660, why, 540)])
 
 
+def test_who_runs_on_long_before_another_ends_moves_the_promise_at_once(play: Play) -> None:
+    """y (16) waits for x, which says 10 minutes and takes longer, and z, which says an hour; v has a3 for two hours.
+
+    At 660 nothing says any more when x ends: y is told 7200, when v has ended, and not only at 3600.
+    """
+    play.fleet(a1=8, a2=8, a3=8)
+    submit(play, "x", 8, "10m", "3h")
+    submit(play, "z", 8, "1h", "3598s")
+    submit(play, "v", 8, "2h", "7198s")
+    play.until(10)
+    play.submit("y", gpus=16, lasts="598s", runtime={"expectedDuration": "10m"})
+    play.until(700)
+    why = "research/x runs longer than was expected"
+    assert [(start, cause) for start, cause, _ in play.promises("y")] == [(3600, ""), (7200, why)]
+
+
 def test_what_is_long_overdue_keeps_nobody_out_for_ever(play: Play) -> None:
     """x has a1, says 10 minutes and takes 3 hours; y wants a1 and a2. z, 2 hours on a2, must leave it to y until 660.
 
@@ -96,7 +112,7 @@ def test_what_is_long_overdue_keeps_nobody_out_for_ever(play: Play) -> None:
     play.fleet(a1=8, a2=8)
     submit(play, "x", 8, "10m", "10798s")
     play.until(10)
-    play.submit("y", gpus=16, pods=2, lasts="598s", runtime={"expectedDuration": "10m"})
+    play.submit("y", gpus=16, lasts="598s", runtime={"expectedDuration": "10m"})
     play.until(20)
     submit(play, "z", 8, "2h", "7198s")
     play.until(660 + 3600 - 70)
