@@ -25,7 +25,7 @@ from runs_core.values.effect import Effect, EndPod
 from runs_core.values.meta import Key
 from runs_core.values.record import Record
 
-SCENARIOS = 157
+SCENARIOS = 158
 
 
 def scenarios() -> list[str]:

@@ -104,6 +104,21 @@ def test_who_runs_on_long_before_another_ends_moves_the_promise_at_once(play: Pl
     assert [(start, cause) for start, cause, _ in play.promises("y")] == [(3600, ""), (7200, why)]
 
 
+def test_a_pod_of_somebody_else_in_promised_places_moves_the_promise_within_the_minute(play: Play) -> None:
+    """y (8) is promised a1 at 3600, when x has ended; u has a2 for two hours. Somebody else's pod has a GPU of a1."""
+    play.fleet(a1=8, a2=8)
+    submit(play, "u", 8, "2h", "7198s")
+    submit(play, "x", 7, "1h", "3598s")
+    play.until(10)
+    submit(play, "y", 8, "10m", "598s")
+    play.until(310)
+    node = "a2" if "a1" in play.places("u") else "a1"
+    play.foreign("other", node, 1)
+    play.until(370)
+    why = f"node {node} has GPUs in use by pods that runs did not place"
+    assert [(start, cause) for start, cause, _ in play.promises("y")] == [(3600, ""), (7200, why)]
+
+
 def test_what_is_long_overdue_keeps_nobody_out_for_ever(play: Play) -> None:
     """x has a1, says 10 minutes and takes 3 hours; y wants a1 and a2. z, 2 hours on a2, must leave it to y until 660.
 
