@@ -119,6 +119,19 @@ def test_a_pod_of_somebody_else_in_promised_places_moves_the_promise_within_the_
     assert [(start, cause) for start, cause, _ in play.promises("y")] == [(3600, ""), (7200, why)]
 
 
+@pytest.mark.settings(ONE)
+def test_who_never_fits_takes_no_reservation_from_those_behind(play: Play) -> None:
+    """Places are kept for one run at most. n (16) never fits; x has a1 until 600, and y, behind n, is promised that."""
+    play.fleet(a1=8)
+    submit(play, "x", 8, "10m", "598s")
+    play.until(10)
+    submit(play, "n", 16, "10m", "598s")
+    play.until(20)
+    submit(play, "y", 8, "10m", "598s")
+    play.until(70)
+    assert (play.reason("n"), play.promised("n"), play.promised("y")) == ("NeverFits", None, ("Pending", 600, "Ends"))
+
+
 def test_what_is_long_overdue_keeps_nobody_out_for_ever(play: Play) -> None:
     """x has a1, says 10 minutes and takes 3 hours; y wants a1 and a2. z, 2 hours on a2, must leave it to y until 660.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from functools import partial
 
 import attrs
 
@@ -80,7 +81,8 @@ def promise(world: World, advice: Advice, batch: Batch) -> None:
 def _first(world: World, flavor: str, known: dict[str, Collection[Key]]) -> Collection[Key]:
     """Who is near enough to the front. known: as found out before, in this pass."""
     if flavor not in known:
-        known[flavor] = set(world.line.first_of(flavor, world.settings.reservations.max))
+        fits = partial(fits_when_empty, world.fleet, world.fleet.flavors[flavor])
+        known[flavor] = set(world.line.first_of(flavor, world.settings.reservations.max, fits))
     return known[flavor]
 
 
