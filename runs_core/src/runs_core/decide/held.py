@@ -207,7 +207,7 @@ def _when_empty(world: World, queue: Queue, advice: Advice) -> Cover:
         ask = attrs.evolve(queue.ask, empty=True)
         offers = offered(world, advice, ask)
         queue.empty = filled(world, offers, ask)
-        if ask.owner is not None and not all(offer.told for offer in offers.offers):
+        if ask.owner is not None and any(one.tier is Tier.OWN and not one.told for one in offers.offers):
             world.held.waning.add(ask.owner)
     return queue.empty
 
