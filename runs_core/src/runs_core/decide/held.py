@@ -107,8 +107,8 @@ def _hold_for(world: World, owner: str, advice: Advice) -> None:
     """The runs of one owner, first in line first: what an earlier one holds, a later one is not covered from."""
     held, before = world.held, set(world.held.of(owner))
     held.due.pop(owner, None)
-    waning = owner in held.waning
-    held.waning.discard(owner)
+    if waning := owner in held.waning:
+        held.waning.remove(owner)
     if waning or owner in held.outdated:
         for queue in world.line.of_owner.get(owner, ()):
             if waning or _leans_on_others(queue):
