@@ -25,7 +25,7 @@ from runs_core.values.effect import Effect, EndPod
 from runs_core.values.meta import Key
 from runs_core.values.record import Record
 
-SCENARIOS = 156
+SCENARIOS = 159
 
 
 def scenarios() -> list[str]:

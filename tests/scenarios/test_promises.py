@@ -88,6 +88,50 @@ def test_who_runs_on_keeps_the_next_waiting_and_is_told_so_when_it_starts(play: 
     assert (play.at("y", "startedAt"), play.promises("y")) == (1200, [(600, "", 600), (660, why, 540)])
 
 
+def test_who_runs_on_long_before_another_ends_moves_the_promise_at_once(play: Play) -> None:
+    """y (16) waits for x, which says 10 minutes and takes longer, and z, which says an hour; v has a3 for two hours.
+
+    At 660 nothing says any more when x ends: y is told 7200, when v has ended, and not only at 3600.
+    """
+    play.fleet(a1=8, a2=8, a3=8)
+    submit(play, "x", 8, "10m", "3h")
+    submit(play, "z", 8, "1h", "3598s")
+    submit(play, "v", 8, "2h", "7198s")
+    play.until(10)
+    play.submit("y", gpus=16, lasts="598s", runtime={"expectedDuration": "10m"})
+    play.until(700)
+    why = "research/x runs longer than was expected"
+    assert [(start, cause) for start, cause, _ in play.promises("y")] == [(3600, ""), (7200, why)]
+
+
+def test_a_pod_of_somebody_else_in_promised_places_moves_the_promise_within_the_minute(play: Play) -> None:
+    """y (8) is promised a1 at 3600, when x has ended; u has a2 for two hours. Somebody else's pod has a GPU of a1."""
+    play.fleet(a1=8, a2=8)
+    submit(play, "u", 8, "2h", "7198s")
+    submit(play, "x", 7, "1h", "3598s")
+    play.until(10)
+    submit(play, "y", 8, "10m", "598s")
+    play.until(310)
+    node = "a2" if "a1" in play.places("u") else "a1"
+    play.foreign("other", node, 1)
+    play.until(370)
+    why = f"node {node} has GPUs in use by pods that runs did not place"
+    assert [(start, cause) for start, cause, _ in play.promises("y")] == [(3600, ""), (7200, why)]
+
+
+@pytest.mark.settings(ONE)
+def test_who_never_fits_takes_no_reservation_from_those_behind(play: Play) -> None:
+    """Places are kept for one run at most. n (16) never fits; x has a1 until 600, and y, behind n, is promised that."""
+    play.fleet(a1=8)
+    submit(play, "x", 8, "10m", "598s")
+    play.until(10)
+    submit(play, "n", 16, "10m", "598s")
+    play.until(20)
+    submit(play, "y", 8, "10m", "598s")
+    play.until(70)
+    assert (play.reason("n"), play.promised("n"), play.promised("y")) == ("NeverFits", None, ("Pending", 600, "Ends"))
+
+
 def test_what_is_long_overdue_keeps_nobody_out_for_ever(play: Play) -> None:
     """x has a1, says 10 minutes and takes 3 hours; y wants a1 and a2. z, 2 hours on a2, must leave it to y until 660.
 
@@ -96,7 +140,7 @@ def test_what_is_long_overdue_keeps_nobody_out_for_ever(play: Play) -> None:
     play.fleet(a1=8, a2=8)
     submit(play, "x", 8, "10m", "10798s")
     play.until(10)
-    play.submit("y", gpus=16, pods=2, lasts="598s", runtime={"expectedDuration": "10m"})
+    play.submit("y", gpus=16, lasts="598s", runtime={"expectedDuration": "10m"})
     play.until(20)
     submit(play, "z", 8, "2h", "7198s")
     play.until(660 + 3600 - 70)

@@ -190,3 +190,21 @@ def test_of_two_that_ask_the_same_the_second_is_not_promised_what_the_first_hold
     assert (play.promised("h"), play.promised("i")) == (("Pending", 300, "Ends"), None)
     play.until(500)
     assert (play.at("h", "startedAt"), play.at("i", "startedAt")) == (300, 360)
+
+
+def test_nothing_is_held_any_more_for_whom_a_window_has_closed(play: FundedPlay) -> None:
+    """w (8) waits for x (4) on main, which closes at 1200, and from 610 on holds 4 of second too: z (4) is not paid.
+
+    From 1200 on second alone could not pay for w, ever: it holds nothing, and second is z's.
+    """
+    play.fleet(a1=8, a2=8)
+    play.quota("org", envelope(4, window=play.window(closes=1200)), envelope(4, "second"))
+    play.submit("x", gpus=4, owner="org", funding=PAID)
+    play.until(10)
+    play.submit("w", gpus=8, owner="org", funding=PAID)
+    play.until(700)
+    play.submit("z", gpus=4, owner="org")
+    play.until(1190)
+    assert (play.classes("z"), play.phase("w")) == ({"unfunded": 4}, "Queued")
+    play.until(1210)
+    assert play.classes("z") == {"owned": 4}

@@ -141,3 +141,16 @@ def test_a_morning_adds_up(play: FundedPlay) -> None:
     assert (play.used("vision"), play.used("audio")) == ({"owned": 3 * 14400}, {"owned": 3 * 14400})
     found = [split for name in play.names() for split in play.metered(name)]
     assert found == [{"owned": 14400}, {"owned": 14400}, {"unfunded": 14400}] * 3
+
+
+def test_hours_end_in_time_though_somebody_waits_for_a_window_that_opens_later(play: FundedPlay) -> None:
+    """x (4) uses up the 4 hours in 3600 s. y (8), which came at 3580, is promised the opening at 7200."""
+    play.fleet(a1=8)
+    play.quota("org", envelope(8, gpuHours=4), envelope(8, "later", window=play.window(opens=7200)))
+    play.submit("x", gpus=4, owner="org", lasts="90m", runtime={"expectedDuration": "90m"})
+    play.until(3580)
+    play.submit("y", gpus=8, owner="org", funding={"allowUnfunded": False})
+    play.until(3599)
+    assert (play.promised("y"), play.classes("x")) == (("Pending", 7200, "Window"), {"owned": 4})
+    play.until(3601)
+    assert play.classes("x") == {"unfunded": 4}

@@ -215,3 +215,16 @@ def test_a_run_that_waits_for_another_gets_the_quota_that_it_leaves(play: Funded
     play.submit("x", gpus=4, owner="vision", after=["y"], funding=PATIENT)
     play.until(70)
     assert (play.at("x", "startedAt"), play.classes("x")) == (60, {"owned": 4})
+
+
+def test_who_runs_on_a_node_that_has_shrunk_gets_its_payer_where_it_is(play: FundedPlay) -> None:
+    """x (8 on a1) runs unfunded; a1 has 4 GPUs from 10 on. The quota that comes at 20 pays for all 8: nothing moves."""
+    play.fleet(a1=8)
+    play.quota("vision")
+    play.submit("x", gpus=8, owner="vision")
+    play.until(10)
+    play.node("a1", 4)
+    play.until(20)
+    play.quota("vision", envelope(8))
+    play.until(30)
+    assert (play.classes("x"), play.places("x")) == ({"owned": 8}, {"a1": list(range(8))})

@@ -30,7 +30,10 @@ from runs_core.world.world import World
 
 @attrs.frozen(kw_only=True)
 class Forecast:
-    """latest: where nine of ten such runs have ended. deficit_gpus: that are missing now. blocked_by: by their ends."""
+    """latest: where nine of ten such runs have ended. deficit_gpus: that are missing now. blocked_by: by their ends.
+
+    until: so long all goes as it says if nobody ends before: to the first of those ends.
+    """
 
     at: datetime
     latest: datetime
@@ -38,6 +41,7 @@ class Forecast:
     deficit_gpus: int
     short_of: ShortOf
     blocked_by: tuple[Key, ...]
+    until: datetime
     placement: Placement
 
 
@@ -63,6 +67,7 @@ def forecast(world: World, asked: Question, advice: Advice) -> Forecast | None:
         deficit_gpus=deficit,
         short_of=ShortOf.CAPACITY if deficit else ShortOf.TOPOLOGY,
         blocked_by=tuple(end.run for end in blockers[:MOST_BLOCKERS]),
+        until=min(at, blockers[0].at) if blockers else at,
         placement=placement,
     )
 
@@ -103,6 +108,7 @@ def at_opening(world: World, asked: Question, at: datetime, unpaid: int, advice:
         deficit_gpus=unpaid,
         short_of=ShortOf.QUOTA,
         blocked_by=tuple(end.run for end in blockers[:MOST_BLOCKERS]),
+        until=min(at, blockers[0].at) if blockers else at,
         placement=placement,
     )
 

@@ -94,13 +94,24 @@ def hold_quota(world: World, advice: Advice) -> None:
         held.outdated.clear()
 
 
+def wane(world: World) -> None:
+    """Time alone may have taken what would cover somebody: a window has closed, or hours are used up."""
+    world.held.stirred |= world.held.waning
+    for key in world.promises.by_run:
+        entry = world.line.entries.get(key)
+        if entry is not None and entry.queue.limits is None:
+            world.line.hear(key)
+
+
 def _hold_for(world: World, owner: str, advice: Advice) -> None:
     """The runs of one owner, first in line first: what an earlier one holds, a later one is not covered from."""
     held, before = world.held, set(world.held.of(owner))
     held.due.pop(owner, None)
-    if owner in held.outdated:
+    if waning := owner in held.waning:
+        held.waning.remove(owner)
+    if waning or owner in held.outdated:
         for queue in world.line.of_owner.get(owner, ()):
-            if _leans_on_others(queue):
+            if waning or _leans_on_others(queue):
                 queue.empty = None
     for key, entry, shares in _holders(world, owner, advice):
         before.discard(key)
@@ -194,7 +205,10 @@ def _when_empty(world: World, queue: Queue, advice: Advice) -> Cover:
     if queue.empty is None:
         assert queue.ask is not None
         ask = attrs.evolve(queue.ask, empty=True)
-        queue.empty = filled(world, offered(world, advice, ask), ask)
+        offers = offered(world, advice, ask)
+        queue.empty = filled(world, offers, ask)
+        if ask.owner is not None and any(one.tier is Tier.OWN and not one.told for one in offers.offers):
+            world.held.waning.add(ask.owner)
     return queue.empty
 
 

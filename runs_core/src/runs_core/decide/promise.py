@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from functools import partial
 
 import attrs
 
@@ -80,7 +81,8 @@ def promise(world: World, advice: Advice, batch: Batch) -> None:
 def _first(world: World, flavor: str, known: dict[str, Collection[Key]]) -> Collection[Key]:
     """Who is near enough to the front. known: as found out before, in this pass."""
     if flavor not in known:
-        known[flavor] = set(world.line.first_of(flavor, world.settings.reservations.max))
+        fits = partial(fits_when_empty, world.fleet, world.fleet.flavors[flavor])
+        known[flavor] = set(world.line.first_of(flavor, world.settings.reservations.max, fits))
     return known[flavor]
 
 
@@ -190,7 +192,7 @@ def _let_go(world: World, run: Run, known: Reservation | None, batch: Batch) -> 
 
 
 def _tell(world: World, run: Run, flavor: str, found: Forecast, batch: Batch, *, advice: Advice) -> None:
-    """Promise that, if it is not what is promised already, and look again when it comes true."""
+    """Promise that, if it is not what is promised already, and look again when the first of those it rests on ends."""
     key, known = run.key, world.promises.by_run.get(run.key)
     if known is None:
         _take(world, batch, _reserved(world, run, flavor, found))
@@ -203,7 +205,7 @@ def _tell(world: World, run: Run, flavor: str, found: Forecast, batch: Batch, *,
     if known is None or found.at != known.status.earliest_start:
         batch.promised.add(key)
     if found.at > world.now:
-        world.wake_at(found.at, key)
+        world.wake_at(found.until if found.until > world.now else found.at, key)
     else:
         world.touch(key)  # lots are drawn at once
 

@@ -101,13 +101,18 @@ class GuardedIndex:
         self._waits = self._gathers and callable(getattr(inner, "next_moment", None))
         self._kept: list[Change] | None = None
         self._passed: Change | None = None
+        self._before: datetime | None = None
         self._question = question
         self._view = view
 
     def supposed(self, begins: bool) -> None:  # noqa: FBT001  # part of what an index may have
-        """Tell an index that wants to know."""
+        """Tell an index that wants to know; what it named as its next moment inside is none afterwards."""
         if self._passed is not None:
             self._take_up((), ends=self._ends)  # it tells of nothing then, as it has said
+        if begins:
+            self._before = self.moment
+        elif self.why is None:
+            self.moment = self._before
         told = getattr(self.inner, "supposed", None)
         if told is None or self.why is not None:
             return

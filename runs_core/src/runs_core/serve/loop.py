@@ -13,6 +13,7 @@ from runs_core.decide.aside import aside_effects
 from runs_core.decide.batch import Batch, Clock
 from runs_core.decide.budget import Accounts
 from runs_core.decide.cycle import cycle
+from runs_core.decide.held import wane
 from runs_core.decide.manual import released
 from runs_core.errors import Conflict
 from runs_core.settings import Settings
@@ -75,6 +76,7 @@ class Loop:
         if self._moment is not None and self._moment <= now:
             hurried = self._hurried(now)
             world.touch(*(run.key for run in world.runs() if run.status.phase is Phase.HELD))
+            wane(world)
         batch = cycle(world, self.advice, self._clock)
         effects = [effect for decision in batch.decisions for effect in decision.effects]
         due = self._accounts.next_moment()

@@ -58,7 +58,7 @@ class AboutPlaces(AboutRuns):
 
     def _put_pod(self, key: Key, old: Pod | None, pod: Pod | None) -> None:
         self.gangs.replace(key, old, pod)
-        if old is None or pod is None or not _weighs_the_same(old, pod):
+        if weighs := old is None or pod is None or not _weighs_the_same(old, pod):
             if old is not None and not old.phase.ended:
                 self.fleet.load(old, there=False)
             if pod is not None and not pod.phase.ended:
@@ -69,6 +69,8 @@ class AboutPlaces(AboutRuns):
             self._touch(before)
         if after is not None and after is not before:
             self._touch(after)
+        elif weighs and before is None:
+            self.promises.stirred = True  # of pods of ours the leases tell
         if old is not None and old.claim is not None:
             self._claimed(old.claim.run)
         if pod is not None and pod.claim is not None:

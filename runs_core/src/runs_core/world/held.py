@@ -40,13 +40,15 @@ class Held:
 
     stirred: owners whose holds may be others now; due: when time alone may add one; dues: all such times,
     soonest first. judged: the fleet's `changed` when it was last asked whether it could take them. version: counts what
-    changed. outdated: owners whose runs hold some of an envelope of others which may give less now.
+    changed. outdated: owners whose runs hold some of an envelope of others which may give less now. waning: owners of
+    runs that would be covered by what time alone may take.
     """
 
     def __init__(self, waits: Callable[[Hold], bool]) -> None:
         self.by_run: dict[Key, Hold] = {}
         self.stirred: set[str] = set()
         self.outdated: set[str] = set()
+        self.waning: set[str] = set()
         self.due: dict[str, datetime] = {}
         self.judged = -1
         self.version = 0

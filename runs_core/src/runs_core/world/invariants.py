@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from runs_core.values.demand import Demand
-from runs_core.values.lease import Lease, Role
+from runs_core.values.lease import Lease, Opened, Role
 from runs_core.values.meta import Key
 from runs_core.values.node import Node
 from runs_core.values.pod import Pod
@@ -33,7 +33,8 @@ def breaches(world: World, opened: Collection[Key] | None = None) -> list[Breach
     opened at `world.now`.
     """
     leases = [world.ledger.open[key] for key in sorted(world.ledger.open)]
-    fresh = [lease for lease in leases if (lease.spec.start == world.now if opened is None else lease.key in opened)]
+    new = [lease for lease in leases if (lease.spec.start == world.now if opened is None else lease.key in opened)]
+    fresh = [lease for lease in new if lease.spec.reason is not Opened.REPAID]  # else it takes no place that it had not
     return [
         *(Breach(1, what) for what in _shared_slots(leases)),
         *(Breach(2, what) for what in _overfull(world, leases, fresh)),

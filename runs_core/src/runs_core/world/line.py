@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from runs_core.values.funding import Ask, Cover
@@ -171,10 +171,10 @@ class Line:
             if (head := self.head(shape, band)) is not None:
                 yield head
 
-    def first_of(self, flavor: str, most: int) -> Sequence[Key]:
+    def first_of(self, flavor: str, most: int, fits: Callable[[Need], bool]) -> Sequence[Key]:
         """The first runs of this flavor that would be paid for, now or once a window opens, first in line first.
 
-        O(queues + most log most).
+        fits: whether the present fleet could ever take that; who never fits is passed over. O(queues + most log most).
         """
         front = [
             (queue.heap[0], number, 0, queue)
@@ -187,6 +187,8 @@ class Line:
         found: dict[Key, None] = {}
         while front and len(found) < most:
             (order, key), number, at, queue = heapq.heappop(front)
+            if not at and not fits(queue.shape.need):
+                continue
             entry = self.entries.get(key)
             if entry is not None and entry.order == order and entry.queue is queue:
                 found[key] = None
