@@ -135,7 +135,8 @@ def test_who_never_fits_takes_no_reservation_from_those_behind(play: Play) -> No
 def test_what_is_long_overdue_keeps_nobody_out_for_ever(play: Play) -> None:
     """x has a1, says 10 minutes and takes 3 hours; y wants a1 and a2. z, 2 hours on a2, must leave it to y until 660.
 
-    An hour, the patience, after that nothing says any more when x ends: z starts. Once x has ended, y waits for z.
+    An hour, the patience, after that nothing says any more when x ends: z starts. It was told 1200, since y would have
+    been there until then, and 1260; once nothing says when y starts, nothing else. Once x has ended, y waits for z.
     """
     play.fleet(a1=8, a2=8)
     submit(play, "x", 8, "10m", "10798s")
@@ -150,7 +151,7 @@ def test_what_is_long_overdue_keeps_nobody_out_for_ever(play: Play) -> None:
     assert "was to start about 2026-01-05T12:11:00Z" in said
     assert "no places are kept for it" in said
     assert (play.phase("y"), play.reservation("y").get("places")) == ("Reserved", None)
-    assert play.at("z", "startedAt") == 4260
+    assert (play.at("z", "startedAt"), [start for start, _, _ in play.promises("z")]) == (4260, [1200, 1260])
     play.until(10870)
     assert (play.promised("y"), play.phase("y")) == (("Pending", 11460, "Ends"), "Reserved")
     assert "was to start" not in play.status("y")["message"]

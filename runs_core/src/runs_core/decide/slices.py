@@ -59,11 +59,11 @@ def _others(world: World, key: Key, *, behind: bool) -> Iterator[tuple[Key, Rese
 
 
 def span(world: World, reservation: Reservation) -> tuple[datetime, datetime | None]:
-    """From when to when its run is to have its places; None: for good."""
-    start = max(world.now, reservation.status.earliest_start or world.now)
+    """From when to when its run is to have its places; None: nobody knows, as of who is overdue."""
+    promised = reservation.status.earliest_start or world.now
     run = world.run(reservation.run)
-    length = world.ends.length(run) if run is not None else None
-    return start, None if length is None else start + length
+    length = world.ends.length(run) if run is not None and promised >= world.now else None
+    return max(world.now, promised), None if length is None else promised + length
 
 
 def standing(world: World, key: Key, *, behind: bool) -> list[Standing]:
