@@ -42,6 +42,7 @@ def test_a_gang_waits_for_its_payers_places(play: FundedPlay) -> None:
     play.submit("x", gpus=8, owner="vision")
     play.until(20)
     assert play.phase("x") == "Queued"
+    assert play.status("x")["message"].endswith(f"; vision/main pays only where {DOMAIN}=b")
     play.foreign_ends("theirs")
     play.wait(5)
     assert (play.at("x", "startedAt"), list(play.places("x"))) == (21, ["b1"])

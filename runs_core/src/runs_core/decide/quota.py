@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import attrs
 
 from runs_core.decide.match import CORE, OUT_OF_QUOTA
@@ -17,12 +19,28 @@ MOST_LOOKS = 4
 
 
 def beside_quota(why: NoPlace, need: Need, said: Cover) -> NoPlace:
-    """All reasons: quota goes before room, and behind what the fleet could never take."""
+    """All reasons: quota goes before room, and behind what the fleet could never take.
+
+    Who is paid for only in some places is told where: room elsewhere is of no use to it.
+    """
     if said.fundable:
-        return _with_cover(why, said)
+        return _with_cover(_only_where(why, said), said)
     reason = no_quota(need, said)
     room = why.reasons if why.never or said.unfunded else ()
     return attrs.evolve(why, reasons=(*room, reason) if why.never else (reason, *room), cover=said)
+
+
+def _only_where(why: NoPlace, said: Cover) -> NoPlace:
+    where = {
+        f"{one.payer.budget}/{one.payer.envelope} pays only where {', '.join(map('='.join, one.selector))}": None
+        for one in said.shares
+        if one.selector
+    }
+    if not where:
+        return why
+    first, *others = why.reasons
+    told = first._replace(message="; ".join((first.message, *islice(where, MOST_LOOKS))))
+    return attrs.evolve(why, reasons=(told, *others))
 
 
 def no_quota(need: Need, said: Cover) -> Reason:
