@@ -103,7 +103,7 @@ class Replay:
         world, asked = self.world, self.asked
         ends = ((end.at, end) for end in world.ends.soonest(asked.need.flavor, most=most) if end.run != asked.run.key)
         over = sorted(one.end for one in self.those if one.end is not None and one.end > world.now)
-        guests, idle = self._sent_away(), self._staying_on(most=most)
+        guests, idle = sorted(self._sent_away(), key=_when), self._staying_on(most=most)
         recalls = asked.recalls.runs
         recalled = ((one.since, End(one.since, one.run, one.basis)) for one in recalls if one.since > world.now)
         return heapq.merge(

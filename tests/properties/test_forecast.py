@@ -246,6 +246,7 @@ def test_a_forecast_is_what_letting_one_after_another_end_would_tell() -> None:
     @example(7640)  # a gang in parts fits, and fits no more once more is free
     @example(57)  # of those who go at one moment the first is elsewhere
     @example(61)  # who is waited for is recalled from its family
+    @example(29)  # several guests are sent away, the last of them first
     @given(st.integers(0, 2**32))
     def holds(seed: int) -> None:
         assert differs(seed, seen) == []
