@@ -140,7 +140,8 @@ class Books:
                 self.catch_up(purse, claim.owner, holding.mark, holding.gpus * (until - since))
                 since = until
         holding.cls = cls
-        self.note(holding, claim.run)
+        if cls == UNFUNDED:
+            self.unfunded[holding] = claim.run
         self.meter(claim, holding, holding.gpus)
         if holding.start < self.now:
             self.recent.append(holding)

@@ -180,7 +180,8 @@ class Funding:
         payer = spec.payer
         if payer is None:
             holding.cls = UNFUNDED
-        books.note(holding, lease.run)
+        if holding.cls == UNFUNDED:
+            books.unfunded[holding] = lease.run
         if payer is None:
             return
         claim, changed = self.registry.take_up(lease.run, spec.run_ref.uid, spec.owner, payer)
@@ -199,7 +200,8 @@ class Funding:
         books, claim = self.books, holding.claim
         del self._holdings[key]
         books.set_aside(holding, *key)
-        books.unfunded.pop(holding, None)
+        if holding.cls == UNFUNDED:
+            books.unfunded.pop(holding, None)
         if claim is None:
             return
         changed = self.registry.withdraw(claim)
