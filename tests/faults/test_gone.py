@@ -196,5 +196,5 @@ def _with_a_field(crd: Object, number: int) -> Object:
         for part in ("spec", "status"):
             inner = version["schema"]["openAPIV3Schema"]["properties"].get(part)
             if inner is not None:
-                inner["properties"][f"later{number}"] = {"type": "string"}
+                inner.setdefault("properties", {})[f"later{number}"] = {"type": "string"}
     return made
