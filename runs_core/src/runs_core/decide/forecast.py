@@ -67,7 +67,7 @@ def forecast(world: World, asked: Question, advice: Advice) -> Forecast | None:
         deficit_gpus=deficit,
         short_of=ShortOf.CAPACITY if deficit else ShortOf.TOPOLOGY,
         blocked_by=tuple(end.run for end in blockers[:MOST_BLOCKERS]),
-        until=min(at, blockers[0].at) if blockers else at,
+        until=found.until,
         placement=placement,
     )
 
@@ -108,7 +108,7 @@ def at_opening(world: World, asked: Question, at: datetime, unpaid: int, advice:
         deficit_gpus=unpaid,
         short_of=ShortOf.QUOTA,
         blocked_by=tuple(end.run for end in blockers[:MOST_BLOCKERS]),
-        until=min(at, blockers[0].at) if blockers else at,
+        until=found.until,
         placement=placement,
     )
 

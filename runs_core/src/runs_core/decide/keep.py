@@ -54,10 +54,11 @@ def _standing_still(world: World, run: Run, known: Reservation) -> Decision | No
         world.promises.stirred = True
     if (wake := lapse or start) is not None and wake > world.now:
         world.wake_at(wake, run.key)  # also where it may be promised something else: that may be found to stand
-    elif (until := overdue_until(world, known)) is not None and until > world.now:
-        world.wake_at(until, run.key)
-    elif known.status.short_of is ShortOf.QUOTA and run.key in world.line.entries:
-        world.line.hear(run.key)  # who pays is asked again, whether or not an index tells of it
+    else:
+        if (until := overdue_until(world, known)) is not None and until > world.now:
+            world.wake_at(until, run.key)
+        if known.status.short_of is ShortOf.QUOTA and run.key in world.line.entries:
+            world.line.hear(run.key)  # who pays is asked again, whether or not an index tells of it
     answered = run.status.admitted_at is not None  # else it is to be told first why it waits, and stands in line
     promised = known.status.phase is ReservationPhase.PENDING and bool(known.status.promises)
     if answered and promised and run.status.phase is Phase.QUEUED:

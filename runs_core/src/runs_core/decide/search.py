@@ -64,6 +64,11 @@ class Found(NamedTuple):
     placement: Placement
     blockers: Sequence[End]
 
+    @property
+    def until(self) -> datetime:
+        """So long all goes as it says, if nobody ends before: to the first of those ends."""
+        return min([self.at, *(end.at for end in self.blockers[:1])])
+
 
 class Search:
     """For the first moment at which it fits, where it goes then, and who had those places.

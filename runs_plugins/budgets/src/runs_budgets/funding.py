@@ -180,9 +180,7 @@ class Funding:
         payer = spec.payer
         if payer is None:
             holding.cls = UNFUNDED
-        if holding.cls == UNFUNDED:
-            books.unfunded[holding] = lease.run
-        if payer is None:
+            books.note(holding, lease.run)
             return
         claim, changed = self.registry.take_up(lease.run, spec.run_ref.uid, spec.owner, payer)
         holding.claim = claim
@@ -190,6 +188,7 @@ class Funding:
         if not claim.purse.anywhere:
             self.places.moved()
         if holding.cls != FRESH:
+            books.note(holding, lease.run)
             books.meter(claim, holding, holding.gpus)
             if not books.supposing:
                 self._counted.get(payer.budget, {}).pop(key, None)
