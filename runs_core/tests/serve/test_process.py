@@ -363,6 +363,29 @@ def test_who_sees_nothing_new_of_a_kind_says_so(
     assert told in caplog.messages
 
 
+def test_who_always_hears_something_waits_between_its_batches_all_the_same(
+    process: Process, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that what comes meanwhile shares the next write of the journal."""
+    observe, commit = FakeCluster.observe, FakeCluster.commit
+    coming, batches = [seen(a_run(f"more-{number}")) for number in range(5)], list[int]()
+
+    def hears(cluster: FakeCluster) -> tuple[datetime, Sequence[Change]]:
+        if process.led and coming:
+            cluster.stage.inject(coming.pop())
+        return observe(cluster)
+
+    def commits(cluster: FakeCluster, effects: Sequence[Effect], records: Sequence[Record]) -> None:
+        if process.led:
+            batches.append(room.waits)
+        commit(cluster, effects, records)
+
+    monkeypatch.setattr(FakeCluster, "observe", hears)
+    monkeypatch.setattr(FakeCluster, "commit", commits)
+    process.run()
+    assert len(batches) == len(set(batches)) == 5
+
+
 def test_an_api_server_that_is_away_for_a_moment_deposes_nobody(process: Process, room: Room) -> None:
     room.at[5] = lambda: setattr(room, "down", True)
     room.at[6] = lambda: setattr(room, "down", False)

@@ -212,8 +212,7 @@ class Process:
             made = self._insist(term, loop.cycle)
             self._turned(loop, cluster)
             self._insist(term, lambda: self._audit(loop, cluster))
-            if not made:
-                cluster.wait(_pause(loop, cluster))
+            cluster.wait(0.0 if made else _pause(loop, cluster))
 
     def _tell_unread(self, loop: Loop, cluster: LiveCluster) -> int:
         """That the journal was not whole. What holds GPUs stands in leases, which the audit looks at right away."""
