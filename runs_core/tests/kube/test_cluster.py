@@ -380,6 +380,39 @@ def test_a_status_that_may_not_be_written_is_decided_anew_after_a_pause_that_gro
         assert cluster.inbox.wait(1.5), "it has been written since, and waits no longer than at first"
 
 
+def test_the_next_of_its_name_does_not_wait_for_what_was_refused_of_a_run_that_is_gone(
+    server: Server, cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 1.0)
+    pauses: list[float] = []
+
+    def tell_later(task: Callable[[], None], seconds: float) -> None:
+        pauses.append(seconds)
+        task()
+
+    monkeypatch.setattr(cluster.writer, "tell_later", tell_later)
+    stored(server, RUN)["metadata"]["finalizers"] = [FINALIZER]
+    cluster.lead("me")
+
+    def refused() -> None:
+        observed(cluster)
+        server.refuse[path(RUN)] = [Refused(403, "Forbidden", "no")]
+        cluster.commit([SetRunStatus(phased(RUN, Phase.HELD))], ())
+        assert cluster.writer.drain(5)
+
+    refused()
+    refused()
+    item = server.objects.pop(path(RUN))
+    server.version += 1
+    item["metadata"]["resourceVersion"] = str(server.version)
+    cluster.inbox.put(Event(resource="Run", deleted=True, item=item))
+    again = stored(server, RUN)
+    again["metadata"]["finalizers"] = [FINALIZER]
+    cluster.inbox.put(Event(resource="Run", deleted=False, item=again))
+    refused()
+    assert pauses == [0.5, 1.0, 0.5]
+
+
 def test_who_sees_that_the_api_server_was_set_back_begins_anew(cluster: KubeCluster) -> None:
     cluster.inbox.put(Restored(resource="Run"))
     with pytest.raises(Deposed, match="the API server shows Runs as they were before"):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 import pytest
@@ -320,9 +320,24 @@ def test_who_takes_over_a_journal_that_is_not_whole_says_so_and_leads(
 def test_who_leads_says_which_leases_cannot_be_read(
     process: Process, room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Once each, however often they are looked at."""
     room.hidden = ["GPULease research/train-1-0 cannot be read: role"]
+
+    def later() -> None:
+        room.clusters[0].stage.now += timedelta(hours=1)
+
+    def another() -> None:
+        room.hidden.append("GPULease research/train-2-0 cannot be read: slots")
+        later()
+
+    room.at |= {70: later, 80: another, 90: later}
     process.run()
-    assert "GPULease research/train-1-0 cannot be read: role; its run is left as it is" in caplog.text
+    told = [record.message for record in caplog.records if "cannot be read" in record.message]
+    assert room.clusters[0].swept == 4
+    assert told == [
+        f"GPULease research/train-{which} cannot be read: {why}; its run is left as it is until it can, or is gone"
+        for which, why in (("1-0", "role"), ("2-0", "slots"))
+    ]
 
 
 def test_a_busy_api_server_has_the_pause_that_it_asks_for(process: Process, room: Room) -> None:

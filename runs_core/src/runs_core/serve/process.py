@@ -107,6 +107,7 @@ class Process:
         self._campaign = parts.campaign(parts.election, self._wake)
         self._auditor = Auditor(parts.reload.settings.audit)
         self._reload_at = parts.clock()
+        self._hidden: frozenset[str] = frozenset()
         self.led = 0
         self._anew = False
         parts.health.needs(self._blind)
@@ -208,6 +209,7 @@ class Process:
         )
         settle_memory()
         self._auditor = Auditor(self._parts.reload.settings.audit)
+        self._hidden = frozenset()
         while not self._parts.stop.asked:
             made = self._insist(term, loop.cycle)
             self._turned(loop, cluster)
@@ -255,8 +257,10 @@ class Process:
         world = loop.world
         if not self._auditor.due(world.now):
             return 0
-        for what in cluster.hidden:
+        hidden = frozenset(cluster.hidden)
+        for what in sorted(hidden - self._hidden):
             log.warn(f"{what}; its run is left as it is until it can, or is gone")
+        self._hidden = hidden
         found = findings(world, list(cluster.lingering.values()), _services(cluster), cluster.doomed)
         ripe = self._auditor.look(world.now, found, cluster.busy)
         effects: list[Effect] = [effect for one in ripe for effect in one.effects]

@@ -179,6 +179,8 @@ class Incoming:
             yield from self._unread_no_more(seen.key)
             bare = isinstance(value, Run) and value.meta.deleting is None and not seen.held
             (self._outgoing.bare.add if bare else self._outgoing.bare.discard)(seen.key)
+        if value is None and kind in ("Run", "Budget"):
+            self._outgoing.gone(seen.key)
         if isinstance(value, Resolution):
             value = self._judged(name, seen.version, value)
         if kind in ("GPULease", "Reservation", "Resolution"):

@@ -55,6 +55,10 @@ class Outgoing:
         if isinstance(effect, e.SetRunStatus | e.SetBudgetStatus):
             self._skipping.over(effect)
 
+    def gone(self, key: Key) -> None:
+        """That run or budget is not there any more: nothing is held against the next of its name."""
+        self._refused.pop(key, None)
+
     def untold(self) -> int:
         """How many events were left out since the last call, because there were too many."""
         return self._pace.refused()
