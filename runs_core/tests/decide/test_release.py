@@ -61,6 +61,33 @@ def test_pods_are_asked_to_go_once() -> None:
     assert (stage.phase("train"), stage.run("train").status.reason) == (Phase.FAILED, "Canceled")
 
 
+@pytest.mark.parametrize(("cap", "seconds"), [(600, 60), (0, 1)])
+def test_who_deletes_a_pod_with_a_grace_beyond_the_cap_keeps_its_gpus_no_longer_than_the_run_may(
+    cap: int, seconds: int
+) -> None:
+    """A tenant may: else what it was cut for would wait as long as the tenant likes."""
+    settings = Settings(checkpoint_grace_cap=timedelta(seconds=cap))
+    stage = Harness(a_node("n1"), stubborn(template=60), settings=settings)
+    stage.advance(10)
+    for pod in stage.pods("train"):
+        stage.add(attrs.evolve(pod, deleting=stage.now, grace=timedelta(days=365)))
+    stage.advance(10)
+    assert stage.phase("train") is Phase.RUNNING
+    stage.cancel("train")
+    stage.advance(seconds)
+    assert stage.phase("train") is Phase.FAILED
+
+
+def test_a_pod_that_somebody_deletes_with_a_grace_within_the_cap_is_asked_nothing_more() -> None:
+    stage = Harness(a_node("n1"), stubborn(template=60))
+    stage.advance(10)
+    first, *_ = stage.pods("train")
+    stage.add(attrs.evolve(first, deleting=stage.now, grace=timedelta(seconds=600)))
+    stage.cancel("train")
+    stage.settle()
+    assert [pod.grace for pod in stage.pods("train") if pod.name == first.name] == [timedelta(seconds=600)]
+
+
 def test_while_it_ends_a_run_keeps_its_width_and_says_why() -> None:
     stage = Harness(a_node("n1"), stubborn(template=60))
     stage.advance(10)

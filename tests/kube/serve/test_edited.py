@@ -140,3 +140,21 @@ def test_a_pod_that_is_made_again_under_its_name_is_not_bound_in_place_of_the_fi
     assert refused.value.another
     (other,) = site.all("pods", namespace)
     assert "nodeName" not in other["spec"]
+
+
+def test_who_deletes_a_pod_with_a_grace_of_years_keeps_its_gpus_no_longer_than_its_run_may(site: Site) -> None:
+    site.serve("one").leads()
+    namespace = site.namespace("years")
+    run = _run("train", namespace, 8, 600)
+    run["spec"]["template"]["metadata"]["annotations"]["kwok.test/shutdown"] = "600s"
+    site.kubectl("create", "-f", "-", stdin=json.dumps(run))
+    _running(site, namespace, 1)
+    site.kubectl("delete", "pods", "--all", "-n", namespace, "--grace-period=1000000000", "--wait=false")
+    site.kubectl("patch", "runs.runs.dev", "train", "-n", namespace, "--type=merge", "-p", '{"spec":{"canceled":true}}')
+    graces = [30]  # what a pod has where nobody says anything
+    eventually(
+        "it is asked to go sooner",
+        lambda: graces == [pod["metadata"]["deletionGracePeriodSeconds"] for pod in site.all("pods", namespace)],
+    )
+    site.kubectl("delete", "pods", "--all", "-n", namespace, "--grace-period=0", "--force")
+    eventually("it is over", lambda: site.phases(namespace) == {"Failed": 1})

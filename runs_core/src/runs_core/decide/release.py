@@ -23,6 +23,7 @@ from runs_core.world.world import World
 
 _lease_with = changer(Lease, "status")
 _pod_with = changer(Pod, "deleting", "grace")
+SECOND = timedelta(seconds=1)
 _FORGOTTEN = (Closed.NODE_LOST, Closed.EVICTED)
 """Causes that nothing tells of any more once the leases are closed: whoever goes on finds them in the status."""
 
@@ -121,7 +122,14 @@ class EndedPods:
 
 
 def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
-    """Ask the living to go, once; take away what lies on a lost node, where nobody would answer."""
+    """Ask the living to go, once; take away what lies on a lost node, where nobody would answer.
+
+    One that somebody else asked before, and gave longer than any run has, is asked again: an API server lets a grace
+    become shorter, and never longer.
+
+    Source: Kubernetes API reference, DeleteOptions, gracePeriodSeconds.
+    """
+    longest = world.settings.checkpoint_grace_cap + SECOND  # which Kubernetes may make of a part of one, or of none
     effects: list[Effect] = []
     living = 0
     for pod in pods:
@@ -131,7 +139,7 @@ def end_pods(world: World, run: Run | None, pods: Sequence[Pod]) -> EndedPods:
             effects.append(RemovePod(pod.key))
             continue
         living += 1
-        if pod.deleting is None:
+        if pod.deleting is None or (pod.grace is not None and pod.grace > longest):
             effects.append(EndPod(_pod_with(pod, world.now, _grace(world, run, pod))))
     return EndedPods(effects=tuple(effects), living=living)
 

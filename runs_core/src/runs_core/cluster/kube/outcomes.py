@@ -61,7 +61,7 @@ def overlaid(seen: Value | None, assumed: Value | None) -> Value | None:
                 rank=assumed.rank or seen.rank,
                 claim=None if assumed.rank else seen.claim,
                 deleting=assumed.deleting or seen.deleting,
-                grace=assumed.grace or seen.grace,
+                grace=seen.grace if assumed.grace is None else assumed.grace,
             )
         case VolumeClaim(), VolumeClaim():
             return attrs.evolve(seen, node=assumed.node)
