@@ -9,6 +9,7 @@ from pathlib import Path
 
 import runs_core.decide
 import runs_core.hooks.ask
+from runs_core.cluster.kube.steps import REFUSED
 from runs_core.decide.match import WAIT_CODES
 from runs_core.values.lease import Closed, Opened
 from runs_core.values.run import Phase
@@ -114,6 +115,10 @@ ELSEWHERE = {
         "event of a Node",
         "The node cannot be read, or offers fewer GPUs than its leases hold; it takes nothing.",
     ),
+    "WriteRefused": (
+        "event",
+        "The cluster refuses what is to be written for a run, such as the end of a pod; it is tried again.",
+    ),
     "PluginMissing": (
         "condition of a Budget",
         "`Ready` is False: the budgets plugin, which reads envelopes, is not installed. Owner and namespaces count.",
@@ -176,7 +181,7 @@ def decided() -> frozenset[str]:
     """Every reason that a decision, a failing plugin or `plan` can give."""
     decide = sorted(Path(runs_core.decide.__path__[0]).glob("*.py"))
     found: frozenset[str] = frozenset().union(*(words(path.read_text(encoding="utf-8")) for path in decide))
-    return found | {runs_core.hooks.ask.FAILED, "Invalid", "Submitted"}
+    return found | {runs_core.hooks.ask.FAILED, "Invalid", "Submitted", REFUSED}
 
 
 def complete(lines: Iterable[str], known: Iterable[str]) -> None:

@@ -21,10 +21,11 @@ from runs_core.cluster.kube.tries import MOST_CONFLICTS
 from runs_core.cluster.kube.writer import Work, Write, Writer
 from runs_core.errors import Deposed, Unavailable
 from runs_core.schema.convert import to_object
+from runs_core.schema.pods import pod_to_object
 from runs_core.settings import Settings
-from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_run, a_world
+from runs_core.testing.builders import A_MONDAY, a_lease, a_node, a_pod, a_run, a_world
 from runs_core.values.change import Change, LeaseSeen, RunGone, RunSeen, RunUnread, StartRefused
-from runs_core.values.effect import CloseLease, Effect, Emit, OpenLease, RemoveRun, SetRunStatus
+from runs_core.values.effect import CloseLease, Effect, Emit, EndPod, OpenLease, RemoveRun, SetRunStatus
 from runs_core.values.lease import Closed, Lease, LeaseStatus
 from runs_core.values.run import Phase, Run
 
@@ -411,6 +412,38 @@ def test_the_next_of_its_name_does_not_wait_for_what_was_refused_of_a_run_that_i
     cluster.inbox.put(Event(resource="Run", deleted=False, item=again))
     refused()
     assert pauses == [0.5, 1.0, 0.5]
+
+
+def test_a_pod_that_may_not_be_ended_is_asked_again_after_a_pause_that_grows_and_its_run_says_so(
+    server: Server, cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy of others protects it: who asks as fast as can be writes the journal each time, and says nothing."""
+    monkeypatch.setattr("random.uniform", lambda *_: 1.0)
+    pod = a_pod(phased(RUN, Phase.RUNNING), node="n1")
+    where = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+    server.put(where, pod_to_object(pod))
+    stored(server, RUN)["metadata"]["finalizers"] = [FINALIZER]
+    cluster.lead("me")
+    observed(cluster)
+    pauses: list[float] = []
+    for _ in range(3):
+        began = time.monotonic()
+        server.refuse[where] = [Refused(422, "Invalid", "it is protected")]
+        cluster.commit([EndPod(attrs.evolve(pod, deleting=A_MONDAY)), SetRunStatus(phased(RUN, Phase.RUNNING))], ())
+        told: list[Change] = []
+        while not told:
+            assert cluster.inbox.wait(10)
+            told = observed(cluster)
+        pauses.append(time.monotonic() - began)
+    assert pauses[0] >= 0.5
+    assert pauses[2] >= 2.0
+    assert cluster.writer.drain(5)
+    (event,) = [one for name, one in server.objects.items() if "/events/" in name]
+    assert (event["reason"], event["type"], event["regarding"]["name"]) == ("WriteRefused", "Warning", "train")
+    assert event["note"] == (
+        "the cluster refuses what the scheduler writes for it: Invalid: it is protected; "
+        "it is tried again within a minute or so: let the scheduler's account do it"
+    )
 
 
 def test_who_sees_that_the_api_server_was_set_back_begins_anew(cluster: KubeCluster) -> None:

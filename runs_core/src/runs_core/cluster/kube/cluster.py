@@ -88,7 +88,7 @@ class KubeCluster:
         self._gathering = Gathering(lambda: self.writer.pressing)
         self._writes = Writes(api, self.mirror.run, self.mirror.node, sections, namespace)
         self._sweeper = Sweeper(api, self._writes, self.writer, Unread(api, namespace))
-        self._out = Outgoing(self._writes, self.writer, self.mirror, self.inbox)
+        self._out = Outgoing(self._writes, self.writer, self.mirror, self.inbox, clock)
         self._binding = Binding(self.journal, self.mirror, self._out, namespace)
         self._in = Incoming(self.mirror, self._out, self._sweeper, reader=self._reader, settings=settings, clock=clock)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 
@@ -13,7 +14,7 @@ from runs_core.cluster.kube.news import Failed, Skipped, Written
 from runs_core.cluster.kube.pace import Pace
 from runs_core.cluster.kube.reflect import Inbox
 from runs_core.cluster.kube.statuses import Basis
-from runs_core.cluster.kube.steps import Step
+from runs_core.cluster.kube.steps import REFUSED, Step
 from runs_core.cluster.kube.unsent import Skipping, Unsent
 from runs_core.cluster.kube.writer import Work, Write, Writer
 from runs_core.cluster.kube.writes import NEVER_SEEN, Writes
@@ -26,13 +27,17 @@ from runs_core.values.meta import Key
 from runs_core.values.run import Run
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 60.0
-"""Until it is decided anew what a status says that may not be written."""
+"""Until it is decided anew what may not be written."""
+FINAL = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 class Outgoing:
     """Used by the thread that decides; threads of the pool carry it out. bare: runs that lack our finalizer."""
 
-    def __init__(self, writes: Writes, writer: Writer, mirror: Mirror, inbox: Inbox) -> None:
+    def __init__(
+        self, writes: Writes, writer: Writer, mirror: Mirror, inbox: Inbox, clock: Callable[[], datetime]
+    ) -> None:
+        self._clock = clock
         self._writes = writes
         self._writer = writer
         self._mirror = mirror
@@ -112,14 +117,26 @@ class Outgoing:
         )
 
     def _fail(self, step: Step, news: Failed) -> None:
-        """What only tells, and may not be written, is not known at once: it would be decided, and refused, again."""
-        final = news.refusal.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
-        if not (final and step.only_says):
+        """What may not be written is not known at once, unless others wait: it would be decided, and refused, again."""
+        final = news.refusal.status in FINAL
+        if final and (step.patient or step.promised):
+            self._tell_refused(step, news.refusal)
+        if not (final and step.patient):
             self._inbox.put(news)
             return
         count = self._refused[step.key] = self._refused.get(step.key, 0) + 1
         pause = min(FIRST_PAUSE_SECONDS * 2 ** min(count - 1, 10), LONGEST_PAUSE_SECONDS)
         self._writer.tell_later(partial(self._inbox.put, news), pause)
+
+    def _tell_refused(self, step: Step, refusal: Refused) -> None:
+        """Of one refusal one event, however often it comes; and not of all, where all are refused."""
+        kind, key = step.about
+        message = (
+            f"the cluster refuses what the scheduler writes for it: {refusal}; "
+            "it is tried again within a minute or so: let the scheduler's account do it"
+        )
+        if self._pace.allows():
+            self._send(e.Emit(kind, key, REFUSED, message, self._clock(), warning=True, once=True))
 
     def _known(self, key: Key) -> Run | Budget | None:
         kind = "Run" if key.namespace else "Budget"
@@ -130,9 +147,12 @@ class Outgoing:
         """In their own time: nothing waits for an event. When there are too many, those that warn of nothing go."""
         for event in events:
             if event.warning or self._pace.allows():
-                key = Key(f"event of {event.key.namespace}", event.key.name)
-                write = partial(self._write_event, event)
-                self._writer.add(Work(key=key, stages=[[write]], failed=_unheard, done=_nothing, last_can_wait=True))
+                self._send(event)
+
+    def _send(self, event: e.Emit) -> None:
+        key = Key(f"event of {event.key.namespace}", event.key.name)
+        write = partial(self._write_event, event)
+        self._writer.add(Work(key=key, stages=[[write]], failed=_unheard, done=_nothing, last_can_wait=True))
 
     def _write_event(self, event: e.Emit) -> None:
         self._writes.write(event)
@@ -172,7 +192,7 @@ class Outgoing:
                 return
             answer = self._writes.write(effect, basis)
             written.add(id(effect))
-            if self._refused and isinstance(effect, e.SetRunStatus | e.SetBudgetStatus):
+            if self._refused and not isinstance(effect, e.MeterLease):
                 self._refused.pop(key, None)
             self._inbox.put(Written(effect=effect, answer=answer))
 

@@ -14,6 +14,19 @@ from runs_core.values.meta import Key
 from runs_core.values.resolution import Resolution, ResolutionPhase
 
 STATUS = 6
+REFUSED = "WriteRefused"
+"""Reason of the event that tells of a write that the cluster refuses again and again."""
+_Patient = (
+    e.SetRunStatus
+    | e.SetBudgetStatus
+    | e.SetReservationStatus
+    | e.SetResolutionStatus
+    | e.MeterLease
+    | e.EndPod
+    | e.RemovePod
+    | e.RemoveRun
+    | e.Emit
+)
 
 
 @attrs.define(kw_only=True)
@@ -46,6 +59,24 @@ class Step:
     def only_says(self) -> bool:
         """Whether there is nothing in it but the status of a run or a budget, and events."""
         return all(isinstance(effect, e.SetRunStatus | e.SetBudgetStatus | e.Emit) for effect in self.effects)
+
+    @property
+    def patient(self) -> bool:
+        """Whether no other run waits for any of it: nothing begins, no place comes free, and nobody is cut."""
+        return all(isinstance(effect, _Patient) for effect in self.effects)
+
+    @property
+    def about(self) -> tuple[str, Key]:
+        """Kind and key of the object that people look at."""
+        match self.effects[0]:
+            case e.SetBudgetStatus(budget):
+                return "Budget", budget.meta.key
+            case e.SetResolutionStatus(resolution):
+                return "Resolution", resolution.meta.key
+            case e.PutReservation(reservation) | e.SetReservationStatus(reservation):
+                return "Run", reservation.run
+            case _:
+                return "Run", self.key
 
     @property
     def resolutions(self) -> list[Resolution]:

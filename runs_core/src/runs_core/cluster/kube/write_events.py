@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from runs_core.cluster.kube.api import Api, Object, Refused
-from runs_core.schema.names import API_VERSION
+from runs_core.schema.names import API_VERSION, KINDS
 from runs_core.values import effect as e
 from runs_core.values.quantity import format_time
 
@@ -30,7 +30,7 @@ def _body(event: e.Emit, namespace: str, uid: str) -> Object:
         "name": event.key.name,
         "namespace": event.key.namespace,
         "uid": uid,
-        "apiVersion": API_VERSION if event.kind == "Run" else "v1",
+        "apiVersion": API_VERSION if event.kind in KINDS else "v1",
     }
     return {
         "apiVersion": "events.k8s.io/v1",
