@@ -168,7 +168,7 @@ def test_only_the_schedulers_own_pods_lose_the_notes_of_who_wrote_what() -> None
 def test_every_resource_of_the_settings_counts_as_a_gpu() -> None:
     fleet = FleetSettings(resources=(("MI300", "amd.com/gpu"), ("L4", "nvidia.com/gpu")))
     policy = named(policies(HERE, fleet, PolicyMode.DENY), "ValidatingAdmissionPolicy", "runs-gpu-pods")
-    expression = policy["spec"]["matchConditions"][1]["expression"]
+    (expression,) = [one["expression"] for one in policy["spec"]["matchConditions"] if one["name"] == "asks-for-gpus"]
     assert set(re.findall(r'"(\w+\.com/gpu)"', expression)) == {"amd.com/gpu", "nvidia.com/gpu"}
     assert "amd.com/gpu or nvidia.com/gpu" in policy["spec"]["validations"][0]["message"]
 

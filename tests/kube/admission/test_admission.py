@@ -327,6 +327,23 @@ def test_a_gpu_pod_does_not_choose_its_node(guarded: Guarded) -> None:
     assert refusal(guarded.scheduler, pods(), body) is None
 
 
+def test_a_kubelet_tells_of_a_static_pod_with_gpus_so_that_they_count_as_taken(guarded: Guarded) -> None:
+    """It runs whatever the API server says: refused, its GPUs would be given away a second time."""
+    guarded.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-s"}})
+    node = json.loads(guarded.plane.kubectl("get", "node", "node-s", "-o", "json").stdout)
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "node-s", "uid": node["metadata"]["uid"], "controller": True}
+    body = a_pod(gpus=1, nodeName="node-s")
+    body["metadata"] |= {"annotations": {"kubernetes.io/config.mirror": "1"}, "ownerReferences": [owner]}
+    words = ["create", "--dry-run=server", "-n", TEAM, "-f", "-"]
+    kubelet = [*words, "--as", "system:node:node-s", "--as-group", "system:nodes"]
+    told = guarded.plane.kubectl(*kubelet, stdin=json.dumps(body))
+    assert told.returncode == 0, told.stderr
+    assert "is scheduled by runs" in (refusal(guarded.meddler, pods(), body) or "")
+    del body["metadata"]["annotations"]
+    assert "is scheduled by runs" in guarded.plane.kubectl(*kubelet, stdin=json.dumps(body)).stderr
+    guarded.plane.kubectl("delete", "node", "node-s")
+
+
 @pytest.mark.parametrize("gpus", [None, 0])
 def test_a_pod_without_gpus_is_nobody_elses_business(guarded: Guarded, gpus: int | None) -> None:
     assert refusal(guarded.meddler, pods(), a_pod(gpus=gpus)) is None

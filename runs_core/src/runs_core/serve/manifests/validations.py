@@ -24,6 +24,9 @@ EXEMPT_LABEL = "runs.dev/gpu-pods"
 EXEMPT = "unmanaged"
 """Label and value of a namespace whose GPU pods may be scheduled by others, such as that of a device operator."""
 SYSTEM = "kube-system"
+KUBELET = "request.userInfo.groups.exists(group, group == 'system:nodes')"
+MIRRORED = "kubernetes.io/config.mirror"
+"""Annotation of what a kubelet says of a static pod."""
 _LABELS = [
     {"name": "labels", "expression": "(has(object.metadata.labels) ? object.metadata.labels : {})"},
     {
@@ -35,7 +38,12 @@ _MARKS = (UID_LABEL, ATTEMPT_LABEL, RETRY_LABEL, RANK_LABEL, GROUP_LABEL)
 
 
 def gpu_pods(installation: Installation, fleet: FleetSettings) -> Object:
-    """A pod that asks for a GPU says `schedulerName: runs` and which run it is of, and does not choose its node."""
+    """A pod that asks for a GPU says `schedulerName: runs` and which run it is of, and does not choose its node.
+
+    A kubelet tells of its static pods, which run whatever is answered: refused, their GPUs would count as free.
+
+    Source: Kubernetes documentation, "Create static Pods" and "Well-Known Labels, Annotations and Taints".
+    """
     resources = fleet.known
     asks = " || ".join(
         f"(has(c.resources) && has(c.resources.{part}) && {text(name)} in c.resources.{part} "
@@ -44,6 +52,7 @@ def gpu_pods(installation: Installation, fleet: FleetSettings) -> Object:
         for part in ("limits", "requests")
     )
     names = " or ".join(resources)
+    mirrored = f"has(object.metadata.annotations) && {text(MIRRORED)} in object.metadata.annotations"
     return {
         "matchConstraints": {
             "namespaceSelector": {
@@ -56,6 +65,7 @@ def gpu_pods(installation: Installation, fleet: FleetSettings) -> Object:
         },
         "matchConditions": [
             another(installation),
+            {"name": "not-a-static-pod", "expression": f"!({KUBELET} && {mirrored})"},
             {
                 "name": "asks-for-gpus",
                 "expression": f"object.spec.containers.exists(c, {asks}) || "
@@ -106,8 +116,7 @@ def pod_labels(installation: Installation) -> Object:
             another(installation),
             {
                 "name": "not-a-kubelet",
-                "expression": "!(request.?subResource.orValue('') == 'status' "
-                "&& request.userInfo.groups.exists(group, group == 'system:nodes'))",
+                "expression": f"!(request.?subResource.orValue('') == 'status' && {KUBELET})",
             },
         ],
         "variables": _LABELS,
