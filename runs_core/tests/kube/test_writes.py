@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,6 +14,7 @@ import pytest
 from runs_core.cluster.kube.api import Api, Object, Refused
 from runs_core.cluster.kube.statuses import Basis
 from runs_core.cluster.kube.write_leases import SPENT, LeaseWrites
+from runs_core.cluster.kube.write_pods import PodWrites
 from runs_core.cluster.kube.writes import Writes
 from runs_core.schema.convert import to_object
 from runs_core.testing.builders import A_MONDAY, a_lease, a_pod, a_run
@@ -235,3 +237,47 @@ def test_the_event_of_a_node_with_a_long_name_has_a_name_that_the_server_takes()
     ((_, _, body),) = server.sent
     assert re.fullmatch(DNS_NAME, body["metadata"]["name"])
     assert body["regarding"]["name"] == node
+
+
+class Adding(Server):
+    """Has an admission that adds to the pods that are made."""
+
+    def __init__(self, **added: Object) -> None:
+        super().__init__()
+        self.added = added
+
+    def call(self, method: str, path: str, body: Object | None = None, **more: Any) -> tuple[int, Object]:  # noqa: ANN401  # as the real one
+        status, answer = super().call(method, path, copy.deepcopy(body), **more)
+        if method == "POST":
+            answer["metadata"]["uid"] = "made"
+            for part, one in self.added.items():
+                answer["spec"][part] = [*answer["spec"].get(part, ()), one]
+        return status, answer
+
+
+def made_by(server: Server) -> Object:
+    body = {"metadata": {"name": POD.name, "namespace": POD.namespace}, "spec": {"containers": [asking("main", 1)]}}
+    return PodWrites(server).create(POD, body, "nvidia.com/gpu")
+
+
+def asking(name: str, gpus: int) -> Object:
+    return {"name": name, "resources": {"limits": {"nvidia.com/gpu": str(gpus)}}}
+
+
+@pytest.mark.parametrize(
+    "added",
+    [{}, {"containers": {"name": "proxy"}}, {"containers": asking("proxy", 0)}, {"initContainers": asking("first", 1)}],
+)
+def test_a_pod_that_others_add_to_is_made_as_long_as_it_asks_for_no_more_gpus(added: Object) -> None:
+    server = Adding(**added)
+    assert made_by(server)["metadata"]["uid"] == "made"
+    assert [method for method, _, _ in server.sent] == ["POST"]
+
+
+def test_one_that_then_asks_for_more_gpus_than_its_run_holds_is_taken_back_with_the_remedy() -> None:
+    server = Adding(containers=asking("proxy", 1))
+    with pytest.raises(
+        Refused, match=r"to ask for 2 nvidia\.com/gpu where the run holds 1: let the template ask for 0"
+    ):
+        made_by(server)
+    assert [(method, body.get("preconditions")) for method, _, body in server.sent[1:]] == [("DELETE", {"uid": "made"})]

@@ -158,3 +158,27 @@ def test_who_deletes_a_pod_with_a_grace_of_years_keeps_its_gpus_no_longer_than_i
     )
     site.kubectl("delete", "pods", "--all", "-n", namespace, "--grace-period=0", "--force")
     eventually("it is over", lambda: site.phases(namespace) == {"Failed": 1})
+
+
+def test_a_run_whose_namespace_adds_gpus_to_its_pods_holds_no_more_than_its_leases_say(site: Site) -> None:
+    """Else the pods of others would find fewer GPUs on that node than were free, and fail."""
+    site.serve("one").leads()
+    namespace = site.namespace("added")
+    limits = {"type": "Container", "default": {"nvidia.com/gpu": "1"}}
+    body = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "one-each"}, "spec": {"limits": [limits]}}
+    site.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(body))
+    eventually("it is known", lambda: "added" in site.kubectl("get", "limitrange", "-A"))
+    alone, pair = _run("alone", namespace, 2, 600), _run("pair", namespace, 2, 600)
+    pair["spec"]["template"]["spec"]["containers"].append({"name": "beside", "image": "busybox"})
+    for run in (alone, pair):
+        site.kubectl("create", "-f", "-", stdin=json.dumps(run))
+    eventually("one waits", lambda: site.phases(namespace) == {"Running": 1, "Held": 1})
+    (held,) = [run["status"] for run in site.all("runs.runs.dev", namespace) if run["status"]["phase"] == "Held"]
+    assert held["reason"] == "StartRefused"
+    assert "pod pair-1-0 was made to ask for 3 nvidia.com/gpu where the run holds 2" in held["message"]
+    eventually(
+        "its pod goes", lambda: [pod["metadata"]["name"] for pod in site.all("pods", namespace)] == ["alone-1-0"]
+    )
+    leases = site.all("gpuleases.runs.dev", namespace)
+    assert {one["spec"]["runRef"]["name"] for one in leases if not one["status"].get("closed")} == {"alone"}
+    site.kubectl("delete", "runs.runs.dev", "--all", "-n", namespace)

@@ -20,6 +20,7 @@ from runs_core.cluster.kube.statuses import Overtaken
 from runs_core.cluster.kube.steps import Step
 from runs_core.cluster.kube.sweep import Sweeper
 from runs_core.cluster.kube.write_leases import SPENT
+from runs_core.cluster.kube.write_pods import Enlarged
 from runs_core.cluster.kube.writer import PREMISE
 from runs_core.cluster.seen import Name, Value
 from runs_core.decide.carry_out import too_late
@@ -119,10 +120,10 @@ class Incoming:
         if news.refusal.reason == SPENT:
             yield from self._spend(news)
         made = any(isinstance(effect, (e.OpenLease, e.MakePod, e.BindPod)) for effect in news.effects)
-        if isinstance(news.refusal, Overtaken):
+        if isinstance(news.refusal, Overtaken | Enlarged):
             stored = news.refusal.stored
             yield from self._item(stored["kind"], stored)
-        elif made and news.refusal.reason not in (PREMISE, SPENT):
+        if made and not isinstance(news.refusal, Overtaken) and news.refusal.reason not in (PREMISE, SPENT):
             yield from self._refused(news.key, news.refusal)
         for effect in news.effects:
             if isinstance(effect, e.PutResolution) and (to := effect.resolution.spec.beneficiary) is not None:

@@ -71,7 +71,7 @@ class Writes:
                 run, node = self._run_of(pod.rank.run) if pod.rank else None, self._node_of(pod.node or "")
                 if run is None or node is None or template is None:
                     raise Refused(404, "NotFound", f"pod {pod.key} has lost its run or its node")
-                return self._pods.create(run.key.namespace, pod_object(run, pod, node, template, ranks))
+                return self._pods.create(pod, pod_object(run, pod, node, template, ranks), node.resource)
             case e.BindPod(pod):
                 return self._pods.bind(pod)
             case e.EndPod(pod):
