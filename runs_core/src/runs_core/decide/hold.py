@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from runs_core.decide.advice import Advice
+from runs_core.decide.claimed import misfits, waits_for
 from runs_core.decide.standing import joined, stand
 from runs_core.settings import Unbudgeted
 from runs_core.values.decision import Decision, Held, Hold, Reason
 from runs_core.values.effect import Emit, SetRunStatus
 from runs_core.values.meta import Key
-from runs_core.values.quantity import counted, format_duration
+from runs_core.values.quantity import format_duration
 from runs_core.values.run import OnUpstreamFailure, Phase, Run
 from runs_core.values.storage import VolumeClaim
 from runs_core.world.world import World
@@ -60,17 +61,12 @@ def _pods(world: World, run: Run) -> Sequence[Hold]:
     """Without a template somebody else makes the pods: the gang waits until all of them are there."""
     if run.spec.template is not None or world.plays_pods:
         return ()
-    there = world.gangs.claiming(run.key)
-    per_pod = run.spec.resources.gpus_per_pod
-    wrong = next((pod for pod in there if pod.gpus != per_pod), None)
+    there, wrong = world.gangs.claiming(run.key), misfits(world, run)
     if wrong is not None:
-        asks = f"pod {wrong.name} asks for {counted(wrong.gpus, 'GPU')}"
-        message = f"{asks}, the run for {per_pod} a pod; make them equal"
-        return [Hold("PodMismatch", message)]
-    pods = world.wanted(run) // per_pod
+        return [Hold("PodMismatch", wrong)]
+    pods = world.wanted(run) // run.spec.resources.gpus_per_pod
     if len(there) < pods:
-        label = f"schedulerName runs and the label runs.dev/run: {run.meta.name}"
-        return [Hold("WaitingForPods", f"{len(there)} of {counted(pods, 'pod')} with {label} are there")]
+        return [Hold("WaitingForPods", f"{len(there)} of {waits_for(run, pods)} are there")]
     return ()
 
 

@@ -8,6 +8,7 @@ from typing import assert_never
 
 import attrs
 
+from runs_core.decide.claimed import misfits, waits_for
 from runs_core.decide.ended import missing_of, note_ended, over_of, ranks_of
 from runs_core.decide.pods import Seat, rank_pods, seats_of, selections
 from runs_core.decide.release import Cause, end_pods, is_lost, release, resume_release
@@ -159,7 +160,8 @@ def _timeout(world: World, run: Run) -> Decision | None:
         made = [
             pod.created for pod in ranks_of(world, run) if pod.phase is PodPhase.PENDING and pod.created is not None
         ]
-        told = [at for at in made if at <= world.now]  # by the cluster's clock, which may be ahead
+        since_ready = [one.last_transition_time for one in status.conditions if one.type == PODS_READY]
+        told = [at for at in made or since_ready if at <= world.now]  # by the cluster's clock, which may be ahead
         due = max(due, min(told, default=since) + run.spec.start_timeout)
     if world.now < due:
         world.wake_at(due, run.key)
@@ -240,7 +242,7 @@ def _retry(world: World, run: Run, due: datetime) -> Decision | None:
         return _elsewhere(world, run, f"retry {retry} cannot start again on node {closed}, which takes nothing new")
     made = rank_pods(world, run, seats, ranks=run.ranks, attempt=run.status.attempt, retry=retry)
     if not made:
-        return None
+        return _unmade(world, run, "Retrying", f"retry {retry}", len(seats))
     return _moves(run, "Retried", f"retry {retry} starts on the same slots", made)
 
 
@@ -255,12 +257,23 @@ def _evicted(world: World, run: Run, missing: Sequence[Seat]) -> Decision | None
         return None
     made = rank_pods(world, run, missing, ranks=run.ranks, attempt=run.status.attempt, retry=run.status.retries)
     if not made:
-        return None
+        return _unmade(world, run, "Evicted", told, len(missing))
     again = "starts again" if len(missing) == 1 else "start again"
     message = f"{told} and {again}"
     stands = stand(run, world.now, phase=Phase.STARTING, reason="Evicted", message=message)
     emit = Emit("Run", run.key, "Evicted", message, world.now, warning=True)
     return _moves(run, "Evicted", told, (*made, SetRunStatus(stands), emit))
+
+
+def _unmade(world: World, run: Run, reason: str, told: str, pods: int) -> Decision | None:
+    """Nobody has made the pods that are missing: they have as long as a start may take, and then the gang is undone."""
+    status, wrong = run.status, misfits(world, run)
+    message = f"{told}; waits for {waits_for(run, pods)}" + (f": {wrong}" if wrong is not None else "")
+    if status.phase is Phase.STARTING and status.message == message:
+        return _timeout(world, run)
+    stands = stand(run, world.now, phase=Phase.STARTING, reason=reason, message=message)
+    emit = Emit("Run", run.key, reason, message, world.now, warning=True)
+    return _moves(run, reason, message, (SetRunStatus(stands), emit))
 
 
 def _paused(world: World, run: Run) -> bool:

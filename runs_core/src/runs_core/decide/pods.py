@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import attrs
 
+from runs_core.decide.claimed import fitting
 from runs_core.values.changed import changer
 from runs_core.values.effect import BindPod, MakePod, SelectNode
 from runs_core.values.lease import Lease, Role
@@ -66,7 +67,7 @@ def rank_pods(
         return made
     return tuple(
         BindPod(attrs.evolve(pod, node=effect.pod.node, rank=effect.pod.rank, claim=None))
-        for pod, effect in zip(world.gangs.claiming(run.key), made, strict=False)
+        for pod, effect in zip(fitting(world, run), made, strict=False)
     )
 
 
