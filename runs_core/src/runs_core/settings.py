@@ -76,6 +76,14 @@ class FleetSettings:
         return dict(self.resources).get(flavor, self.resource)
 
 
+@rules(
+    Rule(
+        cel="duration(self.backoff) >= duration('1s')",
+        message="want 1s or more: a start that the cluster refuses would be tried again and again without a pause",
+        field="backoff",
+        check=lambda starts: starts.backoff >= timedelta(seconds=1),
+    ),
+)
 @attrs.frozen(kw_only=True)
 class StartSettings:
     """Starts that do not come up."""

@@ -220,6 +220,7 @@ RESOURCE = "want a resource with its domain such as nvidia.com/gpu"
         ("hooks: {timeout: 0s}", "hooks.timeout: got '0s', want 10ms or more"),
         ("hooks: {timeout: 1ns}", "hooks.timeout: got '1ns', want 10ms or more"),
         ("hooks: {recheck: 0s}", "hooks.recheck: got '0s', want 1s or more"),
+        ("starts: {backoff: 0s}", "starts.backoff: got '0s', want 1s or more"),
         ("retention: {archive: ''}", "retention.archive: got '', want one line of text"),
         ("election: {retryPeriod: 0s}", "election.retryPeriod: got '0s', want 100ms or more"),
         ("election: {leaseDuration: 2562047h}", "election.leaseDuration: got '2562047h', want 24h or less"),

@@ -62,3 +62,17 @@ def test_a_file_that_is_gone_changes_nothing(path: Path) -> None:
     assert reload.changed() is None
     path.write_text("starts: {tries: 9}\n")
     assert attrs.asdict(reload.changed() or Settings())["starts"]["tries"] == 9
+
+
+def test_a_file_that_nobody_foresaw_is_refused_as_well_and_ends_no_process(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one at which the check of a plugin of others fails."""
+
+    def load() -> Settings:
+        raise KeyError("tries")
+
+    reload = Reload(str(path), load, Settings())
+    path.write_text("starts: {tries: 5}\n")
+    assert reload.changed() is None
+    assert "settings refused, the former ones stay: KeyError: 'tries'" in caplog.text

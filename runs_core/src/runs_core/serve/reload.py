@@ -34,8 +34,9 @@ class Reload:
         self._stamp = stamp
         try:
             found = self._load()
-        except RunsError as error:
-            log.warn(f"settings refused, the former ones stay: {error}", file=str(self._path))
+        except Exception as error:  # noqa: BLE001  # a plugin's own check may fail, and whoever leads goes on
+            why = str(error) if isinstance(error, RunsError) else f"{type(error).__name__}: {error}"
+            log.warn(f"settings refused, the former ones stay: {why}", file=str(self._path))
             return None
         taken = attrs.evolve(self.settings, **{name: getattr(found, name) for name in SAFE})
         waiting = [
