@@ -14,6 +14,7 @@ from runs_core.cluster.kube.podmake import pod_object, service
 from runs_core.schema.pods import pod_from_object
 from runs_core.settings import FleetSettings
 from runs_core.testing.builders import a_node, a_pod, a_run
+from runs_core.values.meta import pairs
 
 Object = dict[str, Any]
 GPU = "nvidia.com/gpu"
@@ -27,6 +28,16 @@ def test_a_pod_has_the_grace_of_its_run_whoever_ends_it() -> None:
     made = pod_object(RUN, pod, a_node("n1"), TEMPLATE, RUN.pods)
     assert made["spec"]["terminationGracePeriodSeconds"] == 60
     assert pod_from_object(made, FleetSettings()).own_grace == timedelta(seconds=60)
+
+
+def test_no_template_makes_a_pod_that_a_kubelet_takes_for_the_shadow_of_a_static_one() -> None:
+    """Of which it knows nothing: it would delete each as soon as it is made, for ever, and the run never run."""
+    template = json.loads(TEMPLATE)
+    template["metadata"] = {"annotations": {"kubernetes.io/config.mirror": "1", "team.example/kept": "1"}}
+    told = pairs(template["metadata"]["annotations"])
+    pod = attrs.evolve(a_pod(RUN, node="n1"), annotations=told)
+    made = pod_object(RUN, pod, a_node("n1"), json.dumps(template), RUN.pods)
+    assert made["metadata"]["annotations"] == {"team.example/kept": "1"}
 
 
 @pytest.mark.parametrize("name", ["train", "7b-train", "7.5b-instructions", "7" * 63])

@@ -17,6 +17,11 @@ Object = dict[str, Any]
 SCHEDULER = "runs"
 MASTER_PORT = 29500
 FINALIZER = "runs.dev/ledger"
+MIRRORED = "kubernetes.io/config.mirror"
+"""Annotation of what a kubelet says of a static pod; it deletes whatever else has it.
+
+Source: Kubernetes documentation, "Well-Known Labels, Annotations and Taints".
+"""
 
 
 def service_name(run: Run) -> str:
@@ -84,6 +89,8 @@ def pod_object(run: Run, pod: Pod, node: Node, template: str, ranks: int) -> Obj
         own = [entry for entry in container.get("env") or [] if entry["name"] not in variables]
         container["env"] = [*own, *({"name": name, "value": value} for name, value in variables.items())]
     labels = {**(metadata.get("labels") or {}), **rank_labels(pod.rank)}
+    annotations = {**(metadata.get("annotations") or {}), **dict(pod.annotations)}
+    annotations.pop(MIRRORED, None)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -91,7 +98,7 @@ def pod_object(run: Run, pod: Pod, node: Node, template: str, ranks: int) -> Obj
             "name": pod.name,
             "namespace": pod.namespace,
             "labels": labels,
-            "annotations": {**(metadata.get("annotations") or {}), **dict(pod.annotations)},
+            "annotations": annotations,
             "ownerReferences": [owner_reference(run)],
         },
         "spec": spec,

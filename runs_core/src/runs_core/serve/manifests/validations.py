@@ -5,6 +5,7 @@ Source: Kubernetes documentation, "Validating Admission Policy" and "Common Expr
 
 from __future__ import annotations
 
+from runs_core.cluster.kube.podmake import MIRRORED
 from runs_core.schema.convert import Object
 from runs_core.schema.names import BUDGET, GROUP, LEASE, RESERVATION, RESOLUTION, RUN, VERSION
 from runs_core.schema.pods import (
@@ -25,8 +26,6 @@ EXEMPT = "unmanaged"
 """Label and value of a namespace whose GPU pods may be scheduled by others, such as that of a device operator."""
 SYSTEM = "kube-system"
 KUBELET = "request.userInfo.groups.exists(group, group == 'system:nodes')"
-MIRRORED = "kubernetes.io/config.mirror"
-"""Annotation of what a kubelet says of a static pod."""
 _LABELS = [
     {"name": "labels", "expression": "(has(object.metadata.labels) ? object.metadata.labels : {})"},
     {
