@@ -70,7 +70,8 @@ def test_what_counts_as_a_gpu_are_the_resources_of_the_settings(runs: Runs, tmp_
     config = tmp_path / "settings.yaml"
     config.write_text("fleet: {resource: amd.com/gpu}\n")
     policy = printed(runs, "policies", "--config", str(config))[0]
-    assert '"amd.com/gpu" in c.resources.limits' in policy["spec"]["matchConditions"][1]["expression"]
+    (asks,) = [one["expression"] for one in policy["spec"]["matchConditions"] if "c.resources" in one["expression"]]
+    assert '"amd.com/gpu" in c.resources.limits' in asks
 
 
 def test_the_mode_of_the_policy_is_one_of_three(runs: Runs) -> None:
