@@ -139,6 +139,13 @@ def observed(cluster: KubeCluster) -> list[Change]:
     return list(cluster.observe()[1])
 
 
+def heard(cluster: KubeCluster) -> list[Change]:
+    """What is observed once there is something."""
+    while not (told := observed(cluster)):
+        assert cluster.inbox.wait(10)
+    return told
+
+
 def test_a_start_waits_for_the_closure_of_the_lease_whose_places_it_takes(server: Server, cluster: KubeCluster) -> None:
     held = attrs.evolve(HELD, meta=attrs.evolve(HELD.meta, name="closes"))
     opens = a_lease(NEXT, {"n1": (0, 1)})
@@ -362,10 +369,7 @@ def test_a_status_that_may_not_be_written_is_decided_anew_after_a_pause_that_gro
         began = time.monotonic()
         server.refuse[path(RUN)] = [Refused(403, "Forbidden", "no")]
         cluster.commit([SetRunStatus(phased(RUN, Phase.HELD))], ())
-        told: list[Change] = []
-        while not told:
-            assert cluster.inbox.wait(10)
-            told = observed(cluster)
+        told = heard(cluster)
         assert [change.run.status.phase for change in told if isinstance(change, RunSeen)] == [Phase.QUEUED]
         pauses.append(time.monotonic() - began)
     assert pauses[0] >= 0.5
@@ -430,10 +434,7 @@ def test_a_pod_that_may_not_be_ended_is_asked_again_after_a_pause_that_grows_and
         began = time.monotonic()
         server.refuse[where] = [Refused(422, "Invalid", "it is protected")]
         cluster.commit([EndPod(attrs.evolve(pod, deleting=A_MONDAY)), SetRunStatus(phased(RUN, Phase.RUNNING))], ())
-        told: list[Change] = []
-        while not told:
-            assert cluster.inbox.wait(10)
-            told = observed(cluster)
+        heard(cluster)
         pauses.append(time.monotonic() - began)
     assert pauses[0] >= 0.5
     assert pauses[2] >= 2.0
